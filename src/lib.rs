@@ -1,0 +1,13 @@
+//! Yett: the security gateway for the Model Context Protocol.
+//!
+//! The modules stand in the order in which a message meets them:
+//!
+//! ```text
+//! client ─▶ listener ─▶ endpoint ─▶ chain: audit ▸ authn ▸ decode ▸ kill_switch ▸ rate_limit ▸ authz ▸ injection ▸ dlp ▸ write-ahead
+//!                                                                                                                            │
+//! client ◀─ listener ◀─ endpoint ◀─ the same layers, the other way round ◀─────────────── upstream ◀─▶ MCP server ◀──────────┘
+//! ```
+//!
+//! `ARCHITECTURE.md` says who may import whom, and how to add a layer.
+
+pub mod protocol;

@@ -1,0 +1,3 @@
+//! `yett`: the command line comes with the gateway.
+
+fn main() {}

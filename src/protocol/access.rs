@@ -1,0 +1,172 @@
+//! What a message asks for: its method and its target. This is all that access rules look at.
+
+use super::json::{Kind, Value};
+use super::{Message, Method, Shape};
+
+/// Longest tool name, and the characters it may have: MCP 2025-11-25, "Tool Names".
+const MAX_TOOL_NAME: usize = 128;
+
+/// Longest prompt name or URI.
+const MAX_NAME: usize = 8 * 1024;
+
+/// A method and what it is aimed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// What is asked.
+    pub method: Method,
+    /// Of what.
+    pub target: Target,
+    /// Whether an answer is expected.
+    pub shape: Shape,
+}
+
+/// What a request is aimed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The end of a session (HTTP DELETE).
+    Session,
+    /// What a listen stream asks for.
+    Listen {
+        /// URIs whose updates are wanted.
+        resources: Vec<String>,
+        /// Whether tasks are named too.
+        tasks: bool,
+    },
+    /// An extension's method, as written.
+    Method(String),
+    /// The server as such.
+    None,
+    /// A prompt by name.
+    Prompt(String),
+    /// A resource, or a template, by URI.
+    Resource(String),
+    /// A tool by name.
+    Tool(String),
+}
+
+/// Why the target of a message cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// A name or URI that is missing, not a string, too long, or holds control characters.
+    #[error("`{0}` must be a printable string")]
+    Target(&'static str),
+    /// A request without id, or a notification with one.
+    #[error("a request has an id and a notification has none")]
+    Id,
+    /// A client's answer to a question nobody asked.
+    #[error("no request of that id is open")]
+    UnexpectedAnswer,
+    /// `params.task`: task-augmented calls are not served by this build.
+    #[error("task-augmented requests are not served")]
+    Task,
+}
+
+impl Access {
+    /// The end of a session.
+    pub fn end_session() -> Self {
+        Self { method: Method::Other, target: Target::Session, shape: Shape::Notification }
+    }
+
+    /// Reads what `message` asks for.
+    pub fn of(message: &Message) -> Result<Self, AccessError> {
+        let Some(name) = message.method() else {
+            return Err(AccessError::UnexpectedAnswer);
+        };
+        let method = Method::from_name(name);
+        let notification = method.is_notification().unwrap_or_else(|| name.starts_with("notifications/"));
+        if notification != (message.shape() == Shape::Notification) {
+            // SECURITY: a call sent as a notification would run without an answer to inspect (JSON-027).
+            return Err(AccessError::Id);
+        }
+        if message.param("task").is_some() {
+            // SECURITY: its result would come by `tasks/result`, past the layers that judge this call.
+            return Err(AccessError::Task);
+        }
+        let target = match method {
+            Method::ToolsCall => Target::Tool(text(message.param("name"), "name")?),
+            Method::PromptsGet => Target::Prompt(text(message.param("name"), "name")?),
+            Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                Target::Resource(text(message.param("uri"), "uri")?)
+            }
+            Method::Complete => reference(message.param("ref"))?,
+            Method::Listen => listen(message.param("notifications"))?,
+            Method::Other => Target::Method(name.to_owned()),
+            Method::Cancelled
+            | Method::Discover
+            | Method::Initialize
+            | Method::Initialized
+            | Method::Ping
+            | Method::Progress
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList
+            | Method::RootsListChanged
+            | Method::SetLevel
+            | Method::ToolsList => Target::None,
+        };
+        Ok(Self { method, target, shape: message.shape() })
+    }
+
+    /// The name the 2026-07-28 header `Mcp-Name` must repeat.
+    pub fn mirrored_name(&self) -> Option<&str> {
+        match (self.method, &self.target) {
+            (Method::ToolsCall | Method::PromptsGet, Target::Tool(name) | Target::Prompt(name)) => Some(name),
+            (Method::ResourcesRead, Target::Resource(uri)) => Some(uri),
+            _ => None,
+        }
+    }
+
+    /// The target as audit and metrics may show it: a tool or prompt name that keeps to the naming rules. Everything else is the
+    /// caller's own text, which may be anything.
+    pub fn public_name(&self) -> Option<&str> {
+        match &self.target {
+            Target::Prompt(name) | Target::Tool(name) if is_tool_name(name) => Some(name),
+            Target::Listen { .. }
+            | Target::Method(_)
+            | Target::None
+            | Target::Prompt(_)
+            | Target::Resource(_)
+            | Target::Session
+            | Target::Tool(_) => None,
+        }
+    }
+}
+
+/// Whether `name` keeps to the grammar of tool names: 1-128 characters of `A-Z a-z 0-9 _ - .`.
+fn is_tool_name(name: &str) -> bool {
+    (1..=MAX_TOOL_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn text(value: Option<Value<'_>>, key: &'static str) -> Result<String, AccessError> {
+    let name = value.and_then(Value::as_str).ok_or(AccessError::Target(key))?;
+    if name.is_empty() || name.len() > MAX_NAME || name.contains(char::is_control) {
+        return Err(AccessError::Target(key));
+    }
+    Ok(name.to_owned())
+}
+
+/// A completion is judged as what it completes, or it would spell out the names of hidden prompts.
+fn reference(value: Option<Value<'_>>) -> Result<Target, AccessError> {
+    let value = value.ok_or(AccessError::Target("ref"))?;
+    match value.get("type").and_then(Value::as_str) {
+        Some("ref/prompt") => Ok(Target::Prompt(text(value.get("name"), "ref.name")?)),
+        Some("ref/resource") => Ok(Target::Resource(text(value.get("uri"), "ref.uri")?)),
+        _ => Err(AccessError::Target("ref.type")),
+    }
+}
+
+fn listen(value: Option<Value<'_>>) -> Result<Target, AccessError> {
+    let value = value.ok_or(AccessError::Target("notifications"))?;
+    let mut resources = Vec::new();
+    if let Some(list) = value.get("resourceSubscriptions") {
+        if list.kind() != Kind::Array {
+            return Err(AccessError::Target("notifications.resourceSubscriptions"));
+        }
+        for item in list.items() {
+            resources.push(text(Some(item), "notifications.resourceSubscriptions")?);
+        }
+    }
+    let tasks = value.get("taskIds").is_some_and(|list| list.items().next().is_some());
+    Ok(Target::Listen { resources, tasks })
+}

@@ -1,0 +1,421 @@
+//! One JSON-RPC message: strictly parsed bytes, the envelope's places in them, and the edits made so far.
+
+use bytes::Bytes;
+
+use super::RequestId;
+use super::code;
+use super::json::{Document, Edits, Kind, Limits, NodeId, ParseError, Value};
+
+/// Longest method name; MCP's own are below 40 bytes.
+const MAX_METHOD: usize = 128;
+
+/// Who wrote a message; the two sides may write different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A client: an id is never null.
+    Client,
+    /// A server: an error without id is accepted, since legacy servers answer transport failures so.
+    Server,
+}
+
+/// What kind of message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A method without an id.
+    Notification,
+    /// A method with an id.
+    Request,
+    /// A result or an error.
+    Response,
+}
+
+/// What a client sent to the endpoint.
+#[derive(Debug)]
+pub enum ClientMessage {
+    /// A JSON-RPC message.
+    Rpc(Message),
+    /// HTTP DELETE: the end of a legacy session. It has no body, but it is a message all the same.
+    EndSession,
+}
+
+impl ClientMessage {
+    /// The JSON-RPC message, if it is one.
+    pub fn rpc(&self) -> Option<&Message> {
+        match self {
+            Self::Rpc(message) => Some(message),
+            Self::EndSession => None,
+        }
+    }
+
+    /// The JSON-RPC message for editing, if it is one.
+    pub fn rpc_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Rpc(message) => Some(message),
+            Self::EndSession => None,
+        }
+    }
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EnvelopeError {
+    /// Not strict JSON.
+    #[error("the body is not strict JSON")]
+    Json(#[source] ParseError),
+    /// An array. Refused on every revision, 2025-03-26 included.
+    #[error("batches are not accepted")]
+    Batch,
+    /// A string, a number, ...
+    #[error("a message is a JSON object")]
+    NotAnObject,
+    /// A member JSON-RPC does not have, or one that another reader could take for one it has.
+    #[error("a member of the envelope is not known")]
+    UnknownMember,
+    /// A key of params, result or error that differs from a known one in case only.
+    #[error("a key differs from a known one in case only")]
+    CaseVariant,
+    /// `jsonrpc` is missing or not "2.0".
+    #[error("`jsonrpc` must be \"2.0\"")]
+    Version,
+    /// An id of a kind or size that is not accepted.
+    #[error("the id must be a string or an integer that every reader keeps exactly")]
+    Id,
+    /// A method that is empty, too long, not a string or not printable.
+    #[error("`method` must be a printable string")]
+    Method,
+    /// `params` is not an object.
+    #[error("`params` must be an object")]
+    Params,
+    /// Neither request, notification nor response, or two of them at once.
+    #[error("a message is a request, a notification or a response")]
+    Shape,
+}
+
+impl EnvelopeError {
+    /// The JSON-RPC code that says it.
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::Json(_) => code::PARSE_ERROR,
+            Self::Batch
+            | Self::CaseVariant
+            | Self::Id
+            | Self::Method
+            | Self::NotAnObject
+            | Self::Params
+            | Self::Shape
+            | Self::UnknownMember
+            | Self::Version => code::INVALID_REQUEST,
+        }
+    }
+}
+
+/// A message, and what layers have changed in it.
+///
+/// Reads always show what the peer wrote; edits show in [`Message::encode`] only.
+#[derive(Debug)]
+pub struct Message {
+    document: Document,
+    edits: Edits,
+    shape: Shape,
+    id: Option<RequestId>,
+    method: Option<NodeId>,
+    params: Option<NodeId>,
+    result: Option<NodeId>,
+    error: Option<NodeId>,
+}
+
+impl Message {
+    /// Parses `bytes` strictly: SECURITY.md 4.2, PROTOCOL.md 6.2.
+    pub fn parse(bytes: Bytes, limits: Limits, side: Side) -> Result<Self, EnvelopeError> {
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            // SECURITY: said before anything inside is looked at, so that no batch, empty, single or broken, is half read.
+            return Err(EnvelopeError::Batch);
+        }
+        let document = Document::parse(bytes, limits).map_err(EnvelopeError::Json)?;
+        let envelope = Envelope::read(&document, side)?;
+        Ok(Self {
+            shape: envelope.shape,
+            id: envelope.id,
+            method: envelope.method,
+            params: envelope.params,
+            result: envelope.result,
+            error: envelope.error,
+            document,
+            edits: Edits::default(),
+        })
+    }
+
+    /// Request, notification or response.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The id; `None` for a notification, and for a server's error that names none.
+    pub fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
+    }
+
+    /// The method of a request or notification.
+    pub fn method(&self) -> Option<&str> {
+        self.method.and_then(|id| self.document.value(id).as_str())
+    }
+
+    /// The parameters, an object.
+    pub fn params(&self) -> Option<Value<'_>> {
+        self.params.map(|id| self.document.value(id))
+    }
+
+    /// The member `key` of the parameters.
+    pub fn param(&self, key: &str) -> Option<Value<'_>> {
+        self.params()?.get(key)
+    }
+
+    /// The result of a response.
+    pub fn result(&self) -> Option<Value<'_>> {
+        self.result.map(|id| self.document.value(id))
+    }
+
+    /// The error of a response.
+    pub fn error(&self) -> Option<Value<'_>> {
+        self.error.map(|id| self.document.value(id))
+    }
+
+    /// The bytes as the peer wrote them.
+    pub fn original(&self) -> &Bytes {
+        self.document.bytes()
+    }
+
+    /// The index, for cursors, and the edits, for changes: apart, so that a layer reads while it writes.
+    pub fn split(&mut self) -> (&Document, &mut Edits) {
+        (&self.document, &mut self.edits)
+    }
+
+    /// How many edits were made.
+    pub fn edit_count(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// What is sent: the original bytes with the edits spliced in. Without edits, the same buffer.
+    pub fn encode(&self) -> Bytes {
+        self.edits.apply(&self.document)
+    }
+}
+
+struct Envelope {
+    shape: Shape,
+    id: Option<RequestId>,
+    method: Option<NodeId>,
+    params: Option<NodeId>,
+    result: Option<NodeId>,
+    error: Option<NodeId>,
+}
+
+impl Envelope {
+    fn read(document: &Document, side: Side) -> Result<Self, EnvelopeError> {
+        let root = document.root();
+        if root.kind() != Kind::Object {
+            return Err(EnvelopeError::NotAnObject);
+        }
+        let (mut version, mut id, mut method, mut params, mut result, mut error) = (None, None, None, None, None, None);
+        for (key, value) in root.members() {
+            match key.as_str() {
+                Some("jsonrpc") => version = value.as_str(),
+                Some("id") => id = Some(value),
+                Some("method") => method = Some(value),
+                Some("params") => params = Some(value),
+                Some("result") => result = Some(value),
+                Some("error") => error = Some(value),
+                // SECURITY: a reader that ignores case would take `Method` for `method` (CVE-2026-27896).
+                _ => return Err(EnvelopeError::UnknownMember),
+            }
+        }
+        if version != Some("2.0") {
+            return Err(EnvelopeError::Version);
+        }
+        let shape = match (method.is_some(), result.is_some(), error.is_some()) {
+            (true, false, false) if id.is_some() => Shape::Request,
+            (true, false, false) => Shape::Notification,
+            (false, true, false) | (false, false, true) if params.is_none() => Shape::Response,
+            _ => return Err(EnvelopeError::Shape),
+        };
+        if let Some(method) = method {
+            let name = method.as_str().unwrap_or_default();
+            if name.is_empty() || name.len() > MAX_METHOD || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(EnvelopeError::Method);
+            }
+        }
+        if params.is_some_and(|params| params.kind() != Kind::Object) {
+            return Err(EnvelopeError::Params);
+        }
+        if error.is_some_and(|error| error.kind() != Kind::Object) {
+            return Err(EnvelopeError::Shape);
+        }
+        for object in [params, result, error].into_iter().flatten() {
+            refuse_case_variants(object)?;
+        }
+        let id = read_id(id, shape, side, error.is_some())?;
+        Ok(Self {
+            shape,
+            id,
+            method: method.map(Value::id),
+            params: params.map(Value::id),
+            result: result.map(Value::id),
+            error: error.map(Value::id),
+        })
+    }
+}
+
+fn read_id(id: Option<Value<'_>>, shape: Shape, side: Side, failed: bool) -> Result<Option<RequestId>, EnvelopeError> {
+    match id {
+        Some(value) if value.kind() == Kind::Null && side == Side::Server && failed => Ok(None),
+        Some(value) => RequestId::read(value).map(Some).ok_or(EnvelopeError::Id),
+        None if shape == Shape::Response && !(side == Side::Server && failed) => Err(EnvelopeError::Id),
+        None => Ok(None),
+    }
+}
+
+/// Keys that some layer reads; another spelling of one of them is refused, since readers that ignore case exist.
+const KNOWN_KEYS: [&str; 40] = [
+    "_meta",
+    "argument",
+    "arguments",
+    "cacheScope",
+    "capabilities",
+    "clientInfo",
+    "code",
+    "completion",
+    "content",
+    "contents",
+    "context",
+    "cursor",
+    "data",
+    "description",
+    "inputRequests",
+    "inputResponses",
+    "instructions",
+    "isError",
+    "level",
+    "message",
+    "messages",
+    "name",
+    "nextCursor",
+    "notifications",
+    "progressToken",
+    "prompts",
+    "protocolVersion",
+    "ref",
+    "requestState",
+    "resourceTemplates",
+    "resources",
+    "resultType",
+    "serverInfo",
+    "structuredContent",
+    "task",
+    "taskId",
+    "tools",
+    "ttlMs",
+    "uri",
+    "uriTemplate",
+];
+
+/// Refuses a key of `object` that equals a known one but for case.
+fn refuse_case_variants(object: Value<'_>) -> Result<(), EnvelopeError> {
+    if object.kind() != Kind::Object {
+        return Ok(());
+    }
+    for (key, _) in object.members() {
+        let key = key.as_str().unwrap_or_default();
+        if KNOWN_KEYS.binary_search(&key).is_err() && KNOWN_KEYS.iter().any(|known| differs_in_case_only(key, known)) {
+            return Err(EnvelopeError::CaseVariant);
+        }
+    }
+    Ok(())
+}
+
+/// Whether `key` and the ASCII name `known` are equal to a reader that folds case as Unicode does: the long s (U+017F) folds to
+/// `s` and the Kelvin sign (U+212A) to `k`.
+fn differs_in_case_only(key: &str, known: &str) -> bool {
+    let folded = key.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+    folded.eq(known.chars().map(|c| c.to_ascii_lowercase()))
+}
+
+/// Whether an item of a list can be read by name without doubt: an object with no case variant of a known key.
+pub(crate) fn is_plain_item(item: Value<'_>) -> bool {
+    item.kind() == Kind::Object && refuse_case_variants(item).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Message, EnvelopeError> {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes()), Limits::default(), Side::Client)
+    }
+
+    #[test]
+    fn known_keys_are_sorted_so_that_they_are_found() {
+        assert!(KNOWN_KEYS.is_sorted());
+    }
+
+    #[test]
+    fn a_request_a_notification_and_a_response_are_told_apart() {
+        let shape = |text| parse(text).unwrap().shape();
+        assert_eq!(shape(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Shape::Request);
+        assert_eq!(shape(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), Shape::Notification);
+        assert_eq!(shape(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#), Shape::Response);
+    }
+
+    #[test]
+    fn envelopes_that_readers_could_disagree_on_are_refused() {
+        use EnvelopeError as E;
+        let cases = [
+            (r#" [{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, E::Batch),
+            ("[]", E::Batch),
+            (r#""text""#, E::NotAnObject),
+            (r#"{"id":1,"method":"ping"}"#, E::Version),
+            (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, E::Version),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, E::Version),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#, E::UnknownMember),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":{}}"#, E::UnknownMember),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, E::Shape),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, E::Shape),
+            (r#"{"jsonrpc":"2.0","id":1}"#, E::Shape),
+            (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, E::Method),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, E::Method),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"pi\u0000ng"}"#, E::Method),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, E::Params),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"x"}}"#, E::CaseVariant),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"argument\u017f":{}}}"#, E::CaseVariant),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"tas\u212a":{}}}"#, E::CaseVariant),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(parse(text).unwrap_err(), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_that_a_reader_could_round_or_lose_are_refused() {
+        for id in ["1.0", "-0", "9007199254740993", "18446744073709551616", "null", "true", "{}", "[]", "1e2"] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(parse(&text).unwrap_err(), EnvelopeError::Id, "{id}");
+        }
+        let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(300));
+        assert_eq!(parse(&long).unwrap_err(), EnvelopeError::Id);
+        for id in ["0", "-5", "9007199254740991", r#""""#, r#""a\u0062""#] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(parse(&text).unwrap().id().unwrap().as_json(), id);
+        }
+    }
+
+    #[test]
+    fn a_server_may_leave_the_id_out_of_an_error_and_a_client_may_not() {
+        let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no"}}"#;
+        let bytes = Bytes::from_static(text.as_bytes());
+        assert!(Message::parse(bytes.clone(), Limits::default(), Side::Server).unwrap().id().is_none());
+        assert_eq!(Message::parse(bytes, Limits::default(), Side::Client).unwrap_err(), EnvelopeError::Id);
+    }
+}

@@ -1,0 +1,210 @@
+//! Every method of every revision a policy can see.
+
+use super::ProtocolVersion;
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `completion/complete`
+    Complete,
+    /// `server/discover`
+    Discover,
+    /// `initialize`
+    Initialize,
+    /// `subscriptions/listen`
+    Listen,
+    /// `notifications/cancelled`
+    Cancelled,
+    /// `notifications/initialized`
+    Initialized,
+    /// `notifications/progress`
+    Progress,
+    /// `notifications/roots/list_changed`
+    RootsListChanged,
+    /// Anything else: default deny, unless a grant names it under `methods`.
+    Other,
+    /// `ping`
+    Ping,
+    /// `prompts/get`
+    PromptsGet,
+    /// `prompts/list`
+    PromptsList,
+    /// `resources/list`
+    ResourcesList,
+    /// `resources/read`
+    ResourcesRead,
+    /// `resources/subscribe`
+    ResourcesSubscribe,
+    /// `resources/templates/list`
+    ResourcesTemplatesList,
+    /// `resources/unsubscribe`
+    ResourcesUnsubscribe,
+    /// `logging/setLevel`
+    SetLevel,
+    /// `tools/call`
+    ToolsCall,
+    /// `tools/list`
+    ToolsList,
+}
+
+/// The four lists a server offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ListKind {
+    /// Prompts, by `name`.
+    Prompts,
+    /// Resources, by `uri`.
+    Resources,
+    /// Resource templates, by `uriTemplate`.
+    Templates,
+    /// Tools, by `name`.
+    Tools,
+}
+
+impl Method {
+    /// The method of that name.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "completion/complete" => Self::Complete,
+            "initialize" => Self::Initialize,
+            "logging/setLevel" => Self::SetLevel,
+            "notifications/cancelled" => Self::Cancelled,
+            "notifications/initialized" => Self::Initialized,
+            "notifications/progress" => Self::Progress,
+            "notifications/roots/list_changed" => Self::RootsListChanged,
+            "ping" => Self::Ping,
+            "prompts/get" => Self::PromptsGet,
+            "prompts/list" => Self::PromptsList,
+            "resources/list" => Self::ResourcesList,
+            "resources/read" => Self::ResourcesRead,
+            "resources/subscribe" => Self::ResourcesSubscribe,
+            "resources/templates/list" => Self::ResourcesTemplatesList,
+            "resources/unsubscribe" => Self::ResourcesUnsubscribe,
+            "server/discover" => Self::Discover,
+            "subscriptions/listen" => Self::Listen,
+            "tools/call" => Self::ToolsCall,
+            "tools/list" => Self::ToolsList,
+            _ => Self::Other,
+        }
+    }
+
+    /// Its name on the wire; `other` for a method this build does not know, so that a caller's text never becomes a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "notifications/cancelled",
+            Self::Complete => "completion/complete",
+            Self::Discover => "server/discover",
+            Self::Initialize => "initialize",
+            Self::Initialized => "notifications/initialized",
+            Self::Listen => "subscriptions/listen",
+            Self::Other => "other",
+            Self::Ping => "ping",
+            Self::Progress => "notifications/progress",
+            Self::PromptsGet => "prompts/get",
+            Self::PromptsList => "prompts/list",
+            Self::ResourcesList => "resources/list",
+            Self::ResourcesRead => "resources/read",
+            Self::ResourcesSubscribe => "resources/subscribe",
+            Self::ResourcesTemplatesList => "resources/templates/list",
+            Self::ResourcesUnsubscribe => "resources/unsubscribe",
+            Self::RootsListChanged => "notifications/roots/list_changed",
+            Self::SetLevel => "logging/setLevel",
+            Self::ToolsCall => "tools/call",
+            Self::ToolsList => "tools/list",
+        }
+    }
+
+    /// Whether it comes without an id. `None` for [`Method::Other`], whose name decides (`notifications/...`).
+    pub fn is_notification(self) -> Option<bool> {
+        match self {
+            Self::Cancelled | Self::Initialized | Self::Progress | Self::RootsListChanged => Some(true),
+            Self::Other => None,
+            Self::Complete
+            | Self::Discover
+            | Self::Initialize
+            | Self::Listen
+            | Self::Ping
+            | Self::PromptsGet
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourcesRead
+            | Self::ResourcesSubscribe
+            | Self::ResourcesTemplatesList
+            | Self::ResourcesUnsubscribe
+            | Self::SetLevel
+            | Self::ToolsCall
+            | Self::ToolsList => Some(false),
+        }
+    }
+
+    /// Whether clients of `version` may send it (PROTOCOL.md section 2).
+    pub fn exists_in(self, version: ProtocolVersion) -> bool {
+        match self {
+            Self::Complete
+            | Self::Other
+            | Self::PromptsGet
+            | Self::PromptsList
+            | Self::ResourcesList
+            | Self::ResourcesRead
+            | Self::ResourcesTemplatesList
+            | Self::ToolsCall
+            | Self::ToolsList => true,
+            Self::Discover | Self::Listen => !version.has_sessions(),
+            Self::Cancelled
+            | Self::Initialize
+            | Self::Initialized
+            | Self::Ping
+            | Self::Progress
+            | Self::ResourcesSubscribe
+            | Self::ResourcesUnsubscribe
+            | Self::RootsListChanged
+            | Self::SetLevel => version.has_sessions(),
+        }
+    }
+
+    /// The list it asks for, if it asks for one.
+    pub fn list(self) -> Option<ListKind> {
+        match self {
+            Self::PromptsList => Some(ListKind::Prompts),
+            Self::ResourcesList => Some(ListKind::Resources),
+            Self::ResourcesTemplatesList => Some(ListKind::Templates),
+            Self::ToolsList => Some(ListKind::Tools),
+            Self::Cancelled
+            | Self::Complete
+            | Self::Discover
+            | Self::Initialize
+            | Self::Initialized
+            | Self::Listen
+            | Self::Other
+            | Self::Ping
+            | Self::Progress
+            | Self::PromptsGet
+            | Self::ResourcesRead
+            | Self::ResourcesSubscribe
+            | Self::ResourcesUnsubscribe
+            | Self::RootsListChanged
+            | Self::SetLevel
+            | Self::ToolsCall => None,
+        }
+    }
+}
+
+impl ListKind {
+    /// The member of the result that holds the list.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+            Self::Tools => "tools",
+        }
+    }
+
+    /// The member of an item that names it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Prompts | Self::Tools => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What MCP says: messages, methods, revisions and codes. No I/O, no policy, no tower.
+//!
+//! A message is its bytes plus an index into them ([`json::Document`]). It is read by one strict parser, once; layers look at
+//! it through cursors and record edits, and [`Message::encode`] returns the same bytes with the edits spliced in. So what was
+//! judged is what is sent, and no second parser can disagree.
+
+mod access;
+pub mod code;
+mod header;
+pub mod json;
+mod message;
+mod method;
+mod request_id;
+mod uri;
+mod version;
+mod walk;
+
+pub use access::{Access, AccessError, Target};
+pub use header::{decode_header, encode_header};
+pub(crate) use message::is_plain_item;
+pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};
+pub use method::{ListKind, Method};
+pub use request_id::RequestId;
+pub use uri::is_canonical;
+pub use version::ProtocolVersion;
+pub use walk::{roots, routing_fields, visit_below, visit_texts};

@@ -1,0 +1,39 @@
+//! The one walk over everything a peer wrote.
+
+use super::Message;
+use super::json::{NodeId, Text, Value};
+
+/// Members whose content is opaque to everybody but the server that wrote them, and must come back unchanged.
+const OPAQUE: [&str; 1] = ["requestState"];
+
+/// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
+///
+/// Numbers come as their digits: a card number may be one. The walk has no recursion and allocates nothing; the parser has bounded
+/// depth and number of values.
+pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
+    for root in roots(message) {
+        visit_below(root, &mut visit);
+    }
+}
+
+/// The same below one value.
+pub fn visit_below<'m>(root: Value<'m>, visit: &mut impl FnMut(Text<'m>)) {
+    let opaque = OPAQUE.map(|key| root.get(key).map(Value::id));
+    root.texts().filter(|text| !opaque.contains(&Some(text.id))).for_each(visit);
+}
+
+/// The values that a message carries.
+pub fn roots(message: &Message) -> impl Iterator<Item = Value<'_>> {
+    [message.params(), message.result(), message.error()].into_iter().flatten()
+}
+
+/// The values by which a request is routed and recognised. They cannot be edited: another tool would be called, or the mirrored
+/// headers would differ from the body.
+pub fn routing_fields(message: &Message) -> Vec<NodeId> {
+    let Some(params) = message.params().filter(|_| message.method().is_some()) else {
+        return Vec::new();
+    };
+    let direct = ["name", "uri", "cursor", "protocolVersion"].map(|key| params.get(key));
+    let nested = [["ref", "name"], ["ref", "uri"], ["_meta", "progressToken"]].map(|path| params.path(&path));
+    direct.into_iter().chain(nested).flatten().map(Value::id).collect()
+}
