@@ -11,3 +11,7 @@
 //! `ARCHITECTURE.md` says who may import whom, and how to add a layer.
 
 pub mod protocol;
+
+pub mod audit;
+
+pub mod clock;

@@ -1,0 +1,91 @@
+//! Where a log keeps its files, and how they are named.
+
+use std::path::{Path, PathBuf};
+
+/// Longest origin and replica name; keeps the writer's members within their share of a line.
+const NAME_MAX: usize = 200;
+
+/// A name that cannot be part of a path and of a log's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` cannot name a log: 1 to 200 letters, digits or `.:_-[]`, not starting with a dot")]
+pub struct BadName(pub String);
+
+/// The paths of one log.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Name in every record: `<origin>/audit/<replica>`.
+    pub(crate) name: String,
+    pub(crate) directory: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(audit: &Path, origin: &str, replica: &str) -> Result<Self, BadName> {
+        check(origin)?;
+        check(replica)?;
+        Ok(Self { name: format!("{origin}/audit/{replica}"), directory: audit.join(origin).join(replica) })
+    }
+
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.directory.join("seg")
+    }
+
+    pub(crate) fn segment(&self, first: u64) -> PathBuf {
+        self.segments().join(segment_name(first))
+    }
+
+    pub(crate) fn head(&self) -> PathBuf {
+        self.directory.join("head")
+    }
+
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.directory.join("quarantine")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.directory.join("lock")
+    }
+}
+
+/// `0000000000000.jsonl`: the index of the segment's first record, so that names sort as records do.
+pub(crate) fn segment_name(first: u64) -> String {
+    format!("{first:013}.jsonl")
+}
+
+/// The index in a segment's name; `None` for any other file.
+pub(crate) fn segment_index(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".jsonl")?;
+    (digits.len() == 13 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// SECURITY: these names become directories and stand unescaped in records.
+fn check(name: &str) -> Result<(), BadName> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-[]".contains(&byte);
+    if name.is_empty() || name.len() > NAME_MAX || name.starts_with('.') || !name.bytes().all(plain) {
+        return Err(BadName(name.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_leave_the_directory_or_need_escapes_are_refused() {
+        let layout = Layout::new(Path::new("a"), "gw.bank.example:8443", "r1").unwrap();
+        assert_eq!(layout.name, "gw.bank.example:8443/audit/r1");
+        assert_eq!(layout.segment(42), Path::new("a/gw.bank.example:8443/r1/seg/0000000000042.jsonl"));
+        for bad in ["", ".", "..", ".x", "a/b", "a\\b", "a\"b", "a b", "\u{e9}", &"x".repeat(201)] {
+            assert_eq!(Layout::new(Path::new("a"), bad, "r1").unwrap_err(), BadName(bad.to_owned()));
+            assert_eq!(Layout::new(Path::new("a"), "o", bad).unwrap_err(), BadName(bad.to_owned()));
+        }
+    }
+
+    #[test]
+    fn only_thirteen_digits_name_a_segment() {
+        assert_eq!(segment_index(&segment_name(1_840_233)), Some(1_840_233));
+        for other in ["head", "1.jsonl", "000000000000a.jsonl", "0000000000000.jsonl.zst", "+000000000000.jsonl"] {
+            assert_eq!(segment_index(other), None, "{other}");
+        }
+    }
+}

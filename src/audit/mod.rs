@@ -1,0 +1,58 @@
+//! The audit log: every decision and every outcome, in one chain of lines, durable before anyone is told.
+//!
+//! What passes through: [`Draft`]s of the layers and the gateway, on their way to stable storage. What it guarantees: a
+//! [`Receipt`] that resolves means that the record and all before it survive a power cut; what was written cannot be
+//! changed, removed, reordered or cut without [`verify`] naming the first record concerned, as long as the head or any
+//! later record is known; memory stays bounded on a slow disk ([`Log::try_reserve`]); after one failed write or sync
+//! nothing is acknowledged any more. What it does not guarantee yet: without signatures and anchors whoever can write the
+//! whole directory can write another history into it.
+//!
+//! ```text
+//! Log::append ─ queue ─┐                         (any thread, one short lock)
+//! Log::append ─ queue ─┼─ writer thread: number, chain, one write, one sync, head ─ receipts
+//! Log::append ─ queue ─┘
+//! ```
+//!
+//! The format, complete enough to write another verifier from, is in `docs/audit-format.md`. Tree, signed checkpoints,
+//! keys, the vault and sealed-segment compression come behind the same files: see there.
+
+mod canonical;
+mod chain;
+mod fs;
+mod hash;
+mod head;
+mod layout;
+mod line;
+mod lines;
+mod lock;
+mod log;
+mod observe;
+mod queue;
+mod record;
+mod recovery;
+mod report;
+mod show;
+mod stamp;
+mod value;
+mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
+pub use chain::Broken;
+pub use fs::{Disk, LogFile, Storage};
+pub use hash::Leaf;
+pub use layout::BadName;
+pub use line::NotRecord;
+pub use lock::LockError;
+pub use log::{Full, Load, Log, OpenError, Opened, Options, Receipt, Slot, Unfinished};
+pub use queue::{AppendError, Position};
+pub use record::{Draft, FORMAT_VERSION, Kind};
+pub use recovery::RecoveryError;
+pub use report::{Fault, FaultReason, LogReport, ModeChange, Note, Notes, Report, Verdict};
+pub use show::{Filter, Shown, show};
+pub use value::{ListWriter, ObjectWriter};
+pub use verify::{Progress, VerifyIo, verify, verify_watched};
+pub use writer::WriteError;

@@ -1,0 +1,206 @@
+//! What callers and the writer thread share: one short lock, and a wake-up only for a writer that sleeps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{oneshot, watch};
+
+use super::record::Draft;
+use super::writer::WriteError;
+
+/// Records one call may still cause: its decision and its outcome.
+const RECORDS_PER_SLOT: usize = 2;
+
+/// Where a durable record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its index in the log.
+    pub index: u64,
+}
+
+/// Why a record did not become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The log was closed before the record was handed over.
+    #[error("the audit log is closed")]
+    Closed,
+    /// The writer failed. Whether the record is on disk is unknown; it must be treated as not written.
+    #[error("the audit log failed")]
+    Failed,
+}
+
+/// A record and who waits for it; the log's own records have nobody.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) draft: Draft,
+    pub(crate) receipt: Option<oneshot::Sender<Result<Position, AppendError>>>,
+}
+
+impl Entry {
+    /// A record of the log's own.
+    pub(crate) fn own(draft: Draft) -> Self {
+        Self { draft, receipt: None }
+    }
+}
+
+/// What the writer finds when it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Closed, and nothing is left.
+    Closed,
+    /// Nothing came within the time.
+    Idle,
+    /// There are entries.
+    Work,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Closed,
+    Failed,
+}
+
+#[derive(Debug)]
+struct State {
+    entries: VecDeque<Entry>,
+    /// Entries handed over and not yet durable, those in the writer's hands included.
+    unacknowledged: usize,
+    slots: usize,
+    sleeping: bool,
+    phase: Phase,
+    failure: Option<Arc<WriteError>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Records that may be queued or promised at once.
+    capacity: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+    failed: watch::Sender<bool>,
+    last_sync_micros: AtomicU64,
+}
+
+impl Queue {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let state =
+            State { entries: VecDeque::new(), unacknowledged: 0, slots: 0, sleeping: false, phase: Phase::Open, failure: None };
+        Self {
+            capacity,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            failed: watch::Sender::new(false),
+            last_sync_micros: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is.
+    pub(crate) fn reserve(&self) -> bool {
+        let mut state = self.state.lock();
+        let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= self.capacity;
+        let granted = fits && state.phase == Phase::Open;
+        state.slots += usize::from(granted);
+        granted
+    }
+
+    pub(crate) fn give_back(&self) {
+        let mut state = self.state.lock();
+        state.slots = state.slots.saturating_sub(1);
+    }
+
+    /// Hands an entry to the writer; the entry is dropped with its answer sent when there is no writer any more.
+    pub(crate) fn push(&self, entry: Entry) {
+        let mut state = self.state.lock();
+        let refusal = match state.phase {
+            Phase::Open => {
+                state.entries.push_back(entry);
+                state.unacknowledged += 1;
+                // The flag is cleared here, so that a burst wakes the thread once.
+                let wake = std::mem::take(&mut state.sleeping);
+                drop(state);
+                if wake {
+                    self.wake.notify_one();
+                }
+                return;
+            }
+            Phase::Closed => AppendError::Closed,
+            Phase::Failed => AppendError::Failed,
+        };
+        drop(state);
+        if let Some(receipt) = entry.receipt {
+            let _ = receipt.send(Err(refusal));
+        }
+    }
+
+    /// Moves everything queued behind `pending`; sleeps at most `timeout` while both are empty.
+    pub(crate) fn take(&self, pending: &mut VecDeque<Entry>, timeout: Duration) -> Wake {
+        let mut state = self.state.lock();
+        if pending.is_empty() && state.entries.is_empty() && state.phase == Phase::Open {
+            state.sleeping = true;
+            self.wake.wait_for(&mut state, timeout);
+            state.sleeping = false;
+        }
+        pending.append(&mut state.entries);
+        match (pending.is_empty(), state.phase) {
+            (false, _) => Wake::Work,
+            (true, Phase::Open) => Wake::Idle,
+            (true, Phase::Closed | Phase::Failed) => Wake::Closed,
+        }
+    }
+
+    /// Says that `records` of the entries taken are durable.
+    pub(crate) fn acknowledged(&self, records: usize, sync: Duration) {
+        self.last_sync_micros.store(u64::try_from(sync.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.unacknowledged = state.unacknowledged.saturating_sub(records);
+    }
+
+    /// No entries from now on; the writer finishes what it has.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closed;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The writer is gone: every entry, queued or still to come, fails.
+    pub(crate) fn fail(&self, failure: Option<WriteError>) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Failed;
+        if state.failure.is_none() {
+            state.failure = failure.map(Arc::new);
+        }
+        let orphans = std::mem::take(&mut state.entries);
+        drop(state);
+        // First the alarm, then the callers: whoever sees a failed receipt finds the log failed too.
+        self.failed.send_replace(true);
+        for receipt in orphans.into_iter().filter_map(|entry| entry.receipt) {
+            let _ = receipt.send(Err(AppendError::Failed));
+        }
+    }
+
+    pub(crate) fn failed(&self) -> watch::Receiver<bool> {
+        self.failed.subscribe()
+    }
+
+    pub(crate) fn failure(&self) -> Option<Arc<WriteError>> {
+        self.state.lock().failure.clone()
+    }
+
+    /// Records not yet durable, and slots in use.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.unacknowledged, state.slots)
+    }
+
+    pub(crate) fn last_sync(&self) -> Duration {
+        Duration::from_micros(self.last_sync_micros.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,366 @@
+//! What a start does with what the last run left: verify the end of the log, move what was never acknowledged, refuse
+//! what nobody but a tamperer or a broken disk can have left.
+//!
+//! All checks come before the first change, so that a refused log is untouched evidence. Only the last two segments are
+//! read: the head is never older than the last one, and calls still open are carried from segment to segment.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::chain::{Broken, Chain};
+use super::fs::Storage;
+use super::hash::{Leaf, sha256_hex};
+use super::head::{HEAD_MAX, Head};
+use super::layout::{Layout, segment_index};
+use super::line::{Line, carried};
+use super::lines::{LineReader, RawLine};
+use super::log::{Opened, Unfinished};
+use super::queue::Entry;
+use super::record::{Draft, Kind};
+use super::stamp::Stamp;
+
+/// Why a log cannot be continued. Each of these needs a person: run `yett audit verify`, keep a copy, start a new replica
+/// name if the log is to be left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// A complete line does not fit where it stands.
+    #[error("the audit log is damaged at record {index}, in `{}`: {reason}", .segment.display())]
+    Broken {
+        /// The file.
+        segment: PathBuf,
+        /// Index the line should have.
+        index: u64,
+        /// What is wrong.
+        #[source]
+        reason: Broken,
+    },
+    /// The head counts records that are not there.
+    #[error("the audit log was cut: its head counts {size} records, {found} are there")]
+    Cut {
+        /// Records the head counts.
+        size: u64,
+        /// Records found.
+        found: u64,
+    },
+    /// The head says something else about a record than the record.
+    #[error("the audit log's head does not match record {index}")]
+    HeadDiffers {
+        /// The last record the head counts.
+        index: u64,
+    },
+    /// No head, although there are records.
+    #[error("the audit log has records but no readable head in `{}`", .0.display())]
+    HeadMissing(PathBuf),
+    /// The head is older than any crash can make it.
+    #[error("the audit log's head counts {size} records but the last segment begins at {segment}: an old head was put back")]
+    HeadOld {
+        /// Records the head counts.
+        size: u64,
+        /// First record of the last segment.
+        segment: u64,
+    },
+    /// The disk failed.
+    #[error("cannot {action} `{}`", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The state a writer continues from.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) next: u64,
+    pub(crate) previous: Leaf,
+    pub(crate) time: Stamp,
+    pub(crate) segment_first: u64,
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment_started: Option<Stamp>,
+    pub(crate) open: HashMap<Box<str>, u64>,
+    quarantined: Option<Quarantined>,
+    unclean: bool,
+}
+
+/// Bytes that were moved.
+#[derive(Debug)]
+struct Quarantined {
+    file: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// Reads, checks and repairs. The caller holds the lock.
+pub(crate) fn recover(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
+    let directory = layout.segments();
+    let mut firsts: Vec<u64> = storage
+        .list(&directory)
+        .map_err(failed("list", &directory))?
+        .iter()
+        .filter_map(|(name, _)| segment_index(name))
+        .collect();
+    firsts.sort_unstable();
+    let head = read_head(storage, layout)?;
+    let Some(&last) = firsts.last() else {
+        return match head {
+            Some(head) if head.size > 0 => Err(RecoveryError::Cut { size: head.size, found: 0 }),
+            _ => create(storage, layout),
+        };
+    };
+    let head = head.ok_or_else(|| RecoveryError::HeadMissing(layout.head()))?;
+    if head.size < last {
+        return Err(RecoveryError::HeadOld { size: head.size, segment: last });
+    }
+
+    let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).copied();
+    let start = before.unwrap_or(last);
+    let chain =
+        if start == 0 { Chain::genesis(Some(layout.name.clone())) } else { Chain::from_middle(Some(layout.name.clone()), start) };
+    let mut scan = Scan { chain, head, open: HashMap::new(), last_kind_stop: true, tail: Tail::default() };
+    if let Some(first) = before {
+        scan.segment(storage, layout, first, false)?;
+    }
+    scan.segment(storage, layout, last, true)?;
+    if scan.head.size > scan.chain.next {
+        return Err(RecoveryError::Cut { size: scan.head.size, found: scan.chain.next });
+    }
+    scan.repair(storage, layout, last)
+}
+
+impl Recovered {
+    /// The records that say what was found. A run that ended in order leaves none.
+    pub(crate) fn drafts(&self) -> VecDeque<Entry> {
+        let mut drafts = VecDeque::new();
+        if !self.unclean {
+            return drafts;
+        }
+        let mut recovery = Draft::new(Kind::Recovery);
+        recovery.object("recovery", |object| {
+            object.integer("bytes", self.quarantined.as_ref().map_or(0, |moved| moved.bytes));
+            if let Some(moved) = &self.quarantined {
+                object.text("file", &moved.file);
+            }
+            object.count("open", self.open.len());
+            if let Some(moved) = &self.quarantined {
+                object.text("sha256", &moved.sha256);
+            }
+        });
+        drafts.push_back(Entry::own(recovery));
+        for (call, _) in self.by_index() {
+            let mut outcome = Draft::new(Kind::CallOutcome);
+            outcome.raw_member("call", call).object("out", |out| {
+                out.text("reason", "restart").text("status", "unknown");
+            });
+            drafts.push_back(Entry::own(outcome));
+        }
+        drafts
+    }
+
+    pub(crate) fn opened(&self) -> Opened {
+        let unfinished =
+            self.by_index().into_iter().map(|(call, index)| Unfinished { call: call.trim_matches('"').to_owned(), index });
+        Opened {
+            next_index: self.next,
+            quarantined_bytes: self.quarantined.as_ref().map_or(0, |moved| moved.bytes),
+            unfinished: unfinished.collect(),
+            unclean: self.unclean,
+        }
+    }
+
+    fn by_index(&self) -> Vec<(&str, u64)> {
+        let mut calls: Vec<_> = self.open.iter().map(|(call, index)| (&**call, *index)).collect();
+        calls.sort_by_key(|(_, index)| *index);
+        calls
+    }
+}
+
+/// Makes an empty log. The head comes first: from the first record on there has always been one, so that a missing head
+/// is never the work of a crash.
+fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
+    let head = Head { size: 0, leaf: Leaf::NONE };
+    let path = layout.head();
+    let mut file = storage.open_overwrite(&path).map_err(failed("create", &path))?;
+    file.overwrite(head.text(&layout.name).as_bytes()).map_err(failed("write", &path))?;
+    file.sync_data().map_err(failed("sync", &path))?;
+    // The directories above are new too: each name must survive, from the top down.
+    for directory in layout.directory.ancestors().take(3).collect::<Vec<_>>().iter().rev() {
+        storage.sync_dir(directory).map_err(failed("sync", directory))?;
+    }
+    // Crash point: a head of size 0 and no segment. The next start comes here again.
+    let path = layout.segment(0);
+    storage.create_append(&path).map_err(failed("create", &path))?;
+    let directory = layout.segments();
+    storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
+    Ok(Recovered {
+        next: 0,
+        previous: Leaf::NONE,
+        time: Stamp::EPOCH,
+        segment_first: 0,
+        segment_bytes: 0,
+        segment_started: None,
+        open: HashMap::new(),
+        quarantined: None,
+        unclean: false,
+    })
+}
+
+/// `None` when there is none, or an empty one that a crash left at creation.
+fn read_head(storage: &dyn Storage, layout: &Layout) -> Result<Option<Head>, RecoveryError> {
+    let path = layout.head();
+    let file = match storage.read(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", &path)(error)),
+    };
+    let mut text = Vec::new();
+    file.take(HEAD_MAX).read_to_end(&mut text).map_err(failed("read", &path))?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Head::parse(&text) {
+        Some((log, head)) if log == layout.name => Ok(Some(head)),
+        Some(_) | None => Err(RecoveryError::HeadMissing(path)),
+    }
+}
+
+/// Walks the last segments.
+struct Scan {
+    chain: Chain,
+    head: Head,
+    open: HashMap<Box<str>, u64>,
+    last_kind_stop: bool,
+    tail: Tail,
+}
+
+/// What is known of the last segment.
+#[derive(Default)]
+struct Tail {
+    bytes: u64,
+    started: Option<Stamp>,
+    /// Bytes of the lines that the head counts.
+    counted: u64,
+    /// Whole lines that it does not count.
+    uncounted: Vec<u8>,
+    /// Behind the last newline.
+    torn: Vec<u8>,
+}
+
+impl Scan {
+    fn segment(&mut self, storage: &dyn Storage, layout: &Layout, first: u64, last: bool) -> Result<(), RecoveryError> {
+        let path = layout.segment(first);
+        let broken = |index, reason| RecoveryError::Broken { segment: path.clone(), index, reason };
+        if first != self.chain.next {
+            return Err(broken(self.chain.next.min(first), Broken::Index { found: first, follows: false }));
+        }
+        self.compare_head()?;
+        let source = storage.read(&path).map_err(failed("open", &path))?;
+        let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, source));
+        while let Some(raw) = lines.next_line().map_err(failed("read", &path))? {
+            let index = self.chain.next;
+            let bytes = match raw {
+                RawLine::Whole(bytes) => bytes,
+                // Never acknowledged: a batch is acknowledged only after all its bytes, newlines included, were synced.
+                RawLine::Torn(bytes) if last => {
+                    self.tail.torn = bytes.to_vec();
+                    break;
+                }
+                RawLine::Torn(_) => return Err(broken(index, Broken::Torn)),
+                RawLine::Endless => return Err(broken(index, Broken::Endless)),
+            };
+            let line = self.chain.accept(bytes).map_err(|reason| broken(index, reason))?;
+            if last {
+                self.tail.take(bytes, &line, line.index < self.head.size);
+            }
+            follow(&mut self.open, &line);
+            self.last_kind_stop = line.kind == "stop";
+            self.compare_head()?;
+        }
+        Ok(())
+    }
+
+    /// Does the head agree, if it speaks of the record just read?
+    fn compare_head(&self) -> Result<(), RecoveryError> {
+        let differs = self.head.size == self.chain.next && self.chain.previous.is_some_and(|leaf| leaf != self.head.leaf);
+        if differs { Err(RecoveryError::HeadDiffers { index: self.head.size.saturating_sub(1) }) } else { Ok(()) }
+    }
+
+    fn repair(self, storage: &dyn Storage, layout: &Layout, last: u64) -> Result<Recovered, RecoveryError> {
+        let Self { chain, open, last_kind_stop, tail, .. } = self;
+        let quarantined = if tail.torn.is_empty() { None } else { Some(quarantine(storage, layout, chain.next, &tail.torn)?) };
+        if !tail.torn.is_empty() || !tail.uncounted.is_empty() {
+            // Crash point: the torn bytes are in quarantine and still in the segment. The next start moves them once more.
+            //
+            // Lines the head does not count may never have been synced: after a failed sync the kernel keeps serving them
+            // from memory, marked clean. Writing them again is what makes the next sync mean something.
+            let path = layout.segment(last);
+            storage.replace_tail(&path, tail.counted, &tail.uncounted).map_err(failed("repair", &path))?;
+        }
+        Ok(Recovered {
+            next: chain.next,
+            // Unknown only when both segments read are empty, which rotation cannot leave: then the head says it.
+            previous: chain.previous.unwrap_or(self.head.leaf),
+            time: chain.time,
+            segment_first: last,
+            segment_bytes: tail.bytes,
+            segment_started: tail.started,
+            unclean: chain.next > 0 && (!last_kind_stop || quarantined.is_some() || !open.is_empty()),
+            open,
+            quarantined,
+        })
+    }
+}
+
+impl Tail {
+    fn take(&mut self, bytes: &[u8], line: &Line<'_>, counted: bool) {
+        self.started.get_or_insert(line.time);
+        let length = u64::try_from(bytes.len() + 1).unwrap_or(u64::MAX);
+        self.bytes += length;
+        if counted {
+            self.counted += length;
+        } else {
+            self.uncounted.extend_from_slice(bytes);
+            self.uncounted.push(b'\n');
+        }
+    }
+}
+
+fn follow(open: &mut HashMap<Box<str>, u64>, line: &Line<'_>) {
+    for (call, index) in line.carry.map(carried).unwrap_or_default() {
+        open.insert(call.into(), index);
+    }
+    if let Some(call) = line.call {
+        if line.open {
+            open.insert(call.into(), line.index);
+        } else if line.kind == "call.outcome" {
+            open.remove(call);
+        }
+    }
+}
+
+/// Keeps the bytes under a name of their own; nothing in quarantine is ever overwritten.
+fn quarantine(storage: &dyn Storage, layout: &Layout, index: u64, bytes: &[u8]) -> Result<Quarantined, RecoveryError> {
+    let directory = layout.quarantine();
+    let taken = storage.list(&directory).map_err(failed("list", &directory))?;
+    let mut copies = 0_u64;
+    let mut file = format!("{index:013}.{copies}.part");
+    while taken.iter().any(|(other, _)| *other == file) {
+        copies += 1;
+        file = format!("{index:013}.{copies}.part");
+    }
+    let path = directory.join(&file);
+    let mut target = storage.create_append(&path).map_err(failed("create", &path))?;
+    target.append(bytes).map_err(failed("write", &path))?;
+    target.sync_data().map_err(failed("sync", &path))?;
+    storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
+    Ok(Quarantined { file, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256: sha256_hex(bytes) })
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {
+    let path = path.to_owned();
+    move |source| RecoveryError::Io { action, path, source }
+}

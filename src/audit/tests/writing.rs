@@ -1,0 +1,298 @@
+//! Appending: order, durability, bounds, failure.
+
+use super::disk::{Faults, FaultyDisk};
+use super::*;
+
+#[test]
+fn records_are_numbered_chained_and_verified() {
+    let fixture = Fixture::new();
+    let (log, opened) = fixture.open();
+    assert_eq!(opened, Opened::default());
+    assert_eq!(log.name(), "gw.example/audit/r1");
+    assert_eq!(put(&log, start()), 0);
+    assert_eq!(put(&log, decision("c1")), 1);
+    assert_eq!(put(&log, outcome("c1")), 2);
+    assert_eq!(put(&log, Draft::new(Kind::Stop)), 3);
+    log.close();
+
+    let lines = fixture.lines();
+    let mut prev = "0".repeat(64);
+    for (index, line) in lines.iter().enumerate() {
+        let record = json(line);
+        assert_eq!(record["i"], index);
+        assert_eq!(record["prev"], prev.as_str());
+        assert_eq!(record["log"], "gw.example/audit/r1");
+        assert_eq!(record["v"], 1);
+        prev = Leaf::of(line.as_bytes()).to_string();
+    }
+    let head = fs::read_to_string(fixture.log_dir().join("head")).unwrap();
+    assert_eq!(head, format!("gw.example/audit/r1\n0000000000000004\n{prev}\n"));
+    let report = fixture.verify();
+    assert_eq!((report.verdict(), report.records, report.open_calls), (Verdict::Unanchored, 4, 0), "{report}");
+    assert_eq!(report.modes[0].mode, "strict");
+}
+
+#[test]
+fn many_threads_lose_nothing_and_keep_their_order() {
+    let fixture = Fixture::new();
+    let (log, _) = fixture.open();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let log = log.clone();
+            scope.spawn(move || {
+                for call in 0..50 {
+                    let _slot = log.try_reserve().unwrap();
+                    let call = format!("t{thread}-{call}");
+                    let decided = log.append(decision(&call));
+                    let ended = log.append(outcome(&call));
+                    assert!(decided.wait().unwrap().index < ended.wait().unwrap().index);
+                }
+            });
+        }
+    });
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    let report = fixture.verify();
+    assert_eq!((report.records, report.open_calls, report.warnings.total), (801, 0, 0), "{report}");
+    assert_eq!(report.verdict(), Verdict::Unanchored);
+}
+
+#[test]
+fn one_sync_covers_all_that_was_queued_during_the_last_one() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    disk.pause();
+    let first = log.append(start());
+    eventually(|| disk.syncs() == 1);
+    let rest: Vec<_> = (0..300).map(|call| log.append(denial(&call.to_string()))).collect();
+    disk.resume();
+    assert_eq!(first.wait().unwrap().index, 0);
+    for (at, receipt) in rest.into_iter().enumerate() {
+        assert_eq!(receipt.wait().unwrap().index, at as u64 + 1);
+    }
+    // 300 records are one batch of 256 and one of 44.
+    assert_eq!((disk.syncs(), disk.writes()), (3, 3));
+}
+
+#[test]
+fn what_is_acknowledged_survives_a_power_cut() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    assert_eq!(
+        disk.journal(),
+        [
+            "overwrite head",
+            "sync head",
+            "sync_dir audit",
+            "sync_dir gw.example",
+            "sync_dir r1",
+            "create 0000000000000.jsonl",
+            "sync_dir seg",
+            "overwrite head",
+            "sync head"
+        ]
+    );
+    for call in 0..20 {
+        let index = put(&log, denial(&call.to_string()));
+        let end: usize = fixture.lines()[..=usize::try_from(index).unwrap()].iter().map(|line| line.len() + 1).sum();
+        assert!(disk.synced() >= end as u64);
+    }
+    log.close();
+    assert_eq!(disk.journal().last().unwrap(), "sync head");
+}
+
+#[test]
+fn room_is_refused_when_the_disk_is_behind_and_given_again_later() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let options = Options { queue: 8, ..fixture.options() };
+    let (log, _) = open_with(options, Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    disk.pause();
+    let slots: Vec<_> = (0..2).map(|_| log.try_reserve().unwrap()).collect();
+    let receipts: Vec<_> = (0..4).map(|call| log.append(denial(&call.to_string()))).collect();
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+    drop(slots);
+    // The slots are back, the records are not written yet.
+    assert_eq!(log.load().queued, 4);
+    let slots: Vec<_> = (0..2).map(|_| log.try_reserve().unwrap()).collect();
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+    disk.resume();
+    assert!(receipts.into_iter().all(|receipt| receipt.wait().is_ok()));
+    assert_eq!(log.load().queued, 0);
+    assert!(log.try_reserve().is_ok());
+    drop(slots);
+    assert_eq!(log.load().slots, 0);
+}
+
+#[test]
+fn after_one_failed_sync_nothing_is_acknowledged_and_nothing_is_synced_again() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults { sync: Some(2), ..Faults::default() });
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    let failed = log.failed();
+    assert!(!*failed.borrow());
+    let batch = log.append(decision("c1"));
+    assert_eq!(batch.wait(), Err(AppendError::Failed));
+    assert!(*failed.borrow(), "whoever sees a failed receipt finds the log failed");
+    assert_eq!(log.append(outcome("c1")).wait(), Err(AppendError::Failed));
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+    let failure = log.failure().unwrap();
+    assert_eq!((failure.action, failure.source.raw_os_error()), ("sync", Some(5)));
+    log.close();
+    assert_eq!(disk.syncs(), 2);
+
+    // The line was written but not acknowledged; the next start takes it in, writes it again and ends the call.
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, opened) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    assert_eq!(opened.unfinished, [Unfinished { call: "c1".to_owned(), index: 1 }]);
+    let length = fixture.lines()[1].len() + 1;
+    let offset = fixture.lines()[0].len() + 1;
+    assert!(disk.journal().contains(&format!("replace_tail {offset}+{length}")), "{:?}", disk.journal());
+    log.close();
+    assert_eq!(fixture.verify().fault, None);
+}
+
+#[test]
+fn a_short_write_fails_its_batch_and_is_moved_by_the_next_start() {
+    for kept in [0, 1, 100, 250] {
+        let fixture = Fixture::new();
+        let disk = FaultyDisk::new(Faults { short_write: Some((2, kept)), ..Faults::default() });
+        let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+        put(&log, start());
+        assert_eq!(log.append(decision("c1")).wait(), Err(AppendError::Failed));
+        assert_eq!(disk.syncs(), 1, "a batch that was not written is not synced");
+        drop(log);
+
+        let (log, opened) = fixture.open();
+        assert_eq!(opened.quarantined_bytes, kept as u64);
+        assert_eq!(opened.unfinished, []);
+        log.close();
+        assert_eq!(fixture.kinds(), ["start", "recovery"]);
+        assert_eq!(fixture.verify().verdict(), if kept > 0 { Verdict::Gaps } else { Verdict::Unanchored });
+    }
+}
+
+#[test]
+fn a_panic_of_the_writer_fails_all_callers() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults { panic: Some(1), ..Faults::default() });
+    let (log, _) = open_with(fixture.options(), disk, Arc::new(SystemClock)).unwrap();
+    assert_eq!(log.append(start()).wait(), Err(AppendError::Failed));
+    assert!(*log.failed().borrow());
+    assert_eq!(log.append(start()).wait(), Err(AppendError::Failed));
+}
+
+#[tokio::test]
+async fn a_receipt_can_be_awaited_and_a_dropped_one_loses_nothing() {
+    let fixture = Fixture::new();
+    let (log, _) = fixture.open();
+    drop(log.append(start()));
+    assert_eq!(log.append(Draft::new(Kind::Stop)).durable().await, Ok(Position { index: 1 }));
+    let mut failed = log.failed();
+    assert!(tokio::time::timeout(Duration::from_millis(20), failed.wait_for(|failed| *failed)).await.is_err());
+    log.close();
+    assert_eq!(log.append(start()).durable().await, Err(AppendError::Closed));
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+    assert_eq!(fixture.kinds(), ["start", "stop"]);
+}
+
+#[test]
+fn an_idle_log_ticks() {
+    let fixture = Fixture::new();
+    let options = Options { tick: Duration::from_millis(20), ..fixture.options() };
+    let (log, _) = open_with(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+    put(&log, decision("c1"));
+    eventually(|| fixture.kinds().iter().filter(|kind| *kind == "tick").count() >= 2);
+    log.close();
+    let line = fixture.lines().into_iter().find(|line| line.contains("\"tick\"")).unwrap();
+    assert_eq!(json(&line)["n"], serde_json::json!({"open": 1, "queued": 0, "slots": 0}));
+    assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
+}
+
+#[test]
+fn segments_are_sealed_by_size_and_age_and_a_new_one_is_durable_before_it_is_used() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let options = Options { segment_bytes: 1_000, ..fixture.options() };
+    let (log, _) = open_with(options.clone(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    for call in 0..12 {
+        put(&log, denial(&call.to_string()));
+    }
+    log.close();
+    let report = fixture.verify();
+    assert!(report.segments >= 3 && report.verdict() == Verdict::Unanchored, "{report}");
+    let journal = disk.journal();
+    for (at, step) in journal.iter().enumerate().filter(|(_, step)| step.starts_with("create") && !step.ends_with("0.jsonl")) {
+        let name = step.strip_prefix("create ").unwrap();
+        assert_eq!(journal[at - 1], "sync head");
+        assert_eq!(
+            journal[at + 1..at + 5],
+            ["sync_dir seg", &format!("append {name}"), &format!("sync {name}"), "overwrite head"]
+        );
+    }
+
+    let fixture = Fixture::new();
+    let clock = FakeClock::at("2026-11-21T03:00:00Z");
+    let options = Options { segment_age: Duration::from_mins(1), ..fixture.options() };
+    let (log, _) = open_with(options, Arc::new(Disk), Arc::clone(&clock) as _).unwrap();
+    put(&log, start());
+    clock.advance(59);
+    put(&log, denial("a"));
+    clock.advance(1);
+    put(&log, denial("b"));
+    log.close();
+    // Records: start, clock.step, a, clock.step, b.
+    assert!(fixture.segment(3).exists());
+    assert_eq!(fixture.verify().segments, 2);
+}
+
+#[test]
+fn a_second_writer_is_refused_and_the_lock_goes_with_the_first() {
+    let fixture = Fixture::new();
+    let (log, _) = fixture.open();
+    let refused = fixture.try_open().unwrap_err();
+    assert!(matches!(&refused, OpenError::Lock(LockError::Held(path)) if path.ends_with("lock")), "{refused}");
+    put(&log, start());
+    log.close();
+    let (second, opened) = fixture.open();
+    assert_eq!(opened.next_index, 2, "start, recovery: the first run wrote no stop");
+    drop(log);
+    drop(second);
+    fixture.open();
+}
+
+#[test]
+fn time_never_runs_back_except_at_a_record_that_says_so() {
+    let fixture = Fixture::new();
+    let clock = FakeClock::at("2026-11-21T03:00:00.5Z");
+    let (log, _) = open_with(fixture.options(), Arc::new(Disk), Arc::clone(&clock) as _).unwrap();
+    put(&log, start());
+    clock.advance(-3_600);
+    put(&log, denial("a"));
+    clock.advance(10 * 365 * 86_400);
+    put(&log, denial("b"));
+    clock.advance(-10 * 365 * 86_400);
+    put(&log, denial("c"));
+    log.close();
+    assert_eq!(
+        fixture.kinds(),
+        ["start", "clock.step", "call.decision", "clock.step", "call.decision", "clock.step", "call.decision"]
+    );
+    let lines = fixture.lines();
+    assert_eq!(json(&lines[1])["t"], "2026-11-21T02:00:00.500000Z");
+    assert_eq!(json(&lines[6])["t"], "2026-11-21T02:00:00.500000Z");
+    let report = fixture.verify();
+    assert_eq!((report.verdict(), report.warnings.total), (Verdict::Unanchored, 3), "{report}");
+
+    // A small step back is swallowed.
+    let moved = *clock.0.lock();
+    *clock.0.lock() = Timestamp::from_microsecond(moved.as_microsecond() - 500_000).unwrap();
+    let (log, _) = open_with(fixture.options(), Arc::new(Disk), clock).unwrap();
+    put(&log, start());
+    log.close();
+    assert_eq!(json(fixture.lines().last().unwrap())["t"], "2026-11-21T02:00:00.500000Z");
+    assert_eq!(fixture.verify().fault, None);
+}

@@ -1,0 +1,356 @@
+//! The one thread that writes a log: takes what is queued, numbers and chains it, writes once, syncs once, answers all.
+//!
+//! No delay is added to form batches: the next batch forms while the sync of this one runs.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+use super::canonical::LINE_MAX;
+use super::fs::{LogFile, Storage};
+use super::hash::Leaf;
+use super::head::Head;
+use super::layout::Layout;
+use super::log::Opened;
+use super::queue::{AppendError, Entry, Position, Queue, Wake};
+use super::record::{Draft, Kind, OwnedMembers};
+use super::recovery::Recovered;
+use super::stamp::Stamp;
+
+/// Most records and bytes in one write (SECURITY.md 2.3). Bounds what one torn write can leave behind.
+const BATCH_RECORDS: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Difference between wall clock and monotonic clock that is written down.
+const CLOCK_STEP: i64 = 1_000_000;
+
+/// Bytes of open calls in one `tick` record, below what one member may hold.
+const CARRY_BYTES: usize = 2_800;
+
+/// Longest raw call id that is followed from decision to outcome; ours have 38 characters.
+const CALL_MAX: usize = 256;
+
+/// An operation on the disk that failed and ended the log.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", .path.display())]
+pub struct WriteError {
+    /// What was tried.
+    pub action: &'static str,
+    /// On which file.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+/// When to seal a segment, and when to give a sign of life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment_age: Duration,
+    pub(crate) tick: Duration,
+}
+
+/// Sole owner of the log's files.
+pub(crate) struct Writer {
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    layout: Layout,
+    limits: Limits,
+    segment: Segment,
+    head: Box<dyn LogFile>,
+    next: u64,
+    previous: Leaf,
+    /// Time of the last record.
+    time: Stamp,
+    /// Wall and monotonic time of the last look at the clock.
+    observed: Option<(Stamp, Instant)>,
+    next_tick: Instant,
+    /// Calls that wait for their outcome, and the index of their decision.
+    open: HashMap<Box<str>, u64>,
+    buffer: Vec<u8>,
+    receipts: Vec<(u64, oneshot::Sender<Result<Position, AppendError>>)>,
+}
+
+/// The segment that grows.
+struct Segment {
+    path: PathBuf,
+    file: Box<dyn LogFile>,
+    bytes: u64,
+    /// Time of its first record.
+    started: Option<Stamp>,
+}
+
+impl Writer {
+    /// Continues what recovery found, and makes its findings records before anything else can be one.
+    pub(crate) fn open(
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        layout: Layout,
+        limits: Limits,
+        found: Recovered,
+    ) -> Result<(Self, Opened), WriteError> {
+        let mut drafts = found.drafts();
+        let mut opened = found.opened();
+        let path = layout.segment(found.segment_first);
+        let file = storage.open_append(&path).map_err(failed("open", &path))?;
+        let head = storage.open_overwrite(&layout.head()).map_err(failed("open", &layout.head()))?;
+        let mut writer = Self {
+            storage,
+            clock,
+            layout,
+            limits,
+            segment: Segment { path, file, bytes: found.segment_bytes, started: found.segment_started },
+            head,
+            next: found.next,
+            previous: found.previous,
+            time: found.time,
+            observed: None,
+            next_tick: Instant::now() + limits.tick,
+            open: found.open,
+            buffer: Vec::with_capacity(64 * 1024),
+            receipts: Vec::with_capacity(BATCH_RECORDS),
+        };
+        // Crash point: the head may be behind the segment. Recovery has verified up to the end and made it durable.
+        writer.write_head()?;
+        writer.sync_head()?;
+        while !drafts.is_empty() {
+            // Crash point: a start that dies here has answered some calls; the next one finds only the others open.
+            writer.commit(&mut drafts)?;
+        }
+        opened.next_index = writer.next;
+        Ok((writer, opened))
+    }
+
+    /// Runs until the queue is closed or the disk fails.
+    pub(crate) fn run(mut self, queue: &Queue) {
+        let unwound = FailOnUnwind(queue);
+        match self.serve(queue) {
+            Ok(()) => std::mem::forget(unwound),
+            Err(failure) => {
+                queue.fail(Some(failure));
+                // Only now the callers of the failed batch: whoever sees a failed receipt finds the log failed too.
+                for (_, receipt) in self.receipts.drain(..) {
+                    let _ = receipt.send(Err(AppendError::Failed));
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, queue: &Queue) -> Result<(), WriteError> {
+        let mut pending = VecDeque::new();
+        loop {
+            let patience = self.next_tick.saturating_duration_since(Instant::now());
+            let wake = queue.take(&mut pending, patience);
+            let ticks = wake != Wake::Closed && Instant::now() >= self.next_tick;
+            if ticks {
+                self.next_tick = Instant::now() + self.limits.tick;
+                pending.push_front(Entry::own(self.tick(queue)));
+            }
+            if wake == Wake::Closed {
+                return self.sync_head();
+            }
+            if !pending.is_empty() {
+                let before = pending.len() - usize::from(ticks);
+                let started = Instant::now();
+                self.commit(&mut pending)?;
+                queue.acknowledged(before.saturating_sub(pending.len()), started.elapsed());
+                for (index, receipt) in self.receipts.drain(..) {
+                    // The caller may have left; the record stays.
+                    let _ = receipt.send(Ok(Position { index }));
+                }
+            }
+            if ticks {
+                // A power cut may take back what the kernel had of the head, so once a minute it is made durable.
+                self.sync_head()?;
+            }
+        }
+    }
+
+    /// Writes and syncs one batch off the front of `pending`. After an error nothing may be written any more: an unknown
+    /// part of the batch is on disk, and a second sync would report success without having written it.
+    fn commit(&mut self, pending: &mut VecDeque<Entry>) -> Result<(), WriteError> {
+        let step = self.look_at_clock();
+        let now = self.time;
+        self.rotate_if_due(now)?;
+        let begins_segment = self.segment.bytes == 0 && self.next > 0;
+        let time = now.text();
+        self.buffer.clear();
+        if let Some(step) = step {
+            self.push(Entry::own(step), &time);
+        }
+        for _ in 0..BATCH_RECORDS {
+            if self.buffer.len() >= BATCH_BYTES {
+                break;
+            }
+            let Some(entry) = pending.pop_front() else { break };
+            self.push(entry, &time);
+        }
+        if begins_segment {
+            for draft in self.carry() {
+                self.push(Entry::own(draft), &time);
+            }
+        }
+
+        let path = &self.segment.path;
+        // Crash point: any prefix of the batch may be there. Nobody was told; recovery keeps whole lines, moves the rest.
+        self.segment.file.append(&self.buffer).map_err(failed("write", path))?;
+        self.segment.file.sync_data().map_err(failed("sync", path))?;
+        self.segment.bytes += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        self.segment.started.get_or_insert(now);
+        // Crash point: the batch is durable, the head does not count it. Recovery verifies and counts it.
+        self.write_head()
+        // Crash point: durable and counted, nobody told. A caller that got no answer may find its record.
+    }
+
+    /// Formats one record behind those already in the buffer.
+    fn push(&mut self, mut entry: Entry, time: &str) {
+        let index = self.next;
+        let start = self.buffer.len();
+        let prev = self.previous.hex();
+        let owned = OwnedMembers { index, log: &self.layout.name, prev: &prev, time };
+        entry.draft.write_line(&owned, &mut self.buffer);
+        if self.buffer.len() - start > LINE_MAX {
+            // Cannot happen while names are bounded; if it does, a poor record is better than none.
+            self.buffer.truncate(start);
+            Draft::new(entry.draft.kind()).write_line(&owned, &mut self.buffer);
+        }
+        self.previous = Leaf::of(self.buffer.get(start..).unwrap_or_default());
+        self.buffer.push(b'\n');
+        self.next += 1;
+        self.follow(&entry.draft, index);
+        if let Some(receipt) = entry.receipt {
+            self.receipts.push((index, receipt));
+        }
+    }
+
+    /// Keeps the set of open calls.
+    fn follow(&mut self, draft: &Draft, index: u64) {
+        let Some(call) = draft.call().filter(|call| call.len() <= CALL_MAX) else {
+            return;
+        };
+        if draft.is_open() {
+            self.open.insert(call.into(), index);
+        } else if draft.kind() == Kind::CallOutcome {
+            self.open.remove(call);
+        }
+    }
+
+    /// Sets the time of the next batch. It follows the wall clock but never runs backwards, unless the clock was moved
+    /// by more than a second: then a record says so and time goes on from there. (To hold the old time until the clock
+    /// has caught up would date every record wrongly, for years if the clock had once jumped ahead.)
+    fn look_at_clock(&mut self) -> Option<Draft> {
+        let wall = Stamp::from_timestamp(self.clock.now());
+        let instant = Instant::now();
+        let moved = match self.observed.replace((wall, instant)) {
+            Some((last, at)) => {
+                let passed = i64::try_from(instant.duration_since(at).as_micros()).unwrap_or(i64::MAX);
+                wall.micros_since(last).saturating_sub(passed)
+            }
+            // Across a restart only a clock behind the log can be told from time that passed.
+            None => wall.micros_since(self.time).min(0),
+        };
+        if moved.abs() <= CLOCK_STEP {
+            self.time = self.time.max(wall);
+            return None;
+        }
+        let mut draft = Draft::new(Kind::ClockStep);
+        draft.object("clock", |clock| {
+            clock.text("from", &self.time.text()).integer("moved_ms", moved / 1_000).text("to", &wall.text());
+        });
+        self.time = wall;
+        Some(draft)
+    }
+
+    fn rotate_if_due(&mut self, now: Stamp) -> Result<(), WriteError> {
+        let age = self.segment.started.map_or(0, |started| now.micros_since(started));
+        let old = u128::try_from(age).unwrap_or(0) >= self.limits.segment_age.as_micros();
+        if self.segment.bytes == 0 || (self.segment.bytes < self.limits.segment_bytes && !old) {
+            return Ok(());
+        }
+        // Recovery relies on it: a durable head is never older than the last segment, so it reads no further back.
+        self.sync_head()?;
+        let path = self.layout.segment(self.next);
+        let file = self.storage.create_append(&path).map_err(failed("create", &path))?;
+        // Crash point: the file may or may not be there, and is empty. Recovery accepts both.
+        let directory = self.layout.segments();
+        self.storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
+        self.segment = Segment { path, file, bytes: 0, started: None };
+        Ok(())
+    }
+
+    /// A sign of life, with what an operator would ask first.
+    fn tick(&self, queue: &Queue) -> Draft {
+        let (queued, slots) = queue.depth();
+        let mut draft = Draft::new(Kind::Tick);
+        draft.object("n", |n| {
+            n.count("open", self.open.len()).count("queued", queued).count("slots", slots);
+        });
+        draft
+    }
+
+    /// The calls that are open where a segment begins, so that recovery need not search older ones. They stand at the end
+    /// of the segment's first batch; if that batch is torn, the previous segment still says the same.
+    fn carry(&self) -> Vec<Draft> {
+        let mut calls: Vec<_> = self.open.iter().collect();
+        calls.sort_by_key(|(_, index)| **index);
+        let mut drafts = Vec::new();
+        let mut rest = calls.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|(call, _)| {
+                bytes += call.len() + 40;
+                bytes <= CARRY_BYTES
+            });
+            let (chunk, tail) = rest.split_at_checked(fits.count().max(1)).unwrap_or((rest, &[]));
+            let mut draft = Draft::new(Kind::Tick);
+            draft.list("carry", |list| {
+                for (call, index) in chunk {
+                    list.object(|open| {
+                        open.raw("call", call).integer("i", **index);
+                    });
+                }
+            });
+            drafts.push(draft);
+            rest = tail;
+        }
+        drafts
+    }
+
+    /// Not synced: the segments are the truth, and recovery brings a head that is behind up to date.
+    fn write_head(&mut self) -> Result<(), WriteError> {
+        let head = Head { size: self.next, leaf: self.previous };
+        self.head.overwrite(head.text(&self.layout.name).as_bytes()).map_err(failed("write", &self.layout.head()))
+    }
+
+    fn sync_head(&mut self) -> Result<(), WriteError> {
+        self.head.sync_data().map_err(failed("sync", &self.layout.head()))
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("log", &self.layout.name).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// A panic of the thread must not leave callers waiting for ever.
+struct FailOnUnwind<'a>(&'a Queue);
+
+impl Drop for FailOnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.fail(None);
+    }
+}
+
+fn failed(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WriteError {
+    let path = path.to_owned();
+    move |source| WriteError { action, path, source }
+}
