@@ -12,6 +12,14 @@
 
 pub mod protocol;
 
+pub mod policy;
+
 pub mod audit;
 
+pub mod config;
+
+pub mod yaml;
+
 pub mod clock;
+
+pub mod secret;

@@ -1,3 +1,4 @@
 //! Behaviour through the front door: one binary, a module a topic.
 
+mod config_errors;
 mod parser_properties;

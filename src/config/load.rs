@@ -1,0 +1,131 @@
+//! From a path to a checked [`Config`], or to every reason why not.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::values::{Environment, Process, resolve};
+use super::{Config, sections};
+use crate::policy;
+use crate::yaml::{Node, Place, Report, Value, read, read_file};
+
+/// A configuration that may be served.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is weak in it; has no errors.
+    pub warnings: Report,
+}
+
+/// Loads `yett.yaml` and the policy folder it names, in the environment of this process.
+///
+/// # Errors
+/// Everything that is wrong in any of the files, together with the warnings.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    load_with(path, &Process)
+}
+
+/// [`load`] in an environment of the caller's.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: &Path, environment: &dyn Environment) -> Result<Loaded, Report> {
+    let mut report = Report::new();
+    let name = path.display().to_string();
+    let bytes = match read_file(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let file = report.add_file(name, "");
+            report.error(Place::whole(file), format!("the file cannot be read: {error}")).hint("name it with `--config`");
+            return Err(report);
+        }
+    };
+    // `Path::parent` of a bare file name is the empty path, which joins as the working directory.
+    let base = path.parent().unwrap_or(Path::new(""));
+    load_bytes(&name, &bytes, base, environment, report)
+}
+
+/// [`load`] of a text that stands in no file; relative paths start at `base_dir`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_str(text: &str, base_dir: &Path) -> Result<Loaded, Report> {
+    load_str_with(text, base_dir, &Process)
+}
+
+/// [`load_str`] in an environment of the caller's.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_str_with(text: &str, base_dir: &Path, environment: &dyn Environment) -> Result<Loaded, Report> {
+    load_bytes("yett.yaml", text.as_bytes(), base_dir, environment, Report::new())
+}
+
+fn load_bytes(
+    name: &str,
+    bytes: &[u8],
+    base: &Path,
+    environment: &dyn Environment,
+    mut report: Report,
+) -> Result<Loaded, Report> {
+    let Some(mut root) = read(name, bytes, &mut report) else {
+        return Err(report);
+    };
+    resolve(&mut root, base, environment, &mut report);
+    let context = sections::Context::of(&root, base, environment);
+    let config = sections::root(&root, &context, &mut report);
+
+    // Also when `yett.yaml` is wrong: its mistakes and those of the policies come out at once.
+    let policy = policies_path(&root).map(|written| base.join(written)).filter(|folder| folder.is_dir());
+    let policy = policy.map(|folder| policy::read_folder(&folder, &context.known, &mut report));
+    if let Some(policy) = &policy {
+        warn_of_unbound_issuers(&root, policy, &mut report);
+    }
+    match (config, policy) {
+        (Some(mut config), Some(policy)) if !report.has_errors() => {
+            config.policy = Arc::new(policy);
+            config.hash = sha256_hex(bytes);
+            Ok(Loaded { config, warnings: report })
+        }
+        _ => {
+            if !report.has_errors() {
+                // INVARIANT: a reader that fails has reported. Should one not have, its user still must not start.
+                let file = report.add_file(name, "");
+                report.error(Place::whole(file), "this configuration cannot be read");
+            }
+            Err(report)
+        }
+    }
+}
+
+fn policies_path(root: &Node) -> Option<&str> {
+    match &root.get("policies")?.value {
+        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::Mapping(_) | Value::Refused | Value::Sequence(_) => None,
+    }
+}
+
+fn warn_of_unbound_issuers(root: &Node, policy: &policy::Policy, report: &mut Report) {
+    let Some(Value::Sequence(issuers)) = root.get("identity").and_then(|node| node.get("issuers")).map(|node| &node.value) else {
+        return;
+    };
+    for name in issuers.iter().filter_map(|issuer| issuer.get("name")) {
+        let Value::Scalar(scalar) = &name.value else { continue };
+        let bound = policy.bindings.iter().any(|binding| binding.issuers.is_empty() || binding.issuers.contains(&*scalar.text));
+        if !bound {
+            report
+                .warning(name.place, format!("no binding gives callers of {} a role", scalar.shown()))
+                .hint("they may do nothing; add a binding to the policies");
+        }
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,273 @@
+//! `yett.yaml`: what the operator wrote, read once into what the program holds.
+//!
+//! [`load`] is the only reader of settings in the program. It reads the whole file, follows its references (`${env:NAME}`,
+//! `${file:PATH}`), checks every field and reports **all** mistakes at once, each with its place and a hint
+//! ([`crate::yaml::Report`]). A key this build does not know, or knows but does not enforce yet, is an error: a setting
+//! that is silently ignored is a hole.
+
+mod load;
+mod sections;
+pub(crate) mod units;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use load::{Loaded, load, load_str, load_str_with, load_with};
+pub use values::{Environment, Process};
+
+/// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    units::duration(text).ok()
+}
+
+use crate::policy::{Classification, Policy};
+use crate::secret::Secret;
+
+/// Everything `yett serve` needs to know, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where MCP clients connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// Holds `audit/`, `state.db`, `vault.db`, `admin.token`, `master.key`.
+    pub data_dir: PathBuf,
+    /// Where the admin API listens (default `127.0.0.1:9901`).
+    pub admin: SocketAddr,
+    /// Where health and metrics are served (default `127.0.0.1:9902`).
+    pub health: Health,
+    /// The key under all keyed hashes; `None` means `data_dir/master.key`, made at first start.
+    pub master_key: Option<Secret<String>>,
+    /// The audit log.
+    pub audit: Audit,
+    /// Weak choices the operator has named.
+    pub accept_risks: Vec<Risk>,
+    /// How long a stop takes.
+    pub shutdown: Shutdown,
+    /// Who may be a caller.
+    pub identity: Identity,
+    /// The MCP servers behind the gateway, sorted by name; at least one.
+    pub servers: Vec<Arc<Server>>,
+    /// The policy folder, and what was read from it.
+    pub policies: PathBuf,
+    /// The checked policy of that folder.
+    pub policy: Arc<Policy>,
+    /// SHA-256 of the configuration text, lower-case hex, for the audit log.
+    pub hash: String,
+}
+
+/// One address on which MCP is served.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The operator's name for it.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The URL by which clients reach it, without a trailing slash; `http://<address>` on loopback when unset.
+    pub public_url: String,
+    /// Origins a browser may call from, exactly as browsers send them.
+    pub allowed_origins: Vec<String>,
+    /// Host values that are accepted, lower case, with port where one was written. Filled from `public_url`, and with the
+    /// localhost forms on loopback, when unset.
+    pub allowed_hosts: Vec<String>,
+    /// Which servers are offered here.
+    pub servers: ServerSelection,
+    /// Sizes and times, SECURITY.md 4.3.
+    pub limits: Limits,
+}
+
+impl Listener {
+    /// The listener once it is bound: where port 0 was configured, the port that the system gave stands in its address, its
+    /// `public_url` and its hosts.
+    #[must_use]
+    pub fn bound_to(mut self, actual: SocketAddr) -> Self {
+        if self.address.port() == 0 {
+            let port = actual.port();
+            let filled = |text: &str| text.strip_suffix(":0").map(|host| format!("{host}:{port}"));
+            self.public_url = filled(&self.public_url).unwrap_or(self.public_url);
+            for host in &mut self.allowed_hosts {
+                *host = filled(host).unwrap_or_else(|| std::mem::take(host));
+            }
+        }
+        self.address = actual;
+        self
+    }
+}
+
+/// Which servers a listener offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerSelection {
+    /// `["*"]`
+    All,
+    /// These, by name.
+    Only(Vec<String>),
+}
+
+/// The limits of a listener. All sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Request line and headers (16 KiB).
+    pub head: usize,
+    /// Number of header lines (64).
+    pub headers: usize,
+    /// Request target (8 KiB).
+    pub uri: usize,
+    /// Request body (4 MiB).
+    pub body: usize,
+    /// Nesting of a message (64).
+    pub depth: u16,
+    /// Values in a message (100,000).
+    pub nodes: u32,
+    /// One string of a request (1 MiB).
+    pub string: usize,
+    /// Time to send a head (10 s).
+    pub header_timeout: Duration,
+    /// Time to send a body (30 s).
+    pub body_timeout: Duration,
+    /// Time a connection may idle between requests (60 s).
+    pub idle_timeout: Duration,
+    /// Connections in all (10,000).
+    pub connections: usize,
+    /// Connections of one peer address (200).
+    pub connections_per_peer: usize,
+    /// Requests on one connection (10,000).
+    pub requests_per_connection: u32,
+}
+
+/// Health and metrics.
+#[derive(Debug)]
+pub struct Health {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub address: SocketAddr,
+    /// The bearer token for `/metrics`; without one, and without the risk `open_metrics`, `/metrics` is 401.
+    pub metrics_token: Option<Secret<String>>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Name of the log; default the host of the first listener's `public_url`.
+    pub origin: String,
+    /// Name of this replica (`r1`).
+    pub replica: String,
+    /// When an answer waits for the disk.
+    pub durability: Durability,
+}
+
+/// When a call waits for its records to be on stable storage (SECURITY.md 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Decision before dispatch, outcome before release.
+    Strict,
+    /// Both before release.
+    Response,
+}
+
+impl Durability {
+    /// Its name in configuration and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// A weak choice that must be named before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// A listener off loopback without TLS.
+    PlaintextListener,
+    /// `/metrics` without a token.
+    OpenMetrics,
+}
+
+/// How a stop goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Between not-ready and the end of accepting (5 s; 0 on a terminal).
+    pub delay: Duration,
+    /// For calls in flight (30 s).
+    pub drain: Duration,
+}
+
+/// Who may be a caller.
+#[derive(Debug)]
+pub struct Identity {
+    /// Token issuers.
+    pub issuers: Vec<Issuer>,
+    /// Whether API keys are accepted (default true).
+    pub api_keys: bool,
+}
+
+/// A token issuer whose keys are in a file.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The operator's name, as bindings use it.
+    pub name: String,
+    /// The exact `iss`.
+    pub issuer: String,
+    /// A JWK set.
+    pub jwks_file: PathBuf,
+    /// Accepted signature algorithms, e.g. `RS256`; asymmetric only.
+    pub algorithms: Vec<String>,
+    /// Accepted header `typ`s, compared without case and without `application/`; default `at+jwt` and `jwt`.
+    pub token_types: Vec<String>,
+    /// Longest accepted lifetime, `exp - iat` (24 h).
+    pub max_lifetime: Duration,
+    /// Where the facts about a caller stand.
+    pub claims: Claims,
+}
+
+/// Where the facts about a caller stand in a token. A path without a leading `/` is one literal top-level claim; with one it
+/// is a JSON Pointer (RFC 6901).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// A string (default `sub`).
+    pub subject: ClaimPath,
+    /// A string or a list of strings.
+    pub groups: Option<ClaimPath>,
+    /// A string or a list of strings; matched by bindings only (`claimed_roles`).
+    pub roles: Option<ClaimPath>,
+    /// A string.
+    pub tenant: Option<ClaimPath>,
+    /// Named attributes for rules.
+    pub attributes: Vec<(String, ClaimPath)>,
+}
+
+/// One place in a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath(pub Vec<String>);
+
+/// A configured upstream MCP server.
+#[derive(Debug)]
+pub struct Server {
+    /// `[a-z0-9][a-z0-9_-]{0,62}`
+    pub name: String,
+    /// Streamable HTTP endpoint; `http` or `https`, no userinfo, no fragment.
+    pub url: http::Uri,
+    /// Accepted `aud` values; empty means each listener's `public_url` + `/mcp/<name>`.
+    pub audiences: Vec<String>,
+    /// The gateway's own bearer token for this server.
+    pub bearer: Option<Secret<String>>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is for.
+    pub purpose: Option<String>,
+    /// How sensitive the data may be that it receives (default internal).
+    pub classification: Classification,
+    /// How long one call may take (60 s).
+    pub timeout: Duration,
+    /// What happens when a scan cannot finish (default closed).
+    pub on_scan_failure: OnScanFailure,
+}
+
+/// What happens to a message that could not be scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnScanFailure {
+    /// It goes on, flagged in its record.
+    Allow,
+    /// It is refused.
+    Deny,
+}

@@ -1,0 +1,277 @@
+//! Where things are: URLs, origins, hosts, addresses. What may not be reached from configuration is refused here.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+
+use crate::yaml::Invalid;
+
+const NOT_A_URL: Invalid = Invalid::new("is not an http or https URL", "write `https://host/path`");
+const NOT_AN_ORIGIN: Invalid = Invalid::new(
+    "is not an origin",
+    "write it as browsers send it: `https://host`, with `:port` unless it is the default, without a path",
+);
+const NOT_A_HOST: Invalid = Invalid::new("is not a host", "write `host` or `host:port`, without a scheme");
+
+/// The endpoint of a server: `http` or `https`, and nothing in it that belongs elsewhere.
+pub(super) fn endpoint(text: &str) -> Result<Uri, Invalid> {
+    let uri = absolute(text)?;
+    if uri.query().is_some() {
+        return Err(Invalid::new("has a query", "a server's endpoint is a path; credentials belong under `auth`"));
+    }
+    check_host(uri.host().unwrap_or_default())?;
+    Ok(uri)
+}
+
+/// The URL by which clients reach a listener, lower case and without a trailing slash.
+pub(super) fn public_url(text: &str) -> Result<String, Invalid> {
+    let uri = absolute(text)?;
+    if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+        return Err(Invalid::new("has a path", "Yett serves `/mcp` at the root of its host: write `https://host`"));
+    }
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if uri.port_u16() == default_port(scheme) {
+        return Err(Invalid::new(
+            "names the default port",
+            "leave it out: tokens and metadata are compared with it letter by letter",
+        ));
+    }
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    Ok(format!("{scheme}://{}", authority.to_ascii_lowercase()))
+}
+
+/// The host of a URL that [`public_url`] has accepted, with its port where it has one.
+pub(super) fn authority(public_url: &str) -> &str {
+    public_url.split_once("://").map_or(public_url, |(_, authority)| authority)
+}
+
+/// An origin, exactly as a browser sends it.
+pub(super) fn origin(text: &str) -> Result<String, Invalid> {
+    if text == "*" || text == "null" {
+        return Err(Invalid::new("would let any page call", "name each origin"));
+    }
+    let (scheme, host) = text.split_once("://").ok_or(NOT_AN_ORIGIN)?;
+    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
+    let (_, port) = host_and_port(host).ok_or(NOT_AN_ORIGIN)?;
+    if !scheme_ok || host != host.to_ascii_lowercase() || (port.is_some() && port == default_port(scheme)) {
+        return Err(NOT_AN_ORIGIN);
+    }
+    Ok(text.to_owned())
+}
+
+/// A value of the `Host` header, lower case.
+pub(super) fn host(text: &str) -> Result<String, Invalid> {
+    if text.contains('*') {
+        return Err(Invalid::new("is a pattern", "name each host"));
+    }
+    host_and_port(text).ok_or(NOT_A_HOST)?;
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Whether this host (of a URL, IPv6 in brackets) is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    match address(&host) {
+        Some(address) => address.is_loopback(),
+        None => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+/// Whether this text names, as a URL, an address that only a machine's own network segment has.
+pub(super) fn is_link_local_url(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| uri.host().and_then(address).is_some_and(is_link_local))
+}
+
+fn absolute(text: &str) -> Result<Uri, Invalid> {
+    // `Uri` drops a fragment without a word.
+    if text.contains('#') {
+        return Err(Invalid::new("has a fragment", "leave out `#` and what follows"));
+    }
+    let uri: Uri = text.parse().map_err(|_unprintable| NOT_A_URL)?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(NOT_A_URL);
+    }
+    let authority = uri.authority().ok_or(NOT_A_URL)?.as_str();
+    if authority.contains('@') {
+        return Err(Invalid::new("holds a user or password", "credentials belong under `auth`, as references"));
+    }
+    host_and_port(authority).ok_or(NOT_A_URL)?;
+    Ok(uri)
+}
+
+/// SECURITY: cloud metadata services live on link-local addresses. Names are checked where they are resolved; here are the
+/// spellings of addresses, the ones that only a resolver understands (`2852039166`, `0xa9.254.43518`) among them.
+fn check_host(host: &str) -> Result<(), Invalid> {
+    let Some(address) = address(host) else {
+        let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        let numeric = last.bytes().all(|b| b.is_ascii_digit())
+            || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        return if numeric {
+            Err(Invalid::new("has an address in an unusual spelling", "write it as `10.0.0.1` or `[fd00::1]`"))
+        } else {
+            Ok(())
+        };
+    };
+    if is_link_local(address) {
+        return Err(Invalid::new("is a link-local address", "that is where cloud metadata lives, never an MCP server"));
+    }
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(Invalid::new("is not the address of one machine", "write the address of the server"));
+    }
+    Ok(())
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    /// AWS serves instance metadata here too.
+    const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == AWS_METADATA || embedded(v6).is_some_and(|v4| v4.is_link_local()),
+    }
+}
+
+/// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(join(high, low))
+        }
+        _ => None,
+    }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
+        None => host.trim_end_matches('.').parse().ok().map(IpAddr::V4),
+    }
+}
+
+/// Splits `host[:port]`, and checks both.
+fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            let digits = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+            (host, Some(port.parse().ok().filter(|_| digits)?))
+        }
+        _ => (text, None),
+    };
+    let good = if host.starts_with('[') { address(host).is_some() } else { host.len() <= 253 && host.split('.').all(is_label) };
+    good.then_some((host, port))
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_may_be_private_but_never_where_metadata_lives() {
+        for good in [
+            "http://127.0.0.1:7321/mcp",
+            "https://crm.internal/mcp",
+            "http://10.0.0.1/",
+            "http://[::1]:80/mcp",
+            "http://[fd00::1]/mcp",
+            "https://a_b.example",
+            "http://192.168.1.1.nip.io/",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://169.254.169.254/latest",
+            "http://169.254.169.254./",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[2002:a9fe:a9fe::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://2852039166/",
+            "http://0xA9FEA9FE/",
+            "http://0xa9.254.169.254/",
+            "http://169.254.43518/",
+            "http://0251.0376.0251.0376/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://224.0.0.1/",
+            "https://user:password@host/",
+            "https://user@host/",
+            "https://host/#fragment",
+            "https://host/?query",
+            "ftp://host/",
+            "/mcp",
+            "host/mcp",
+            "https://",
+            "https:///mcp",
+            "https://host:0/",
+            "https://host:99999/",
+            "https://ho st/",
+            "https://-host/",
+            "https://a..b/",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin_in_lower_case() {
+        assert_eq!(public_url("https://MCP.Example.com/"), Ok("https://mcp.example.com".to_owned()));
+        assert_eq!(public_url("http://127.0.0.1:8080"), Ok("http://127.0.0.1:8080".to_owned()));
+        for bad in [
+            "https://a.example/gateway",
+            "https://a.example:443",
+            "http://a.example:80/",
+            "wss://a.example",
+            "a.example",
+            "https://a.example/?x",
+        ] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_and_hosts_are_exact() {
+        for good in ["https://claude.ai", "http://localhost:6274", "chrome-extension://abcdef", "https://[::1]:8080"] {
+            assert_eq!(origin(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "*",
+            "null",
+            "https://claude.ai/",
+            "https://Claude.ai",
+            "https://*.claude.ai",
+            "https://claude.ai:443",
+            "claude.ai",
+            "",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+        assert_eq!(host("MCP.example.com:8443"), Ok("mcp.example.com:8443".to_owned()));
+        for bad in ["", "https://a.example", "*.a.example", "a.example/", "a.example:", "a.example:0443", "::1"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_by_address_or_reserved_name() {
+        assert!(["localhost", "LOCALHOST", "a.localhost", "127.9.9.9", "[::1]"].iter().all(|host| is_loopback(host)));
+        assert!(!["localhost.example", "128.0.0.1", "[::2]", "example"].iter().any(|host| is_loopback(host)));
+    }
+}

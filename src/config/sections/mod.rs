@@ -1,0 +1,194 @@
+//! `yett.yaml` section by section: from the tree to the types of [`crate::config`].
+//!
+//! Every reader follows the pattern of [`crate::yaml`]: ask for every key, finish, then build. What one section must know of
+//! another stands in [`Context`], filled from the tree before any section is read, so that a mistake in one section does not
+//! cause false ones in the next.
+
+mod identity;
+mod listeners;
+mod locations;
+mod process;
+mod servers;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::values::Environment;
+use super::{Config, Identity, Risk};
+use crate::policy::Known;
+use crate::secret::Secret;
+use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
+
+const LATER: &[Later] = &[later("redis")];
+
+/// What sections know of each other and of the world.
+pub(super) struct Context<'a> {
+    /// Relative paths start here.
+    pub(super) base: &'a Path,
+    /// The process.
+    pub(super) environment: &'a dyn Environment,
+    /// Names that listeners and policies may refer to, well-formed or not.
+    pub(super) known: Known,
+    /// Weak choices that were named.
+    risks: Vec<Risk>,
+}
+
+impl<'a> Context<'a> {
+    /// Looks through the whole tree for what sections may refer to.
+    pub(super) fn of(root: &Node, base: &'a Path, environment: &'a dyn Environment) -> Self {
+        let identity = root.get("identity");
+        let issuers = identity.and_then(|node| node.get("issuers")).map(sequence).unwrap_or_default();
+        let api_keys = identity.and_then(|node| node.get("api_keys")?.get("enabled")).and_then(plain);
+        let risks = root.get("accept_risks").map(sequence).unwrap_or_default();
+        Self {
+            base,
+            environment,
+            known: Known {
+                servers: root.get("servers").map(keys).unwrap_or_default(),
+                issuers: issuers.iter().filter_map(|issuer| plain(issuer.get("name")?)).map(str::to_owned).collect(),
+                api_keys: api_keys != Some("false"),
+                attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
+            },
+            risks: risks.iter().filter_map(|risk| process::risk_named(plain(risk)?)).collect(),
+        }
+    }
+
+    fn accepts(&self, risk: Risk) -> bool {
+        self.risks.contains(&risk)
+    }
+}
+
+/// An address that something listens on, for the check that nothing else does.
+#[derive(Clone, Copy)]
+struct Bound {
+    what: &'static str,
+    address: SocketAddr,
+    place: Place,
+}
+
+/// Reads the whole file. Policy and hash in the result are empty: [`super::load`] fills them.
+pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Config> {
+    let mut fields = Fields::of(node, "", report)?;
+    if fields.required("version", version).is_none() && fields.has("version") {
+        // Another version has other keys: every further message would be a guess.
+        return None;
+    }
+    let mut bound = Vec::new();
+    let mut names = Vec::new();
+    let listeners =
+        fields.required_list("listeners", |node, report| listeners::listener(node, context, &mut bound, &mut names, report));
+    let servers = fields.required("servers", |node, report| servers::servers(node, &listeners, report));
+    let policies = fields.required("policies", |node, report| folder(node, context, report));
+    let data_dir = fields.optional("data_dir", text).unwrap_or_else(|| "data".to_owned());
+    let admin = fields.optional("admin", |node, report| process::admin(node, context, report));
+    let admin = admin.unwrap_or_else(|| process::default_admin(node.place));
+    let (health, health_bound) =
+        fields.optional("health", process::health).unwrap_or_else(|| process::default_health(node.place));
+    fields.optional("state", process::state);
+    let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
+    let audit = process::audit(&mut fields, &listeners);
+    let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.address.ip().is_loopback());
+    let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
+    let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
+    let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
+    let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
+    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: true });
+    // Listeners last: theirs are the addresses that somebody chose.
+    bound.splice(0..0, [admin, health_bound]);
+    check_addresses(&bound, fields.report());
+    fields.finish(LATER);
+
+    Some(Config {
+        listeners,
+        data_dir: context.base.join(data_dir),
+        admin: admin.address,
+        health,
+        master_key,
+        audit: audit?,
+        accept_risks,
+        shutdown,
+        identity,
+        servers: servers?,
+        policies: policies?,
+        policy: Arc::default(),
+        hash: String::new(),
+    })
+}
+
+/// A secret of at least `least` visible ASCII characters, `short` being what is said of a shorter one. One that stands in
+/// the file itself is starred out of every snippet, and warned about.
+fn secret(least: usize, short: &'static str) -> impl Fn(&Node, &mut Report) -> Option<Secret<String>> {
+    move |node, report| {
+        node.conceal(report);
+        let scalar = scalar(node, report)?;
+        if scalar.written.is_none() {
+            report
+                .warning(node.place, "a secret is written in this file")
+                .hint("refer to it: `${file:/run/secrets/name}` or `${env:NAME}`");
+        }
+        if scalar.text.len() < least {
+            report.error(node.place, short).hint("make a longer one, such as `openssl rand -hex 32`");
+            return None;
+        }
+        if !scalar.text.bytes().all(|b| b.is_ascii_graphic()) {
+            report
+                .error(node.place, "this secret holds a space, a line break or a character beyond ASCII")
+                .hint("is it the right file?");
+            return None;
+        }
+        Some(Secret::new(scalar.text.to_string()))
+    }
+}
+
+/// A folder that exists.
+fn folder(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<PathBuf> {
+    let written = scalar(node, report)?;
+    let path = context.base.join(written.text.as_str());
+    if path.is_dir() {
+        return Some(path);
+    }
+    report
+        .error(node.place, format!("{} is not a folder that can be read", written.shown()))
+        .hint("relative paths start at the file that names them");
+    None
+}
+
+fn check_addresses(bound: &[Bound], report: &mut Report) {
+    for (index, later) in bound.iter().enumerate() {
+        if let Some(earlier) = bound.iter().take(index).find(|earlier| collide(earlier.address, later.address)) {
+            let other = report.locate(earlier.place);
+            report
+                .error(later.place, format!("the address {} is taken", later.address))
+                .hint(format!("by {} on {} ({other})", earlier.what, earlier.address));
+        }
+    }
+}
+
+/// Port 0 is a different port each time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    let covers = one.ip() == other.ip() || (same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()));
+    one.port() != 0 && one.port() == other.port() && covers
+}
+
+fn plain(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::Mapping(_) | Value::Refused | Value::Sequence(_) => None,
+    }
+}
+
+fn sequence(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Sequence(nodes) => nodes,
+        Value::Mapping(_) | Value::Refused | Value::Scalar(_) => &[],
+    }
+}
+
+fn keys(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::Mapping(entries) => entries.iter().map(|entry| entry.key.text.clone()).collect(),
+        Value::Refused | Value::Scalar(_) | Value::Sequence(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,149 @@
+//! What concerns the process as a whole: its own addresses, its log, its end.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::listeners::socket_address;
+use super::locations::authority;
+use super::{Bound, Context, secret};
+use crate::config::units::{duration, within};
+use crate::config::{Audit, Durability, Health, Listener, Risk, Shutdown};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, later, parsed, scalar};
+
+const ADMIN: SocketAddr = loopback(9901);
+const HEALTH: SocketAddr = loopback(9902);
+
+const RISKS: &[(&str, Risk)] = &[("plaintext_listener", Risk::PlaintextListener), ("open_metrics", Risk::OpenMetrics)];
+
+const DURABILITIES: &[(&str, Durability)] = &[("strict", Durability::Strict), ("response", Durability::Response)];
+
+/// `admin:`
+pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Bound> {
+    let mut fields = Fields::of(node, "admin", report)?;
+    let address = fields.optional("address", parsed(socket_address)).unwrap_or(ADMIN);
+    let place = fields.place("address");
+    if !address.ip().is_loopback() && !context.accepts(Risk::PlaintextListener) {
+        fields
+            .report()
+            .error(place, format!("the admin API at {address} is off loopback and has no TLS"))
+            .hint("bind it to 127.0.0.1, or terminate TLS in front of it and name `accept_risks: [plaintext_listener]`");
+    }
+    fields.finish(&[]);
+    Some(Bound { what: "the admin API", address, place })
+}
+
+/// What `admin:` means when it is not there.
+pub(super) fn default_admin(place: Place) -> Bound {
+    Bound { what: "the admin API", address: ADMIN, place }
+}
+
+/// `health:`
+pub(super) fn health(node: &Node, report: &mut Report) -> Option<(Health, Bound)> {
+    let mut fields = Fields::of(node, "health", report)?;
+    let address = fields.optional("address", parsed(socket_address)).unwrap_or(HEALTH);
+    let metrics_token = fields.optional("metrics_token", secret(16, "this token has fewer than 16 characters"));
+    let place = fields.place("address");
+    fields.finish(&[]);
+    Some((Health { address, metrics_token }, Bound { what: "health and metrics", address, place }))
+}
+
+/// What `health:` means when it is not there.
+pub(super) fn default_health(place: Place) -> (Health, Bound) {
+    (Health { address: HEALTH, metrics_token: None }, Bound { what: "health and metrics", address: HEALTH, place })
+}
+
+/// `state:`; there is one kind of store so far.
+pub(super) fn state(node: &Node, report: &mut Report) -> Option<()> {
+    // A Postgres URL may hold a password.
+    node.conceal(report);
+    let mut fields = Fields::of(node, "state", report)?;
+    fields.required("url", |node, report| {
+        if scalar(node, report)?.text.as_str() != "sqlite" {
+            report
+                .error(node.place, "this store is not enforced by this build yet")
+                .hint("write `sqlite`, which is `state.db` in `data_dir`")
+                .note("see docs/configuration.md, \"Not enforced yet\"");
+        }
+        Some(())
+    });
+    fields.finish(&[]);
+    Some(())
+}
+
+/// `audit:`, there or not: its origin follows from the first listener.
+pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener]) -> Option<Audit> {
+    let first = listeners.first().map_or("", |listener| authority(&listener.public_url));
+    let host = match first.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        Some(_) | None => first,
+    };
+    let default = Audit { origin: host.to_owned(), replica: "r1".to_owned(), durability: Durability::Strict };
+    if !root.has("audit") {
+        return Some(default);
+    }
+    root.optional("audit", |node, report| {
+        let mut fields = Fields::of(node, "audit", report)?;
+        let origin = fields.optional("origin", parsed(log_name));
+        let replica = fields.optional("replica", parsed(log_name));
+        let durability = fields.optional("durability", choice(DURABILITIES, &["async"]));
+        fields.finish(&[later("sinks")]);
+        Some(Audit {
+            origin: origin.unwrap_or(default.origin),
+            replica: replica.unwrap_or(default.replica),
+            durability: durability.unwrap_or(default.durability),
+        })
+    })
+}
+
+/// One item of `accept_risks:`; each is warned about, so that no weak choice is forgotten.
+pub(super) fn risk(node: &Node, off_loopback: bool, report: &mut Report) -> Option<Risk> {
+    let risk = choice(RISKS, &["async_audit"])(node, report)?;
+    let (message, hint) = match risk {
+        Risk::PlaintextListener if !off_loopback => ("nothing needs this risk: every listener is on loopback", "remove it"),
+        Risk::PlaintextListener => {
+            ("tokens and messages cross the network unencrypted", "keep the way from the TLS ingress to Yett private")
+        }
+        Risk::OpenMetrics => ("whoever reaches the health address reads the metrics", "set `health.metrics_token` instead"),
+    };
+    report.warning(node.place, message).hint(hint);
+    Some(risk)
+}
+
+/// The risk of this name.
+pub(super) fn risk_named(name: &str) -> Option<Risk> {
+    RISKS.iter().find(|(word, _)| *word == name).map(|(_, risk)| *risk)
+}
+
+/// `shutdown:`
+pub(super) fn shutdown(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Shutdown> {
+    let default = default_shutdown(context);
+    let mut fields = Fields::of(node, "shutdown", report)?;
+    let delay = fields.optional("delay", within(duration, Duration::ZERO..=Duration::from_mins(5), "from 0s to 5m"));
+    let drain = fields.optional("drain", within(duration, Duration::ZERO..=Duration::from_hours(1), "from 0s to 1h"));
+    fields.finish(&[]);
+    Some(Shutdown { delay: delay.unwrap_or(default.delay), drain: drain.unwrap_or(default.drain) })
+}
+
+/// What `shutdown:` means when it is not there.
+pub(super) fn default_shutdown(context: &Context<'_>) -> Shutdown {
+    // Load balancers need seconds to see that a replica is leaving; a person at a terminal has none in front.
+    let delay = if context.environment.is_terminal() { 0 } else { 5 };
+    Shutdown { delay: Duration::from_secs(delay), drain: Duration::from_secs(30) }
+}
+
+/// SECURITY: origin and replica become folder names below `audit/`.
+fn log_name(text: &str) -> Result<String, Invalid> {
+    let inside = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if inside && (1..=100).contains(&text.len()) && !text.starts_with('.') {
+        Ok(text.to_owned())
+    } else {
+        Err(Invalid::new(
+            "is not a name for a log",
+            "use 1 to 100 of letters, digits, `.`, `-` and `_`, such as `mcp.example.com`",
+        ))
+    }
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,121 @@
+//! `servers:`, the MCP servers behind the gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+
+use super::locations::{endpoint, is_loopback};
+use super::secret;
+use crate::config::units::{duration, within};
+use crate::config::{Listener, OnScanFailure, Server, ServerSelection};
+use crate::policy::Classification;
+use crate::secret::Secret;
+use crate::yaml::{Entry, Fields, Later, Node, Report, choice, entries, key_name, later, later_because, parsed, scalar, text};
+
+const LATER: &[Later] = &[
+    later_because("stdio", "run it behind a Streamable HTTP endpoint, or use a newer release"),
+    later_because("transport", "only Streamable HTTP is spoken so far, which needs no `transport`"),
+    later("tls"),
+    later("region"),
+    later("labels"),
+    later("tools"),
+    later("receipts"),
+];
+
+const AUTH_LATER: &[Later] = &[
+    later_because("header", "only `bearer` is sent so far"),
+    later_because("basic", "only `bearer` is sent so far"),
+    later_because("client_credentials", "only `bearer` is sent so far"),
+    later_because("token_exchange", "only `bearer` is sent so far"),
+    later_because("user_oauth", "only `bearer` is sent so far"),
+];
+
+const ON_SCAN_FAILURE: &[(&str, OnScanFailure)] = &[("deny", OnScanFailure::Deny), ("allow", OnScanFailure::Allow)];
+
+/// Reads all servers, sorted by name; at least one.
+pub(super) fn servers(node: &Node, listeners: &[Listener], report: &mut Report) -> Option<Vec<Arc<Server>>> {
+    let entries = entries(node, report)?;
+    if entries.is_empty() {
+        report.error(node.place, "`servers` is empty").hint("name at least one MCP server");
+    }
+    let mut servers: Vec<Arc<Server>> =
+        entries.iter().filter_map(|entry| server(entry, listeners, report)).map(Arc::new).collect();
+    servers.sort_by(|one, other| one.name.cmp(&other.name));
+    Some(servers)
+}
+
+fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<Server> {
+    let name = key_name(&entry.key, report);
+    let mut fields = Fields::of(&entry.value, "servers.*", report)?;
+    let url = if fields.has("stdio") { None } else { fields.required("url", url) };
+    let audiences = fields.list_or_empty("audiences", text);
+    let bearer = fields.optional("auth", auth);
+    let owner = fields.optional("owner", text);
+    let purpose = fields.optional("purpose", text);
+    let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
+    let timeout =
+        fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
+    let on_scan_failure = fields.optional("on_scan_failure", choice(ON_SCAN_FAILURE, &[]));
+    if on_scan_failure == Some(OnScanFailure::Allow) {
+        let place = fields.place("on_scan_failure");
+        fields
+            .report()
+            .warning(place, "what cannot be scanned passes this server unread")
+            .hint("whoever controls the text controls whether it can be scanned; `deny` is the default");
+    }
+    if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
+        let place = fields.place("url");
+        fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
+    }
+    fields.finish(LATER);
+
+    let name = name?;
+    if !listeners.is_empty() && !listeners.iter().any(|listener| offers(listener, &name)) {
+        report
+            .warning(entry.key.place, format!("no listener offers the server `{name}`"))
+            .hint("add it to `servers` of a listener");
+    }
+    Some(Server {
+        name,
+        url: url?,
+        audiences,
+        bearer,
+        owner,
+        purpose,
+        classification,
+        timeout: timeout.unwrap_or(Duration::from_mins(1)),
+        on_scan_failure: on_scan_failure.unwrap_or(OnScanFailure::Deny),
+    })
+}
+
+fn url(node: &Node, report: &mut Report) -> Option<Uri> {
+    // `https://user:password@host` is refused below, and its line must not be shown.
+    if scalar(node, report)?.text.contains('@') {
+        node.conceal(report);
+        report.error(node.place, "this URL holds a user or password").hint("credentials belong under `auth`, as references");
+        return None;
+    }
+    parsed(endpoint)(node, report)
+}
+
+fn auth(node: &Node, report: &mut Report) -> Option<Secret<String>> {
+    // Whatever stands in this section, under whatever key, is likely a credential.
+    node.conceal(report);
+    let mut fields = Fields::of(node, "servers.*.auth", report)?;
+    let others = AUTH_LATER.iter().any(|known| fields.has(known.key()));
+    let bearer = if others { None } else { fields.required("bearer", secret(1, "this token is empty")) };
+    fields.finish(AUTH_LATER);
+    bearer
+}
+
+fn is_clear_text(url: &Uri) -> bool {
+    url.scheme_str() == Some("http") && !is_loopback(url.host().unwrap_or_default())
+}
+
+fn offers(listener: &Listener, name: &str) -> bool {
+    match &listener.servers {
+        ServerSelection::All => true,
+        ServerSelection::Only(names) => names.iter().any(|offered| offered == name),
+    }
+}

@@ -1,0 +1,108 @@
+//! What can be judged only once all files are read: references between them, and what is weak in the whole.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::document::Known;
+use super::sections::Gathered;
+use crate::yaml::{Place, Report, closest};
+
+/// Reports what is wrong or weak in all files together; `dir` names the folder where no file can be blamed.
+pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut Report) {
+    unknown_roles(gathered, report);
+    cycles(gathered, report);
+    if report.has_errors() {
+        // What is missing may be what could not be read.
+        return;
+    }
+    warn_of_idle_roles(gathered, report);
+    warn_of_silence(gathered, dir, report);
+    warn_of_passing_secrets(gathered, report);
+    if known.issuers.is_empty() {
+        warn_of_claims_without_issuer(gathered, report);
+    }
+}
+
+fn unknown_roles(gathered: &Gathered, report: &mut Report) {
+    let names: HashSet<&str> = gathered.roles.iter().map(|role| role.value.name.as_str()).collect();
+    for reference in &gathered.role_references {
+        if !names.contains(reference.value.as_str()) {
+            let meant = closest(&reference.value, gathered.roles.iter().map(|role| role.value.name.as_str()));
+            let hint = meant.map_or_else(|| "define it under `roles`".to_owned(), |meant| format!("did you mean `{meant}`?"));
+            report.error(reference.place, format!("no role is called `{}`", reference.value)).hint(hint);
+        }
+    }
+}
+
+/// A role that inherits from itself, over however many steps. Each cycle is reported once, at its first role in the files.
+fn cycles(gathered: &Gathered, report: &mut Report) {
+    let inherits: HashMap<&str, &[String]> =
+        gathered.roles.iter().map(|role| (role.value.name.as_str(), role.value.inherits.as_slice())).collect();
+    let mut clean: HashSet<&str> = HashSet::new();
+    for role in &gathered.roles {
+        // Depth first, with the way here: each entry of the stack is a role and how many of its parents were followed.
+        let mut way: Vec<(&str, usize)> = vec![(role.value.name.as_str(), 0)];
+        while let Some((name, followed)) = way.last_mut() {
+            let next = if clean.contains(*name) { None } else { inherits.get(*name).and_then(|parents| parents.get(*followed)) };
+            *followed += 1;
+            let Some(parent) = next else {
+                clean.insert(name);
+                way.pop();
+                continue;
+            };
+            match way.iter().position(|(on_way, _)| on_way == parent) {
+                None => way.push((parent.as_str(), 0)),
+                Some(start) => {
+                    let steps: Vec<&str> = way.iter().skip(start).map(|(name, _)| *name).chain([parent.as_str()]).collect();
+                    report
+                        .error(role_place(gathered, parent).unwrap_or(role.place), "this role inherits from itself")
+                        .hint(steps.iter().take(8).map(|step| format!("`{step}`")).collect::<Vec<_>>().join(" -> "));
+                }
+            }
+        }
+    }
+}
+
+fn role_place(gathered: &Gathered, name: &str) -> Option<Place> {
+    gathered.roles.iter().find(|role| role.value.name == name).map(|role| role.place)
+}
+
+fn warn_of_idle_roles(gathered: &Gathered, report: &mut Report) {
+    let used: HashSet<&str> = gathered.role_references.iter().map(|reference| reference.value.as_str()).collect();
+    for role in &gathered.roles {
+        if !gathered.bindings.is_empty() && !used.contains(role.value.name.as_str()) {
+            report
+                .warning(role.place, format!("nobody holds the role `{}`", role.value.name))
+                .hint("add a binding, or remove it");
+        }
+    }
+}
+
+fn warn_of_silence(gathered: &Gathered, dir: &Path, report: &mut Report) {
+    if let (true, Some(role)) = (gathered.bindings.is_empty(), gathered.roles.first()) {
+        report.warning(role.place, "there are roles and no bindings: nobody may do anything").hint("add `bindings`");
+    } else if gathered.roles.is_empty() && gathered.bindings.is_empty() {
+        let folder = report.add_file(dir.display().to_string(), "");
+        report
+            .warning(Place::whole(folder), "the policies grant nothing: nobody may do anything")
+            .hint("add `roles` and `bindings` to a `*.yaml` in this folder");
+    }
+}
+
+/// Without `dlp:` secrets are looked for; a `dlp:` replaces that whole default, which is easily forgotten.
+fn warn_of_passing_secrets(gathered: &Gathered, report: &mut Report) {
+    let looks = gathered.dlp_rules.iter().any(|rule| rule.value.detect.iter().any(|detector| detector == "secrets"));
+    if let Some(place) = gathered.dlp.filter(|_| !looks) {
+        report
+            .warning(place, "no rule detects `secrets`: credentials pass")
+            .hint("add `{ name: credentials, detect: [secrets], action: block }`");
+    }
+}
+
+fn warn_of_claims_without_issuer(gathered: &Gathered, report: &mut Report) {
+    for binding in gathered.bindings.iter().filter(|binding| !binding.value.claimed_roles.is_empty()) {
+        report
+            .warning(binding.place, "this binding never applies: `claimed_roles` come from tokens, and there is no issuer")
+            .hint("add an issuer to `identity.issuers`");
+    }
+}

@@ -1,0 +1,135 @@
+//! The folder: which files are read, in which order, and what they are together.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::checks::check;
+use super::sections::{Gathered, file};
+use super::{Dlp, Policy};
+use crate::yaml::{Node, Place, Report, Value, read, read_file};
+
+/// Names outside the policies that they may refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Configured servers.
+    pub servers: Vec<String>,
+    /// Configured token issuers.
+    pub issuers: Vec<String>,
+    /// Whether there are API keys, whose issuer is `api-key`.
+    pub api_keys: bool,
+    /// Attributes that some issuer's claims give a caller.
+    pub attributes: Vec<String>,
+}
+
+/// Reads every `*.yaml` of `dir` (not of its sub-folders) in the order of their names, as one policy. Whatever is wrong
+/// stands in `report`; with an error in it the result is not to be used.
+///
+/// The hash covers exactly the bytes that were read.
+pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
+    let files = match names(dir, report) {
+        Ok(files) => files,
+        Err(error) => {
+            about(dir, format!("the folder cannot be read: {error}"), "it holds the policies, as `*.yaml`", report);
+            return Policy::default();
+        }
+    };
+    let mut hash = Context::new(&SHA256);
+    let mut gathered = Gathered::default();
+    for (name, path) in files {
+        let bytes = match read_file(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                about(&path, format!("the file cannot be read: {error}"), "", report);
+                continue;
+            }
+        };
+        // With their lengths, or bytes could move from one name to the next without a trace.
+        for part in [name.as_bytes(), &bytes] {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        if let Some(mut node) = read(&path.display().to_string(), &bytes, report) {
+            refuse_references(&mut node, report);
+            file(&node, known, &mut gathered, report);
+        }
+    }
+    check(&gathered, known, dir, report);
+    assemble(gathered, hex(hash.finish().as_ref()))
+}
+
+fn assemble(gathered: Gathered, hash: String) -> Policy {
+    Policy {
+        roles: gathered.roles.into_iter().map(|placed| placed.value).collect(),
+        bindings: gathered.bindings.into_iter().map(|placed| placed.value).collect(),
+        limits: gathered.limits.into_iter().map(|placed| placed.value).collect(),
+        dlp: gathered.dlp.map(|_| Dlp {
+            default_clearance: gathered.clearance.as_ref().map(|placed| placed.value.default).unwrap_or_default(),
+            clearance_attribute: gathered.clearance.and_then(|placed| placed.value.attribute),
+            rules: gathered.dlp_rules.into_iter().map(|placed| placed.value).collect(),
+        }),
+        injection: gathered.injection.map(|placed| placed.value),
+        hash,
+    }
+}
+
+/// The policy files, sorted by name; names that look like policies and are not read are errors.
+fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            about(&path, "the name of this file is not UTF-8".to_owned(), "rename it", report);
+            continue;
+        };
+        // Editors' backups, and the folders by which Kubernetes swaps a mounted map.
+        if name.starts_with('.') || path.is_dir() {
+            continue;
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        match extension {
+            "yaml" => files.push((name.to_owned(), path)),
+            other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
+                about(&path, "this file is not read".to_owned(), "name it `.yaml`", report);
+            }
+            "rego" => {
+                let message = "Rego modules are not enforced by this build yet".to_owned();
+                about(&path, message, "remove it or use a newer release", report);
+            }
+            _ => {}
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Policies are reviewed as they stand: a reference would let them say something else on each machine.
+fn refuse_references(node: &mut Node, report: &mut Report) {
+    node.visit_scalars(&mut |value, place| {
+        if let Value::Scalar(scalar) = value
+            && ["${env:", "${file:", "${vault:", "${aws-"].iter().any(|start| scalar.text.contains(start))
+        {
+            report
+                .error(place, format!("{} holds a reference", scalar.shown()))
+                .hint("references are resolved in `yett.yaml` only; write the value itself");
+            *value = Value::Refused;
+        }
+    });
+}
+
+fn about(path: &Path, message: String, hint: &str, report: &mut Report) {
+    let file = report.add_file(path.display().to_string(), "");
+    report.error(Place::whole(file), message).hint(hint);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,208 @@
+//! Policy *documents*: what `policies/*.yaml` may say, checked. Evaluates nothing.
+//!
+//! The files of one folder are one policy: lists join; a name given twice, or a single-valued key in two files, is an error.
+//! Engines (`layers/authz/decide.rs`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
+
+mod checks;
+mod document;
+mod patterns;
+mod sections;
+
+use std::time::Duration;
+
+pub use document::{Known, read_folder};
+
+/// Everything the policy folder says.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Roles by name, in file order.
+    pub roles: Vec<Role>,
+    /// Who holds which role.
+    pub bindings: Vec<Binding>,
+    /// How fast a caller may be.
+    pub limits: Vec<RateLimit>,
+    /// What counts as sensitive. `None`: secrets are blocked in requests and masked in replies, nothing else.
+    pub dlp: Option<Dlp>,
+    /// What a sign of injection does. `None`: requests log, results label, definitions quarantine.
+    pub injection: Option<Injection>,
+    /// SHA-256 over the files' names and bytes, in name order; lower-case hex.
+    pub hash: String,
+}
+
+/// A named set of grants.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Roles whose grants it has as well; known to exist, and without a cycle.
+    pub inherits: Vec<String>,
+    /// What it may do.
+    pub allow: Vec<Grant>,
+}
+
+/// What a role may do on some servers. Each list holds globs: `*` stops at `/`, `**` does not.
+#[derive(Clone, Debug, Default)]
+pub struct Grant {
+    /// Server names, or `*`.
+    pub servers: Vec<String>,
+    /// Tool names.
+    pub tools: Vec<String>,
+    /// Prompt names.
+    pub prompts: Vec<String>,
+    /// Resource URIs.
+    pub resources: Vec<String>,
+    /// Extension methods, exact.
+    pub methods: Vec<String>,
+}
+
+/// Gives a role to callers. Keys are joined by AND, the values of one key by OR; at least one key is present.
+#[derive(Clone, Debug, Default)]
+pub struct Binding {
+    /// The role; known to exist.
+    pub role: String,
+    /// Issuer names (`api-key` for API keys).
+    pub issuers: Vec<String>,
+    /// Subjects as the issuer calls them.
+    pub subjects: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Roles the token claims.
+    pub claimed_roles: Vec<String>,
+    /// OAuth clients.
+    pub clients: Vec<String>,
+    /// Tenants.
+    pub tenants: Vec<String>,
+}
+
+/// How fast one caller may be.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    /// Its name.
+    pub name: String,
+    /// Calls per `period`.
+    pub calls: u32,
+    /// The period of `calls`.
+    pub period: Duration,
+    /// How many may come at once.
+    pub burst: u32,
+}
+
+/// How sensitive a thing is, and how sensitive a thing somebody may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Classification {
+    /// Anybody.
+    Public,
+    /// The company.
+    #[default]
+    Internal,
+    /// Some of it.
+    Confidential,
+    /// Few.
+    Restricted,
+}
+
+impl Classification {
+    /// The words of the documents, from the least to the most sensitive.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("public", Self::Public),
+        ("internal", Self::Internal),
+        ("confidential", Self::Confidential),
+        ("restricted", Self::Restricted),
+    ];
+}
+
+impl Classification {
+    /// All of them, least first.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+
+    /// The class of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// What counts as sensitive, and what happens to it.
+#[derive(Clone, Debug, Default)]
+pub struct Dlp {
+    /// Clearance of a caller nothing else is known of.
+    pub default_clearance: Classification,
+    /// The attribute that names a caller's clearance (`principal.attributes.<this>`).
+    pub clearance_attribute: Option<String>,
+    /// Rules, in file order.
+    pub rules: Vec<DlpRule>,
+}
+
+/// One kind of sensitive text.
+#[derive(Clone, Debug)]
+pub struct DlpRule {
+    /// Its name.
+    pub name: String,
+    /// Detectors by name, known to exist: `us_ssn`, `card`, `iban`, `email`, `secrets`.
+    pub detect: Vec<String>,
+    /// Applies when this is above the receiver's clearance; without one, always.
+    pub sensitivity: Option<Classification>,
+    /// Applies to requests.
+    pub requests: bool,
+    /// Applies to replies and what servers originate.
+    pub responses: bool,
+    /// Applies to these servers; empty means all.
+    pub servers: Vec<String>,
+    /// What happens to a match.
+    pub action: DlpAction,
+    /// Decides and records, but lets through (`mode: shadow` of the rule or its file).
+    pub shadow: bool,
+}
+
+/// What happens to sensitive text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DlpAction {
+    /// The message is refused.
+    Block,
+    /// It is recorded.
+    Log,
+    /// A placeholder takes its place.
+    Mask,
+}
+
+/// What a sign of injection does, by surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// In arguments: `off`, `log`, `block`.
+    pub requests: Surface,
+    /// In results: `off`, `log`, `label`, `strip`, `block`.
+    pub results: Surface,
+    /// In definitions: `off`, `log`, `quarantine`.
+    pub definitions: Surface,
+}
+
+impl Injection {
+    /// What holds without `injection:` in the policy.
+    pub const DEFAULT: Self = Self { requests: Surface::Log, results: Surface::Label, definitions: Surface::Quarantine };
+}
+
+/// What a sign of injection does on one surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// The message is refused.
+    Block,
+    /// The text is wrapped and named as external data.
+    Label,
+    /// It is recorded.
+    Log,
+    /// Nothing is looked for.
+    Off,
+    /// The definition is withheld and its tool refused.
+    Quarantine,
+    /// The span is removed.
+    Strip,
+}

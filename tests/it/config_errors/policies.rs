@@ -1,0 +1,103 @@
+//! One mistake in a policy at a time, and how several files are one policy.
+
+use yett::policy::DlpAction;
+
+use super::{Folder, MINIMAL};
+
+#[test]
+fn each_mistake_in_a_policy_has_its_message() {
+    for (text, expected) in [
+        ("rules: []\n", "2:1 `rules` is not enforced by this build yet"),
+        ("approvals: []\n", "2:1 `approvals` is not enforced by this build yet"),
+        ("tests: []\n", "2:1 `tests` is not enforced by this build yet"),
+        ("role: {}\n", "2:1 unknown key `role`"),
+        ("roles: { a: { allow: [{ servers: [crm], arguments: {} }] } }\n", "2:41 `arguments` is not enforced by this build yet"),
+        ("roles: { a: { allow: [{ servers: [crm], tools: [crm/x] }] } }\n", "2:49 `crm/x` holds a `/`"),
+        ("roles: { a: { allow: [{ servers: [crm], tools: [\"***\"] }] } }\n", "2:49 `***` holds `***`"),
+        ("roles: { a: { allow: [{ servers: [crm], resources: [\"**\"] }] } }\n", "2:53 `**` has no scheme"),
+        ("roles: { a: { allow: [{ servers: [cmr] }] } }\n", "2:35 no server is called `cmr`"),
+        ("roles: { a: { allow: [{ tools: [x] }] } }\n", "2:23 the key `servers` is missing in `roles.*.allow[]`"),
+        ("roles: { a: { inherits: [b] } }\n", "2:26 no role is called `b`"),
+        ("roles: { a: { inherits: [a] } }\n", "2:10 this role inherits from itself"),
+        ("roles: { a: { inherits: [b] }, b: { inherits: [c] }, c: { inherits: [b] } }\n", "2:32 this role inherits from itself"),
+        ("roles: { reader: {} }\n", "2:10 the role `reader` is given twice"),
+        ("bindings: [{ role: reader }]\n", "2:12 this binding says nothing about the caller"),
+        ("bindings: [{ role: reader, groups: [] }]\n", "2:36 `groups` is empty"),
+        ("bindings: [{ role: reader, subjects: [\"*\"] }]\n", "2:39 `*` is a pattern"),
+        ("bindings: [{ role: reader, issuers: [corp] }]\n", "2:38 no issuer is called `corp`"),
+        ("bindings: [{ role: reader, issuers: [mtls] }]\n", "2:38 `mtls` is not enforced by this build yet"),
+        ("limits: [{ name: a, rate: 5 }]\n", "2:27 `5` is not a rate"),
+        ("limits: [{ name: a, per: [group], rate: 5/s }]\n", "2:27 `group` is not enforced by this build yet"),
+        ("limits: [{ name: a, quota: 5/day }]\n", "2:21 `quota` is not enforced by this build yet"),
+        ("limits: [{ name: a, rate: 5/s }, { name: a, rate: 6/s }]\n", "2:42 the limit `a` is given twice"),
+        ("dlp: { rules: [{ name: a, words: l.txt, action: log }] }\n", "2:27 `words` is not enforced by this build yet"),
+        ("dlp: { rules: [{ name: a, detect: [card], action: log, servers: [] }] }\n", "2:65 `servers` is empty"),
+        ("dlp: { clearance: { from: clearance } }\n", "2:27 `clearance` is not an attribute of the caller"),
+        ("injection: { requests: strip }\n", "2:24 `strip` is not one of the accepted words"),
+        ("mode: shadow\ninjection: { requests: log }\n", "2:7 `mode: shadow` is not enforced for `injection` by this build yet"),
+        ("dlp: { clearance: { default: \"${env:X}\" } }\n", "2:30 `${env:X}` holds a reference"),
+        ("version: 1\n", "2:1 the key `version` is given twice"),
+    ] {
+        let errors = Folder::new(MINIMAL).file("policies/x.yaml", &format!("version: 1\n{text}")).errors();
+        assert_eq!(errors, [format!("policies/x.yaml:{expected}")], "{text}");
+    }
+}
+
+#[test]
+fn two_issuers_make_bindings_say_whose_callers_they_mean() {
+    let issuers = "identity:\n  issuers:\n    - { name: a, issuer: \"https://a\", jwks_file: k, algorithms: [RS256] }\n    - { name: b, issuer: \"https://b\", jwks_file: k, algorithms: [ES256] }\npolicies:";
+    let folder = Folder::new(&MINIMAL.replace("policies:", issuers)).file("k", "{}");
+    let folder = folder.file("policies/x.yaml", "version: 1\nbindings: [{ role: reader, groups: [admins] }]\n");
+    assert_eq!(folder.errors(), ["policies/x.yaml:2:12 this binding does not say whose callers it means"]);
+}
+
+#[test]
+fn single_valued_keys_may_stand_in_one_file_only_and_both_places_are_named() {
+    let folder = Folder::new(MINIMAL)
+        .file("policies/a.yaml", "version: 1\ninjection: { requests: block }\ndlp: { clearance: { default: public } }\n")
+        .file("policies/b.yaml", "version: 1\ninjection: { requests: log }\ndlp: { clearance: { default: internal } }\n");
+    assert_eq!(
+        folder.errors(),
+        ["policies/b.yaml:2:12 `injection` stands in two files", "policies/b.yaml:3:19 `dlp.clearance` stands in two files"]
+    );
+    let shown = folder.load().unwrap_err().to_string();
+    assert!(shown.contains("policies/a.yaml:2:12; keep one of them"), "{shown}");
+}
+
+#[test]
+fn files_that_look_like_policies_and_are_not_read_are_errors() {
+    let folder = Folder::new(MINIMAL).file("policies/x.yml", "").file("policies/y.rego", "").file("policies/README.md", "");
+    let folder = folder.file("policies/.hidden.yaml", "").file("policies/sub/z.yaml", "");
+    let mut errors = folder.errors();
+    errors.sort();
+    assert_eq!(
+        errors,
+        ["policies/x.yml:0:0 this file is not read", "policies/y.rego:0:0 Rego modules are not enforced by this build yet"]
+    );
+}
+
+#[test]
+fn policies_of_all_files_join() {
+    let folder = Folder::new(MINIMAL)
+        .file("policies/dlp.yaml", "version: 1\nmode: shadow\ndlp:\n  rules: [{ name: a, detect: [secrets], action: block }]\n")
+        .file("policies/more.yaml", "version: 1\nlimits: [{ name: l, rate: 120/min }, { name: m, rate: 5/h, burst: 3 }]\ndlp:\n  rules: [{ name: b, detect: [card], direction: [request], action: mask }]\n");
+    let policy = folder.loaded().config.policy;
+    let dlp = policy.dlp.as_ref().unwrap();
+    let rules: Vec<_> =
+        dlp.rules.iter().map(|rule| (rule.name.as_str(), rule.action, rule.shadow, rule.requests, rule.responses)).collect();
+    assert_eq!(rules, [("a", DlpAction::Block, true, true, true), ("b", DlpAction::Mask, false, true, false)]);
+    let limits: Vec<_> = policy.limits.iter().map(|limit| (limit.calls, limit.period.as_secs(), limit.burst)).collect();
+    assert_eq!(limits, [(120, 60, 20), (5, 3600, 3)]);
+}
+
+#[test]
+fn the_policy_hash_covers_names_and_bytes() {
+    let hash = |files: &[(&str, &str)]| {
+        let folder = files.iter().fold(Folder::new(MINIMAL), |folder, (name, text)| folder.file(name, text));
+        folder.loaded().config.policy.hash.clone()
+    };
+    let base = hash(&[("policies/a.yaml", "version: 1\n")]);
+    assert_eq!(base, hash(&[("policies/a.yaml", "version: 1\n"), ("policies/README.md", "x")]));
+    assert_ne!(base, hash(&[("policies/a.yaml", "version: 1\n#\n")]));
+    assert_ne!(base, hash(&[("policies/b.yaml", "version: 1\n")]));
+}

@@ -1,0 +1,71 @@
+//! References are followed, and what they become is never shown.
+
+use super::{Folder, server_with};
+
+#[test]
+fn references_are_resolved_once_and_never_shown() {
+    let yett = server_with("    auth: { bearer: \"${file:token}\" }\n    purpose: \"$$5 ${env:WHAT} $x\"\n");
+    let folder = Folder::new(&yett).file("token", "s3cr3t-t0ken\r\n").variable("WHAT", "${env:HOME}: x");
+    let loaded = folder.loaded();
+    let server = &loaded.config.servers[0];
+    assert_eq!(server.bearer.as_ref().unwrap().expose(), "s3cr3t-t0ken");
+    assert_eq!(server.purpose.as_deref(), Some("$5 ${env:HOME}: x $x"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert!(!format!("{loaded:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn a_value_behind_a_reference_is_not_in_the_error_about_it() {
+    let yett = server_with("    timeout: \"${env:SECRET}\"\n    classification: \"${env:SECRET}\"\n    audiences: [\"${env:SECRET}\"]\n")
+        .replace("127.0.0.1:8080", "\"${env:SECRET}\"")
+        .replace("name: local", "name: \"${env:SECRET}\"")
+        .replace("version: 1", "version: 1\nmaster_key: \"${env:SECRET}\"\nlimits: 1\naudit: { origin: \"${env:SECRET}\", durability: \"${env:SECRET}\" }");
+    let folder = Folder::new(&yett).variable("SECRET", "Correct Horse");
+    let report = folder.load().unwrap_err();
+    assert!(report.errors() >= 7, "{report}");
+    assert!(report.to_string().contains("`${env:SECRET}` is not a duration"), "{report}");
+    for shown in [report.to_string(), report.to_json().to_string(), format!("{report:?}")] {
+        assert!(!shown.contains("Horse"), "{shown}");
+    }
+}
+
+#[test]
+fn references_that_fail_say_why() {
+    for (reference, message) in [
+        ("${env:NOPE}", "the environment variable `NOPE` is not set"),
+        ("${env:EMPTY}", "the environment variable `EMPTY` is empty"),
+        ("${file:missing}", "the file `missing` cannot be read: "),
+        ("${file:policies}", "the file `policies` cannot be read: not a regular file"),
+        ("${file:empty}", "the file `empty` is empty"),
+        ("${vault:secret/crm#token}", "references to `vault` are not resolved by this build yet"),
+        ("${aws-sm:name#key}", "references to `aws-sm` are not resolved by this build yet"),
+        ("${NOPE}", "`${NOPE}` is not a reference"),
+        ("${env:1A}", "`${env:1A}` is not a reference"),
+        ("${env:NOPE", "`${env:NOPE` opens a reference and does not close it"),
+        ("${}", "`${}` is not a reference"),
+    ] {
+        let folder =
+            Folder::new(&server_with(&format!("    owner: \"{reference}\"\n"))).variable("EMPTY", "").file("empty", "\n");
+        let errors = folder.errors();
+        assert_eq!(errors.len(), 1, "{reference}: {errors:?}");
+        assert!(errors[0].starts_with(&format!("yett.yaml:8:12 {message}")), "{reference}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_written_down_is_warned_about_and_starred_out() {
+    let yett = server_with("    auth: { bearer: hunter2hunter2 }\n");
+    let folder = Folder::new(&yett);
+    assert_eq!(folder.warnings(), ["yett.yaml:8:21 a secret is written in this file"]);
+    assert!(!folder.loaded().warnings.to_string().contains("hunter2"));
+
+    for wrong in [
+        "auth: hunter2",
+        "auth: { baerer: hunter2 }",
+        "auth: { bearer: hunter2, x: hunter2 }",
+        "auth: { basic: { password: hunter2 } }",
+    ] {
+        let report = Folder::new(&server_with(&format!("    {wrong}\n"))).load().unwrap_err();
+        assert!(!report.to_string().contains("hunter2"), "{report}");
+    }
+}

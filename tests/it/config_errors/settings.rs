@@ -1,0 +1,133 @@
+//! One mistake in `yett.yaml` at a time, and what stands there when nothing is written.
+
+use yett::config::{Loaded, Risk};
+
+use super::{Folder, MINIMAL};
+
+#[test]
+fn a_port_that_the_system_gives_reaches_url_and_hosts() {
+    let config = Folder::new(&MINIMAL.replace(":8080", ":0")).loaded().config;
+    let bound = config.listeners[0].clone().bound_to("127.0.0.1:4321".parse().unwrap());
+    assert_eq!(bound.public_url, "http://127.0.0.1:4321");
+    assert_eq!(bound.allowed_hosts, ["127.0.0.1:4321", "localhost:4321", "[::1]:4321"]);
+}
+
+#[test]
+fn a_listener_off_loopback_says_what_to_do() {
+    let exposed = MINIMAL.replace("127.0.0.1:8080", "0.0.0.0:8080");
+    assert_eq!(
+        Folder::new(&exposed).errors(),
+        [
+            "yett.yaml:4:14 the listener at 0.0.0.0:8080 is off loopback and has no TLS",
+            "yett.yaml:4:14 the listener at 0.0.0.0:8080 is off loopback and needs a `public_url`",
+        ]
+    );
+    let with_tls = exposed.replace("servers:", "    public_url: https://mcp.example.com\n    tls: { cert: a, key: b }\nservers:");
+    assert_eq!(Folder::new(&with_tls).errors(), ["yett.yaml:6:5 `tls` is not enforced by this build yet"]);
+
+    let accepted =
+        exposed.replace("servers:", "    public_url: https://mcp.example.com\naccept_risks: [plaintext_listener]\nservers:");
+    let folder = Folder::new(&accepted);
+    assert_eq!(folder.warnings(), ["yett.yaml:6:16 tokens and messages cross the network unencrypted"]);
+    let config = folder.loaded().config;
+    assert_eq!(config.accept_risks, [Risk::PlaintextListener]);
+    assert_eq!(config.listeners[0].allowed_hosts, ["mcp.example.com"]);
+    assert_eq!(config.audit.origin, "mcp.example.com");
+}
+
+/// What is replaced in [`MINIMAL`], by what, and the one error that this makes.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("version: 1", "version: 2", "1:10 `2` is not a version that this build reads"),
+    ("version: 1\n", "", "1:1 the key `version` is missing"),
+    ("policies/", "nowhere/", "8:11 `nowhere/` is not a folder that can be read"),
+    ("policies: policies/\n", "", "1:1 the key `policies` is missing"),
+    ("127.0.0.1:8080", "localhost:8080", "4:14 `localhost:8080` is not an address"),
+    ("127.0.0.1:8080", "127.0.0.1:9901", "4:14 the address 127.0.0.1:9901 is taken"),
+    ("127.0.0.1:8080", "127.0.0.1:9902", "4:14 the address 127.0.0.1:9902 is taken"),
+    ("servers:\n", "    servers: [crn]\nservers:\n", "5:15 no server is called `crn`"),
+    ("servers:\n", "    servers: [\"*\", crm]\nservers:\n", "5:14 `*` offers every server, the others are named in vain"),
+    ("servers:\n", "    servers: []\nservers:\n", "5:14 `servers` is empty"),
+    ("servers:\n", "    legacy_sse: true\nservers:\n", "5:17 `legacy_sse: true` is not enforced by this build yet"),
+    ("servers:\n", "    trusted_proxies: [10.0.0.0/8]\nservers:\n", "5:5 `trusted_proxies` is not enforced by this build yet"),
+    ("servers:\n", "    limits: { head: 4KiB }\nservers:\n", "5:21 `4KiB` is out of range"),
+    ("servers:\n", "    limits: { depth: 65 }\nservers:\n", "5:22 `65` is not a whole number in range"),
+    ("servers:\n", "    allowed_origins: [\"*\"]\nservers:\n", "5:23 `*` would let any page call"),
+    ("servers:\n", "  - { name: local, address: 127.0.0.1:8081 }\nservers:\n", "5:13 the name `local` is given twice"),
+    ("servers:\n", "  - { name: other, address: 127.0.0.1:8080 }\nservers:\n", "5:29 the address 127.0.0.1:8080 is taken"),
+    (
+        "servers:\n",
+        "state: { url: \"postgres://yett:hunter2@db\" }\nservers:\n",
+        "5:15 this store is not enforced by this build yet",
+    ),
+    ("servers:\n", "audit: { durability: async }\nservers:\n", "5:22 `async` is not enforced by this build yet"),
+    ("servers:\n", "audit: { origin: ../x }\nservers:\n", "5:18 `../x` is not a name for a log"),
+    ("servers:\n", "accept_risks: [async_audit]\nservers:\n", "5:16 `async_audit` is not enforced by this build yet"),
+    (
+        "servers:\n",
+        "admin: { address: 0.0.0.0:9901 }\nservers:\n",
+        "5:19 the admin API at 0.0.0.0:9901 is off loopback and has no TLS",
+    ),
+    (
+        "servers:\n",
+        "identity: { api_keys: { enabled: false } }\nservers:\n",
+        "5:11 nobody could ever call: there is no issuer, and API keys are off",
+    ),
+    ("servers:\n", "identity: { mtls: { subject: san_uri } }\nservers:\n", "5:13 `mtls` is not enforced by this build yet"),
+    ("https://crm.internal/mcp", "http://169.254.169.254/", "7:10 `http://169.254.169.254/` is a link-local address"),
+    ("https://crm.internal/mcp", "https://crm.internal/mcp#x", "7:10 `https://crm.internal/mcp#x` has a fragment"),
+    ("  crm:\n", "  CRM:\n", "6:3 `CRM` is not a name"),
+    ("    url: https://crm.internal/mcp\n", "    stdio: { command: [x] }\n", "7:5 `stdio` is not enforced by this build yet"),
+    ("policies:", "    transport: sse\npolicies:", "8:5 `transport` is not enforced by this build yet"),
+    ("policies:", "    labels: [private]\npolicies:", "8:5 `labels` is not enforced by this build yet"),
+    ("policies:", "    auth: { token_exchange: {} }\npolicies:", "8:13 `token_exchange` is not enforced by this build yet"),
+    ("policies:", "    timeout: 60\npolicies:", "8:14 `60` is not a duration"),
+];
+
+/// The same in one issuer.
+const ISSUER_MISTAKES: &[(&str, &str, &str)] = &[
+    ("RS256", "HS256", "`HS256` is symmetric: whoever can check a token could make one"),
+    ("RS256", "none", "`none` accepts forged tokens"),
+    ("[RS256]", "[]", "`algorithms` is empty"),
+    ("corp", "api-key", "the name `api-key` is reserved"),
+    ("keys.json", "none.json", "the key set `none.json` cannot be read: No such file or directory (os error 2)"),
+    ("jwks_file: keys.json", "jwks_url: https://x", "`jwks_url` is not enforced by this build yet"),
+    ("https://login.example", "http://169.254.169.254/", "`http://169.254.169.254/` is a link-local address"),
+    ("algorithms", "claims: { groups: /a~2 }, algorithms", "`/a~2` has a `~` that is no escape"),
+    ("algorithms", "claims: { attributes: { a-b: c } }, algorithms", "`a-b` is not a name for an attribute"),
+];
+
+#[test]
+fn each_mistake_in_yett_yaml_has_its_message() {
+    for (from, to, expected) in MISTAKES {
+        let errors = Folder::new(&MINIMAL.replacen(from, to, 1)).errors();
+        let errors: Vec<_> = errors.iter().filter(|error| error.starts_with("yett.yaml")).collect();
+        assert_eq!(errors, [&format!("yett.yaml:{expected}")], "{to}");
+    }
+}
+
+#[test]
+fn each_mistake_in_an_issuer_has_its_message() {
+    let issuer =
+        "identity:\n  issuers:\n    - { name: corp, issuer: https://login.example, jwks_file: keys.json, algorithms: [RS256] }\n";
+    for (from, to, expected) in ISSUER_MISTAKES {
+        let yett = MINIMAL.replace("policies:", &format!("{}policies:", issuer.replacen(from, to, 1)));
+        let errors = Folder::new(&yett).file("keys.json", "{\"keys\":[]}").errors();
+        assert!(errors.len() == 1 && errors[0].ends_with(expected), "{to}: {errors:?}");
+    }
+}
+
+#[test]
+fn the_shortest_configuration_has_safe_defaults() {
+    let Loaded { config, warnings } = Folder::new(MINIMAL).loaded();
+    assert!(warnings.is_empty(), "{warnings}");
+    let listener = &config.listeners[0];
+    assert_eq!(listener.public_url, "http://127.0.0.1:8080");
+    assert_eq!(listener.allowed_hosts, ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"]);
+    assert!(listener.allowed_origins.is_empty());
+    assert!(config.admin.ip().is_loopback() && config.health.address.ip().is_loopback());
+    assert!(config.accept_risks.is_empty() && config.master_key.is_none());
+    assert_eq!((config.audit.origin.as_str(), config.audit.replica.as_str()), ("127.0.0.1", "r1"));
+    assert_eq!(config.policy.roles.len(), 1);
+    assert!(config.policy.dlp.is_none() && config.policy.injection.is_none());
+    assert_eq!((config.hash.len(), config.policy.hash.len()), (64, 64));
+}

@@ -1,0 +1,51 @@
+//! What is shipped loads, shows every key, and every key is explained.
+
+use std::fs;
+
+use yett::config::load;
+
+use super::{Folder, root};
+
+#[test]
+fn every_shipped_file_loads_without_a_warning() {
+    for name in ["yett.yaml", "minimal.yaml"] {
+        let loaded = load(&root().join("config").join(name)).unwrap_or_else(|report| panic!("{report}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        assert_eq!(loaded.config.servers[0].url, "http://127.0.0.1:7321/mcp");
+    }
+}
+
+/// Settings behind `#` without a space are examples that need something else; they must not rot either.
+#[test]
+fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
+    let text = fs::read_to_string(root().join("config/yett.yaml")).unwrap();
+    let uncommented = text.lines().map(|line| {
+        let example =
+            line.trim_start().strip_prefix('#').filter(|rest| rest.starts_with(|c: char| !c.is_whitespace() && c != '#'));
+        if example.is_some() { line.replacen('#', "", 1) } else { line.to_owned() }
+    });
+    let yett = uncommented.collect::<Vec<_>>().join("\n").replace("/run/secrets/", "").replace("../policies", "policies");
+    let mut folder = Folder::new(&yett)
+        .file("keys/corp.jwks.json", "{\"keys\":[]}")
+        .file("yett-master-key", &"k".repeat(64))
+        .file("yett-metrics-token", &"t".repeat(32))
+        .variable("EVERYTHING_TOKEN", "token");
+    for entry in fs::read_dir(root().join("policies")).unwrap() {
+        let entry = entry.unwrap();
+        folder =
+            folder.file(&format!("policies/{}", entry.file_name().to_str().unwrap()), &fs::read_to_string(entry.path()).unwrap());
+    }
+    let loaded = folder.loaded();
+    assert_eq!(loaded.config.identity.issuers.len(), 1);
+
+    let reference = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let shown = yett.clone() + &fs::read_to_string(root().join("policies/README.md")).unwrap();
+    let mut keys = 0;
+    for key in loaded.warnings.keys() {
+        keys += 1;
+        let last = key.rsplit('.').next().unwrap();
+        assert!(reference.contains(&format!("`{key}`")), "docs/configuration.md does not explain `{key}`");
+        assert!(shown.contains(last), "`{key}` is shown nowhere in config/ or policies/");
+    }
+    assert!(keys > 90, "only {keys} keys were read: is a section missing from config/yett.yaml?");
+}
