@@ -16,10 +16,14 @@ pub mod policy;
 
 pub mod audit;
 
+pub mod state;
+
 pub mod config;
 
 pub mod yaml;
 
 pub mod clock;
+
+pub mod master_key;
 
 pub mod secret;

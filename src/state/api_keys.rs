@@ -1,0 +1,365 @@
+//! API keys: `yett_<id>_<secret><check>`. The secret is shown once; a keyed hash of it is kept.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{constant_time, hmac};
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Pool, Row as _, Sqlite};
+
+use super::switches::{self, Switches};
+use super::{StoreError, open};
+use crate::master_key::{MasterKey, random_bytes};
+use crate::secret::Secret;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS api_keys (
+    id       TEXT NOT NULL PRIMARY KEY,
+    subject  TEXT NOT NULL,
+    groups   TEXT NOT NULL,
+    tenant   TEXT,
+    hash     BLOB NOT NULL,
+    created  TEXT NOT NULL,
+    expires  TEXT,
+    revoked  TEXT
+) STRICT, WITHOUT ROWID;";
+
+const PREFIX: &str = "yett_";
+const ID_LENGTH: usize = 12;
+/// 32 characters of 62: 190 bits.
+const SECRET_LENGTH: usize = 32;
+const CHECK_LENGTH: usize = 6;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A key as it is kept. The secret is not in it.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The public part of the key.
+    pub id: Arc<str>,
+    /// Who the caller is then.
+    pub subject: Arc<str>,
+    /// Their groups, for bindings.
+    pub groups: Vec<String>,
+    /// Their tenant.
+    pub tenant: Option<Arc<str>>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is refused.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+    hash: [u8; 32],
+}
+
+/// Whether a key is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It is accepted.
+    Active,
+    /// It has run out.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+/// What a key is made from.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Who the caller is then.
+    pub subject: String,
+    /// Their groups.
+    pub groups: Vec<String>,
+    /// Their tenant.
+    pub tenant: Option<String>,
+    /// From when on it is refused.
+    pub expires: Option<Timestamp>,
+}
+
+/// Why a key operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// No key has that id.
+    #[error("no key has the id `{0}`")]
+    NotFound(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All keys, in memory and in `state.db`.
+#[derive(Debug)]
+pub struct ApiKeys {
+    pool: Pool<Sqlite>,
+    hasher: hmac::Key,
+    keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
+}
+
+impl ApiKey {
+    /// Whether it is good at `now`.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked.is_some() {
+            KeyStatus::Revoked
+        } else if self.expires.is_some_and(|expires| now >= expires) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+}
+
+impl ApiKeys {
+    /// Opens `data_dir/state.db` and loads keys and switches from it.
+    pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
+        let pool = open(&data_dir.join("state.db"), SCHEMA, false).await?;
+        sqlx::raw_sql(switches::SCHEMA).execute(&pool).await?;
+        let rows = sqlx::query("SELECT id, subject, groups, tenant, hash, created, expires, revoked FROM api_keys")
+            .fetch_all(&pool)
+            .await?;
+        let keys = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
+        let switches = Switches::load(pool.clone()).await?;
+        Ok((Self { pool, hasher: master.derive("api-key"), keys: ArcSwap::from_pointee(keys) }, switches))
+    }
+
+    /// The key that `token` is, if it is one of ours and its secret is right, whatever its status.
+    ///
+    /// An unknown id costs the same hash as a known one, and the compare takes the same time wherever it differs.
+    pub fn verify(&self, token: &str) -> Option<Arc<ApiKey>> {
+        let id = parse(token)?;
+        let keys = self.keys.load();
+        let key = keys.get(id);
+        let hash = hmac::sign(&self.hasher, token.as_bytes());
+        let expected = key.map_or([0; 32], |key| key.hash);
+        let equal = constant_time::verify_slices_are_equal(hash.as_ref(), &expected).is_ok();
+        key.filter(|_| equal).map(Arc::clone)
+    }
+
+    /// Makes a key. The returned secret is the only copy there will ever be.
+    pub async fn create(&self, new: NewKey, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), StoreError> {
+        let (id, token) = mint().ok_or(StoreError::Random)?;
+        let hash = self.hash(&token);
+        let key = ApiKey {
+            id: id.into(),
+            subject: new.subject.into(),
+            groups: new.groups,
+            tenant: new.tenant.map(Into::into),
+            created: now,
+            expires: new.expires,
+            revoked: None,
+            hash,
+        };
+        sqlx::query("INSERT INTO api_keys (id, subject, groups, tenant, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .bind(&*key.id)
+            .bind(&*key.subject)
+            .bind(key.groups.join("\n"))
+            .bind(key.tenant.as_deref())
+            .bind(key.hash.as_slice())
+            .bind(key.created.to_string())
+            .bind(key.expires.map(|time| time.to_string()))
+            .execute(&self.pool)
+            .await?;
+        let key = Arc::new(key);
+        self.put(&key);
+        Ok((key, Secret::new(token)))
+    }
+
+    /// Gives a key a new secret; the old one stops at once. (An overlap comes with identity.)
+    pub async fn rotate(&self, id: &str, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
+        let old = self.find(id)?;
+        let new = NewKey {
+            subject: old.subject.to_string(),
+            groups: old.groups.clone(),
+            tenant: old.tenant.as_deref().map(str::to_owned),
+            expires: old.expires,
+        };
+        let made = self.create(new, now).await?;
+        self.revoke(id, now).await?;
+        Ok(made)
+    }
+
+    /// Refuses a key from now on. In memory first, so that it holds even if the store fails, which the error then says.
+    pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
+        let mut key = ApiKey::clone(&*self.find(id)?);
+        key.revoked.get_or_insert(now);
+        let key = Arc::new(key);
+        self.put(&key);
+        sqlx::query("UPDATE api_keys SET revoked = ? WHERE id = ?")
+            .bind(key.revoked.map(|time| time.to_string()))
+            .bind(id)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::from)?;
+        Ok(key)
+    }
+
+    /// All keys, oldest first.
+    pub fn list(&self) -> Vec<Arc<ApiKey>> {
+        let mut keys: Vec<_> = self.keys.load().values().cloned().collect();
+        keys.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.id.cmp(&b.id)));
+        keys
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<ApiKey>, KeyError> {
+        self.keys.load().get(id).cloned().ok_or_else(|| KeyError::NotFound(id.to_owned()))
+    }
+
+    fn put(&self, key: &Arc<ApiKey>) {
+        self.keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            keys.insert(Arc::clone(&key.id), Arc::clone(key));
+            keys
+        });
+    }
+
+    fn hash(&self, token: &str) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.hasher, token.as_bytes()).as_ref());
+        hash
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<ApiKey, StoreError> {
+    let time = |index: usize| -> Result<Option<Timestamp>, sqlx::Error> {
+        let text: Option<String> = row.try_get(index)?;
+        text.map(|text| text.parse().map_err(|error: jiff::Error| sqlx::Error::Decode(Box::new(error)))).transpose()
+    };
+    let hash: Vec<u8> = row.try_get("hash")?;
+    let hash = <[u8; 32]>::try_from(hash.as_slice()).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(ApiKey {
+        id: row.try_get::<String, _>("id")?.into(),
+        subject: row.try_get::<String, _>("subject")?.into(),
+        groups: row.try_get::<String, _>("groups")?.lines().map(str::to_owned).collect(),
+        tenant: row.try_get::<Option<String>, _>("tenant")?.map(Into::into),
+        created: time(5)?.unwrap_or(Timestamp::UNIX_EPOCH),
+        expires: time(6)?,
+        revoked: time(7)?,
+        hash,
+    })
+}
+
+/// The id of a well-formed key whose check characters fit.
+fn parse(token: &str) -> Option<&str> {
+    let rest = token.strip_prefix(PREFIX)?;
+    let (id, secret) = rest.split_once('_')?;
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if id.len() != ID_LENGTH || secret.len() != SECRET_LENGTH + CHECK_LENGTH || !plain(id) || !plain(secret) {
+        return None;
+    }
+    let (body, given) = token.split_at_checked(token.len() - CHECK_LENGTH)?;
+    (check(body) == given).then_some(id)
+}
+
+fn mint() -> Option<(String, String)> {
+    let id = random_text(ID_LENGTH)?.to_ascii_lowercase();
+    let body = format!("{PREFIX}{id}_{}", random_text(SECRET_LENGTH)?);
+    let token = format!("{body}{}", check(&body));
+    Some((id, token))
+}
+
+/// Uniform characters of the alphabet: bytes of 248 and above are thrown away, since 256 is no multiple of 62.
+fn random_text(length: usize) -> Option<String> {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        for byte in random_bytes::<64>()? {
+            if byte < 248 && text.len() < length {
+                text.push(letter(u32::from(byte)));
+            }
+        }
+    }
+    Some(text)
+}
+
+/// Six characters over everything before them, so that secret scanners tell a key from a look-alike without asking us.
+fn check(body: &str) -> String {
+    let mut rest = crc32(body.as_bytes());
+    let mut text = [0; CHECK_LENGTH].map(|_: u8| {
+        let next = letter(rest);
+        rest /= 62;
+        next
+    });
+    text.reverse();
+    text.iter().collect()
+}
+
+fn letter(value: u32) -> char {
+    ALPHABET.get((value % 62) as usize).copied().map_or('0', char::from)
+}
+
+/// CRC-32 (ISO 3309, ITU-T V.42), bit by bit: it runs over fifty bytes once a call.
+fn crc32(bytes: &[u8]) -> u32 {
+    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+    });
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_key() -> NewKey {
+        NewKey { subject: "ada".into(), groups: vec!["sales".into()], tenant: None, expires: None }
+    }
+
+    async fn store(dir: &Path) -> ApiKeys {
+        let master = MasterKey::open(None, dir).unwrap();
+        ApiKeys::open(dir, &master).await.unwrap().0
+    }
+
+    #[test]
+    fn the_checksum_is_crc_32() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[tokio::test]
+    async fn a_key_verifies_and_no_neighbour_of_it_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = store(dir.path()).await;
+        let (key, secret) = keys.create(new_key(), Timestamp::UNIX_EPOCH).await.unwrap();
+        let token = secret.expose();
+        assert_eq!(keys.verify(token).unwrap().id, key.id);
+        for (place, _) in token.char_indices() {
+            let mut other = token.clone().into_bytes();
+            other[place] = if other[place] == b'x' { b'y' } else { b'x' };
+            assert!(keys.verify(std::str::from_utf8(&other).unwrap()).is_none(), "byte {place}");
+        }
+        assert!(keys.verify("").is_none());
+        assert!(keys.verify("yett__").is_none());
+    }
+
+    #[tokio::test]
+    async fn keys_survive_a_restart_without_their_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = store(dir.path()).await;
+        let (key, secret) = keys.create(new_key(), Timestamp::UNIX_EPOCH).await.unwrap();
+        keys.close().await;
+        let keys = store(dir.path()).await;
+        assert_eq!(keys.verify(secret.expose()).unwrap().groups, ["sales"]);
+        let random = secret.expose().rsplit('_').next().unwrap().as_bytes();
+        for name in ["state.db", "state.db-wal"] {
+            let bytes = std::fs::read(dir.path().join(name)).unwrap_or_default();
+            assert!(!bytes.windows(random.len()).any(|window| window == random), "the secret stands in {name}");
+        }
+        keys.revoke(&key.id, Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(keys.verify(secret.expose()).unwrap().status(Timestamp::UNIX_EPOCH), KeyStatus::Revoked);
+    }
+
+    #[tokio::test]
+    async fn rotation_keeps_the_caller_and_stops_the_old_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = store(dir.path()).await;
+        let now = Timestamp::UNIX_EPOCH;
+        let (key, old) = keys.create(new_key(), now).await.unwrap();
+        let (_, new) = keys.rotate(&key.id, now).await.unwrap();
+        assert_eq!(keys.verify(old.expose()).unwrap().status(now), KeyStatus::Revoked);
+        assert_eq!(keys.verify(new.expose()).unwrap().subject, "ada".into());
+    }
+}
