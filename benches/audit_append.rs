@@ -3,70 +3,17 @@
 //! `cargo bench --bench audit_append`. The figures to defend: own cost at batch 64 below 6 us a record (PERFORMANCE.md,
 //! audit budget of two records); on a real disk batch 64 within a few times the cost of one sync.
 
-use std::hint::black_box;
-use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use yett::audit::{Disk, Draft, Kind, Leaf, Log, LogFile, Options, Storage, canonical_members, verify};
+use yett::audit::{Disk, Draft, Kind, Leaf, Log, Options, Storage, canonical_members, verify};
 use yett::clock::SystemClock;
 
-/// Takes everything and keeps nothing.
-#[derive(Debug)]
-struct NullDisk;
+#[path = "support/null_disk.rs"]
+mod null_disk;
 
-impl Storage for NullDisk {
-    /// The lock is a real file.
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        Disk.create_dir_all(path)
-    }
-
-    fn list(&self, _directory: &Path) -> io::Result<Vec<(String, u64)>> {
-        Ok(Vec::new())
-    }
-
-    fn read(&self, _path: &Path) -> io::Result<Box<dyn Read>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn create_append(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(NullDisk))
-    }
-
-    fn open_append(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(NullDisk))
-    }
-
-    fn open_overwrite(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(NullDisk))
-    }
-
-    fn replace_tail(&self, _path: &Path, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync_dir(&self, _directory: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl LogFile for NullDisk {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        black_box(bytes);
-        Ok(())
-    }
-
-    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
-        black_box(bytes);
-        Ok(())
-    }
-
-    fn sync_data(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use null_disk::NullDisk;
 
 /// A decision of the size measured for SECURITY.md 2.5: about 720 bytes as a line.
 fn decision() -> Draft {

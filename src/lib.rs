@@ -10,6 +10,18 @@
 //!
 //! `ARCHITECTURE.md` says who may import whom, and how to add a layer.
 
+pub mod listener;
+
+pub mod endpoint;
+
+pub mod session;
+
+pub mod chain;
+
+pub mod layers;
+
+pub mod upstream;
+
 pub mod protocol;
 
 pub mod policy;
@@ -22,8 +34,20 @@ pub mod config;
 
 pub mod yaml;
 
+pub mod gateway;
+
+pub mod admin;
+
+pub mod health;
+
+pub mod telemetry;
+
+pub mod commands;
+
 pub mod clock;
 
 pub mod master_key;
 
 pub mod secret;
+
+mod checksum;

@@ -1,3 +1,7 @@
-//! `yett`: the command line comes with the gateway.
+//! `yett`: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    yett::commands::run()
+}

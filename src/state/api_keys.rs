@@ -12,6 +12,7 @@ use sqlx::{Pool, Row as _, Sqlite};
 
 use super::switches::{self, Switches};
 use super::{StoreError, open};
+use crate::checksum::{ALPHABET, base62, crc32};
 use crate::master_key::{MasterKey, random_bytes};
 use crate::secret::Secret;
 
@@ -32,7 +33,6 @@ const ID_LENGTH: usize = 12;
 /// 32 characters of 62: 190 bits.
 const SECRET_LENGTH: usize = 32;
 const CHECK_LENGTH: usize = 6;
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A key as it is kept. The secret is not in it.
 #[derive(Clone, Debug)]
@@ -270,7 +270,7 @@ fn random_text(length: usize) -> Option<String> {
     while text.len() < length {
         for byte in random_bytes::<64>()? {
             if byte < 248 && text.len() < length {
-                text.push(letter(u32::from(byte)));
+                text.push(ALPHABET.get(usize::from(byte % 62)).copied().map_or('0', char::from));
             }
         }
     }
@@ -279,26 +279,7 @@ fn random_text(length: usize) -> Option<String> {
 
 /// Six characters over everything before them, so that secret scanners tell a key from a look-alike without asking us.
 fn check(body: &str) -> String {
-    let mut rest = crc32(body.as_bytes());
-    let mut text = [0; CHECK_LENGTH].map(|_: u8| {
-        let next = letter(rest);
-        rest /= 62;
-        next
-    });
-    text.reverse();
-    text.iter().collect()
-}
-
-fn letter(value: u32) -> char {
-    ALPHABET.get((value % 62) as usize).copied().map_or('0', char::from)
-}
-
-/// CRC-32 (ISO 3309, ITU-T V.42), bit by bit: it runs over fifty bytes once a call.
-fn crc32(bytes: &[u8]) -> u32 {
-    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    });
-    !crc
+    base62(crc32(body.as_bytes())).map(char::from).iter().collect()
 }
 
 #[cfg(test)]
@@ -312,11 +293,6 @@ mod tests {
     async fn store(dir: &Path) -> ApiKeys {
         let master = MasterKey::open(None, dir).unwrap();
         ApiKeys::open(dir, &master).await.unwrap().0
-    }
-
-    #[test]
-    fn the_checksum_is_crc_32() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 
     #[tokio::test]

@@ -1,0 +1,222 @@
+//! What does the chain cost a message: with nothing to do, and with everything on?
+//!
+//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for all layers with nothing to do (STYLE.md 3.3). 256
+//! calls are in flight at a time, so that the audit writer (a disk that syncs for nothing) answers in batches as it does under
+//! load; what is measured is the time of the thread that runs the chain. The upstream answers at once from memory.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot start has nothing to say")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::future::join_all;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+use tower::Service;
+use yett::audit::{Log, Options};
+use yett::chain::{
+    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Rejection, Reply, RequestContext, Route, Trail,
+};
+use yett::clock::SystemClock;
+use yett::config::{self, Durability, Server};
+use yett::layers::audit::Recorded;
+use yett::layers::authn::Issuers;
+use yett::layers::injection::{Quarantine, Scanner};
+use yett::master_key::MasterKey;
+use yett::protocol::json::Limits;
+use yett::protocol::{Message, Side};
+use yett::session::Sessions;
+use yett::state::{ApiKeys, NewKey, Vault};
+use yett::telemetry::Metrics;
+
+#[path = "support/null_disk.rs"]
+mod null_disk;
+
+use null_disk::NullDisk;
+
+/// Calls in flight at a time.
+const IN_FLIGHT: usize = 256;
+
+const EMPTY_POLICY: &str = "version: 1
+roles: { all: { allow: [ { servers: [crm], tools: ['**'], prompts: ['**'] } ] } }
+bindings: [ { role: all, groups: [bench] } ]
+dlp: { rules: [] }
+injection: { requests: 'off', results: 'off', definitions: 'off' }
+";
+
+const FULL_POLICY: &str = "version: 1
+roles: { all: { allow: [ { servers: [crm], tools: ['get_*', 'search_*', 'tool_*'], prompts: ['*'] } ] } }
+bindings: [ { role: all, groups: [bench] } ]
+limits: [ { name: per-user, per: [subject], rate: 100000000/min, burst: 100000000 } ]
+dlp:
+  rules:
+    - { name: personal, detect: [us_ssn, card, iban, email], sensitivity: restricted, action: mask }
+    - { name: credentials, detect: [secrets], action: block }
+injection: { requests: log, results: label, definitions: quarantine }
+";
+
+/// An upstream that answers at once, always the same.
+#[derive(Clone)]
+struct Echo(Bytes);
+
+impl Service<McpRequest<Recorded>> for Echo {
+    type Response = McpResponse;
+    type Error = Rejection;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: McpRequest<Recorded>) -> Reply {
+        let bytes = self.0.clone();
+        Box::pin(async move {
+            // What is sent upstream is spliced together too.
+            black_box(request.message.rpc().map(Message::encode));
+            Ok(McpResponse::json(Message::parse(bytes, Limits::default(), Side::Server).expect("a reply")))
+        })
+    }
+}
+
+struct Bench {
+    runtime: Runtime,
+    chain: Chain,
+    route: Arc<Route>,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(policy: &str, reply: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let policies = folder.path().join("policies");
+        std::fs::create_dir(&policies).expect("a folder");
+        std::fs::write(policies.join("bench.yaml"), policy).expect("a policy");
+        let config = "version: 1\nlisteners: [ { name: b, address: '127.0.0.1:1' } ]\npolicies: policies\nservers: { crm: { url: 'http://127.0.0.1:2/mcp' } }\n";
+        let loaded = config::load_str(config, folder.path()).unwrap_or_else(|report| panic_with(&report.to_string()));
+        let config = loaded.config;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (chain, token) = runtime.block_on(build(&config, folder.path(), reply));
+        let server: Arc<Server> = Arc::clone(config.servers.first().expect("a server"));
+        let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
+        let route = Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server: Some(server) };
+        Self { runtime, chain, route: Arc::new(route), token, _folder: folder }
+    }
+
+    fn arrival(&self, body: &Bytes, name: &str) -> Arrival {
+        let request = Request::post("/mcp/crm")
+            .header("host", "127.0.0.1:1")
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", name)
+            .body(())
+            .expect("a request");
+        let (head, ()) = request.into_parts();
+        let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
+        let context = RequestContext {
+            call: CallId::new(),
+            received: jiff::Timestamp::now(),
+            started: Instant::now(),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            route: Arc::clone(&self.route),
+            trail: Trail::default(),
+        };
+        Arrival::Request(Incoming { head, body, context, evidence: Anonymous })
+    }
+
+    fn run(&self, body: &Bytes, rounds: u64) -> std::time::Duration {
+        self.runtime.block_on(async {
+            let mut spent = std::time::Duration::ZERO;
+            let mut left = rounds;
+            while left > 0 {
+                let now = left.min(IN_FLIGHT as u64);
+                let arrivals: Vec<_> = (0..now).map(|_| self.arrival(body, "get_customer")).collect();
+                let start = Instant::now();
+                let replies = join_all(arrivals.into_iter().map(|arrival| self.chain.run(arrival))).await;
+                spent += start.elapsed();
+                assert!(replies.iter().all(Result::is_ok), "a call was refused");
+                left -= now;
+            }
+            spent
+        })
+    }
+}
+
+#[expect(clippy::panic, reason = "a bench that cannot start has nothing to say")]
+fn panic_with(report: &str) -> ! {
+    panic!("{report}")
+}
+
+async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, String) {
+    let master = MasterKey::open(None, folder).expect("a key");
+    let (keys, switches) = ApiKeys::open(folder, &master).await.expect("state");
+    let new = NewKey { subject: "bench".into(), groups: vec!["bench".into()], tenant: None, expires: None };
+    let (_, secret) = keys.create(new, jiff::Timestamp::now()).await.expect("a key");
+    let mut options = Options::new(folder.join("audit"), "bench", "r1");
+    options.queue = 4096;
+    let (log, _) = Log::open(options, Arc::new(NullDisk), Arc::new(SystemClock)).expect("a log");
+    let chain = Chain::build(Parts {
+        log: Arc::new(log),
+        metrics: Arc::new(Metrics::new()),
+        durability: Durability::Response,
+        issuers: Issuers::load(&[]).expect("no issuers"),
+        api_keys: Some(Arc::new(keys)),
+        vault: Arc::new(Vault::open(folder).await.expect("a vault")),
+        switches: Arc::new(switches),
+        sessions: Arc::new(Sessions::default()),
+        limits: config.listeners.first().expect("a listener").limits.clone(),
+        policy: Arc::clone(&config.policy),
+        scanner: Arc::new(Scanner::new().expect("rules")),
+        quarantine: Arc::new(Quarantine::default()),
+        upstream: Echo(Bytes::copy_from_slice(reply.as_bytes())),
+    });
+    (chain, secret.expose().clone())
+}
+
+/// Text of about `length` bytes, as a table in words.
+fn filler(length: usize) -> String {
+    (0..length / 32).map(|row| ["row ", &row.to_string(), " plain stock, nothing in it; "].concat()).collect()
+}
+
+fn call(padding: usize) -> Bytes {
+    let filler = filler(padding);
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"get_customer","arguments":{{"id":"c-1","note":"{filler}"}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+    ))
+}
+
+fn result(padding: usize) -> String {
+    let filler = filler(padding);
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"resultType":"complete","content":[{{"type":"text","text":"{filler}"}}],"isError":false}}}}"#
+    )
+}
+
+fn chain(criterion: &mut Criterion) {
+    let cases = [
+        ("empty, small call", EMPTY_POLICY, 0, 0),
+        ("full, 1 KiB call, small result", FULL_POLICY, 800, 0),
+        ("full, 1 KiB call, 16 KiB result", FULL_POLICY, 800, 16 * 1024),
+    ];
+    let mut group = criterion.benchmark_group("chain");
+    for (name, policy, request, reply) in cases {
+        let bench = Bench::new(policy, &result(reply));
+        let body = call(request);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(name, |bencher| bencher.iter_custom(|rounds| bench.run(&body, rounds)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, chain);
+criterion_main!(benches);

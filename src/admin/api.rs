@@ -1,0 +1,226 @@
+//! The admin API over HTTP: JSON in, JSON out, under `/v1`.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::extract::{DefaultBodyLimit, Path as PathParameter, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::operations::{OperationError, Operations};
+use super::token::admin_token;
+use crate::secret::Secret;
+use crate::state::{ApiKey, KeyError, KeyStatus, NewKey, Switch};
+
+/// Largest request of an operator.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Why there is no admin API.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The token cannot be read or made.
+    #[error("`admin.token` cannot be read or made")]
+    Token(#[source] io::Error),
+    /// The port is taken.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A bound admin listener.
+#[derive(Debug)]
+pub struct Admin {
+    socket: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    token: Secret<String>,
+    operations: Arc<Operations>,
+    servers: BTreeSet<String>,
+}
+
+impl Admin {
+    /// Binds, with the token of `data_dir`.
+    pub async fn bind(
+        address: SocketAddr,
+        data_dir: &Path,
+        operations: Arc<Operations>,
+        servers: BTreeSet<String>,
+    ) -> Result<Self, AdminError> {
+        let token = admin_token(data_dir).map_err(AdminError::Token)?;
+        let failed = |source| AdminError::Bind { address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers }) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let routes = Router::new()
+            .route("/v1/keys", get(list_keys).post(create_key))
+            .route("/v1/keys/{id}", delete(revoke_key))
+            .route("/v1/keys/{id}/rotate", post(rotate_key))
+            .route("/v1/switches", get(list_switches))
+            .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            // Outermost: without the token no path, no body and no mistake is looked at.
+            .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))
+            .with_state(self.shared);
+        let served = axum::serve(self.socket, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(error = &error as &dyn std::error::Error, "the admin listener ended");
+        }
+    }
+}
+
+async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+    let given = values.next().and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
+    let token = shared.token.expose().as_bytes();
+    let known = given.is_some_and(|given| verify_slices_are_equal(token, given.as_bytes()).is_ok());
+    if !known || values.next().is_some() {
+        return problem(StatusCode::UNAUTHORIZED, "the admin API needs the token in `admin.token`");
+    }
+    next.run(request).await
+}
+
+fn problem(status: StatusCode, what: &str) -> Response {
+    (status, Json(json!({ "error": what }))).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateKey {
+    subject: String,
+    #[serde(default)]
+    groups: Vec<String>,
+    tenant: Option<String>,
+    expires: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct ShownKey {
+    id: String,
+    prefix: String,
+    subject: String,
+    groups: Vec<String>,
+    tenant: Option<String>,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    status: &'static str,
+}
+
+impl ShownKey {
+    fn new(key: &ApiKey, now: Timestamp) -> Self {
+        let status = match key.status(now) {
+            KeyStatus::Active => "active",
+            KeyStatus::Expired => "expired",
+            KeyStatus::Revoked => "revoked",
+        };
+        Self {
+            id: key.id.to_string(),
+            prefix: format!("yett_{}_", key.id),
+            subject: key.subject.to_string(),
+            groups: key.groups.clone(),
+            tenant: key.tenant.as_deref().map(str::to_owned),
+            created: key.created,
+            expires: key.expires,
+            status,
+        }
+    }
+}
+
+async fn create_key(State(shared): State<Arc<Shared>>, Json(body): Json<CreateKey>) -> Response {
+    let plain = |text: &String| !text.is_empty() && text.len() <= 256 && !text.contains(char::is_control);
+    if !plain(&body.subject) || !body.groups.iter().all(plain) || !body.tenant.iter().all(plain) {
+        return problem(StatusCode::BAD_REQUEST, "subject, groups and tenant are 1-256 printable characters each");
+    }
+    let new = NewKey { subject: body.subject, groups: body.groups, tenant: body.tenant, expires: body.expires };
+    shown_secret(&shared, shared.operations.create_key(new).await)
+}
+
+async fn rotate_key(State(shared): State<Arc<Shared>>, PathParameter(id): PathParameter<String>) -> Response {
+    shown_secret(&shared, shared.operations.rotate_key(&id).await)
+}
+
+fn shown_secret(shared: &Shared, made: Result<(Arc<ApiKey>, Secret<String>), OperationError>) -> Response {
+    match made {
+        Ok((key, secret)) => {
+            let key = ShownKey::new(&key, shared.operations.now());
+            (StatusCode::CREATED, Json(json!({ "key": key, "secret": secret.expose() }))).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+async fn revoke_key(State(shared): State<Arc<Shared>>, PathParameter(id): PathParameter<String>) -> Response {
+    match shared.operations.revoke_key(&id).await {
+        Ok(key) => Json(json!({ "key": ShownKey::new(&key, shared.operations.now()) })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn list_keys(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let now = shared.operations.now();
+    let keys: Vec<_> = shared.operations.keys().iter().map(|key| ShownKey::new(key, now)).collect();
+    Json(json!({ "keys": keys }))
+}
+
+async fn list_switches(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!({ "on": shared.operations.switches() }))
+}
+
+async fn switch_on(State(shared): State<Arc<Shared>>, PathParameter(name): PathParameter<String>) -> Response {
+    set_switch(&shared, &name, true).await
+}
+
+async fn switch_off(State(shared): State<Arc<Shared>>, PathParameter(name): PathParameter<String>) -> Response {
+    set_switch(&shared, &name, false).await
+}
+
+async fn set_switch(shared: &Shared, name: &str, on: bool) -> Response {
+    let switch = match name.split_once(':') {
+        None if name == "all" => Switch::All,
+        Some(("server", server)) if shared.servers.contains(server) => Switch::Server(server.to_owned()),
+        _ => return problem(StatusCode::NOT_FOUND, "a switch is `all` or `server:<name>` of a configured server"),
+    };
+    match shared.operations.set_switch(&switch, on).await {
+        Ok(()) => Json(json!({ "on": shared.operations.switches() })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &OperationError) -> Response {
+    match error {
+        OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        OperationError::Key(KeyError::Store(_)) | OperationError::NotRecorded(_) | OperationError::Store(_) => {
+            tracing::error!(error = error as &dyn std::error::Error, "an operation failed");
+            problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+        }
+    }
+}

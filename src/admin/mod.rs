@@ -1,0 +1,11 @@
+//! The admin API: what operators change while the gateway runs. Always with a token; every change is a record.
+
+mod api;
+mod client;
+mod operations;
+mod token;
+
+pub use api::{Admin, AdminError};
+pub use client::{AdminClient, ClientError};
+pub use operations::{OperationError, Operations};
+pub use token::{admin_token, read_admin_token};

@@ -1,0 +1,112 @@
+//! What operators can do. Each operation is durable in the log before its result is told.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::audit::{AppendError, Draft, Kind, Log};
+use crate::clock::Clock;
+use crate::secret::Secret;
+use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches, Vault};
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The key does not exist, or the store failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It could not be recorded.
+    #[error("the operation could not be recorded")]
+    NotRecorded(#[from] AppendError),
+}
+
+/// Operations on keys and switches; used by the admin API, and by commands with `--offline`.
+#[derive(Debug)]
+pub struct Operations {
+    log: Arc<Log>,
+    keys: Arc<ApiKeys>,
+    switches: Arc<Switches>,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Operations {
+    /// On these stores, recorded in `log`.
+    pub fn new(log: Arc<Log>, keys: Arc<ApiKeys>, switches: Arc<Switches>, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, keys, switches, vault, clock }
+    }
+
+    /// The time, as the gateway tells it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Makes a key. If that cannot be recorded, the key is revoked again and nobody learns its secret.
+    pub async fn create_key(&self, new: NewKey) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
+        let made = self.keys.create(new, self.now()).await?;
+        self.record_new_key("key.create", &made.0).await?;
+        Ok(made)
+    }
+
+    /// Gives a key a new secret.
+    pub async fn rotate_key(&self, id: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
+        let made = self.keys.rotate(id, self.now()).await?;
+        self.record_new_key("key.rotate", &made.0).await?;
+        Ok(made)
+    }
+
+    /// Refuses a key from now on.
+    pub async fn revoke_key(&self, id: &str) -> Result<Arc<ApiKey>, OperationError> {
+        let key = self.keys.revoke(id, self.now()).await?;
+        self.record(Kind::Admin, "key.revoke", &key.id, None).await?;
+        Ok(key)
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Vec<Arc<ApiKey>> {
+        self.keys.list()
+    }
+
+    /// Turns a switch on or off: at once, then durably, then recorded.
+    pub async fn set_switch(&self, switch: &Switch, on: bool) -> Result<(), OperationError> {
+        let stored = self.switches.set(switch, on).await;
+        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), None).await?;
+        Ok(stored?)
+    }
+
+    /// The switches that are on.
+    pub fn switches(&self) -> Vec<String> {
+        self.switches.list()
+    }
+
+    /// Closes the stores.
+    pub async fn close(&self) {
+        self.keys.close().await;
+        self.vault.close().await;
+    }
+
+    async fn record_new_key(&self, act: &'static str, key: &ApiKey) -> Result<(), OperationError> {
+        let subject = self.vault.pseudonym("api-key", &key.subject, self.now()).await?;
+        let recorded = self.record(Kind::Admin, act, &key.id, Some(&subject.name)).await;
+        if recorded.is_err() {
+            self.keys.revoke(&key.id, self.now()).await?;
+        }
+        recorded
+    }
+
+    async fn record(&self, kind: Kind, act: &str, target: &str, subject: Option<&str>) -> Result<(), OperationError> {
+        let mut draft = Draft::new(kind);
+        draft.object("what", |what| {
+            what.text("act", act);
+            if let Some(subject) = subject {
+                what.text("sub", subject);
+            }
+            what.text("target", target);
+        });
+        self.log.append(draft).durable().await?;
+        Ok(())
+    }
+}

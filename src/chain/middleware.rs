@@ -1,0 +1,105 @@
+//! The one adapter between a layer, written as an async function with `next`, and tower.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower::{Layer, Service};
+
+use super::{McpResponse, Rejection};
+
+/// What a layer answers with, some time.
+pub type Reply = Pin<Box<dyn Future<Output = Result<McpResponse, Rejection>> + Send>>;
+
+/// The rest of the chain. Consumed by [`Next::run`]: a message goes forward at most once.
+pub struct Next<R>(Box<dyn FnOnce(R) -> Reply + Send>);
+
+impl<R> Next<R> {
+    /// Wraps a function; tests of a single layer stand in for the rest of the chain with it.
+    pub fn new(rest: impl FnOnce(R) -> Reply + Send + 'static) -> Self {
+        Self(Box::new(rest))
+    }
+
+    /// Hands the message to the next layer and waits for its answer.
+    pub async fn run(self, request: R) -> Result<McpResponse, Rejection> {
+        (self.0)(request).await
+    }
+}
+
+impl<R> fmt::Debug for Next<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Next")
+    }
+}
+
+/// One station of the chain, requests and replies in one place.
+///
+/// `In` and `Out` are whole request types, so that they say what has been proven: [`super::Incoming`] of
+/// [`super::Anonymous`] before authentication, [`super::McpRequest`] of a permit after authorization. A chain with a layer
+/// missing or out of order does not compile.
+pub trait Middleware: Send + Sync + 'static {
+    /// What comes in.
+    type In: Send + 'static;
+    /// What goes on.
+    type Out: Send + 'static;
+
+    /// Judges `request`, hands it on or not, and judges the reply.
+    fn handle(&self, request: Self::In, next: Next<Self::Out>) -> impl Future<Output = Result<McpResponse, Rejection>> + Send;
+}
+
+/// A [`Middleware`] as a tower layer.
+#[derive(Debug)]
+pub struct Station<M>(Arc<M>);
+
+impl<M> Station<M> {
+    /// Wraps a layer's code.
+    pub fn new(middleware: M) -> Self {
+        Self(Arc::new(middleware))
+    }
+}
+
+impl<M, S> Layer<S> for Station<M> {
+    type Service = Wrap<M, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Wrap { middleware: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A [`Middleware`] around the services behind it.
+#[derive(Debug)]
+pub struct Wrap<M, S> {
+    middleware: Arc<M>,
+    inner: S,
+}
+
+impl<M, S: Clone> Clone for Wrap<M, S> {
+    fn clone(&self) -> Self {
+        Self { middleware: Arc::clone(&self.middleware), inner: self.inner.clone() }
+    }
+}
+
+impl<M, S> Service<M::In> for Wrap<M, S>
+where
+    M: Middleware,
+    S: Service<M::Out, Response = McpResponse, Error = Rejection, Future = Reply> + Clone + Send + 'static,
+{
+    type Response = McpResponse;
+    type Error = Rejection;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: M::In) -> Reply {
+        // `self.inner` was polled ready, its clone was not: keep the clone, use the original.
+        let clone = self.inner.clone();
+        let mut ready = mem::replace(&mut self.inner, clone);
+        let middleware = Arc::clone(&self.middleware);
+        let next = Next::new(move |request| ready.call(request));
+        Box::pin(async move { middleware.handle(request, next).await })
+    }
+}

@@ -1,0 +1,122 @@
+//! This crate's tower vocabulary, and THE list of layers: [`Chain::build`].
+
+mod middleware;
+mod rejection;
+mod request;
+mod response;
+mod trail;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tower::{ServiceBuilder, ServiceExt as _};
+
+pub use middleware::{Middleware, Next, Reply, Station};
+pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
+pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route};
+pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
+pub use trail::{Action, Decision, Direction, Finding, Mark, Trail, What, Who};
+
+use crate::audit::Log;
+use crate::config::{Durability, Limits};
+use crate::endpoint::Decode;
+use crate::layers::audit::{Audit, Recorded, WriteAhead};
+use crate::layers::authn::{Authn, Issuers};
+use crate::layers::authz::{Authorizer, Authz};
+use crate::layers::dlp::{DlpLayer, Rules};
+use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
+use crate::layers::kill_switch::KillSwitch;
+use crate::layers::rate_limit::RateLimits;
+use crate::policy::{Injection, Policy};
+use crate::session::Sessions;
+use crate::state::{ApiKeys, Switches, Vault};
+use crate::telemetry::Metrics;
+
+/// The whole chain, from an arrival to its answer.
+pub struct Chain(Box<dyn Fn(Arrival) -> Reply + Send + Sync>);
+
+/// What the layers are made of. What outlives a policy (log, stores, sessions) is shared by handle.
+#[derive(Debug)]
+pub struct Parts<U> {
+    /// The audit log.
+    pub log: Arc<Log>,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// When an answer waits for the disk.
+    pub durability: Durability,
+    /// Token issuers with their keys.
+    pub issuers: Issuers,
+    /// API keys, where they are accepted.
+    pub api_keys: Option<Arc<ApiKeys>>,
+    /// Pseudonyms.
+    pub vault: Arc<Vault>,
+    /// Kill switches.
+    pub switches: Arc<Switches>,
+    /// Legacy sessions.
+    pub sessions: Arc<Sessions>,
+    /// Limits of the listener.
+    pub limits: Limits,
+    /// The policy that judges every message of this chain.
+    pub policy: Arc<Policy>,
+    /// Injection rules, compiled once for all chains.
+    pub scanner: Arc<Scanner>,
+    /// Withheld tools; they stay withheld when the policy changes.
+    pub quarantine: Arc<Quarantine>,
+    /// The way on.
+    pub upstream: U,
+}
+
+impl Chain {
+    /// THE list: the order of the stations, each with the reason for its place. `In` and `Out` of each station are types that say
+    /// what has been proven, so a wrong order does not compile.
+    pub fn build<U>(parts: Parts<U>) -> Self
+    where
+        U: tower::Service<McpRequest<Recorded>, Response = McpResponse, Error = Rejection, Future = Reply>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let policy = &parts.policy;
+        let authorizer = Authorizer::new(policy);
+        let injection = policy.injection.unwrap_or(Injection::DEFAULT);
+        let service = ServiceBuilder::new()
+            // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
+            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics)))
+            // On the head alone: nobody unknown gets a body read.
+            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault)))
+            // The only place where bytes become a message.
+            .layer(Station::new(Decode::new(parts.limits, parts.sessions)))
+            // Before the limits: an order to stop costs its callers no quota.
+            .layer(Station::new(KillSwitch::new(parts.switches)))
+            // Before authz: a caller who floods us should not buy policy evaluations.
+            .layer(Station::new(RateLimits::new(&policy.limits)))
+            .layer(Station::new(Authz::new(authorizer, &policy.hash)))
+            // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
+            // Outside dlp, so that it sees arguments as the peer wrote them.
+            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection)))
+            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref()))))
+            // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
+            // Innermost: the decision is in the log before the upstream can act on it.
+            .layer(Station::new(WriteAhead::new(parts.log, parts.durability)))
+            .service(parts.upstream);
+        Self(Box::new(move |arrival| {
+            let work = AssertUnwindSafe(service.clone().oneshot(arrival)).catch_unwind();
+            // Every layer inside audit is caught there, and recorded; this is for audit itself.
+            Box::pin(async move { work.await.unwrap_or_else(|_panic| Err(Rejection::internal("panic"))) })
+        }))
+    }
+
+    /// Judges one arrival.
+    pub fn run(&self, arrival: Arrival) -> Reply {
+        (self.0)(arrival)
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chain")
+    }
+}

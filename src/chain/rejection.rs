@@ -1,0 +1,231 @@
+//! Every way the chain says no. What the peer reads of it is written in one place, `endpoint/encode.rs`.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::protocol::{Method, ProtocolVersion, RequestId};
+
+/// A refusal: its reason, and the request it answers once there is one. One pointer wide, since every layer's result holds it.
+#[derive(Debug)]
+pub struct Rejection(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
+    reason: Reason,
+    reply_to: Option<ReplyTo>,
+}
+
+/// The request that a refusal answers.
+#[derive(Clone, Debug)]
+pub struct ReplyTo {
+    /// Its id, as written; `None` for a notification.
+    pub id: Option<RequestId>,
+    /// The revision it speaks.
+    pub version: ProtocolVersion,
+    /// Its method.
+    pub method: Method,
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// DLP or the injection scan stopped the arguments, or a result that has no `isError`.
+    Blocked(Category),
+    /// The scan stopped what a call returned, after the call.
+    BlockedResult(Category),
+    /// The body stopped short, or broke its framing.
+    BodyIncomplete,
+    /// Larger than the limit.
+    BodyTooLarge,
+    /// Came too slowly.
+    BodyTooSlow,
+    /// Visible, but refused by a rule whose text for callers this is.
+    Denied(Option<String>),
+    /// Refused by the head filter: HTTP status and a word for the record.
+    Framing(u16, &'static str),
+    /// A mirrored header is missing or differs from the body.
+    HeaderMismatch(&'static str),
+    /// The Host is not one of ours.
+    HostNotAllowed,
+    /// Our own failure.
+    Internal(&'static str),
+    /// Parameters that cannot be read.
+    InvalidParams(&'static str),
+    /// The operator has stopped this.
+    Killed,
+    /// Bytes that are not a message: JSON-RPC code and a text that holds nothing of them.
+    Malformed(i64, String),
+    /// An HTTP method the endpoint does not have.
+    MethodNotAllowed,
+    /// A required `_meta` key is missing.
+    MissingMeta(&'static str),
+    /// A legacy request without its session id.
+    MissingSession,
+    /// The path leads nowhere, or to a server on which the caller has no grant: one answer for both.
+    NoSuchPath,
+    /// `Accept` leaves out JSON or event streams.
+    NotAcceptable,
+    /// The Origin is not on the list.
+    OriginNotAllowed,
+    /// A queue is full.
+    Overloaded,
+    /// Over the caller's own limit.
+    RateLimited(Duration),
+    /// The audit log cannot record this, so it does not happen.
+    NotRecorded,
+    /// The session is unknown, expired or somebody else's: one answer for all.
+    SessionNotFound,
+    /// A store that a decision needs is down.
+    StoreUnavailable,
+    /// No valid credential.
+    Unauthenticated(Challenge),
+    /// A method nobody granted, or none at all.
+    UnknownMethod,
+    /// A thing the caller may not see, or that does not exist: one answer for both.
+    UnknownTarget(Thing, String),
+    /// A media type or content coding we do not read.
+    UnsupportedMedia,
+    /// A revision we do not speak.
+    UnsupportedVersion(String),
+    /// The upstream broke off, refused, or answered with something that is not a message.
+    UpstreamFailed(&'static str),
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+}
+
+/// What was found in a blocked message, as far as its sender may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// Instructions hidden in data.
+    Injection,
+    /// Could not be scanned.
+    NotScanned,
+    /// Personal data or secrets.
+    SensitiveData,
+}
+
+/// A kind of thing that can be unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A prompt.
+    Prompt,
+    /// A resource or template.
+    Resource,
+    /// A tool.
+    Tool,
+}
+
+/// What an unauthenticated caller is told. One neutral text for every bad token: which check failed stands in the record only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// A credential was sent and is not good. RFC 6750, section 3.1.
+    InvalidToken,
+    /// More than one credential, or one in a place where none belongs. RFC 6750, section 3.1.
+    InvalidRequest,
+    /// Nothing was sent: no `error` in the challenge. RFC 6750, section 3.
+    Missing,
+}
+
+impl Rejection {
+    /// A refusal for this reason.
+    pub fn new(reason: Reason) -> Self {
+        Self(Box::new(Refusal { reason, reply_to: None }))
+    }
+
+    /// A failure of our own; `what` is for the log.
+    pub fn internal(what: &'static str) -> Self {
+        Self::new(Reason::Internal(what))
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &Reason {
+        &self.0.reason
+    }
+
+    /// The request it answers, if one was read.
+    pub fn reply_to(&self) -> Option<&ReplyTo> {
+        self.0.reply_to.as_ref()
+    }
+
+    /// Says which request it answers; the first word holds.
+    #[must_use]
+    pub fn answering(mut self, reply_to: &ReplyTo) -> Self {
+        self.0.reply_to.get_or_insert_with(|| reply_to.clone());
+        self
+    }
+}
+
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.reason.word())
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl Reason {
+    /// One word for records, metrics and logs: fixed, never the caller's text.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Blocked(_) => "blocked",
+            Self::BlockedResult(_) => "result_blocked",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Denied(_) => "denied",
+            Self::Framing(_, word) => word,
+            Self::HeaderMismatch(_) => "header_mismatch",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::Internal(_) => "internal",
+            Self::InvalidParams(_) => "invalid_params",
+            Self::Killed => "killed",
+            Self::Malformed(..) => "malformed",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MissingMeta(_) => "missing_meta",
+            Self::MissingSession => "missing_session",
+            Self::NoSuchPath => "no_such_path",
+            Self::NotAcceptable => "not_acceptable",
+            Self::NotRecorded => "not_recorded",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::Overloaded => "overloaded",
+            Self::RateLimited(_) => "rate_limited",
+            Self::SessionNotFound => "session_not_found",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::UnknownMethod => "unknown_method",
+            Self::UnknownTarget(..) => "unknown_target",
+            Self::UnsupportedMedia => "unsupported_media",
+            Self::UnsupportedVersion(_) => "unsupported_version",
+            Self::UpstreamFailed(_) => "upstream_failed",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+}
+
+impl Category {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Injection => "injection",
+            Self::NotScanned => "not_scanned",
+            Self::SensitiveData => "sensitive_data",
+        }
+    }
+}
+
+impl Thing {
+    /// Its name as servers write it: `Unknown tool: x`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::Tool => "tool",
+        }
+    }
+}

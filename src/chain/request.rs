@@ -1,0 +1,155 @@
+//! What travels inward: an arrival, then a head with its unread body, then a message; and what has been proven about its sender.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::request::Parts;
+use http_body_util::combinators::UnsyncBoxBody;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Rejection, Trail};
+use crate::config::Server;
+use crate::protocol::{Access, ClientMessage, ProtocolVersion};
+
+/// An unread request body.
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Nothing is proven.
+#[derive(Clone, Copy, Debug)]
+pub struct Anonymous;
+
+/// What the edge hands to the chain.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every arrival is a request, and it lives in one boxed future")]
+pub enum Arrival {
+    /// A request whose framing, Host and Origin are in order.
+    Request(Incoming<Anonymous>),
+    /// What the edge refused. Only the audit layer takes it, so that this is recorded as well.
+    Refused(RequestContext, Rejection),
+}
+
+/// A request of which only the head has been looked at.
+pub struct Incoming<E> {
+    /// Method, target and headers.
+    pub head: Parts,
+    /// The body, not read.
+    pub body: Body,
+    /// Facts.
+    pub context: RequestContext,
+    /// What is proven.
+    pub evidence: E,
+}
+
+impl<E> fmt::Debug for Incoming<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers hold credentials: they are never printed.
+        f.debug_struct("Incoming").field("method", &self.head.method).field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+/// A client message on its way in, and what has been proven about its sender.
+#[derive(Debug)]
+pub struct McpRequest<E> {
+    /// The message.
+    pub message: ClientMessage,
+    /// What it asks for.
+    pub access: Access,
+    /// How it came, as far as the way on depends on it.
+    pub exchange: Exchange,
+    /// Facts.
+    pub context: RequestContext,
+    /// What is proven.
+    pub evidence: E,
+}
+
+impl<E> McpRequest<E> {
+    /// The same message with other evidence.
+    pub fn with_evidence<F>(self, evidence: F) -> McpRequest<F> {
+        McpRequest { message: self.message, access: self.access, exchange: self.exchange, context: self.context, evidence }
+    }
+}
+
+/// What the upstream request must repeat of the client's.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The revision spoken.
+    pub version: ProtocolVersion,
+    /// The **upstream's** session id, in a legacy session. The client knows another one.
+    pub session: Option<HeaderValue>,
+    /// `Mcp-Param-*` headers, as they came.
+    pub mirrored: Vec<(http::HeaderName, HeaderValue)>,
+}
+
+/// Facts of one message that no layer changes.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The id of its records.
+    pub call: CallId,
+    /// When its head was complete, UTC.
+    pub received: Timestamp,
+    /// The same moment, monotonic.
+    pub started: Instant,
+    /// Who sent it, as the socket says.
+    pub peer: IpAddr,
+    /// Where it is going.
+    pub route: Arc<Route>,
+    /// What the layers saw; shared with the audit layer.
+    pub trail: Trail,
+}
+
+/// A path on a listener, resolved.
+#[derive(Debug)]
+pub struct Route {
+    /// The resource identifier: `public_url` + path, exact. RFC 9728, section 1.
+    pub resource: String,
+    /// Where the metadata of the resource is: RFC 9728, section 3.1.
+    pub metadata_url: String,
+    /// The server it leads to; `None` for a path that leads nowhere. Nobody learns which before authorization.
+    pub server: Option<Arc<Server>>,
+    /// Accepted `aud` values.
+    pub audiences: Vec<String>,
+}
+
+/// The id of a call and of its records: a `UUIDv7`, so that ids sort by time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(uuid::Uuid);
+
+impl CallId {
+    /// A fresh id.
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+
+    /// The bytes that key a record's commitments.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id as a header value.
+    pub fn to_header(self) -> Option<HeaderValue> {
+        let mut buffer = uuid::Uuid::encode_buffer();
+        HeaderValue::from_str(self.0.as_hyphenated().encode_lower(&mut buffer)).ok()
+    }
+}
+
+impl Default for CallId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

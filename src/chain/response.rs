@@ -1,0 +1,161 @@
+//! What travels outward: one message or a stream of them, by the same function in every layer.
+//!
+//! - **One function for both shapes**: [`McpResponse::map_messages`]; a layer cannot forget the streaming case.
+//! - **Back-pressure is free**: nothing is pulled until the client's socket has room, nothing is held beyond one message.
+//! - **Cancel is drop**: dropping the body drops the stream, which drops the upstream request.
+//! - **A refusal in mid-stream** ends the stream; the edge writes it as the final message.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use http::{HeaderValue, StatusCode};
+
+use super::Rejection;
+use crate::protocol::{Message, Shape};
+
+/// What goes back to the client.
+#[derive(Debug)]
+pub struct McpResponse {
+    /// The answer.
+    pub body: ResponseBody,
+    /// A session id to tell: the upstream's on the way from it, the gateway's own after decode has replaced it.
+    pub session: Option<HeaderValue>,
+}
+
+/// The answer itself.
+pub enum ResponseBody {
+    /// A notification was taken: 202, no body.
+    Accepted,
+    /// A session was ended: 200, no body.
+    Ended,
+    /// One message. The status is 200, or what a modern server gave with its JSON-RPC error (400, 404): clients decide on their
+    /// fallback to a legacy revision by it.
+    Json(StatusCode, Box<ServerMessage>),
+    /// Notifications, then the response.
+    Stream(MessageStream),
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "Accepted",
+            Self::Ended => "Ended",
+            Self::Json(..) => "Json",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
+
+/// Messages of a streamed reply.
+pub type MessageStream = Pin<Box<dyn Stream<Item = Result<ServerMessage, Rejection>> + Send>>;
+
+/// One message from a server, and how to answer it if it is a question.
+#[derive(Debug)]
+pub struct ServerMessage {
+    /// The message.
+    pub message: Message,
+    /// Takes the answer to a request that the server makes of the client; `None` for everything else.
+    pub responder: Option<Arc<dyn Responder>>,
+}
+
+/// Takes an answer to a request that a server has made.
+pub trait Responder: fmt::Debug + Send + Sync {
+    /// Sends a JSON-RPC error back to the server, in the background.
+    fn refuse(&self, request: &Message, code: i64, message: &'static str);
+}
+
+impl ServerMessage {
+    /// A message that is not a question, or that nobody will answer.
+    pub fn new(message: Message) -> Self {
+        Self { message, responder: None }
+    }
+
+    /// Whether this is the response that ends the exchange.
+    pub fn is_final(&self) -> bool {
+        self.message.shape() == Shape::Response
+    }
+}
+
+impl McpResponse {
+    /// An answer with one message and status 200.
+    pub fn json(message: Message) -> Self {
+        Self { body: ResponseBody::Json(StatusCode::OK, Box::new(ServerMessage::new(message))), session: None }
+    }
+
+    /// An answer to a notification.
+    pub fn accepted() -> Self {
+        Self { body: ResponseBody::Accepted, session: None }
+    }
+
+    /// Applies `f` to the single reply, or to each message of a stream as it passes. `Ok(None)` drops a message; the response
+    /// itself cannot be dropped, since a client would wait for it for ever: that ends the exchange with an internal error.
+    /// The stream ends at the first error.
+    pub fn map_messages<F>(self, mut f: F) -> Result<Self, Rejection>
+    where
+        F: FnMut(ServerMessage) -> Result<Option<ServerMessage>, Rejection> + Send + 'static,
+    {
+        let Self { body, session } = self;
+        let body = match body {
+            ResponseBody::Accepted | ResponseBody::Ended => body,
+            ResponseBody::Json(status, message) => match f(*message)? {
+                Some(message) => ResponseBody::Json(status, Box::new(message)),
+                None => return Err(Rejection::internal("a layer dropped the response")),
+            },
+            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Mapped { inner, f: Some(f) })),
+        };
+        Ok(Self { body, session })
+    }
+}
+
+/// A stream with a function applied to each message.
+struct Mapped<F> {
+    inner: MessageStream,
+    /// `None` after the end, or after an error.
+    f: Option<F>,
+}
+
+// The function is never pinned.
+impl<F> Unpin for Mapped<F> {}
+
+impl<F> Stream for Mapped<F>
+where
+    F: FnMut(ServerMessage) -> Result<Option<ServerMessage>, Rejection> + Send,
+{
+    type Item = Result<ServerMessage, Rejection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let Some(f) = this.f.as_mut() else {
+                return Poll::Ready(None);
+            };
+            let item = match this.inner.as_mut().poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(item) => item,
+            };
+            let mapped = match item {
+                None => {
+                    this.f = None;
+                    return Poll::Ready(None);
+                }
+                Some(Err(rejection)) => Err(rejection),
+                Some(Ok(message)) => {
+                    let is_final = message.is_final();
+                    match f(message) {
+                        Ok(None) if is_final => Err(Rejection::internal("a layer dropped the response")),
+                        Ok(None) => continue,
+                        Ok(Some(message)) => Ok(message),
+                        Err(rejection) => Err(rejection),
+                    }
+                }
+            };
+            if mapped.is_err() {
+                this.f = None;
+            }
+            return Poll::Ready(Some(mapped));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The decision record of one message, as it comes together while the message passes the layers.
+//!
+//! Enforcement and audit use this one value (DESIGN.md section 1). It is the only cell that layers share, and they only add to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::master_key::Committer;
+use crate::protocol::{Method, ProtocolVersion};
+
+/// A shared handle on the decision of one message.
+#[derive(Clone, Default)]
+pub struct Trail(Arc<Mutex<Decision>>);
+
+/// What was decided about one message, and on what ground.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// Which layers it passed, in order, and what each says of it.
+    pub marks: Vec<(&'static str, Mark)>,
+    /// The rule that decided, e.g. `role:analyst`.
+    pub rule: Option<Box<str>>,
+    /// SHA-256 of the policy that judged it.
+    pub policy: Option<Arc<str>>,
+    /// What layers saw, request side first.
+    pub findings: Vec<Finding>,
+    /// How many places were edited so far.
+    pub edits: usize,
+    /// A word for the operator: which check failed, what broke.
+    pub detail: Option<&'static str>,
+    /// Whether the decision to let it pass stands in the log already.
+    pub recorded: bool,
+    /// Who called, once that is known.
+    pub who: Option<Who>,
+    /// What was asked, once that is known.
+    pub what: Option<What>,
+}
+
+/// What a layer says of a message it let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// So many findings.
+    Findings(u32),
+    /// Nothing to object.
+    Ok,
+}
+
+/// What a layer saw. Never the matched text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The layer.
+    pub layer: &'static str,
+    /// The rule, e.g. `us-ssn` or `inj.override`.
+    pub rule: Arc<str>,
+    /// What it detects, e.g. `us_ssn`.
+    pub kind: &'static str,
+    /// What was done about it.
+    pub action: Action,
+    /// On which side.
+    pub side: Direction,
+    /// How often in this message.
+    pub count: u32,
+}
+
+/// What was done about a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The message was refused.
+    Blocked,
+    /// The text was wrapped as external data.
+    Labelled,
+    /// Nothing but this line.
+    Logged,
+    /// A placeholder took its place.
+    Masked,
+    /// The definition was withheld.
+    Quarantined,
+    /// A rule in shadow mode would have acted.
+    Shadowed,
+    /// The span was removed.
+    Stripped,
+}
+
+/// Which way a text went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client.
+    Request,
+    /// From the server.
+    Response,
+}
+
+/// Who called, in terms fit for the log.
+#[derive(Clone, Debug, Default)]
+pub struct Who {
+    /// How they proved it: `api_key`, `jwt`.
+    pub authn: &'static str,
+    /// The issuer's configured name.
+    pub issuer: Arc<str>,
+    /// The OAuth client, or the API key's id.
+    pub client: Option<Arc<str>>,
+    /// The pseudonym of the subject; the mapping is in `vault.db`.
+    pub subject: Arc<str>,
+    /// The tenant.
+    pub tenant: Option<Arc<str>>,
+    /// Makes the commitments of this caller's records.
+    pub committer: Option<Committer>,
+}
+
+/// What was asked, in terms fit for the log.
+#[derive(Clone, Debug)]
+pub struct What {
+    /// The method.
+    pub method: Method,
+    /// The tool or prompt, when its name keeps to the naming rules.
+    pub name: Option<Box<str>>,
+    /// A commitment to a target that is the caller's own text: a URI, an odd name.
+    pub target: Option<String>,
+    /// The server.
+    pub server: Option<Arc<str>>,
+    /// The revision.
+    pub version: ProtocolVersion,
+    /// A commitment to the message as it came.
+    pub args: Option<String>,
+    /// Its size in bytes.
+    pub size: usize,
+    /// Whether an outcome will follow this decision.
+    pub expects_reply: bool,
+}
+
+impl Trail {
+    /// Reads or adds.
+    pub fn with<T>(&self, f: impl FnOnce(&mut Decision) -> T) -> T {
+        f(&mut self.0.lock())
+    }
+
+    /// Notes that `layer` let the message pass.
+    pub fn pass(&self, layer: &'static str) {
+        self.0.lock().marks.push((layer, Mark::Ok));
+    }
+
+    /// Notes what `layer` saw in a message it let pass.
+    pub fn pass_with_findings(&self, layer: &'static str, count: u32) {
+        self.0.lock().marks.push((layer, Mark::Findings(count)));
+    }
+
+    /// Adds a finding, or counts it up if the same was seen already.
+    pub fn find(&self, finding: Finding) {
+        let mut decision = self.0.lock();
+        let known = decision.findings.iter_mut().find(|known| {
+            known.rule == finding.rule
+                && known.kind == finding.kind
+                && known.side == finding.side
+                && known.action == finding.action
+        });
+        match known {
+            Some(known) => known.count = known.count.saturating_add(finding.count),
+            None => decision.findings.push(finding),
+        }
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trail")
+    }
+}
+
+impl Action {
+    /// Its name in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "block",
+            Self::Labelled => "label",
+            Self::Logged => "log",
+            Self::Masked => "mask",
+            Self::Quarantined => "quarantine",
+            Self::Shadowed => "shadow",
+            Self::Stripped => "strip",
+        }
+    }
+}
+
+impl Direction {
+    /// Its name in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The command line. Exit codes: 0 done, 1 the checked thing is bad, 2 usage or I/O; `audit verify` has its own.
+
+mod audit;
+mod check;
+mod demo;
+mod healthcheck;
+mod keys;
+mod kill;
+mod offline;
+mod serve;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use terminal::Terminal;
+
+/// Security gateway for the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "yett", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(ConfigPath),
+    /// Show what the gateway does: a sample server, a gateway and a client on loopback
+    Demo(demo::Demo),
+    /// Report every mistake in a configuration and its policies
+    Check(check::Check),
+    /// API keys of a gateway
+    Keys(keys::Keys),
+    /// Stop all calls, or those to one server, at once
+    Kill(kill::Kill),
+    /// Undo `kill`
+    Unkill(kill::Unkill),
+    /// Ask a gateway on this host whether it is ready (for containers without a shell)
+    Healthcheck(healthcheck::Healthcheck),
+    /// Verify and read the audit log
+    Audit(audit::AuditCommand),
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, clap::Args)]
+struct ConfigPath {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "yett.yaml", env = "YETT_CONFIG")]
+    config: PathBuf,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// 0
+    Done,
+    /// 1
+    Bad,
+    /// 2
+    Failed,
+    /// A code of the command's own.
+    Code(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Bad => Self::from(1),
+            Exit::Failed => Self::from(2),
+            Exit::Code(code) => Self::from(code),
+        }
+    }
+}
+
+/// Runs the command in the process's arguments.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut terminal = Terminal::new();
+    let result = match cli.command {
+        Command::Audit(command) => audit::run(command, &mut terminal),
+        Command::Check(command) => Ok(check::run(&command, &mut terminal)),
+        Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
+        Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
+        Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
+        Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
+        Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
+        Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        terminal.error(&error);
+        Exit::Failed
+    });
+    exit.into()
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A blocking read of a terminal or a hung disk must not keep a finished command alive.
+    runtime.shutdown_background();
+    result
+}
+
+/// Reads a configuration, or says everything that is wrong with it.
+fn load(path: &ConfigPath, terminal: &mut Terminal) -> Option<crate::config::Config> {
+    match crate::config::load(&path.config) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                terminal.note(&loaded.warnings);
+            }
+            Some(loaded.config)
+        }
+        Err(report) => {
+            terminal.note(&report);
+            None
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `--offline`: operations on a stopped gateway. They take its audit lock, so it cannot be running, and write the record
+//! themselves.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::admin::Operations;
+use crate::audit::{Disk, Log, Options};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::master_key::MasterKey;
+use crate::state::{ApiKeys, Vault};
+
+/// The stores of a stopped gateway.
+pub(super) struct Offline {
+    pub(super) operations: Operations,
+    log: Arc<Log>,
+}
+
+impl Offline {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let data_dir = &config.data_dir;
+        std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
+        let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
+        let clock = Arc::new(SystemClock);
+        let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;
+        let log = Arc::new(log);
+        let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
+        let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
+        let vault = Arc::new(Vault::open(data_dir).await?);
+        let operations = Operations::new(Arc::clone(&log), Arc::new(keys), Arc::new(switches), vault, Arc::new(SystemClock));
+        Ok(Self { operations, log })
+    }
+
+    pub(super) async fn close(self) {
+        self.operations.close().await;
+        self.log.close();
+    }
+}

@@ -1,0 +1,41 @@
+//! `yett serve`: runs until a signal, or until the audit log fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::terminal::Terminal;
+use super::{ConfigPath, Exit, load};
+use crate::clock::SystemClock;
+use crate::gateway::Gateway;
+use crate::telemetry;
+
+pub(super) async fn run(path: ConfigPath, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let watched = terminal.is_watched();
+    let Some(mut config) = load(&path, terminal) else {
+        return Ok(Exit::Bad);
+    };
+    telemetry::init_logs(watched);
+    telemetry::hide_panics();
+    if watched {
+        // Nobody balances load in front of a terminal.
+        config.shutdown.delay = Duration::ZERO;
+    }
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let gateway = Gateway::start(config, Arc::new(SystemClock)).await?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        () = gateway.failed() => {
+            tracing::error!("the audit log cannot be written: nothing can be served without it");
+            gateway.stop().await;
+            return Ok(Exit::Failed);
+        }
+    }
+    tokio::select! {
+        clean = gateway.stop() => Ok(if clean { Exit::Done } else { Exit::Failed }),
+        _ = terminate.recv() => Ok(Exit::Failed),
+        _ = interrupt.recv() => Ok(Exit::Failed),
+    }
+}

@@ -1,0 +1,46 @@
+//! Where commands write. Results go to standard output, everything else to standard error; a closed pipe is no failure.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// The two streams of a command.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    out: io::Stdout,
+    err: io::Stderr,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Self {
+        Self { out: io::stdout(), err: io::stderr() }
+    }
+
+    /// A line of the result.
+    pub(super) fn line(&mut self, text: impl Display) {
+        // Whoever has closed the pipe does not want to read more.
+        let _ = writeln!(self.out, "{text}");
+    }
+
+    /// Something beside the result.
+    pub(super) fn note(&mut self, text: impl Display) {
+        let _ = writeln!(self.err, "{text}");
+    }
+
+    /// Why the command failed, cause by cause.
+    pub(super) fn error(&mut self, error: &anyhow::Error) {
+        let _ = writeln!(self.err, "error: {error}");
+        for cause in error.chain().skip(1) {
+            let _ = writeln!(self.err, "  because: {cause}");
+        }
+    }
+
+    /// Whether a person watches standard error.
+    pub(super) fn is_watched(&self) -> bool {
+        self.err.is_terminal()
+    }
+
+    /// Whether results may have colours.
+    pub(super) fn has_colours(&self) -> bool {
+        self.out.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    }
+}

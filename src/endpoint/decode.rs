@@ -1,0 +1,251 @@
+//! The station where bytes become a message: `Incoming<Principal>` in, `McpRequest<Principal>` out.
+//!
+//! Knows transports so that no later layer has to: media types, body limits, the two eras and their headers, and legacy sessions,
+//! whose ids it exchanges on the way in and mints on the way out.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use http::{HeaderMap, Method as HttpMethod};
+
+use super::body;
+use super::headers::{self, Era, SESSION_ID};
+use crate::chain::{
+    Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext, ResponseBody, What,
+};
+use crate::config;
+use crate::layers::authn::Principal;
+use crate::protocol::json::Limits;
+use crate::protocol::{Access, AccessError, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code};
+use crate::session::{Session, Sessions};
+
+/// Reads messages.
+#[derive(Debug)]
+pub struct Decode {
+    limits: config::Limits,
+    sessions: Arc<Sessions>,
+}
+
+/// A message, and how it stands in its session.
+struct Decoded {
+    message: ClientMessage,
+    access: Access,
+    version: ProtocolVersion,
+    session: Option<Session>,
+}
+
+impl Middleware for Decode {
+    type In = Incoming<Principal>;
+    type Out = McpRequest<Principal>;
+
+    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        let Incoming { head, body, context, evidence: principal } = request;
+        let decoded = match head.method {
+            HttpMethod::POST => {
+                headers::check_media(&head.headers)?;
+                let bytes = body::read(&head.headers, body, self.limits.body, self.limits.body_timeout).await?;
+                let limits = Limits { depth: self.limits.depth, nodes: self.limits.nodes, string: self.limits.string };
+                let message = Message::parse(bytes, limits, Side::Client)
+                    .map_err(|error| Reason::Malformed(error.code(), error.to_string()))?;
+                self.decode(&head.headers, message, &principal, &context)?
+            }
+            HttpMethod::DELETE => self.end_session(&head.headers, &principal, &context)?,
+            // GET opens a push stream, which comes with "every revision"; 405 is a conforming answer until then.
+            _ => return Err(Reason::MethodNotAllowed.into()),
+        };
+        let reply_to = ReplyTo {
+            id: decoded.message.rpc().and_then(|message| message.id().cloned()),
+            version: decoded.version,
+            method: decoded.access.method,
+        };
+        describe(&decoded, &principal, &context);
+        context.trail.pass("decode");
+        let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers)? } else { Vec::new() };
+        let handshake = decoded.access.method == Method::Initialize;
+        let ending = decoded.access.target == Target::Session;
+        let request = McpRequest {
+            exchange: Exchange {
+                version: decoded.version,
+                session: decoded.session.and_then(|session| session.upstream),
+                mirrored,
+            },
+            message: decoded.message,
+            access: decoded.access,
+            context: context.clone(),
+            evidence: principal.clone(),
+        };
+        let result = next.run(request).await;
+        if gone(&result) || ending {
+            head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
+        }
+        let response = result.map_err(|rejection| rejection.answering(&reply_to))?;
+        let response = self.exchange_session(response, handshake, &principal, &context, reply_to.version);
+        response.map(|response| answering(response, reply_to.clone())).map_err(|rejection| rejection.answering(&reply_to))
+    }
+}
+
+impl Decode {
+    /// A station with these limits.
+    pub fn new(limits: config::Limits, sessions: Arc<Sessions>) -> Self {
+        Self { limits, sessions }
+    }
+
+    fn decode(
+        &self,
+        headers: &HeaderMap,
+        message: Message,
+        principal: &Principal,
+        context: &RequestContext,
+    ) -> Result<Decoded, Rejection> {
+        let era = headers::era(headers, &message);
+        // From here on a refusal can name the request it answers.
+        let provisional = ReplyTo {
+            id: message.id().cloned(),
+            version: match &era {
+                Ok(Era::Modern(_)) | Err(_) => ProtocolVersion::V2026_07_28,
+                Ok(Era::Legacy | Era::Handshake(_)) => ProtocolVersion::V2025_11_25,
+            },
+            method: message.method().map_or(Method::Other, Method::from_name),
+        };
+        self.judge(headers, message, era, principal, context).map_err(|reason| Rejection::new(reason).answering(&provisional))
+    }
+
+    fn judge(
+        &self,
+        headers: &HeaderMap,
+        message: Message,
+        era: Result<Era, Reason>,
+        principal: &Principal,
+        context: &RequestContext,
+    ) -> Result<Decoded, Reason> {
+        let era = era?;
+        let (version, session) = match era {
+            // A session id on a handshake is ignored: ids are ours to choose.
+            Era::Handshake(version) | Era::Modern(version) => (version, None),
+            Era::Legacy => {
+                let session = self.session(headers, principal, context)?;
+                (session.version, Some(session))
+            }
+        };
+        let access = Access::of(&message).map_err(unreadable)?;
+        if matches!(era, Era::Modern(_)) {
+            headers::check_mirrored(headers, &message, &access)?;
+        }
+        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session })
+    }
+
+    fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
+        let modern = headers.get(&headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+        if modern.and_then(ProtocolVersion::from_date).is_some_and(|version| !version.has_sessions()) {
+            return Err(Reason::MethodNotAllowed);
+        }
+        let session = self.session(headers, principal, context)?;
+        let version = session.version;
+        Ok(Decoded { message: ClientMessage::EndSession, access: Access::end_session(), version, session: Some(session) })
+    }
+
+    /// The caller's own session, by the one header that names it.
+    fn session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Session, Reason> {
+        let mut ids = headers.get_all(&SESSION_ID).iter();
+        let id = ids.next().ok_or(Reason::MissingSession)?;
+        if ids.next().is_some() {
+            return Err(Reason::SessionNotFound);
+        }
+        self.sessions.find(id, principal, &context.route.resource).ok_or(Reason::SessionNotFound)
+    }
+
+    /// On the way out: the upstream's session id becomes ours, when the handshake has succeeded.
+    fn exchange_session(
+        &self,
+        mut response: McpResponse,
+        handshake: bool,
+        principal: &Principal,
+        context: &RequestContext,
+        asked: ProtocolVersion,
+    ) -> Result<McpResponse, Rejection> {
+        let upstream = response.session.take();
+        if !handshake || !succeeded(&response.body) {
+            return Ok(response);
+        }
+        let version = agreed_version(&response.body).unwrap_or(asked);
+        let minted = self.sessions.mint(principal, &context.route.resource, version, upstream);
+        response.session = Some(minted.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no session for a handshake");
+            Reason::Overloaded
+        })?);
+        Ok(response)
+    }
+}
+
+/// Whether the upstream has forgotten the session, so that ours is void too.
+fn gone(result: &Result<McpResponse, Rejection>) -> bool {
+    result.as_ref().is_err_and(|rejection| *rejection.reason() == Reason::SessionNotFound)
+}
+
+fn succeeded(body: &ResponseBody) -> bool {
+    match body {
+        ResponseBody::Json(_, reply) => reply.message.result().is_some(),
+        // An `initialize` answered by a stream: whether it succeeds is not known when the headers leave.
+        ResponseBody::Stream(_) => true,
+        ResponseBody::Accepted | ResponseBody::Ended => false,
+    }
+}
+
+fn agreed_version(body: &ResponseBody) -> Option<ProtocolVersion> {
+    let ResponseBody::Json(_, reply) = body else {
+        return None;
+    };
+    let version = reply.message.result()?.get("protocolVersion")?.as_str()?;
+    ProtocolVersion::from_date(version).filter(|version| version.has_sessions())
+}
+
+/// Gives a refusal in mid-stream the request it answers.
+fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
+    let McpResponse { body, session } = response;
+    let body = match body {
+        ResponseBody::Stream(stream) => {
+            ResponseBody::Stream(Box::pin(stream.map(move |item| item.map_err(|rejection| rejection.answering(&reply_to)))))
+        }
+        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) => body,
+    };
+    McpResponse { body, session }
+}
+
+fn unreadable(error: AccessError) -> Reason {
+    match error {
+        AccessError::Task => Reason::InvalidParams("task-augmented requests are not served"),
+        AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
+            Reason::Malformed(code::INVALID_REQUEST, error.to_string())
+        }
+    }
+}
+
+/// Writes into the trail what was asked, in terms fit for the log.
+fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) {
+    let commit = |part, bytes: &[u8]| principal.pseudonym().committer.commit(context.call.as_bytes(), part, bytes);
+    let original = decoded.message.rpc().map(Message::original);
+    let name = decoded.access.public_name();
+    let target = match &decoded.access.target {
+        Target::Prompt(text) | Target::Resource(text) | Target::Tool(text) | Target::Method(text) if name.is_none() => {
+            Some(commit("target", text.as_bytes()))
+        }
+        Target::Listen { .. }
+        | Target::Method(_)
+        | Target::None
+        | Target::Prompt(_)
+        | Target::Resource(_)
+        | Target::Session
+        | Target::Tool(_) => None,
+    };
+    let what = What {
+        method: decoded.access.method,
+        name: name.map(Into::into),
+        target,
+        server: context.route.server.as_ref().map(|server| server.name.as_str().into()),
+        version: decoded.version,
+        args: original.map(|bytes| commit("args", bytes)),
+        size: original.map_or(0, bytes::Bytes::len),
+        expects_reply: decoded.access.shape == Shape::Request,
+    };
+    context.trail.with(|decision| decision.what = Some(what));
+}

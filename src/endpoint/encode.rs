@@ -1,0 +1,284 @@
+//! Answers: the one table from reasons to HTTP status, JSON-RPC code and the text a peer reads (DESIGN.md section 6).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use super::events::EventBody;
+use super::headers::{SESSION_ID, YETT_CALL};
+use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
+use crate::protocol::json::RawJson;
+use crate::protocol::{Method, ProtocolVersion, code};
+
+/// How soon to try again when we are the ones who cannot.
+const UNAVAILABLE_RETRY: u64 = 1;
+
+/// The body of an answer.
+pub struct EdgeBody(Inner);
+
+enum Inner {
+    Events(Box<EventBody>),
+    Full(Bytes),
+}
+
+impl EdgeBody {
+    /// No body.
+    pub(super) fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// These bytes.
+    pub(super) fn full(bytes: Bytes) -> Self {
+        Self(Inner::Full(bytes))
+    }
+}
+
+impl std::fmt::Debug for EdgeBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EdgeBody")
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Inner::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Events(events) => events.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Inner::Full(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The HTTP response to a call.
+pub(super) fn response(result: Result<McpResponse, Rejection>, call: CallId, route: &Route) -> Response<EdgeBody> {
+    let mut response = match result {
+        Ok(response) => accepted(response, call),
+        Err(rejection) => refused(&rejection, call, route),
+    };
+    if let Some(id) = call.to_header() {
+        response.headers_mut().insert(YETT_CALL, id);
+    }
+    response
+}
+
+fn accepted(reply: McpResponse, call: CallId) -> Response<EdgeBody> {
+    let (status, kind, body) = match reply.body {
+        ResponseBody::Accepted => (StatusCode::ACCEPTED, None, EdgeBody::empty()),
+        ResponseBody::Ended => (StatusCode::OK, None, EdgeBody::empty()),
+        ResponseBody::Json(status, reply) => (status, Some("application/json"), EdgeBody::full(reply.message.encode())),
+        ResponseBody::Stream(stream) => {
+            let events = EdgeBody(Inner::Events(Box::new(EventBody::new(stream, call))));
+            (StatusCode::OK, Some("text/event-stream"), events)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Some(kind) = kind {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    if kind == Some("text/event-stream") {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Asks proxies in front of us not to hold events back. MCP 2026-07-28, Streamable HTTP.
+        headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    }
+    if let Some(session) = reply.session {
+        headers.insert(SESSION_ID, session);
+    }
+    response
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "few reasons have a header of their own")]
+fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeBody> {
+    let answer = answer(rejection);
+    let body = if answer.body == Shown::Nothing { EdgeBody::empty() } else { EdgeBody::full(error_body(rejection, call)) };
+    let has_body = !body.is_end_stream();
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if has_body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    match rejection.reason() {
+        Reason::Unauthenticated(challenge) => {
+            challenge_header(*challenge, route).map(|value| headers.insert(WWW_AUTHENTICATE, value));
+        }
+        Reason::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+        }
+        Reason::RateLimited(wait) => {
+            headers.insert(RETRY_AFTER, seconds(*wait).into());
+        }
+        Reason::Killed | Reason::NotRecorded | Reason::Overloaded | Reason::StoreUnavailable => {
+            headers.insert(RETRY_AFTER, UNAVAILABLE_RETRY.into());
+        }
+        Reason::BodyIncomplete | Reason::BodyTooLarge | Reason::BodyTooSlow => {
+            // What is left of the body is not worth reading, and must not be taken for the next request.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// What a refusal looks like.
+struct Answer {
+    status: StatusCode,
+    code: i64,
+    body: Shown,
+    message: String,
+}
+
+/// What the body of a refusal is.
+#[derive(PartialEq, Eq)]
+enum Shown {
+    /// A JSON-RPC error for the request.
+    Error,
+    /// A JSON-RPC error with `id: null`: nothing of the message could be believed.
+    ErrorWithoutId,
+    /// Nothing.
+    Nothing,
+    /// A tool's result that says it failed: the model reads it and can go on.
+    ToolError,
+}
+
+/// The table.
+fn answer(rejection: &Rejection) -> Answer {
+    let reply_to = rejection.reply_to();
+    let is_call = reply_to.is_some_and(|reply_to| reply_to.method == Method::ToolsCall);
+    let modern = reply_to.is_some_and(|reply_to| !reply_to.version.has_sessions());
+    let has_id = reply_to.is_some_and(|reply_to| reply_to.id.is_some());
+    let error = |status, code, message: &str| Answer { status, code, body: Shown::Error, message: message.to_owned() };
+    let bare = |status| Answer { status, code: 0, body: Shown::Nothing, message: String::new() };
+    let unavailable = |message| error(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message);
+    // A notification cannot be answered by a JSON-RPC error at 200: nobody would take it for a refusal.
+    let ok = if has_id { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    match rejection.reason() {
+        Reason::Blocked(_) => error(ok, code::BLOCKED, "The request was blocked by policy"),
+        Reason::BlockedResult(_) if is_call => Answer {
+            status: StatusCode::OK,
+            code: code::BLOCKED,
+            body: Shown::ToolError,
+            message: "The tool ran, but its result was withheld by policy.".to_owned(),
+        },
+        Reason::BlockedResult(_) => error(ok, code::BLOCKED, "The result was withheld by policy"),
+        Reason::BodyIncomplete | Reason::Unauthenticated(Challenge::InvalidRequest) => bare(StatusCode::BAD_REQUEST),
+        Reason::BodyTooLarge => bare(StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::BodyTooSlow => bare(StatusCode::REQUEST_TIMEOUT),
+        Reason::Denied(reason) => error(ok, code::FORBIDDEN, reason.as_deref().unwrap_or("Forbidden by policy")),
+        Reason::Framing(status, _) => bare(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)),
+        Reason::HeaderMismatch(header) => {
+            let message = format!("Header mismatch: `{header}` is missing or differs from the body");
+            error(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, &message)
+        }
+        Reason::HostNotAllowed | Reason::OriginNotAllowed => bare(StatusCode::FORBIDDEN),
+        Reason::Internal(_) => error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "Internal error"),
+        Reason::InvalidParams(what) => error(ok, code::INVALID_PARAMS, what),
+        Reason::Killed => unavailable("Stopped by the operator"),
+        Reason::Malformed(code, what) => {
+            Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithoutId, message: what.clone() }
+        }
+        Reason::MethodNotAllowed => bare(StatusCode::METHOD_NOT_ALLOWED),
+        Reason::MissingMeta(key) => error(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, &format!("Missing `_meta` key `{key}`")),
+        Reason::MissingSession => {
+            error(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "Missing `Mcp-Session-Id`: start with `initialize`")
+        }
+        Reason::NoSuchPath => bare(StatusCode::NOT_FOUND),
+        Reason::NotAcceptable => bare(StatusCode::NOT_ACCEPTABLE),
+        Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
+        Reason::Overloaded => unavailable("Overloaded"),
+        Reason::RateLimited(wait) => {
+            let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
+            error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
+        }
+        Reason::SessionNotFound => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "Session not found"),
+        Reason::Unauthenticated(_) => bare(StatusCode::UNAUTHORIZED),
+        // In a legacy session 404 means that the session is gone, and the client would start again for ever.
+        Reason::UnknownMethod => {
+            let status = if modern { StatusCode::NOT_FOUND } else { ok };
+            error(status, code::METHOD_NOT_FOUND, "Method not found")
+        }
+        Reason::UnknownTarget(thing, name) => error(ok, code::INVALID_PARAMS, &format!("Unknown {}: {name}", thing.as_str())),
+        Reason::UnsupportedMedia => bare(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        Reason::UnsupportedVersion(_) => {
+            error(StatusCode::BAD_REQUEST, code::UNSUPPORTED_VERSION, "Unsupported protocol version")
+        }
+        Reason::UpstreamFailed(_) => error(ok, code::UPSTREAM_FAILED, "The MCP server failed"),
+        Reason::UpstreamTimeout => error(ok, code::UPSTREAM_TIMEOUT, "The MCP server did not answer in time"),
+    }
+}
+
+/// The JSON-RPC message that says a refusal.
+pub(super) fn error_body(rejection: &Rejection, call: CallId) -> Bytes {
+    let answer = answer(rejection);
+    let id = rejection.reply_to().and_then(|reply_to| reply_to.id.as_ref());
+    let id = id.filter(|_| answer.body != Shown::ErrorWithoutId).map_or("null", |id| id.as_json());
+    let message = RawJson::string(&answer.message);
+    let message = message.as_str();
+    if answer.body == Shown::ToolError {
+        let modern = if is_modern(rejection.reply_to()) { r#""resultType":"complete","# } else { "" };
+        return Bytes::from(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{{modern}"content":[{{"type":"text","text":{message}}}],"isError":true,"_meta":{{"io.yett/call":"{call}"}}}}}}"#
+        ));
+    }
+    let data = data(rejection.reason(), call);
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{},"message":{message},"data":{data}}}}}"#, answer.code))
+}
+
+fn is_modern(reply_to: Option<&ReplyTo>) -> bool {
+    reply_to.is_some_and(|reply_to| !reply_to.version.has_sessions())
+}
+
+/// `data` of an error: always the call id, never a rule's name or matched text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few reasons have data of their own")]
+fn data(reason: &Reason, call: CallId) -> String {
+    match reason {
+        Reason::Blocked(category) | Reason::BlockedResult(category) => {
+            format!(r#"{{"category":"{}","call":"{call}"}}"#, category.as_str())
+        }
+        Reason::Denied(Some(reason)) => {
+            format!(r#"{{"reason":{},"call":"{call}"}}"#, RawJson::string(reason).as_str())
+        }
+        Reason::UnsupportedVersion(requested) => {
+            let supported: Vec<_> = ProtocolVersion::ALL.iter().map(|version| format!(r#""{version}""#)).collect();
+            let requested = RawJson::string(requested);
+            format!(r#"{{"supported":[{}],"requested":{},"call":"{call}"}}"#, supported.join(","), requested.as_str())
+        }
+        _ => format!(r#"{{"call":"{call}"}}"#),
+    }
+}
+
+/// RFC 6750, section 3; RFC 9728, section 5.1.
+fn challenge_header(challenge: Challenge, route: &Route) -> Option<HeaderValue> {
+    let error = match challenge {
+        Challenge::InvalidRequest => r#"error="invalid_request", "#,
+        Challenge::InvalidToken => r#"error="invalid_token", "#,
+        Challenge::Missing => "",
+    };
+    HeaderValue::from_str(&format!(r#"Bearer {error}resource_metadata="{}""#, route.metadata_url)).ok()
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
+}

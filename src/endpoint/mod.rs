@@ -1,0 +1,123 @@
+//! The MCP endpoint: HTTP on one side, the chain on the other.
+//!
+//! What is settled here, before anybody is known: Host and Origin lists (DNS rebinding), CORS preflights, and the metadata document
+//! that tells a client where to get a token. Everything else goes through the chain, refusals included.
+
+mod body;
+mod cors;
+mod decode;
+mod encode;
+mod events;
+mod headers;
+mod hosts;
+mod metadata;
+mod routes;
+pub mod sse;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+
+pub use decode::Decode;
+pub use encode::EdgeBody;
+pub use routes::Routes;
+
+use crate::chain::{Anonymous, Arrival, CallId, Chain, Incoming, Reason, Rejection, RequestContext, Route, Trail};
+use crate::clock::Clock;
+use crate::config::Listener;
+
+/// One listener's endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    listener: Listener,
+    routes: Routes,
+    /// One pointer: whoever takes it judges a message by one chain, and so by one policy, to its end.
+    chain: Arc<ArcSwap<Chain>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Endpoint {
+    /// For `listener`; `chain` may be swapped under it.
+    pub fn new(listener: Listener, routes: Routes, chain: Arc<ArcSwap<Chain>>, clock: Arc<dyn Clock>) -> Self {
+        Self { listener, routes, chain, clock }
+    }
+
+    /// Answers one request. Never fails: every refusal is an answer.
+    pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<EdgeBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let origin = match cors::origin(&head.headers, &self.listener.allowed_origins) {
+            Ok(origin) => origin,
+            Err(reason) => return self.refuse(reason, peer, &self.routes.resolve(head.uri.path())).await.0,
+        };
+        let mut response = self.answer_known(Request::from_parts(head, body), origin.as_ref(), peer).await;
+        if let Some(origin) = &origin {
+            cors::allow(response.headers_mut(), origin);
+        }
+        response
+    }
+
+    async fn answer_known<B>(&self, request: Request<B>, origin: Option<&HeaderValue>, peer: IpAddr) -> Response<EdgeBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let route = self.routes.resolve(path);
+        if !hosts::is_ours(&head.headers, &self.listener.allowed_hosts) {
+            return self.refuse(Reason::HostNotAllowed, peer, &route).await.0;
+        }
+        if let Some(document) = self.routes.metadata(path) {
+            return metadata::answer(&head.method, document);
+        }
+        if !Routes::is_endpoint(path) {
+            return self.refuse(Reason::NoSuchPath, peer, &route).await.0;
+        }
+        if head.method == Method::OPTIONS && origin.is_some() {
+            // A preflight carries no credential; the answer is the same on every path.
+            return cors::preflight();
+        }
+        let context = self.context(peer, route);
+        let (call, route) = (context.call, Arc::clone(&context.route));
+        let body = body.map_err(Into::into).boxed_unsync();
+        let arrival = Arrival::Request(Incoming { head, body, context, evidence: Anonymous });
+        let result = self.chain.load().run(arrival).await;
+        encode::response(result, call, &route)
+    }
+
+    /// Records a refusal of the edge and answers it; also tells the call id, for answers that are written past hyper.
+    pub async fn refuse(&self, reason: Reason, peer: IpAddr, route: &Arc<Route>) -> (Response<EdgeBody>, CallId) {
+        let context = self.context(peer, Arc::clone(route));
+        let call = context.call;
+        let arrival = Arrival::Refused(context, Rejection::new(reason));
+        let result = self.chain.load().run(arrival).await;
+        (encode::response(result, call, route), call)
+    }
+
+    /// Records what the head filter refused. The answer is the listener's to write.
+    pub async fn refuse_framing(&self, status: u16, word: &'static str, peer: IpAddr) -> (StatusCode, CallId) {
+        let route = self.routes.resolve("/");
+        let (response, call) = self.refuse(Reason::Framing(status, word), peer, &route).await;
+        (response.status(), call)
+    }
+
+    fn context(&self, peer: IpAddr, route: Arc<Route>) -> RequestContext {
+        RequestContext {
+            call: CallId::new(),
+            received: self.clock.now(),
+            started: Instant::now(),
+            peer,
+            route,
+            trail: Trail::default(),
+        }
+    }
+}

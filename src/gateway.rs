@@ -1,0 +1,283 @@
+//! Puts the stations together, and takes them apart again without losing a record.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Admin, AdminError, Operations};
+use crate::audit::{self, Disk, Draft, Kind, Log, Options};
+use crate::chain::{self, Chain};
+use crate::clock::Clock;
+use crate::config::{Config, Durability};
+use crate::endpoint::{Endpoint, Routes};
+use crate::health::Health;
+use crate::layers::authn::{Issuers, JwksError};
+use crate::layers::injection::{Quarantine, RuleError, Scanner};
+use crate::listener::Listener;
+use crate::master_key::{MasterKey, MasterKeyError};
+use crate::session::Sessions;
+use crate::state::{ApiKeys, StoreError, Vault};
+use crate::telemetry::Metrics;
+use crate::upstream::{ConnectError, Upstream, Upstreams};
+
+/// Most records that wait for the disk.
+const AUDIT_QUEUE: usize = 8192;
+
+/// How often idle sessions are looked for.
+const SESSION_SWEEP: Duration = Duration::from_mins(1);
+
+/// Why the gateway does not start. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory `{}`", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The master key is missing or bad.
+    #[error("no master key")]
+    MasterKey(#[from] MasterKeyError),
+    /// A database cannot be opened.
+    #[error("no state")]
+    Store(#[from] StoreError),
+    /// The audit log cannot be opened.
+    #[error("the audit log cannot be opened")]
+    Audit(#[from] audit::OpenError),
+    /// The first record could not be written.
+    #[error("the audit log cannot be written")]
+    Append(#[from] audit::AppendError),
+    /// Keys of an issuer are missing.
+    #[error("an issuer has no keys")]
+    Keys(#[from] JwksError),
+    /// A server cannot be reached as configured.
+    #[error("server `{server}` cannot be used")]
+    Upstream {
+        /// The server.
+        server: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// A scan rule of this build is broken.
+    #[error("the injection rules cannot be compiled")]
+    Rules(#[from] RuleError),
+    /// The admin token cannot be made.
+    #[error("no admin API")]
+    Admin(#[from] AdminError),
+    /// A task of the start panicked.
+    #[error("starting failed inside")]
+    Internal(#[source] tokio::task::JoinError),
+    /// A port is taken, or not ours to take.
+    #[error("cannot listen on {address} ({what})")]
+    Bind {
+        /// What for.
+        what: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where each listener listens, in the order of the configuration.
+    pub addresses: Vec<SocketAddr>,
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
+    /// Where health and metrics are served.
+    pub health: SocketAddr,
+    log: Arc<Log>,
+    operations: Arc<Operations>,
+    ready: Arc<AtomicBool>,
+    upstreams: Vec<Upstream>,
+    tasks: TaskTracker,
+    /// Ends accepting, and idle client connections.
+    stop_accepting: CancellationToken,
+    /// Ends everything else.
+    stop: CancellationToken,
+    shutdown: crate::config::Shutdown,
+}
+
+impl Gateway {
+    /// Starts everything. When this returns, the gateway serves, and a `start` record is durable.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let data_dir = config.data_dir.clone();
+        std::fs::create_dir_all(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
+        let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
+        // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
+        let mut options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
+        options.queue = AUDIT_QUEUE;
+        let (log, opened) = open_log(options, Arc::clone(&clock)).await?;
+        let log = Arc::new(log);
+        if !opened.unfinished.is_empty() {
+            tracing::warn!(calls = opened.unfinished.len(), "calls of the last run have no outcome; recorded as unknown");
+        }
+        let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
+        let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
+        let vault = Arc::new(Vault::open(&data_dir).await?);
+        let metrics = Arc::new(Metrics::new());
+        let sessions = Arc::new(Sessions::default());
+        let tasks = TaskTracker::new();
+        let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
+        let ready = Arc::new(AtomicBool::new(false));
+
+        let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
+        let upstreams = connect_all(&config, largest, &tasks)?;
+        let issuers: Vec<String> = config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+
+        let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
+
+        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        for listener in &config.listeners {
+            let chain = Chain::build(chain::Parts {
+                log: Arc::clone(&log),
+                metrics: Arc::clone(&metrics),
+                durability: config.audit.durability,
+                issuers: Issuers::load(&config.identity.issuers)?,
+                api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
+                vault: Arc::clone(&vault),
+                switches: Arc::clone(&switches),
+                sessions: Arc::clone(&sessions),
+                limits: listener.limits.clone(),
+                policy: Arc::clone(&config.policy),
+                scanner: Arc::clone(&scanner),
+                quarantine: Arc::clone(&quarantine),
+                upstream: Upstreams::new(upstreams.iter().cloned()),
+            });
+            let chain = Arc::new(ArcSwap::from_pointee(chain));
+            let failed = bind_error(&listener.name, listener.address);
+            let socket = TcpListener::bind(listener.address).await.and_then(|socket| Ok((socket.local_addr()?, socket)));
+            let (address, socket) = socket.map_err(failed)?;
+            // A port that the system chose is known from here on only; names and lists that depend on it are made now.
+            let listener = listener.clone().bound_to(address);
+            let routes = Routes::new(&listener, &config.servers, issuers.clone());
+            let limits = listener.limits.clone();
+            let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)));
+            addresses.push(address);
+            listeners.push(Listener::new(socket, endpoint, limits, Arc::clone(&metrics), tasks.clone()));
+        }
+
+        let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
+        let servers = config.servers.iter().map(|server| server.name.clone()).collect();
+        let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers).await?;
+        let open_metrics = config.accept_risks.contains(&crate::config::Risk::OpenMetrics);
+        let token = config.health.metrics_token;
+        let health = Health::bind(config.health.address, Arc::clone(&ready), Arc::clone(&metrics), token, open_metrics).await;
+        let health = health.map_err(bind_error("health", config.health.address))?;
+        let (admin_address, health_address) = (admin.address(), health.address());
+
+        // Modes stand in the log before they take effect (SECURITY.md 2.3).
+        log.append(start_record(config.audit.durability, &config.hash, &config.policy.hash)).durable().await?;
+        for listener in listeners {
+            tasks.spawn(listener.run(stop_accepting.clone()));
+        }
+        tasks.spawn(admin.run(stop.clone()));
+        tasks.spawn(health.run(stop.clone()));
+        tasks.spawn(sweep(sessions, metrics, stop.clone()));
+        ready.store(true, Ordering::Release);
+        tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
+        Ok(Self {
+            addresses,
+            admin: admin_address,
+            health: health_address,
+            log,
+            operations,
+            ready,
+            upstreams,
+            tasks,
+            stop_accepting,
+            stop,
+            shutdown: config.shutdown,
+        })
+    }
+
+    /// What the admin API does, for commands in this process.
+    pub fn operations(&self) -> &Arc<Operations> {
+        &self.operations
+    }
+
+    /// Ends when the audit log cannot be written any more. Then nothing can be served: the process has to end.
+    pub async fn failed(&self) {
+        // An error means that the log is gone, which is a failure too.
+        let _ = self.log.failed().wait_for(|failed| *failed).await;
+        self.ready.store(false, Ordering::Release);
+    }
+
+    /// Stops as SECURITY.md section 6 says: not ready at once, a while for balancers, calls in flight are finished, their outcomes
+    /// and a `stop` record are durable. Returns whether everything ended in time.
+    pub async fn stop(self) -> bool {
+        self.ready.store(false, Ordering::Release);
+        tokio::time::sleep(self.shutdown.delay).await;
+        self.stop_accepting.cancel();
+        for upstream in &self.upstreams {
+            upstream.close();
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        let drained = tokio::time::timeout(self.shutdown.drain, self.tasks.wait()).await.is_ok();
+        if !drained {
+            tracing::warn!(tasks = self.tasks.len(), "not everything ended within the drain time");
+        }
+        let stopped = self.log.append(Draft::new(Kind::Stop)).durable().await;
+        if let Err(error) = &stopped {
+            tracing::error!(error = error as &dyn std::error::Error, "the stop could not be recorded");
+        }
+        self.operations.close().await;
+        let log = Arc::clone(&self.log);
+        // Closing waits for the disk, so not on a worker of the runtime.
+        let _ = tokio::task::spawn_blocking(move || log.close()).await;
+        drained && stopped.is_ok()
+    }
+}
+
+/// Opens the log off the workers: recovery reads up to two segments.
+async fn open_log(options: Options, clock: Arc<dyn Clock>) -> Result<(Log, audit::Opened), StartError> {
+    let opening = tokio::task::spawn_blocking(move || Log::open(options, Arc::new(Disk), clock));
+    match opening.await {
+        Ok(opened) => Ok(opened?),
+        Err(panicked) => Err(StartError::Internal(panicked)),
+    }
+}
+
+fn connect_all(config: &Config, largest: usize, tasks: &TaskTracker) -> Result<Vec<Upstream>, StartError> {
+    let connect = |server: &Arc<crate::config::Server>| {
+        Upstream::new(Arc::clone(server), largest, tasks.clone())
+            .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
+    };
+    config.servers.iter().map(connect).collect()
+}
+
+fn bind_error(what: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let what = what.to_owned();
+    move |source| StartError::Bind { what, address, source }
+}
+
+fn start_record(durability: Durability, config: &str, policy: &str) -> Draft {
+    let mut draft = Draft::new(Kind::Start);
+    draft.text("mode", durability.as_str());
+    draft.object("what", |what| {
+        what.text("config", config);
+        what.text("policy", policy);
+        what.text("version", env!("CARGO_PKG_VERSION"));
+    });
+    draft
+}
+
+async fn sweep(sessions: Arc<Sessions>, metrics: Arc<Metrics>, stop: CancellationToken) {
+    while tokio::time::timeout(SESSION_SWEEP, stop.cancelled()).await.is_err() {
+        sessions.expire();
+        metrics.sessions.set(i64::try_from(sessions.len()).unwrap_or(i64::MAX));
+    }
+}

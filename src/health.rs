@@ -1,0 +1,89 @@
+//! The health listener: `/healthz` and `/readyz` open, `/metrics` with its token.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::secret::Secret;
+use crate::telemetry::Metrics;
+
+/// A bound health listener.
+#[derive(Debug)]
+pub struct Health {
+    socket: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+    token: Option<Secret<String>>,
+    open: bool,
+}
+
+impl Health {
+    /// Binds. Without `token` and without `open`, `/metrics` is refused to everybody.
+    pub async fn bind(
+        address: SocketAddr,
+        ready: Arc<AtomicBool>,
+        metrics: Arc<Metrics>,
+        token: Option<Secret<String>>,
+        open: bool,
+    ) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, shared: Arc::new(Shared { ready, metrics, token, open }) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let routes = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(self.shared);
+        let served = axum::serve(self.socket, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(error = &error as &dyn std::error::Error, "the health listener ended");
+        }
+    }
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.ready.load(Ordering::Acquire) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
+    let known = match (&shared.token, given) {
+        (Some(token), Some(given)) => verify_slices_are_equal(token.expose().as_bytes(), given.as_bytes()).is_ok(),
+        _ => false,
+    };
+    if !known && !shared.open {
+        return (StatusCode::UNAUTHORIZED, "/metrics needs the `health.metrics_token`\n").into_response();
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], shared.metrics.render()).into_response()
+}

@@ -1,0 +1,32 @@
+//! Audit: every message ends in a record, and no record means no call.
+//!
+//! **Does**: the outer station opens a record before anything is judged and closes it with what happened; the inner one writes
+//! the decision before the upstream can act on it.
+//!
+//! **Request**: a refusal by any layer, or by the edge, is one durable `call.decision` before the answer's first byte. An
+//! allowed message is one `call.decision` before dispatch.
+//!
+//! **Reply**: one `call.outcome` is durable before the result is released. In `strict` both are waited for, in `response` the
+//! second wait covers the first, since the log is ordered.
+//!
+//! **Streams**: messages pass as they come; the response waits for its outcome. A stream that ends otherwise (the client left,
+//! the upstream broke off, a layer refused) is an outcome too.
+//!
+//! **When it cannot decide**: closed. No room in the queue, no log: 503 before dispatch. A panic in any layer is caught here and
+//! refuses that call alone.
+//!
+//! **Findings**: it writes everybody's, request side into the decision, reply side into the outcome.
+//!
+//! **Cost**: formatting and hashing two lines of some 400 bytes, and the wait for the disk.
+//!
+//! **Limits**: what flows inside a long stream is counted in its outcome; records of its own for it come with hardening, as does
+//! aggregation of refusals under flood.
+
+mod entry;
+mod layer;
+mod open;
+mod stream;
+mod write_ahead;
+
+pub use layer::Audit;
+pub use write_ahead::{Recorded, WriteAhead};

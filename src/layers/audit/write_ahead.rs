@@ -1,0 +1,56 @@
+//! The inner station: the decision is written before the upstream can act on it.
+
+use std::sync::Arc;
+
+use super::entry;
+use crate::audit::Log;
+use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
+use crate::config::Durability;
+use crate::layers::authz::Permit;
+
+/// A permit whose use stands in the log. Made only by this layer; the upstream takes nothing less.
+#[derive(Clone, Debug)]
+pub struct Recorded(Permit);
+
+impl Recorded {
+    /// The permit.
+    pub fn permit(&self) -> &Permit {
+        &self.0
+    }
+}
+
+/// Writes decisions.
+#[derive(Debug)]
+pub struct WriteAhead {
+    log: Arc<Log>,
+    durability: Durability,
+}
+
+impl WriteAhead {
+    /// Writes to `log`; `durability` says whether dispatch waits for the disk.
+    pub fn new(log: Arc<Log>, durability: Durability) -> Self {
+        Self { log, durability }
+    }
+}
+
+impl Middleware for WriteAhead {
+    type In = McpRequest<Permit>;
+    type Out = McpRequest<Recorded>;
+
+    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        let expects_reply = request.context.trail.with(|decision| {
+            decision.edits = request.message.rpc().map_or(0, crate::protocol::Message::edit_count);
+            decision.what.as_ref().is_some_and(|what| what.expects_reply)
+        });
+        let receipt = self.log.append(entry::decision(&request.context));
+        // Where no outcome follows, nobody else would wait for this record.
+        if self.durability == Durability::Strict || !expects_reply {
+            receipt.durable().await.map_err(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "a decision could not be written; the call is refused");
+                Reason::NotRecorded
+            })?;
+        }
+        let recorded = Recorded(request.evidence.clone());
+        next.run(request.with_evidence(recorded)).await
+    }
+}

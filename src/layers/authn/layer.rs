@@ -1,0 +1,149 @@
+//! The station: credential in, principal out.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use parking_lot::RwLock;
+
+use super::bearer;
+use super::principal::{Facts, Principal};
+use super::token::Issuers;
+use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext};
+use crate::state::{ApiKeys, KeyStatus, StoreError, Vault};
+
+/// Tokens remembered. Beyond this the memory is emptied: an attacker with that many good tokens gains nothing by it.
+const REMEMBERED: usize = 10_000;
+
+/// The issuer name of API keys.
+const API_KEY: &str = "api-key";
+
+/// Turns credentials into principals.
+pub struct Authn {
+    issuers: Issuers,
+    api_keys: Option<Arc<ApiKeys>>,
+    vault: Arc<Vault>,
+    // Keyed by SHA-256 over route and token: a token is good for one route's audience.
+    verified: RwLock<HashMap<[u8; 32], Principal>>,
+}
+
+impl fmt::Debug for Authn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authn").field("issuers", &self.issuers).finish_non_exhaustive()
+    }
+}
+
+impl Middleware for Authn {
+    type In = Incoming<Anonymous>;
+    type Out = Incoming<Principal>;
+
+    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        let token = bearer::bearer(&request.head.headers, &request.head.uri).map_err(Reason::Unauthenticated)?;
+        let principal = self.principal(token, &request.context).await?;
+        request.context.trail.with(|decision| {
+            decision.who = Some(principal.who());
+            decision.marks.push(("authn", crate::chain::Mark::Ok));
+        });
+        let Incoming { head, body, context, evidence: Anonymous } = request;
+        next.run(Incoming { head, body, context, evidence: principal }).await
+    }
+}
+
+impl Authn {
+    /// A station that accepts tokens of `issuers`, and API keys when given.
+    pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>) -> Self {
+        Self { issuers, api_keys, vault, verified: RwLock::default() }
+    }
+
+    async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
+        let now = context.received;
+        if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
+            return self.by_api_key(keys, token, context, now).await;
+        }
+        let place = place_of(token, &context.route.resource);
+        if let Some(principal) = self.remembered(&place, now) {
+            return Ok(principal);
+        }
+        let verified = self.issuers.verify(token, &context.route.audiences, now).map_err(|error| {
+            context.trail.with(|decision| decision.detail = Some(error.word()));
+            Reason::Unauthenticated(Challenge::InvalidToken)
+        })?;
+        let pseudonym =
+            self.vault.pseudonym(&verified.issuer, &verified.subject, now).await.map_err(|error| store_down(&error))?;
+        let principal = Principal::new(Facts {
+            authn: "jwt",
+            issuer: verified.issuer,
+            subject: verified.subject.into(),
+            client: verified.client.map(Into::into),
+            groups: verified.groups,
+            claimed_roles: verified.roles,
+            tenant: verified.tenant.map(Into::into),
+            attributes: verified.attributes,
+            expires: Some(verified.expires),
+            pseudonym,
+        });
+        let mut remembered = self.verified.write();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(place, principal.clone());
+        Ok(principal)
+    }
+
+    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<Principal> {
+        let remembered = self.verified.read();
+        let principal = remembered.get(place)?;
+        // No leeway here: at the edge of its life a token goes through all checks again.
+        let good = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
+        good.then(|| principal.clone())
+    }
+
+    async fn by_api_key(
+        &self,
+        keys: &ApiKeys,
+        token: &str,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<Principal, Rejection> {
+        let refused = |word| {
+            context.trail.with(|decision| decision.detail = Some(word));
+            Reason::Unauthenticated(Challenge::InvalidToken)
+        };
+        let key = keys.verify(token).ok_or_else(|| refused("key_unknown"))?;
+        match key.status(now) {
+            KeyStatus::Active => {}
+            KeyStatus::Expired => return Err(refused("key_expired").into()),
+            KeyStatus::Revoked => return Err(refused("key_revoked").into()),
+        }
+        let pseudonym = self.vault.pseudonym(API_KEY, &key.subject, now).await.map_err(|error| store_down(&error))?;
+        Ok(Principal::new(Facts {
+            authn: "api_key",
+            issuer: API_KEY.into(),
+            subject: Arc::clone(&key.subject),
+            client: Some(Arc::clone(&key.id)),
+            groups: key.groups.clone(),
+            claimed_roles: Vec::new(),
+            tenant: key.tenant.clone(),
+            attributes: Vec::new(),
+            expires: key.expires,
+            pseudonym,
+        }))
+    }
+}
+
+fn place_of(token: &str, resource: &str) -> [u8; 32] {
+    let mut text = Vec::with_capacity(token.len() + resource.len() + 1);
+    text.extend_from_slice(resource.as_bytes());
+    text.push(0);
+    text.extend_from_slice(token.as_bytes());
+    let mut place = [0; 32];
+    place.copy_from_slice(digest(&SHA256, &text).as_ref());
+    place
+}
+
+fn store_down(error: &StoreError) -> Rejection {
+    tracing::error!(error = error as &dyn std::error::Error, "the vault cannot name a caller");
+    Reason::StoreUnavailable.into()
+}

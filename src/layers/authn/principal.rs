@@ -1,0 +1,114 @@
+//! Who is calling: the evidence that authentication gives.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::state::Pseudonym;
+
+/// A caller whose credential was good. Made only by this layer.
+#[derive(Clone, Debug)]
+pub struct Principal(Arc<Facts>);
+
+/// What a credential says about its holder.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) authn: &'static str,
+    pub(super) issuer: Arc<str>,
+    pub(super) subject: Arc<str>,
+    pub(super) client: Option<Arc<str>>,
+    pub(super) groups: Vec<String>,
+    pub(super) claimed_roles: Vec<String>,
+    pub(super) tenant: Option<Arc<str>>,
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) pseudonym: Pseudonym,
+}
+
+impl Principal {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
+
+    /// The issuer's configured name; `api-key` for API keys.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// What the issuer calls them.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The OAuth client, or the API key's id.
+    pub fn client(&self) -> Option<&str> {
+        self.0.client.as_deref()
+    }
+
+    /// Their groups.
+    pub fn groups(&self) -> &[String] {
+        &self.0.groups
+    }
+
+    /// Roles their token claims: matched by bindings, never a grant by themselves.
+    pub fn claimed_roles(&self) -> &[String] {
+        &self.0.claimed_roles
+    }
+
+    /// Their tenant.
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.tenant.as_deref()
+    }
+
+    /// A named attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.0.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Their name in the log, and what makes commitments for them.
+    pub fn pseudonym(&self) -> &Pseudonym {
+        &self.0.pseudonym
+    }
+
+    /// Until when the credential is good.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.0.expires
+    }
+
+    /// Whether both are the same caller: issuer, subject, client and tenant. Sessions are bound by it.
+    pub fn is_same_caller(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.issuer == other.0.issuer
+                && self.0.subject == other.0.subject
+                && self.0.client == other.0.client
+                && self.0.tenant == other.0.tenant)
+    }
+
+    pub(super) fn who(&self) -> crate::chain::Who {
+        crate::chain::Who {
+            authn: self.0.authn,
+            issuer: Arc::clone(&self.0.issuer),
+            client: self.0.client.clone(),
+            subject: Arc::clone(&self.0.pseudonym.name),
+            tenant: self.0.tenant.clone(),
+            committer: Some(self.0.pseudonym.committer.clone()),
+        }
+    }
+
+    /// A caller of that name, for tests of later layers.
+    #[cfg(test)]
+    pub(crate) fn for_test(subject: &str, groups: &[&str]) -> Self {
+        Self::new(Facts {
+            authn: "test",
+            issuer: "test".into(),
+            subject: subject.into(),
+            client: None,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            claimed_roles: Vec::new(),
+            tenant: None,
+            attributes: Vec::new(),
+            expires: None,
+            pseudonym: Pseudonym::for_test(subject, Timestamp::UNIX_EPOCH),
+        })
+    }
+}

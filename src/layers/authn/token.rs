@@ -1,0 +1,281 @@
+//! JWT access tokens: the checks of SECURITY.md section 5, in their order. RFC 9068, RFC 8725.
+//!
+//! The library checks the signature and nothing else. Everything around it is ours, because jsonwebtoken 11 accepts tokens
+//! without `iss` or `aud`, with an array `iss`, with a future `nbf`, with unknown `crit`, and keeps the last of two equal claims.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::Algorithm;
+
+use super::claims;
+use super::jwks::{JwksError, KeySet};
+use crate::config::{Claims, Issuer};
+use crate::protocol::json::{Document, Kind, Limits, Value};
+
+/// Clock skew that is forgiven.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+
+/// Why a token is not good. For the record; the caller reads one neutral text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not three strict base64url parts of strict JSON objects.
+    #[error("malformed")]
+    Malformed,
+    /// A header that asks for something we do not do.
+    #[error("header `{0}`")]
+    Header(&'static str),
+    /// An issuer nobody configured.
+    #[error("issuer")]
+    Issuer,
+    /// An algorithm that is not on the issuer's list, or not the key's.
+    #[error("algorithm")]
+    Algorithm,
+    /// A key the issuer does not publish.
+    #[error("unknown key")]
+    UnknownKey,
+    /// The signature does not fit.
+    #[error("signature")]
+    Signature,
+    /// Not meant for this route.
+    #[error("audience")]
+    Audience,
+    /// Run out.
+    #[error("expired")]
+    Expired,
+    /// Not good yet.
+    #[error("not yet valid")]
+    NotYetValid,
+    /// Good for longer than the operator allows.
+    #[error("lifetime")]
+    Lifetime,
+    /// A claim that is missing or of the wrong type.
+    #[error("claim `{0}`")]
+    Claim(&'static str),
+    /// Bound to a key that the caller did not show.
+    #[error("bound token")]
+    Bound,
+}
+
+impl TokenError {
+    /// A word for the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Algorithm => "token_algorithm",
+            Self::Audience => "token_audience",
+            Self::Bound => "token_bound",
+            Self::Claim(_) => "token_claim",
+            Self::Expired => "token_expired",
+            Self::Header(_) => "token_header",
+            Self::Issuer => "token_issuer",
+            Self::Lifetime => "token_lifetime",
+            Self::Malformed => "token_malformed",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::Signature => "token_signature",
+            Self::UnknownKey => "token_unknown_key",
+        }
+    }
+}
+
+/// What a good token says.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) issuer: Arc<str>,
+    pub(super) subject: String,
+    pub(super) client: Option<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) tenant: Option<String>,
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) expires: Timestamp,
+}
+
+/// The configured issuers with their keys.
+#[derive(Debug)]
+pub struct Issuers(Vec<KnownIssuer>);
+
+#[derive(Debug)]
+struct KnownIssuer {
+    name: Arc<str>,
+    issuer: String,
+    algorithms: Vec<Algorithm>,
+    token_types: Vec<String>,
+    max_lifetime: Duration,
+    claims: Claims,
+    keys: KeySet,
+}
+
+impl Issuers {
+    /// Reads every issuer's keys.
+    pub fn load(issuers: &[Issuer]) -> Result<Self, JwksError> {
+        let known = issuers.iter().map(|issuer| {
+            Ok(KnownIssuer {
+                name: issuer.name.as_str().into(),
+                issuer: issuer.issuer.clone(),
+                algorithms: issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
+                token_types: issuer.token_types.clone(),
+                max_lifetime: issuer.max_lifetime,
+                claims: issuer.claims.clone(),
+                keys: KeySet::read(&issuer.jwks_file)?,
+            })
+        });
+        known.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Checks a token for a route that accepts `audiences`.
+    pub(super) fn verify(&self, token: &str, audiences: &[String], now: Timestamp) -> Result<Verified, TokenError> {
+        let Parts { header, payload, signature, signed } = split(token)?;
+        let header = strict_object(header)?;
+        let header = header.root();
+        check_header(header)?;
+        let payload = strict_object(payload)?;
+        let payload = payload.root();
+        // Read before it is proven, only to choose whose keys to try; compared again below with what was configured.
+        let issuer = payload.get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
+        let known = self.0.iter().find(|known| known.issuer == issuer).ok_or(TokenError::Issuer)?;
+        known.check_type(header)?;
+        let algorithm = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse::<Algorithm>().ok());
+        let algorithm = algorithm.filter(|named| known.algorithms.contains(named)).ok_or(TokenError::Algorithm)?;
+        let kid = header.get("kid").and_then(Value::as_str).ok_or(TokenError::UnknownKey)?;
+        let key = known.keys.get(kid).ok_or(TokenError::UnknownKey)?;
+        if !key.allows(algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.key, algorithm) {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return Err(TokenError::Signature),
+        }
+        check_audience(payload, audiences)?;
+        let expires = known.check_times(payload, now)?;
+        if payload.get("cnf").is_some() {
+            // SECURITY: a sender-constrained token (RFC 7800) taken as a bearer token is a stolen token's best friend. Binding to the
+            // client certificate comes with identity.
+            return Err(TokenError::Bound);
+        }
+        known.read(payload, expires)
+    }
+}
+
+impl KnownIssuer {
+    fn check_type(&self, header: Value<'_>) -> Result<(), TokenError> {
+        let typ = header.get("typ").and_then(Value::as_str).ok_or(TokenError::Header("typ"))?;
+        let typ = typ.to_ascii_lowercase();
+        let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+        let known = self.token_types.iter().any(|known| known.eq_ignore_ascii_case(typ));
+        known.then_some(()).ok_or(TokenError::Header("typ"))
+    }
+
+    fn check_times(&self, payload: Value<'_>, now: Timestamp) -> Result<Timestamp, TokenError> {
+        let expires = claims::time(payload, "exp")?.ok_or(TokenError::Claim("exp"))?;
+        if now > later(expires, LEEWAY) {
+            return Err(TokenError::Expired);
+        }
+        if claims::time(payload, "nbf")?.is_some_and(|start| start > later(now, LEEWAY)) {
+            return Err(TokenError::NotYetValid);
+        }
+        let issued = claims::time(payload, "iat")?;
+        if issued.is_some_and(|issued| issued > later(now, LEEWAY)) {
+            return Err(TokenError::NotYetValid);
+        }
+        let lifetime = expires.duration_since(issued.unwrap_or(now));
+        if lifetime > SignedDuration::try_from(self.max_lifetime).unwrap_or(SignedDuration::MAX) {
+            return Err(TokenError::Lifetime);
+        }
+        Ok(expires)
+    }
+
+    fn read(&self, payload: Value<'_>, expires: Timestamp) -> Result<Verified, TokenError> {
+        let paths = &self.claims;
+        let subject = claims::at(payload, &paths.subject).ok_or(TokenError::Claim("subject"))?;
+        let list = |path: &Option<_>, name| match path.as_ref().and_then(|path| claims::at(payload, path)) {
+            Some(value) => claims::texts(value, name),
+            None => Ok(Vec::new()),
+        };
+        let tenant = paths.tenant.as_ref().and_then(|path| claims::at(payload, path));
+        let client = payload.get("client_id").or_else(|| payload.get("azp"));
+        let mut attributes = Vec::new();
+        for (name, path) in &paths.attributes {
+            if let Some(value) = claims::at(payload, path) {
+                attributes.push((name.clone(), claims::text(value, "attribute")?));
+            }
+        }
+        Ok(Verified {
+            issuer: Arc::clone(&self.name),
+            subject: claims::text(subject, "subject")?,
+            client: client.map(|value| claims::text(value, "client")).transpose()?,
+            groups: list(&paths.groups, "groups")?,
+            roles: list(&paths.roles, "roles")?,
+            tenant: tenant.map(|value| claims::text(value, "tenant")).transpose()?,
+            attributes,
+            expires,
+        })
+    }
+}
+
+/// A token taken apart.
+struct Parts<'a> {
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    /// As it stands in the token, which is how the library wants it.
+    signature: &'a str,
+    /// What is signed.
+    signed: &'a str,
+}
+
+fn split(token: &str) -> Result<Parts<'_>, TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+    if payload.contains('.') || signature.is_empty() {
+        return Err(TokenError::Malformed);
+    }
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_unused| TokenError::Malformed);
+    // The library decodes the signature again; here it is held to the strict alphabet, without padding or loose bits.
+    decode(signature)?;
+    Ok(Parts { header: decode(header)?, payload: decode(payload)?, signature, signed })
+}
+
+/// An object without duplicate members at any depth.
+fn strict_object(bytes: Vec<u8>) -> Result<Document, TokenError> {
+    let document = Document::parse(Bytes::from(bytes), Limits::default()).map_err(|_unused| TokenError::Malformed)?;
+    if document.root().kind() == Kind::Object { Ok(document) } else { Err(TokenError::Malformed) }
+}
+
+fn check_header(header: Value<'_>) -> Result<(), TokenError> {
+    // RFC 7515, section 4.1.11: an extension we do not understand must be refused. RFC 8725, section 3.10: keys that a token brings
+    // along are the attacker's.
+    for name in ["crit", "b64", "jku", "x5u", "jwk", "x5c"] {
+        if header.get(name).is_some() {
+            return Err(TokenError::Header(name));
+        }
+    }
+    Ok(())
+}
+
+fn check_audience(payload: Value<'_>, audiences: &[String]) -> Result<(), TokenError> {
+    let audience = payload.get("aud").ok_or(TokenError::Audience)?;
+    let ours = |text: &str| audiences.iter().any(|known| known == text);
+    let found = match audience.kind() {
+        Kind::String => audience.as_str().is_some_and(ours),
+        Kind::Array => {
+            if audience.items().any(|item| item.kind() != Kind::String) {
+                return Err(TokenError::Audience);
+            }
+            audience.items().filter_map(Value::as_str).any(ours)
+        }
+        Kind::Bool | Kind::Null | Kind::Number | Kind::Object => false,
+    };
+    found.then_some(()).ok_or(TokenError::Audience)
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,179 @@
+//! The engine: policy, caller and access in, verdict out. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::glob::Glob;
+use crate::layers::authn::Principal;
+use crate::policy::{Binding, Grant, Policy};
+use crate::protocol::{Access, ListKind, Method, Target, is_canonical};
+
+/// What was decided, and on what ground.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A role grants it.
+    Allow {
+        /// `role:<name>`.
+        rule: Arc<str>,
+    },
+    /// No role grants the caller anything on this server.
+    NoServer,
+    /// The method is not granted, or no method we know.
+    UnknownMethod,
+    /// The target is not granted, so for this caller it does not exist.
+    UnknownTarget,
+}
+
+/// A policy's roles and bindings, compiled.
+#[derive(Debug)]
+pub struct Authorizer {
+    bindings: Vec<Binding>,
+    /// Per role: its rule name and its own and inherited grants.
+    roles: HashMap<String, CompiledRole>,
+}
+
+#[derive(Debug)]
+struct CompiledRole {
+    rule: Arc<str>,
+    grants: Vec<Arc<CompiledGrant>>,
+}
+
+#[derive(Debug)]
+struct CompiledGrant {
+    servers: Vec<Glob>,
+    tools: Vec<Glob>,
+    prompts: Vec<Glob>,
+    resources: Vec<Glob>,
+    methods: Vec<String>,
+}
+
+/// The roles of one caller: what [`Authorizer::decide`] looks through, once found, for every item of a list.
+#[derive(Debug)]
+pub struct Held<'a>(Vec<&'a CompiledRole>);
+
+impl Authorizer {
+    /// Compiles the roles and bindings of `policy`.
+    pub fn new(policy: &Policy) -> Self {
+        let own: HashMap<&str, Vec<Arc<CompiledGrant>>> = policy
+            .roles
+            .iter()
+            .map(|role| (role.name.as_str(), role.allow.iter().map(|grant| Arc::new(CompiledGrant::new(grant))).collect()))
+            .collect();
+        let compile = |name: &str| {
+            let mut grants = Vec::new();
+            let mut open = vec![name];
+            let mut seen = Vec::new();
+            // Cycles were refused when the policy was read; `seen` also keeps a diamond from counting twice.
+            while let Some(next) = open.pop() {
+                if seen.contains(&next) {
+                    continue;
+                }
+                seen.push(next);
+                grants.extend(own.get(next).into_iter().flatten().cloned());
+                let parents = policy.roles.iter().filter(|role| role.name == next).flat_map(|role| &role.inherits);
+                open.extend(parents.map(String::as_str));
+            }
+            CompiledRole { rule: format!("role:{name}").into(), grants }
+        };
+        let roles = policy.roles.iter().map(|role| (role.name.clone(), compile(&role.name))).collect();
+        Self { bindings: policy.bindings.clone(), roles }
+    }
+
+    /// The roles bound to a caller.
+    pub fn held_by(&self, principal: &Principal) -> Held<'_> {
+        let bound = self.bindings.iter().filter(|binding| applies(binding, principal));
+        Held(bound.filter_map(|binding| self.roles.get(&binding.role)).collect())
+    }
+
+    /// Decides one access of one caller on one server.
+    pub fn decide(&self, principal: &Principal, server: &str, access: &Access) -> Verdict {
+        self.held_by(principal).decide(server, access)
+    }
+}
+
+impl Held<'_> {
+    /// Decides one access on one server.
+    pub fn decide(&self, server: &str, access: &Access) -> Verdict {
+        if self.grants(server).next().is_none() {
+            return Verdict::NoServer;
+        }
+        let allowed = match &access.target {
+            Target::None | Target::Session => self.grants(server).next(),
+            Target::Tool(name) => self.find(server, |grant| any(&grant.tools, name)),
+            Target::Prompt(name) => self.find(server, |grant| any(&grant.prompts, name)),
+            Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete),
+            Target::Method(name) => self.find(server, |grant| grant.methods.iter().any(|known| known == name)),
+            Target::Listen { resources, tasks } => {
+                let every = !*tasks && resources.iter().all(|uri| self.resource(server, uri, false).is_some());
+                self.grants(server).next().filter(|_| every)
+            }
+        };
+        match (allowed, &access.target) {
+            (Some((rule, _)), _) => Verdict::Allow { rule: Arc::clone(rule) },
+            (None, Target::Method(_)) => Verdict::UnknownMethod,
+            (None, _) => Verdict::UnknownTarget,
+        }
+    }
+
+    /// Whether an item of a list is shown: the same decision as for using it.
+    pub fn shows(&self, server: &str, list: ListKind, name: &str) -> bool {
+        match list {
+            ListKind::Tools => self.find(server, |grant| any(&grant.tools, name)).is_some(),
+            ListKind::Prompts => self.find(server, |grant| any(&grant.prompts, name)).is_some(),
+            ListKind::Resources => self.resource(server, name, false).is_some(),
+            ListKind::Templates => self.resource(server, name, true).is_some(),
+        }
+    }
+
+    /// A template is compared as it is written; a URI only if it can be read in one way.
+    fn resource(&self, server: &str, uri: &str, template: bool) -> Option<(&Arc<str>, &CompiledGrant)> {
+        if !template && !is_canonical(uri) {
+            return None;
+        }
+        self.find(server, |grant| any(&grant.resources, uri))
+    }
+
+    fn find(&self, server: &str, test: impl Fn(&CompiledGrant) -> bool) -> Option<(&Arc<str>, &CompiledGrant)> {
+        self.grants(server).find(|(_, grant)| test(grant))
+    }
+
+    fn grants(&self, server: &str) -> impl Iterator<Item = (&Arc<str>, &CompiledGrant)> {
+        let all = self.0.iter().flat_map(|role| role.grants.iter().map(|grant| (&role.rule, &**grant)));
+        all.filter(move |(_, grant)| any(&grant.servers, server))
+    }
+}
+
+impl CompiledGrant {
+    fn new(grant: &Grant) -> Self {
+        let compile = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+        Self {
+            servers: compile(&grant.servers),
+            tools: compile(&grant.tools),
+            prompts: compile(&grant.prompts),
+            resources: compile(&grant.resources),
+            methods: grant.methods.clone(),
+        }
+    }
+}
+
+fn any(patterns: &[Glob], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(text))
+}
+
+/// Keys are joined by AND, the values of one key by OR; a key that is not written does not ask.
+fn applies(binding: &Binding, principal: &Principal) -> bool {
+    let one = |wanted: &[String], found: Option<&str>| {
+        wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|text| text == found))
+    };
+    let some = |wanted: &[String], found: &[String]| wanted.is_empty() || wanted.iter().any(|text| found.contains(text));
+    let asks_something =
+        [&binding.issuers, &binding.subjects, &binding.groups, &binding.claimed_roles, &binding.clients, &binding.tenants];
+    // SECURITY: a binding that names nobody binds nobody; the reader refuses it as well.
+    asks_something.iter().any(|list| !list.is_empty())
+        && one(&binding.issuers, Some(principal.issuer()))
+        && one(&binding.subjects, Some(principal.subject()))
+        && some(&binding.groups, principal.groups())
+        && some(&binding.claimed_roles, principal.claimed_roles())
+        && one(&binding.clients, principal.client())
+        && one(&binding.tenants, principal.tenant())
+}

@@ -1,0 +1,114 @@
+//! The station: principal in, permit out; lists filtered and servers' own requests judged on the way back.
+
+use std::sync::Arc;
+
+use super::decide::{Authorizer, Verdict};
+use super::listing;
+use super::permit::Permit;
+use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing};
+use crate::layers::authn::Principal;
+use crate::protocol::json::Value;
+use crate::protocol::{Access, ListKind, Method, Shape, Target, code};
+
+/// Judges accesses by the roles of a policy.
+#[derive(Debug)]
+pub struct Authz {
+    authorizer: Arc<Authorizer>,
+    policy: Arc<str>,
+}
+
+impl Authz {
+    /// A station for this policy; `hash` goes into every record it decides.
+    pub fn new(authorizer: Authorizer, hash: &str) -> Self {
+        Self { authorizer: Arc::new(authorizer), policy: hash.into() }
+    }
+}
+
+impl Middleware for Authz {
+    type In = McpRequest<Principal>;
+    type Out = McpRequest<Permit>;
+
+    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        let trail = request.context.trail.clone();
+        trail.with(|decision| decision.policy = Some(Arc::clone(&self.policy)));
+        let Some(server) = request.context.route.server.clone() else {
+            return Err(Reason::NoSuchPath.into());
+        };
+        let verdict = self.authorizer.decide(&request.evidence, &server.name, &request.access);
+        let rule = granted(verdict, &request.access)?;
+        if !request.access.method.exists_in(request.exchange.version) {
+            return Err(Reason::UnknownMethod.into());
+        }
+        trail.with(|decision| decision.rule = Some((*rule).into()));
+        trail.pass("authz");
+
+        let judge = ReplyJudge {
+            authorizer: Arc::clone(&self.authorizer),
+            principal: request.evidence.clone(),
+            server: server.name.clone(),
+            list: request.access.method.list(),
+            private: request.access.method == Method::Discover || request.access.method == Method::ResourcesRead,
+        };
+        let permit = Permit::new(request.evidence.clone(), server);
+        next.run(request.with_evidence(permit)).await?.map_messages(move |message| Ok(judge.judge(message)))
+    }
+}
+
+/// The rule that allows, or the answer that tells nothing.
+fn granted(verdict: Verdict, access: &Access) -> Result<Arc<str>, Reason> {
+    match (verdict, &access.target) {
+        (Verdict::Allow { rule }, _) => Ok(rule),
+        (Verdict::NoServer, _) => Err(Reason::NoSuchPath),
+        (_, Target::Tool(name)) => Err(Reason::UnknownTarget(Thing::Tool, name.clone())),
+        (_, Target::Prompt(name)) => Err(Reason::UnknownTarget(Thing::Prompt, name.clone())),
+        (_, Target::Resource(uri)) => Err(Reason::UnknownTarget(Thing::Resource, uri.clone())),
+        (_, Target::Listen { resources, .. }) => {
+            Err(Reason::UnknownTarget(Thing::Resource, resources.first().cloned().unwrap_or_default()))
+        }
+        (_, Target::Method(_) | Target::None | Target::Session) => Err(Reason::UnknownMethod),
+    }
+}
+
+/// Judges what comes back.
+struct ReplyJudge {
+    authorizer: Arc<Authorizer>,
+    principal: Principal,
+    server: String,
+    list: Option<ListKind>,
+    /// Whether the result depends on the caller though it is no list.
+    private: bool,
+}
+
+impl ReplyJudge {
+    fn judge(&self, mut message: ServerMessage) -> Option<ServerMessage> {
+        match message.message.shape() {
+            Shape::Response => {
+                if let Some(list) = self.list {
+                    let held = self.authorizer.held_by(&self.principal);
+                    listing::filter(&mut message.message, list, &held, &self.server);
+                } else if self.private {
+                    listing::forbid_shared_caching(&mut message.message);
+                }
+                Some(message)
+            }
+            Shape::Request => {
+                // SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the
+                // server is answered so that it does not wait.
+                if let Some(responder) = &message.responder {
+                    responder.refuse(&message.message, code::METHOD_NOT_FOUND, "the client does not take this request");
+                }
+                None
+            }
+            Shape::Notification => self.may_hear(&message).then_some(message),
+        }
+    }
+
+    fn may_hear(&self, message: &ServerMessage) -> bool {
+        if message.message.method() != Some("notifications/resources/updated") {
+            return true;
+        }
+        let uri = message.message.param("uri").and_then(Value::as_str);
+        let held = self.authorizer.held_by(&self.principal);
+        uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
+    }
+}

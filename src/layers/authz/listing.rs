@@ -1,0 +1,36 @@
+//! Filtering `*/list` results by the decision that calls are judged by.
+
+use super::decide::Held;
+use crate::protocol::json::{Kind, RawJson, Value};
+use crate::protocol::{ListKind, Message, is_plain_item};
+
+/// Keeps of a list result what the caller may see, and forbids shared caching of it.
+///
+/// Order, `nextCursor` and every byte of what is kept stay as they were; a page may become empty while the list goes on.
+pub(super) fn filter(message: &mut Message, list: ListKind, held: &Held<'_>, server: &str) {
+    let Some(result) = message.result().map(Value::id) else {
+        return;
+    };
+    let (document, edits) = message.split();
+    let result = document.value(result);
+    if result.kind() != Kind::Object {
+        return;
+    }
+    if let Some(items) = result.get(list.member()) {
+        edits.retain(document, items.id(), |item| {
+            // SECURITY: an item with `Name` beside `name` would be judged by one and shown by the other.
+            let name = item.get(list.key()).and_then(Value::as_str).filter(|_| is_plain_item(item));
+            name.is_some_and(|name| held.shows(server, list, name))
+        });
+    }
+    forbid_shared_caching(message);
+}
+
+/// What depends on the caller must not be served to another from a shared cache. MCP 2026-07-28, "Caching".
+pub(super) fn forbid_shared_caching(message: &mut Message) {
+    let Some(result) = message.result().filter(|result| result.get("cacheScope").is_some()).map(Value::id) else {
+        return;
+    };
+    let (document, edits) = message.split();
+    edits.set_member(document, result, "cacheScope", RawJson::string("private"));
+}

@@ -1,0 +1,31 @@
+//! Authorization: who may ask what of which server.
+//!
+//! **Does**: gives a [`Permit`] where some role of the caller grants the access, and nothing otherwise.
+//!
+//! **Request**: enforced on calls, gets, reads, subscriptions, completions, listens and extension methods; anything not granted
+//! is refused. What the caller may not see and what does not exist are one answer, given before the server is asked. A server
+//! on which the caller has no grant at all is no such path.
+//!
+//! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`.
+//!
+//! **Streams**: requests that the server makes of the client are refused (and answered for the client) until roles can grant
+//! them; notifications about resources the caller may not read are dropped.
+//!
+//! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
+//! sure is withheld.
+//!
+//! **Findings**: none; the deciding rule is `role:<name>`.
+//!
+//! **Cost**: a few string compares and glob matches per message; patterns are split at load.
+//!
+//! **Limits**: attribute rules, argument rules, scopes and tenants come with decisions; operation classes too.
+
+mod decide;
+mod glob;
+mod layer;
+mod listing;
+mod permit;
+
+pub use decide::{Authorizer, Verdict};
+pub use layer::Authz;
+pub use permit::Permit;

@@ -1,0 +1,81 @@
+//! The station.
+
+use std::sync::Arc;
+
+use super::quarantine::Quarantine;
+use super::reply::ReplyScan;
+use super::score::{Hit, Scanner, SurfaceKind};
+use crate::chain::{
+    Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
+};
+use crate::layers::authz::Permit;
+use crate::policy::{Injection, Surface};
+use crate::protocol::{Target, visit_texts};
+
+pub(super) const LAYER: &str = "inj";
+
+/// Scans both directions.
+#[derive(Debug)]
+pub struct InjectionLayer {
+    scanner: Arc<Scanner>,
+    quarantine: Arc<Quarantine>,
+    policy: Injection,
+}
+
+impl InjectionLayer {
+    /// A station that acts as `policy` says.
+    pub fn new(scanner: Arc<Scanner>, quarantine: Arc<Quarantine>, policy: Injection) -> Self {
+        Self { scanner, quarantine, policy }
+    }
+}
+
+impl Middleware for InjectionLayer {
+    type In = McpRequest<Permit>;
+    type Out = McpRequest<Permit>;
+
+    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        let server = request.evidence.server().name.clone();
+        if let Target::Tool(name) = &request.access.target
+            && self.quarantine.holds(&server, name)
+        {
+            request.context.trail.with(|decision| decision.rule = Some("quarantine".into()));
+            return Err(Reason::UnknownTarget(Thing::Tool, name.clone()).into());
+        }
+        let found = self.scan_arguments(&request)?;
+        request.context.trail.pass_with_findings(LAYER, found);
+        let reply = ReplyScan {
+            scanner: Arc::clone(&self.scanner),
+            quarantine: Arc::clone(&self.quarantine),
+            policy: self.policy,
+            server,
+            method: request.access.method,
+            trail: request.context.trail.clone(),
+        };
+        next.run(request).await?.map_messages(move |message| reply.scan(message))
+    }
+}
+
+impl InjectionLayer {
+    fn scan_arguments(&self, request: &McpRequest<Permit>) -> Result<u32, Rejection> {
+        let Some(message) = request.message.rpc().filter(|_| self.policy.requests != Surface::Off) else {
+            return Ok(0);
+        };
+        let mut hits = Vec::new();
+        visit_texts(message, |text| self.scanner.scan(text.text, SurfaceKind::Argument, &mut hits));
+        let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
+        let action = if blocks { Action::Blocked } else { Action::Logged };
+        record(&hits, action, Direction::Request, &request.context.trail);
+        if blocks {
+            return Err(Reason::Blocked(Category::Injection).into());
+        }
+        Ok(u32::try_from(hits.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Writes hits into the trail. What is no flag is logged, whatever happens to the others.
+pub(super) fn record(hits: &[Hit], action: Action, side: Direction, trail: &Trail) {
+    for hit in hits {
+        let action = if hit.is_flag() { action } else { Action::Logged };
+        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1 });
+    }
+}

@@ -1,0 +1,37 @@
+//! Injection scan: instructions hidden in arguments, results and definitions.
+//!
+//! **Does**: looks for signs of instructions where only data belongs, and blocks, labels, strips, withholds or records them.
+//!
+//! **Request**: arguments are scanned (`requests:`); a call to a tool whose definition is withheld is refused like one to a tool
+//! that does not exist.
+//!
+//! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
+//! removes the span, `block` withholds the result. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
+//! and its tool refused from then on; `instructions` of a server are emptied.
+//!
+//! **Streams**: message by message; notifications are scanned like results.
+//!
+//! **When it cannot decide**: closed: a message that could not be read never comes here.
+//!
+//! **Findings**: rule, action and how often; never the text.
+//!
+//! **Cost**: one keyword pass over the text, regexes only around hits.
+//!
+//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; encoded text and text split over messages
+//! are not seen. DETECTION.md has the figures.
+
+mod layer;
+mod look_alikes;
+pub mod normalize;
+mod quarantine;
+mod reply;
+mod rules;
+mod score;
+
+#[cfg(test)]
+mod tests;
+
+pub use layer::InjectionLayer;
+pub use quarantine::Quarantine;
+pub use rules::Severity;
+pub use score::{Hit, RuleError, Scanner, SurfaceKind};

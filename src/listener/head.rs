@@ -1,0 +1,337 @@
+//! The strict reading of one HTTP/1 request head, in front of hyper.
+//!
+//! What passes is a head that every HTTP implementation frames alike. hyper 1.12 lets through what another hop may read otherwise:
+//! `Content-Length` beside `Transfer-Encoding`, equal lengths twice, bare line feeds, no `Host` or two, `gzip, chunked`. Pure functions
+//! over bytes; one pass each, no allocation. It guarantees framing, `Host` syntax and plain ASCII; it does not look at any other header,
+//! so `Upgrade` passes (hyper ignores it), and which hosts, paths and methods are served is decided behind it.
+
+use std::net::Ipv6Addr;
+
+pub use super::refusal::HeadError;
+
+/// How large a head may be. Sizes in bytes, the closing empty line included.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// The whole head.
+    pub bytes: usize,
+    /// Header lines.
+    pub headers: usize,
+    /// The request target.
+    pub uri: usize,
+}
+
+impl Default for HeadLimits {
+    /// 16 KiB, 64 headers, 8 KiB.
+    fn default() -> Self {
+        Self { bytes: 16 * 1024, headers: 64, uri: 8 * 1024 }
+    }
+}
+
+/// What the filter needs to know of a head that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The method, as far as framing depends on it.
+    pub method: MethodKind,
+    /// How the body that follows is framed.
+    pub body: BodyFraming,
+}
+
+/// Methods that framing rules tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MethodKind {
+    /// `GET`
+    Get,
+    /// `HEAD`: its reply has no body, whatever its head says.
+    Head,
+    /// `POST`
+    Post,
+    /// `DELETE`
+    Delete,
+    /// `OPTIONS`: the one method with the target `*`.
+    Options,
+    /// Any other well-formed method; the endpoint answers 405.
+    Other,
+}
+
+/// Where the body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFraming {
+    /// There is none.
+    None,
+    /// After so many bytes.
+    Length(u64),
+    /// After the chunk of size zero.
+    Chunked,
+}
+
+/// Judges one head, from its first byte to the empty line that ends it, and nothing more.
+pub fn check(head: &[u8], limits: &HeadLimits) -> Result<Head, HeadError> {
+    if HeadScan::default().advance(head, limits)? != Some(head.len()) {
+        return Err(HeadError::Unfinished);
+    }
+    check_scanned(head, limits)
+}
+
+/// [`check`] for a head whose end a [`HeadScan`] has just found.
+pub(super) fn check_scanned(head: &[u8], limits: &HeadLimits) -> Result<Head, HeadError> {
+    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let (method, version) = request_line(lines.next().unwrap_or_default(), limits)?;
+    let mut fields = Fields::default();
+    for (index, line) in lines.take_while(|line| !line.is_empty()).enumerate() {
+        if index >= limits.headers {
+            return Err(HeadError::TooManyHeaders);
+        }
+        fields.read(line)?;
+    }
+    Ok(Head { method, body: fields.framing(method, version)? })
+}
+
+/// Looks for the end of a head in a buffer that grows, and at every byte once: a head fed byte by byte costs what one in one piece does.
+///
+/// It refuses forbidden bytes and sizes as soon as they are seen, so that a client that never sends an empty line is answered at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScan {
+    scanned: usize,
+    line_start: usize,
+    lines: usize,
+    after_carriage_return: bool,
+}
+
+impl HeadScan {
+    /// The length of the head at the front of `buffer` once it is there. `buffer` is what was given before, and more.
+    pub fn advance(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        for (offset, &byte) in buffer.iter().enumerate().take(limits.bytes).skip(self.scanned) {
+            if byte == b'\n' {
+                if !self.after_carriage_return {
+                    return Err(HeadError::BareLineFeed);
+                }
+                if offset == self.line_start + 1 {
+                    // An empty line before the request line may be skipped (RFC 9112, 2.2); two hops that do not agree on it may not.
+                    return if self.lines == 0 { Err(HeadError::RequestLine) } else { Ok(Some(offset + 1)) };
+                }
+                self.line_start = offset + 1;
+                self.lines += 1;
+                self.after_carriage_return = false;
+            } else if self.after_carriage_return {
+                return Err(HeadError::BareCarriageReturn);
+            } else if byte == b'\r' {
+                self.after_carriage_return = true;
+            } else if byte >= 0x80 {
+                return Err(HeadError::NonAscii);
+            } else if byte != b'\t' && byte.is_ascii_control() {
+                return Err(HeadError::ControlByte);
+            }
+        }
+        self.scanned = buffer.len().min(limits.bytes);
+        let in_request_line = self.lines == 0;
+        if in_request_line && self.scanned > limits.uri.saturating_add(REQUEST_LINE_REST) {
+            return Err(HeadError::UriTooLong);
+        }
+        match (buffer.len() >= limits.bytes, in_request_line) {
+            (true, true) => Err(HeadError::UriTooLong),
+            (true, false) => Err(HeadError::HeadTooLarge),
+            (false, _) => Ok(None),
+        }
+    }
+}
+
+/// The longest registered method has 17 bytes (`UPDATEREDIRECTREF`).
+const METHOD_MAX: usize = 24;
+/// What a request line has beside its target: method, two spaces, version, line end.
+const REQUEST_LINE_REST: usize = METHOD_MAX + 2 + 8 + 2;
+/// A host name has at most 253 bytes (RFC 1035), a port five, and there is one colon.
+const HOST_MAX: usize = 259;
+/// 19 decimal digits always fit 64 bits.
+const LENGTH_DIGITS: usize = 19;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+fn request_line(line: &[u8], limits: &HeadLimits) -> Result<(MethodKind, Version), HeadError> {
+    let mut parts = line.split(|&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(HeadError::RequestLine);
+    };
+    let is_method_byte = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+    if method.is_empty() || method.len() > METHOD_MAX || !method.iter().all(is_method_byte) {
+        return Err(HeadError::Method);
+    }
+    let version = match version {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            return Err(HeadError::Version);
+        }
+        _ => return Err(HeadError::RequestLine),
+    };
+    let kind = match method {
+        b"GET" => MethodKind::Get,
+        b"HEAD" => MethodKind::Head,
+        b"POST" => MethodKind::Post,
+        b"DELETE" => MethodKind::Delete,
+        b"OPTIONS" => MethodKind::Options,
+        b"CONNECT" => return Err(HeadError::Connect),
+        _ => MethodKind::Other,
+    };
+    check_target(target, kind, limits)?;
+    Ok((kind, version))
+}
+
+fn check_target(target: &[u8], method: MethodKind, limits: &HeadLimits) -> Result<(), HeadError> {
+    if target.len() > limits.uri {
+        return Err(HeadError::UriTooLong);
+    }
+    if target == b"*" && method == MethodKind::Options {
+        return Ok(());
+    }
+    if target.first() != Some(&b'/') {
+        return Err(if target.is_empty() { HeadError::RequestLine } else { HeadError::TargetForm });
+    }
+    let mut bytes = target.iter();
+    while let Some(&byte) = bytes.next() {
+        let allowed = match byte {
+            b'%' => {
+                matches!((bytes.next(), bytes.next()), (Some(high), Some(low)) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+            }
+            // RFC 3986: unreserved, sub-delims, `:`, `@`, `/`, `?`. Thus no fragment, backslash, quote, bracket or brace.
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@' | b'/' | b'?' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !allowed {
+            return Err(HeadError::Target);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Fields {
+    host: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Fields {
+    fn read(&mut self, line: &[u8]) -> Result<(), HeadError> {
+        if let [b' ' | b'\t', ..] = line {
+            return Err(HeadError::FoldedHeader);
+        }
+        let (name, value) =
+            memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).ok_or(HeadError::HeaderLine)?;
+        check_name(name)?;
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(trim(value)),
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                if trim(value).eq_ignore_ascii_case(b"100-continue") {
+                    Ok(())
+                } else {
+                    Err(HeadError::Expect)
+                }
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(trim(value)),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(trim(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn host(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(HeadError::HostRepeated);
+        }
+        if is_host(value) { Ok(()) } else { Err(HeadError::HostInvalid) }
+    }
+
+    fn content_length(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        if self.length.is_some() {
+            return Err(HeadError::ContentLengthRepeated);
+        }
+        if value.is_empty() || value.len() > LENGTH_DIGITS || !value.iter().all(u8::is_ascii_digit) {
+            return Err(HeadError::ContentLength);
+        }
+        self.length = Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
+        Ok(())
+    }
+
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        let repeated = std::mem::replace(&mut self.chunked, true);
+        if repeated || !value.eq_ignore_ascii_case(b"chunked") { Err(HeadError::TransferEncoding) } else { Ok(()) }
+    }
+
+    fn framing(&self, method: MethodKind, version: Version) -> Result<BodyFraming, HeadError> {
+        if !self.host {
+            return Err(HeadError::HostMissing);
+        }
+        let body = match (self.chunked, self.length) {
+            (true, Some(_)) => return Err(HeadError::LengthAndEncoding),
+            (true, None) if version == Version::Http10 => return Err(HeadError::TransferEncodingOldVersion),
+            (true, None) => BodyFraming::Chunked,
+            (false, Some(length)) => BodyFraming::Length(length),
+            (false, None) => BodyFraming::None,
+        };
+        let has_body = !matches!(body, BodyFraming::None | BodyFraming::Length(0));
+        if has_body && matches!(method, MethodKind::Get | MethodKind::Head) {
+            return Err(HeadError::BodyNotAllowed);
+        }
+        Ok(body)
+    }
+}
+
+fn check_name(name: &[u8]) -> Result<(), HeadError> {
+    if name.is_empty() {
+        return Err(HeadError::HeaderName);
+    }
+    for &byte in name {
+        match byte {
+            b'_' => return Err(HeadError::HeaderUnderscore),
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'`' | b'|' | b'~' => {}
+            _ if byte.is_ascii_alphanumeric() => {}
+            _ => return Err(HeadError::HeaderName),
+        }
+    }
+    Ok(())
+}
+
+fn is_host(value: &[u8]) -> bool {
+    if value.len() > HOST_MAX {
+        return false;
+    }
+    let (is_name, port) = if let Some(rest) = value.strip_prefix(b"[") {
+        let Some((address, port)) = memchr::memchr(b']', rest).and_then(|end| rest.split_at_checked(end)) else {
+            return false;
+        };
+        let is_address = std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+        (is_address, port.get(1..).unwrap_or_default())
+    } else {
+        let (name, port) = value.split_at_checked(memchr::memchr(b':', value).unwrap_or(value.len())).unwrap_or((value, b""));
+        let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (!name.is_empty() && name.iter().all(is_name_byte), port)
+    };
+    is_name && (port.is_empty() || is_port(port))
+}
+
+fn is_port(with_colon: &[u8]) -> bool {
+    let Some(digits) = with_colon.strip_prefix(b":") else {
+        return false;
+    };
+    let in_range = || digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')) <= 65_535;
+    (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) && in_range()
+}
+
+/// Optional white space is space and tab only; `trim_ascii` would take a vertical tab or form feed as well.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

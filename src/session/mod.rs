@@ -1,0 +1,188 @@
+//! Legacy sessions, revisions up to 2025-11-25. Only the endpoint uses them; the chain never sees one.
+//!
+//! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
+//! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
+//! bounded in all and per caller, and idle sessions expire.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::layers::authn::Principal;
+use crate::master_key::random_bytes;
+use crate::protocol::ProtocolVersion;
+
+/// Sessions in all, and of one caller on one route.
+const MAX_SESSIONS: usize = 100_000;
+const MAX_PER_CALLER: usize = 1_000;
+
+/// How long a session may be idle. Clients do not all say goodbye (PROTOCOL.md, pitfall 14).
+const IDLE: Duration = Duration::from_hours(1);
+
+/// The sessions of one gateway.
+#[derive(Default)]
+pub struct Sessions {
+    table: Mutex<HashMap<Box<str>, Session>>,
+}
+
+/// What a session id leads to.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The upstream's id, if it gave one.
+    pub upstream: Option<HeaderValue>,
+    /// The revision agreed on.
+    pub version: ProtocolVersion,
+    owner: Principal,
+    resource: String,
+    used: Instant,
+}
+
+/// Why no session could be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The table is full, or the caller's share of it.
+    #[error("too many sessions")]
+    Full,
+    /// The system has no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ids are handles: they are never printed.
+        f.debug_struct("Sessions").field("open", &self.len()).finish()
+    }
+}
+
+impl Sessions {
+    /// Makes a session for `owner` on `resource` and returns its id.
+    pub fn mint(
+        &self,
+        owner: &Principal,
+        resource: &str,
+        version: ProtocolVersion,
+        upstream: Option<HeaderValue>,
+    ) -> Result<HeaderValue, SessionError> {
+        let id = URL_SAFE_NO_PAD.encode(random_bytes::<32>().ok_or(SessionError::Random)?);
+        let value = HeaderValue::from_str(&id).map_err(|_unprintable| SessionError::Random)?;
+        let mut table = self.table.lock();
+        let now = Instant::now();
+        if table.len() >= MAX_SESSIONS {
+            table.retain(|_, session| !session.is_idle(now));
+        }
+        let own = table.values().filter(|session| session.belongs_to(owner, resource)).count();
+        if table.len() >= MAX_SESSIONS || own >= MAX_PER_CALLER {
+            return Err(SessionError::Full);
+        }
+        let session = Session { upstream, version, owner: owner.clone(), resource: resource.to_owned(), used: now };
+        table.insert(id.into(), session);
+        Ok(value)
+    }
+
+    /// The session of that id, if it is this caller's on this route and not idle for too long. Using it keeps it.
+    pub fn find(&self, id: &HeaderValue, caller: &Principal, resource: &str) -> Option<Session> {
+        let id = id.to_str().ok()?;
+        let mut table = self.table.lock();
+        let now = Instant::now();
+        if table.get(id)?.is_idle(now) {
+            table.remove(id);
+            return None;
+        }
+        let session = table.get_mut(id).filter(|session| session.belongs_to(caller, resource))?;
+        session.used = now;
+        Some(session.clone())
+    }
+
+    /// Forgets a session.
+    pub fn end(&self, id: &HeaderValue) {
+        if let Ok(id) = id.to_str() {
+            self.table.lock().remove(id);
+        }
+    }
+
+    /// Forgets sessions that have been idle for too long; called now and then.
+    pub fn expire(&self) {
+        let now = Instant::now();
+        self.table.lock().retain(|_, session| !session.is_idle(now));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Session {
+    fn is_idle(&self, now: Instant) -> bool {
+        now.duration_since(self.used) > IDLE
+    }
+
+    fn belongs_to(&self, caller: &Principal, resource: &str) -> bool {
+        self.owner.is_same_caller(caller) && self.resource == resource
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSION: ProtocolVersion = ProtocolVersion::V2025_11_25;
+
+    fn ada() -> Principal {
+        Principal::for_test("ada", &[])
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_owner_on_its_route_only() {
+        let sessions = Sessions::default();
+        let id = sessions.mint(&ada(), "http://gw/mcp/a", VERSION, None).unwrap();
+        assert!(sessions.find(&id, &ada(), "http://gw/mcp/a").is_some());
+        assert!(sessions.find(&id, &ada(), "http://gw/mcp/b").is_none());
+        assert!(sessions.find(&id, &Principal::for_test("eve", &[]), "http://gw/mcp/a").is_none());
+        assert!(sessions.find(&HeaderValue::from_static("1"), &ada(), "http://gw/mcp/a").is_none());
+        sessions.end(&id);
+        assert!(sessions.find(&id, &ada(), "http://gw/mcp/a").is_none());
+    }
+
+    #[test]
+    fn ids_are_256_random_bits() {
+        let sessions = Sessions::default();
+        let one = sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        let two = sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        assert_eq!(one.len(), 43);
+        assert_ne!(one, two);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_sessions_expire() {
+        let sessions = Sessions::default();
+        let id = sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        tokio::time::advance(IDLE / 2).await;
+        assert!(sessions.find(&id, &ada(), "r").is_some(), "used in time");
+        tokio::time::advance(IDLE + Duration::from_secs(1)).await;
+        assert!(sessions.find(&id, &ada(), "r").is_none());
+        assert!(sessions.is_empty());
+    }
+
+    #[test]
+    fn one_caller_cannot_fill_the_table() {
+        let sessions = Sessions::default();
+        for _ in 0..MAX_PER_CALLER {
+            sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        }
+        assert_eq!(sessions.mint(&ada(), "r", VERSION, None), Err(SessionError::Full));
+        assert!(sessions.mint(&Principal::for_test("bob", &[]), "r", VERSION, None).is_ok());
+    }
+}

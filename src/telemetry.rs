@@ -1,0 +1,122 @@
+//! Logs and metrics: set up here, named here.
+//!
+//! A log line holds ids, sizes, words and times; never a body, a header or a token. Labels are bounded: configured names and the
+//! words of enums, nothing a peer can choose.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+
+use crate::chain::RequestContext;
+
+/// Upper bounds of call durations in seconds: from an answer out of memory to the default deadline.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+
+/// Every metric of the gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter<u64, AtomicU64>>,
+    duration: Histogram,
+    findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
+    /// Calls refused because the audit queue was full.
+    pub audit_overload: Counter<u64, AtomicU64>,
+    /// Open client connections.
+    pub connections: Gauge<i64, AtomicI64>,
+    /// Connections refused for want of a place.
+    pub connections_refused: Counter<u64, AtomicU64>,
+    /// Legacy sessions.
+    pub sessions: Gauge<i64, AtomicI64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    server: String,
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    layer: &'static str,
+    kind: &'static str,
+    action: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("yett");
+        let metrics = Self {
+            calls: Family::default(),
+            duration: Histogram::new(SECONDS),
+            findings: Family::default(),
+            audit_overload: Counter::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            sessions: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("calls", "Messages by server, method and outcome", metrics.calls.clone());
+        registry.register_with_unit("call_duration", "From head to recorded answer", Unit::Seconds, metrics.duration.clone());
+        registry.register("findings", "What the scanning layers saw, and what was done", metrics.findings.clone());
+        registry.register("audit_overload", "Calls refused because the audit queue was full", metrics.audit_overload.clone());
+        registry.register("connections", "Open client connections", metrics.connections.clone());
+        registry.register("connections_refused", "Connections over a limit", metrics.connections_refused.clone());
+        registry.register("sessions", "Legacy sessions", metrics.sessions.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// Counts a message that has ended.
+    pub fn call(&self, context: &RequestContext, outcome: &'static str) {
+        let method = context.trail.with(|decision| {
+            for finding in &decision.findings {
+                let labels = FindingLabels { layer: finding.layer, kind: finding.kind, action: finding.action.as_str() };
+                self.findings.get_or_create(&labels).inc_by(u64::from(finding.count));
+            }
+            decision.what.as_ref().map_or("unread", |what| what.method.name())
+        });
+        let server = context.route.server.as_ref().map_or_else(|| "none".to_owned(), |server| server.name.clone());
+        self.calls.get_or_create(&CallLabels { server, method, outcome }).inc();
+        self.duration.observe(context.started.elapsed().as_secs_f64());
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics 1.0).
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Sends logs to standard error: text on a terminal, JSON lines otherwise. `RUST_LOG` chooses what; `info` by default.
+pub fn init_logs(terminal: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call in one process (tests) changes nothing.
+    let _ = if terminal { builder.with_target(false).try_init() } else { builder.json().flatten_event(true).try_init() };
+}
+
+/// Makes a panic one log line that says where, and nothing of the values it was about: those may be a caller's.
+pub fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic was caught; the call it happened in is refused");
+    }));
+}

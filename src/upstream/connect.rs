@@ -1,0 +1,116 @@
+//! Connections to a configured server: TCP, and TLS for `https`.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+/// Longest wait for a connection, handshake included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A byte stream to a server.
+pub(super) trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Link for T {}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL has no host, or one that is no TLS name.
+    #[error("`{0}` is not a host that can be connected to")]
+    Host(String),
+    /// The system has no trusted roots.
+    #[error("the system has no usable CA certificates; install `ca-certificates`")]
+    NoRoots,
+    /// TLS settings do not fit together.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+    /// It took too long.
+    #[error("the connection took longer than 10 s")]
+    Timeout,
+    /// The name leads to a link-local address, where cloud metadata lives and MCP servers do not.
+    #[error("`{0}` resolves to a link-local address")]
+    LinkLocal(String),
+}
+
+/// Connects to one server.
+#[derive(Clone)]
+pub struct Connector {
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// For the host of `url`. System roots are read here, once, so that a missing one is a start-up error.
+    pub fn new(url: &::http::Uri) -> Result<Self, ConnectError> {
+        let host = url.host().ok_or_else(|| ConnectError::Host(url.to_string()))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let secure = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
+        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let tls = if secure {
+            let name = ServerName::try_from(host.clone()).map_err(|_unused| ConnectError::Host(host.clone()))?;
+            Some((TlsConnector::from(Arc::new(client_config()?)), name))
+        } else {
+            None
+        };
+        Ok(Self { host, port, tls })
+    }
+
+    /// Opens a connection.
+    pub(super) async fn connect(&self) -> Result<Box<dyn Link>, ConnectError> {
+        tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)?
+    }
+
+    async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {
+        // The address that is checked is the address that is used: the name is not resolved a second time.
+        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
+        if addresses.iter().any(|address| is_link_local(address.ip())) {
+            return Err(ConnectError::LinkLocal(self.host.clone()));
+        }
+        let stream = TcpStream::connect(addresses.as_slice()).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            Some((connector, name)) => Ok(Box::new(connector.connect(name.clone(), stream).await?)),
+            None => Ok(Box::new(stream)),
+        }
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+fn client_config() -> Result<ClientConfig, ConnectError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    if roots.is_empty() {
+        return Err(ConnectError::NoRoots);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

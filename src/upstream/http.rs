@@ -1,0 +1,190 @@
+//! Streamable HTTP to one server: the request. The reply is read in `reply.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{Method as HttpMethod, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::UpstreamBody;
+use super::connect::{ConnectError, Connector};
+use super::pool::Pool;
+use super::questions::Questions;
+use super::reply::{self, Expected};
+use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
+use crate::config::Server;
+use crate::layers::audit::Recorded;
+use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
+
+/// The client for one server.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    server: Arc<Server>,
+    pool: Pool,
+    target: Uri,
+    host: HeaderValue,
+    authorization: Option<HeaderValue>,
+    tasks: TaskTracker,
+    max_message: usize,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("server", &self.0.server.name).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// For `server`; replies and stream events are at most `max_message` bytes. Its connections run on `tasks`.
+    pub fn new(server: Arc<Server>, max_message: usize, tasks: TaskTracker) -> Result<Self, ConnectError> {
+        let connector = Connector::new(&server.url)?;
+        let bad_host = || ConnectError::Host(server.url.to_string());
+        let authority = server.url.authority().ok_or_else(bad_host)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
+        let path = server.url.path_and_query().map_or("/", |path| path.as_str());
+        let target = path.parse().map_err(|_unused| bad_host())?;
+        let authorization = server.bearer.as_ref().and_then(|token| {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        let pool = Pool::new(connector, tasks.clone());
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message })))
+    }
+
+    /// The server's name.
+    pub fn name(&self) -> &str {
+        &self.0.server.name
+    }
+
+    /// Closes idle connections.
+    pub fn close(&self) {
+        self.0.pool.close();
+    }
+
+    /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
+    pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
+        let deadline = (request.access.method != Method::Listen).then(|| Instant::now() + self.0.server.timeout);
+        let work = self.exchange(request, deadline);
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into())),
+            None => work.await,
+        }
+    }
+
+    async fn exchange(&self, request: McpRequest<Recorded>, deadline: Option<Instant>) -> Result<McpResponse, Rejection> {
+        let McpRequest { message, access, exchange, context, .. } = request;
+        let (http_method, body) = match &message {
+            ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
+            ClientMessage::EndSession => (HttpMethod::DELETE, None),
+        };
+        let expected = Expected {
+            id: message.rpc().and_then(|message| message.id().cloned()),
+            shape: access.shape,
+            version: exchange.version,
+            max_message: self.0.max_message,
+            deadline,
+            questions: self.questions(&exchange, context.call),
+        };
+        let http = self.request(http_method, body, &access, &exchange, context.call)?;
+        let mut lease = self.0.pool.lease().await.map_err(|error| {
+            tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no connection");
+            Reason::UpstreamFailed("connect")
+        })?;
+        let response = lease.sender.send_request(http).await.map_err(|error| {
+            tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
+            Reason::UpstreamFailed("request")
+        })?;
+        reply::read(response, lease, expected).await
+    }
+
+    /// A request made of nothing but what we put there: whatever else the client sent ends here.
+    fn request(
+        &self,
+        http_method: HttpMethod,
+        body: Option<Bytes>,
+        access: &Access,
+        exchange: &Exchange,
+        call: CallId,
+    ) -> Result<Request<UpstreamBody>, Rejection> {
+        let length = body.as_ref().map_or(0, Bytes::len);
+        let mut request = Request::new(Full::new(body.unwrap_or_default()).boxed_unsync());
+        *request.method_mut() = http_method;
+        *request.uri_mut() = self.0.target.clone();
+        let headers = request.headers_mut();
+        headers.reserve(12);
+        headers.insert(HOST, self.0.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        call.to_header().map(|id| headers.insert(YETT_CALL, id));
+        if let Some(authorization) = &self.0.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if access.method != Method::Initialize {
+            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(exchange.version.as_str()));
+        }
+        if let Some(session) = &exchange.session {
+            headers.insert(SESSION_ID, session.clone());
+        }
+        if exchange.version.has_mirrored_headers() {
+            mirror(headers, access)?;
+            for (name, value) in &exchange.mirrored {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        Ok(request)
+    }
+
+    fn questions(&self, exchange: &Exchange, call: CallId) -> Questions {
+        let (upstream, exchange) = (self.clone(), exchange.clone());
+        Questions::new(move |answer| {
+            let (upstream, exchange) = (upstream.clone(), exchange.clone());
+            upstream.0.tasks.clone().spawn(async move { upstream.answer(answer, &exchange, call).await });
+        })
+    }
+
+    /// Posts our answer to a question of the server. Best effort: the server has its own time-out.
+    async fn answer(&self, answer: Bytes, exchange: &Exchange, call: CallId) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response };
+        let work = async {
+            let request = self.request(HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
+            let mut lease = self.0.pool.lease().await.ok()?;
+            let response = lease.sender.send_request(request).await.ok()?;
+            response.status().is_success().then_some(())
+        };
+        if !matches!(tokio::time::timeout(PATIENCE, work).await, Ok(Some(()))) {
+            tracing::debug!(server = self.name(), "the server did not take an answer");
+        }
+    }
+}
+
+/// Writes the 2026-07-28 headers anew from the body that was judged.
+fn mirror(headers: &mut http::HeaderMap, access: &Access) -> Result<(), Rejection> {
+    let method = match &access.target {
+        Target::Method(name) => name.as_str(),
+        Target::Listen { .. } | Target::None | Target::Prompt(_) | Target::Resource(_) | Target::Session | Target::Tool(_) => {
+            access.method.name()
+        }
+    };
+    let method = HeaderValue::from_str(method).map_err(|_unused| Rejection::internal("method is no header value"))?;
+    headers.insert(HeaderName::from_static("mcp-method"), method);
+    if let Some(name) = access.mirrored_name() {
+        let name =
+            HeaderValue::from_str(&encode_header(name)).map_err(|_unused| Rejection::internal("name is no header value"))?;
+        headers.insert(HeaderName::from_static("mcp-name"), name);
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The way on: a recorded, permitted message to its server, and the reply back. Transports end here.
+//!
+//! Guarantees: only configured hosts, no redirects, no decompression, no client credential, no retry of a message that may have
+//! been sent. The same era is spoken to the server as the client speaks. A client that goes away ends the upstream request,
+//! because dropping the reply drops it.
+
+mod connect;
+mod http;
+mod pool;
+mod questions;
+mod reply;
+pub mod sse;
+mod stream;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower::Service;
+
+pub use connect::{ConnectError, Connector};
+pub use http::Upstream;
+
+use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply};
+use crate::layers::audit::Recorded;
+
+/// All servers by name: the innermost service of the chain.
+#[derive(Clone, Debug)]
+pub struct Upstreams(Arc<HashMap<String, Upstream>>);
+
+impl Upstreams {
+    /// From one client for each server.
+    pub fn new(upstreams: impl IntoIterator<Item = Upstream>) -> Self {
+        Self(Arc::new(upstreams.into_iter().map(|upstream| (upstream.name().to_owned(), upstream)).collect()))
+    }
+
+    /// Sends a message to the server its permit names.
+    pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
+        let upstream = self.0.get(&request.evidence.permit().server().name).cloned();
+        let upstream = upstream.ok_or(Reason::UpstreamFailed("not_configured"))?;
+        upstream.send(request).await
+    }
+}
+
+impl Service<McpRequest<Recorded>> for Upstreams {
+    type Response = McpResponse;
+    type Error = Rejection;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: McpRequest<Recorded>) -> Reply {
+        let upstreams = self.clone();
+        Box::pin(async move { upstreams.send(request).await })
+    }
+}
+
+/// Bodies sent upstream cannot fail.
+pub(crate) type UpstreamBody = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Infallible>;

@@ -1,0 +1,145 @@
+//! The reply of a server: what of it is believed.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::pool::Lease;
+use super::questions::Questions;
+use super::stream::EventStream;
+use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
+use crate::protocol::json::Limits;
+use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// What the request leads us to expect.
+pub(super) struct Expected {
+    /// The id that the response must carry.
+    pub(super) id: Option<RequestId>,
+    /// What was sent.
+    pub(super) shape: Shape,
+    /// The revision spoken.
+    pub(super) version: ProtocolVersion,
+    /// Largest message.
+    pub(super) max_message: usize,
+    /// When the response must be there.
+    pub(super) deadline: Option<Instant>,
+    /// Answers the server's questions.
+    pub(super) questions: Questions,
+}
+
+impl Expected {
+    /// Parses one message of the server as strictly as one of a client.
+    pub(super) fn parse(&self, bytes: Bytes) -> Result<Message, Rejection> {
+        // One string of a reply may be as long as the reply: file contents come so.
+        let limits = Limits { string: self.max_message, ..Limits::default() };
+        Message::parse(bytes, limits, Side::Server).map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a server sent something that is not a message");
+            Reason::UpstreamFailed("not_a_message").into()
+        })
+    }
+
+    /// A response must answer this request: ids are the only thing that ties the two together.
+    pub(super) fn check_response(&self, message: &Message) -> Result<(), Rejection> {
+        match message.id() {
+            Some(id) if Some(id) != self.id.as_ref() => Err(Reason::UpstreamFailed("foreign_id").into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Reads a reply as far as it can be read at once.
+pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: Expected) -> Result<McpResponse, Rejection> {
+    let (head, body) = response.into_parts();
+    if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
+        // Never asked for; an encoded body cannot be inspected.
+        return Err(Reason::UpstreamFailed("content_encoding").into());
+    }
+    let session = if expected.version.has_sessions() { head.headers.get(&SESSION_ID).cloned() } else { None };
+    let session_lost = head.status == StatusCode::NOT_FOUND && expected.version.has_sessions();
+    let kind = media_type(&head.headers);
+    let body = match (head.status, kind) {
+        (StatusCode::OK, Media::EventStream) if expected.shape == Shape::Request => {
+            ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
+        }
+        (status, Media::Json) if expected.shape == Shape::Request && carries_message(status) => {
+            let bytes = collect(body, expected.max_message).await?;
+            lease.give_back();
+            let message = if status == StatusCode::OK {
+                expected.parse(bytes)?
+            } else {
+                // A modern server's refusal, on which clients decide what to try next. Anything else is no more than a failure.
+                match expected.parse(bytes) {
+                    Ok(message) if message.error().is_some() => message,
+                    _ if session_lost => return Err(Reason::SessionNotFound.into()),
+                    _ => return Err(Reason::UpstreamFailed("status").into()),
+                }
+            };
+            if message.shape() != Shape::Response {
+                return Err(Reason::UpstreamFailed("not_a_response").into());
+            }
+            expected.check_response(&message)?;
+            if session_lost && message.id().is_none() {
+                return Err(Reason::SessionNotFound.into());
+            }
+            ResponseBody::Json(status, Box::new(ServerMessage::new(message)))
+        }
+        (status, _) if expected.shape != Shape::Request && status.is_success() => {
+            // Whatever stands in the answer to a notification was not asked for, and nobody has judged it.
+            drop(lease);
+            ResponseBody::Accepted
+        }
+        (StatusCode::NOT_FOUND, _) if session_lost => return Err(Reason::SessionNotFound.into()),
+        // An upstream's own 401 and 403 concern our credential, not the caller's, and are never relayed.
+        _ => return Err(Reason::UpstreamFailed("status").into()),
+    };
+    Ok(McpResponse { body, session })
+}
+
+fn carries_message(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+}
+
+enum Media {
+    EventStream,
+    Json,
+    Other,
+}
+
+fn media_type(headers: &HeaderMap) -> Media {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        Media::Json
+    } else if kind.eq_ignore_ascii_case("text/event-stream") {
+        Media::EventStream
+    } else {
+        Media::Other
+    }
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_unused| Reason::UpstreamFailed("body"))?.into_data() else {
+            continue;
+        };
+        if first.len() + joined.len() + data.len() > limit {
+            return Err(Reason::UpstreamFailed("too_large").into());
+        }
+        if first.is_empty() && joined.is_empty() {
+            first = data;
+        } else {
+            if !first.is_empty() {
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&data);
+        }
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}

@@ -1,0 +1,116 @@
+//! An event stream as messages. Bounded: one event is held at a time, and one event has a largest size.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep_until};
+
+use super::pool::Lease;
+use super::reply::Expected;
+use super::sse::Decoder;
+use crate::chain::{Reason, Rejection, ServerMessage};
+use crate::protocol::Shape;
+
+/// Messages from a reply stream, up to and including the response.
+pub(super) struct EventStream {
+    body: Incoming,
+    decoder: Decoder,
+    expected: Expected,
+    deadline: Option<Pin<Box<Sleep>>>,
+    lease: Option<Lease>,
+    done: bool,
+}
+
+impl EventStream {
+    pub(super) fn new(body: Incoming, lease: Lease, expected: Expected) -> Self {
+        Self {
+            body,
+            decoder: Decoder::new(expected.max_message),
+            deadline: expected.deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+            expected,
+            lease: Some(lease),
+            done: false,
+        }
+    }
+
+    fn next_message(&mut self) -> Result<Option<ServerMessage>, Rejection> {
+        loop {
+            let event = self.decoder.next_event().map_err(|error| {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a server's event stream is broken");
+                Reason::UpstreamFailed("event_stream")
+            })?;
+            let Some(event) = event else {
+                return Ok(None);
+            };
+            // Priming events (an id without data) and foreign event types carry no message. Ids are not relayed: nothing can be
+            // resumed by them until the gateway keeps events of its own.
+            if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
+                continue;
+            }
+            let message = self.expected.parse(event.data)?;
+            let mut message = ServerMessage::new(message);
+            match message.message.shape() {
+                Shape::Response => self.expected.check_response(&message.message)?,
+                Shape::Request if self.expected.version.has_sessions() => {
+                    message.responder = Some(self.expected.questions.responder());
+                }
+                Shape::Request => return Err(Reason::UpstreamFailed("unexpected_request").into()),
+                Shape::Notification => {}
+            }
+            return Ok(Some(message));
+        }
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<ServerMessage, Rejection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.done {
+                return Poll::Ready(None);
+            }
+            match this.next_message() {
+                Ok(Some(message)) => {
+                    // After the response nothing on this stream can concern the request any more.
+                    this.done = message.is_final();
+                    return Poll::Ready(Some(Ok(message)));
+                }
+                Ok(None) => {}
+                Err(rejection) => {
+                    this.done = true;
+                    this.lease = None;
+                    return Poll::Ready(Some(Err(rejection)));
+                }
+            }
+            if let Some(deadline) = &mut this.deadline
+                && deadline.as_mut().poll(cx).is_ready()
+            {
+                this.done = true;
+                return Poll::Ready(Some(Err(Reason::UpstreamTimeout.into())));
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        this.decoder.push(&data);
+                    }
+                }
+                Some(Err(_)) => {
+                    this.done = true;
+                    return Poll::Ready(Some(Err(Reason::UpstreamFailed("body").into())));
+                }
+                None => {
+                    this.done = true;
+                    this.lease = None;
+                    // Without its response the call has failed; legacy servers that mean "come back later" are served with resumption.
+                    let what = if this.decoder.is_mid_event() { "cut_event" } else { "no_response" };
+                    return Poll::Ready(Some(Err(Reason::UpstreamFailed(what).into())));
+                }
+            }
+        }
+    }
+}

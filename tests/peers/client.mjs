@@ -1,0 +1,274 @@
+// A real MCP client for the tests: the official TypeScript SDK walking through a scenario. The legacy era is spoken by
+// SDK v1 (@modelcontextprotocol/sdk), modern and auto by v2 (@modelcontextprotocol/client).
+//
+//   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
+//                       [--era legacy|modern|auto] [--timeout SECONDS]
+//
+// Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const MODERN = '2026-07-28';
+const LISTS = {
+    'tools/list': ['listTools', 'tools', 'name'],
+    'prompts/list': ['listPrompts', 'prompts', 'name'],
+    'resources/list': ['listResources', 'resources', 'uri'],
+    'resources/templates/list': ['listResourceTemplates', 'resourceTemplates', 'uriTemplate']
+};
+
+// Node looks for packages upwards from this file; ours are in YETT_PARTS, or in .parts at the top.
+const parts = process.env.YETT_PARTS ?? fileURLToPath(new URL('../../.parts', import.meta.url));
+const modules = createRequire(path.join(path.resolve(parts), 'node', 'package.json'));
+
+const { chosen, url } = readArguments();
+process.stdout.write(JSON.stringify(ordered(await walk(readSteps())), null, 1) + '\n');
+// A stream or a retry timer left open by a session that was not closed must not keep the process.
+process.exit(0);
+
+/** Connects and takes the steps one after the other. A step that fails does not end the walk; a failed connect does. */
+async function walk(steps) {
+    const transcript = [];
+    let refusal;
+
+    const watchedFetch = async (target, init) => {
+        const response = await fetch(target, init);
+        if (response.status >= 400 && init?.method === 'POST') {
+            refusal = response.status;
+        }
+        return response;
+    };
+    const peer = makePeer(watchedFetch);
+
+    const attempt = async (step, work) => {
+        refusal = undefined;
+        try {
+            transcript.push({ step, ok: true, ...(await work()) });
+            return true;
+        } catch (caught) {
+            transcript.push({ step, ok: false, error: { ...describe(caught), ...(refusal && { http: refusal }) } });
+            return false;
+        }
+    };
+
+    if (!(await attempt('connect', async () => ({ result: await peer.connect() })))) {
+        return transcript;
+    }
+    const era = peer.version() === MODERN ? 'modern' : 'legacy';
+    for (const step of steps) {
+        if (step.method === 'close') {
+            await attempt('close', async () => void (await peer.close(era)));
+            return transcript;
+        }
+        if (step.era === undefined || step.era === era) {
+            await attempt(label(step), () => take(peer, step));
+        }
+    }
+    await peer.client.close();
+    return transcript;
+}
+
+/** SDK v1 or v2 behind the few calls in which they differ. */
+function makePeer(watchedFetch) {
+    const info = { name: 'yett-test-typescript', version: '1.0.0' };
+    const options = { fetch: watchedFetch };
+    if (chosen.bearer) {
+        options.requestInit = { headers: { Authorization: `Bearer ${chosen.bearer}` } };
+    }
+    const legacy = chosen.era === 'legacy';
+    const sdk = legacy
+        ? { ...modules('@modelcontextprotocol/sdk/client/index.js'), ...modules('@modelcontextprotocol/sdk/client/streamableHttp.js') }
+        : modules('@modelcontextprotocol/client');
+    const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
+    const client = new sdk.Client(info, legacy ? {} : { versionNegotiation: { mode } });
+    const transport = new sdk.StreamableHTTPClientTransport(new URL(url), options);
+    const version = () => (legacy ? transport.protocolVersion : client.getNegotiatedProtocolVersion());
+    const anything = legacy
+        ? modules('@modelcontextprotocol/sdk/types.js').ResultSchema
+        : { '~standard': { version: 1, vendor: 'yett', validate: (value) => ({ value }) } };
+    return {
+        client,
+        version,
+        callTool: (params, how) => (legacy ? client.callTool(params, undefined, how) : client.callTool(params, how)),
+        request: (method, params, how) => client.request({ method, params }, anything, how),
+        async connect() {
+            await client.connect(transport, { timeout: chosen.timeout * 1000 });
+            return {
+                protocolVersion: version(),
+                serverInfo: client.getServerVersion(),
+                capabilities: client.getServerCapabilities(),
+                instructions: client.getInstructions()
+            };
+        },
+        async close(era) {
+            // close() alone leaves the session to expire; a walk that ends with the step `close` ends it politely.
+            if (era === 'legacy') {
+                await transport.terminateSession();
+            }
+            await client.close();
+        }
+    };
+}
+
+/** One step: its result, and the progress reported on the way if it asks for that. */
+async function take(peer, step) {
+    const progress = [];
+    const how = { timeout: chosen.timeout * 1000 };
+    if (step.progress) {
+        how.onprogress = (report) => progress.push(report);
+    }
+    if (step.abandon_after !== undefined) {
+        how.signal = AbortSignal.timeout(step.abandon_after * 1000);
+    }
+    const result = await request(peer, step, how);
+    return step.progress ? { result, progress } : { result };
+}
+
+async function request(peer, step, how) {
+    const { client } = peer;
+    const params = step.params ?? {};
+    switch (step.method) {
+        case 'tools/list':
+        case 'prompts/list':
+        case 'resources/list':
+        case 'resources/templates/list':
+            return wholeList(client, step, how);
+        case 'tools/call':
+            return peer.callTool(params, how);
+        case 'prompts/get':
+            return client.getPrompt(params, how);
+        case 'resources/read':
+            return client.readResource(params, how);
+        case 'completion/complete':
+            return client.complete(params, how);
+        case 'resources/subscribe':
+            return client.subscribeResource(params, how);
+        case 'resources/unsubscribe':
+            return client.unsubscribeResource(params, how);
+        case 'logging/setLevel':
+            return client.setLoggingLevel(params.level, how);
+        case 'ping':
+            return client.ping(how);
+        case 'server/discover': {
+            const { cacheScope: _, ...result } = await client.discover(how);
+            return result;
+        }
+        default:
+            return peer.request(step.method, params, how);
+    }
+}
+
+/** Every page, in one fixed order: names, or with `full` the definitions. */
+async function wholeList(client, step, how) {
+    const [call, field, key] = LISTS[step.method];
+    const items = [];
+    let cursor;
+    do {
+        const page = await client[call](cursor === undefined ? undefined : { cursor }, { ...how, cacheMode: 'refresh' });
+        items.push(...page[field]);
+        cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    items.sort((one, other) => (one[key] < other[key] ? -1 : 1));
+    return step.full ? items : items.map((item) => item[key]);
+}
+
+function label(step) {
+    const { name, uri, ref } = step.params ?? {};
+    const target = name ?? uri ?? ref?.name ?? ref?.uri;
+    return step.step ?? [step.method, target].filter(Boolean).join(' ');
+}
+
+/** The error as the SDK gives it: JSON-RPC code, message and data; a word in place of the code where there was none. */
+function describe(caught) {
+    const message = String(caught?.message ?? caught);
+    if (caught?.name === 'TimeoutError' || /TimeoutError|aborted due to timeout/.test(message)) {
+        return { code: 'abandoned', message: '' };
+    }
+    // An HTTP refusal reaches the caller as an exception whose text ends in the body.
+    const body = jsonIn(caught?.data?.text ?? message);
+    if (body?.error) {
+        return fromWire(body.error);
+    }
+    if (caught?.name === 'McpError' || caught?.name === 'ProtocolError') {
+        // v1 puts `MCP error CODE: ` before the server's words.
+        return fromWire({ code: caught.code, message: message.replace(/^MCP error -?\d+: /, ''), data: caught.data });
+    }
+    if (caught instanceof TypeError && caught.cause) {
+        return { code: 'transport', message: caught.cause.code ?? caught.cause.message };
+    }
+    return { code: typeof caught?.code === 'string' ? caught.code : 'http', message };
+}
+
+function jsonIn(text) {
+    const start = text.indexOf('{');
+    try {
+        return start < 0 ? undefined : JSON.parse(text.slice(start));
+    } catch {
+        return undefined;
+    }
+}
+
+function fromWire({ code, message, data }) {
+    if (data === undefined || data === null) {
+        return { code, message };
+    }
+    // The id of the audit record differs in every run.
+    return { code, message, data: 'call' in Object(data) ? { ...data, call: '*' } : data };
+}
+
+/** Keys in one order, so that two transcripts are equal as text too. */
+function ordered(value) {
+    if (Array.isArray(value)) {
+        return value.map(ordered);
+    }
+    if (value === null || typeof value !== 'object') {
+        return value;
+    }
+    const keys = Object.keys(value).sort();
+    return Object.fromEntries(keys.map((key) => [key, ordered(value[key])]));
+}
+
+function readArguments() {
+    const text = { type: 'string' };
+    const { values, positionals } = parseArgs({
+        allowPositionals: true,
+        options: {
+            scenario: text,
+            calls: text,
+            tool: text,
+            args: { type: 'string', default: '{}' },
+            bearer: text,
+            era: { type: 'string', default: 'legacy' },
+            timeout: { type: 'string', default: '30' }
+        }
+    });
+    if (positionals.length !== 1 || !['legacy', 'modern', 'auto'].includes(values.era)) {
+        usage('client.mjs URL [--scenario NAME | --calls FILE] [--era legacy|modern|auto]');
+    }
+    return { chosen: { ...values, timeout: Number(values.timeout) }, url: positionals[0] };
+}
+
+function readSteps() {
+    if (chosen.calls) {
+        return JSON.parse(readFileSync(chosen.calls === '-' ? 0 : chosen.calls, 'utf8'));
+    }
+    if (chosen.scenario === 'call') {
+        if (!chosen.tool) {
+            usage('--scenario call needs --tool');
+        }
+        return [{ method: 'tools/call', params: { name: chosen.tool, arguments: JSON.parse(chosen.args) } }];
+    }
+    const scenarios = JSON.parse(readFileSync(new URL('scenarios.json', import.meta.url), 'utf8'));
+    if (!(chosen.scenario in scenarios)) {
+        usage(`--scenario: call, ${Object.keys(scenarios).join(', ')}`);
+    }
+    return scenarios[chosen.scenario];
+}
+
+function usage(text) {
+    process.stderr.write(text + '\n');
+    process.exit(2);
+}
