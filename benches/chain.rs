@@ -29,6 +29,7 @@ use yett::config::{self, Durability, Server};
 use yett::layers::audit::Recorded;
 use yett::layers::authn::Issuers;
 use yett::layers::injection::{Quarantine, Scanner};
+use yett::layers::rate_limit::RateLimits;
 use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
 use yett::protocol::{Message, Side};
@@ -175,6 +176,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),
         limits: config.listeners.first().expect("a listener").limits.clone(),
+        rate_limits: RateLimits::new(&config.policy.limits),
         policy: Arc::clone(&config.policy),
         scanner: Arc::new(Scanner::new().expect("rules")),
         quarantine: Arc::new(Quarantine::default()),

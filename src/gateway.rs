@@ -21,6 +21,7 @@ use crate::endpoint::{Endpoint, Routes};
 use crate::health::Health;
 use crate::layers::authn::{Issuers, JwksError};
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
+use crate::layers::rate_limit::RateLimits;
 use crate::listener::Listener;
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::session::Sessions;
@@ -30,6 +31,9 @@ use crate::upstream::{ConnectError, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
 const AUDIT_QUEUE: usize = 8192;
+
+/// How long operators' own connections may take to end.
+const SERVICES: Duration = Duration::from_secs(2);
 
 /// How often idle sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_mins(1);
@@ -102,7 +106,10 @@ pub struct Gateway {
     operations: Arc<Operations>,
     ready: Arc<AtomicBool>,
     upstreams: Vec<Upstream>,
-    tasks: TaskTracker,
+    /// Client and upstream connections.
+    connections: TaskTracker,
+    /// Listeners of operators, and housekeeping.
+    services: TaskTracker,
     /// Ends accepting, and idle client connections.
     stop_accepting: CancellationToken,
     /// Ends everything else.
@@ -129,16 +136,18 @@ impl Gateway {
         let vault = Arc::new(Vault::open(&data_dir).await?);
         let metrics = Arc::new(Metrics::new());
         let sessions = Arc::new(Sessions::default());
-        let tasks = TaskTracker::new();
+        let (connections, services) = (TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         let ready = Arc::new(AtomicBool::new(false));
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
-        let upstreams = connect_all(&config, largest, &tasks)?;
+        let upstreams = connect_all(&config, largest, &connections)?;
         let issuers: Vec<String> = config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
 
         let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
 
+        // One set of buckets for all listeners: a second port is not a second allowance.
+        let rate_limits = RateLimits::new(&config.policy.limits);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let chain = Chain::build(chain::Parts {
@@ -151,6 +160,7 @@ impl Gateway {
                 switches: Arc::clone(&switches),
                 sessions: Arc::clone(&sessions),
                 limits: listener.limits.clone(),
+                rate_limits: rate_limits.clone(),
                 policy: Arc::clone(&config.policy),
                 scanner: Arc::clone(&scanner),
                 quarantine: Arc::clone(&quarantine),
@@ -166,7 +176,7 @@ impl Gateway {
             let limits = listener.limits.clone();
             let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)));
             addresses.push(address);
-            listeners.push(Listener::new(socket, endpoint, limits, Arc::clone(&metrics), tasks.clone()));
+            listeners.push(Listener::new(socket, endpoint, limits, Arc::clone(&metrics), connections.clone()));
         }
 
         let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
@@ -181,11 +191,11 @@ impl Gateway {
         // Modes stand in the log before they take effect (SECURITY.md 2.3).
         log.append(start_record(config.audit.durability, &config.hash, &config.policy.hash)).durable().await?;
         for listener in listeners {
-            tasks.spawn(listener.run(stop_accepting.clone()));
+            connections.spawn(listener.run(stop_accepting.clone()));
         }
-        tasks.spawn(admin.run(stop.clone()));
-        tasks.spawn(health.run(stop.clone()));
-        tasks.spawn(sweep(sessions, metrics, stop.clone()));
+        services.spawn(admin.run(stop.clone()));
+        services.spawn(health.run(stop.clone()));
+        services.spawn(sweep(sessions, metrics, stop.clone()));
         ready.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {
@@ -196,7 +206,8 @@ impl Gateway {
             operations,
             ready,
             upstreams,
-            tasks,
+            connections,
+            services,
             stop_accepting,
             stop,
             shutdown: config.shutdown,
@@ -216,7 +227,7 @@ impl Gateway {
     }
 
     /// Stops as SECURITY.md section 6 says: not ready at once, a while for balancers, calls in flight are finished, their outcomes
-    /// and a `stop` record are durable. Returns whether everything ended in time.
+    /// and a `stop` record are durable. Returns whether the log was closed in order.
     pub async fn stop(self) -> bool {
         self.ready.store(false, Ordering::Release);
         tokio::time::sleep(self.shutdown.delay).await;
@@ -224,12 +235,14 @@ impl Gateway {
         for upstream in &self.upstreams {
             upstream.close();
         }
-        self.stop.cancel();
-        self.tasks.close();
-        let drained = tokio::time::timeout(self.shutdown.drain, self.tasks.wait()).await.is_ok();
-        if !drained {
-            tracing::warn!(tasks = self.tasks.len(), "not everything ended within the drain time");
+        self.connections.close();
+        if tokio::time::timeout(self.shutdown.drain, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "not everything ended within the drain time; it is broken off");
         }
+        // Until here operators and balancers are answered; readiness has said no all the time.
+        self.stop.cancel();
+        self.services.close();
+        let _ = tokio::time::timeout(SERVICES, self.services.wait()).await;
         let stopped = self.log.append(Draft::new(Kind::Stop)).durable().await;
         if let Err(error) = &stopped {
             tracing::error!(error = error as &dyn std::error::Error, "the stop could not be recorded");
@@ -238,7 +251,7 @@ impl Gateway {
         let log = Arc::clone(&self.log);
         // Closing waits for the disk, so not on a worker of the runtime.
         let _ = tokio::task::spawn_blocking(move || log.close()).await;
-        drained && stopped.is_ok()
+        stopped.is_ok()
     }
 }
 

@@ -113,8 +113,8 @@ impl LogFile for File {
     }
 
     fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.seek(SeekFrom::Start(0))?;
-        self.write_all(bytes)
+        // One call less than seek and write, twice a batch on the path of every call.
+        std::os::unix::fs::FileExt::write_all_at(self, bytes, 0)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

@@ -58,6 +58,8 @@ pub struct Parts<U> {
     pub sessions: Arc<Sessions>,
     /// Limits of the listener.
     pub limits: Limits,
+    /// The buckets of every caller.
+    pub rate_limits: RateLimits,
     /// The policy that judges every message of this chain.
     pub policy: Arc<Policy>,
     /// Injection rules, compiled once for all chains.
@@ -92,7 +94,7 @@ impl Chain {
             // Before the limits: an order to stop costs its callers no quota.
             .layer(Station::new(KillSwitch::new(parts.switches)))
             // Before authz: a caller who floods us should not buy policy evaluations.
-            .layer(Station::new(RateLimits::new(&policy.limits)))
+            .layer(Station::new(parts.rate_limits))
             .layer(Station::new(Authz::new(authorizer, &policy.hash)))
             // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
             // Outside dlp, so that it sees arguments as the peer wrote them.

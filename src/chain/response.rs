@@ -65,6 +65,9 @@ pub struct ServerMessage {
 pub trait Responder: fmt::Debug + Send + Sync {
     /// Sends a JSON-RPC error back to the server, in the background.
     fn refuse(&self, request: &Message, code: i64, message: &'static str);
+
+    /// Sends an empty result back to the server, in the background.
+    fn acknowledge(&self, request: &Message);
 }
 
 impl ServerMessage {

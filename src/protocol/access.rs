@@ -64,7 +64,7 @@ pub enum AccessError {
 impl Access {
     /// The end of a session.
     pub fn end_session() -> Self {
-        Self { method: Method::Other, target: Target::Session, shape: Shape::Notification }
+        Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification }
     }
 
     /// Reads what `message` asks for.
@@ -93,6 +93,7 @@ impl Access {
             Method::Other => Target::Method(name.to_owned()),
             Method::Cancelled
             | Method::Discover
+            | Method::EndSession
             | Method::Initialize
             | Method::Initialized
             | Method::Ping

@@ -9,6 +9,8 @@ pub enum Method {
     Complete,
     /// `server/discover`
     Discover,
+    /// The end of a legacy session: HTTP DELETE, which has no JSON-RPC method of its own
+    EndSession,
     /// `initialize`
     Initialize,
     /// `subscriptions/listen`
@@ -93,6 +95,7 @@ impl Method {
             Self::Cancelled => "notifications/cancelled",
             Self::Complete => "completion/complete",
             Self::Discover => "server/discover",
+            Self::EndSession => "DELETE",
             Self::Initialize => "initialize",
             Self::Initialized => "notifications/initialized",
             Self::Listen => "subscriptions/listen",
@@ -116,7 +119,7 @@ impl Method {
     /// Whether it comes without an id. `None` for [`Method::Other`], whose name decides (`notifications/...`).
     pub fn is_notification(self) -> Option<bool> {
         match self {
-            Self::Cancelled | Self::Initialized | Self::Progress | Self::RootsListChanged => Some(true),
+            Self::Cancelled | Self::EndSession | Self::Initialized | Self::Progress | Self::RootsListChanged => Some(true),
             Self::Other => None,
             Self::Complete
             | Self::Discover
@@ -150,6 +153,7 @@ impl Method {
             | Self::ToolsList => true,
             Self::Discover | Self::Listen => !version.has_sessions(),
             Self::Cancelled
+            | Self::EndSession
             | Self::Initialize
             | Self::Initialized
             | Self::Ping
@@ -171,6 +175,7 @@ impl Method {
             Self::Cancelled
             | Self::Complete
             | Self::Discover
+            | Self::EndSession
             | Self::Initialize
             | Self::Initialized
             | Self::Listen

@@ -25,8 +25,16 @@ const MAX_HEADERS: usize = 100;
 #[derive(Clone)]
 pub(super) struct Pool {
     connector: Connector,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    parked: Arc<Mutex<Parked>>,
     tasks: TaskTracker,
+}
+
+/// Idle connections, oldest first.
+#[derive(Default)]
+struct Parked {
+    idle: Vec<Idle>,
+    /// Nothing is kept any more: the gateway is stopping.
+    closed: bool,
 }
 
 struct Idle {
@@ -37,18 +45,21 @@ struct Idle {
 /// A connection in use. It goes back to the pool by [`Lease::give_back`] only: after any doubt it is dropped, which closes it.
 pub(super) struct Lease {
     pub(super) sender: SendRequest<UpstreamBody>,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    parked: Arc<Mutex<Parked>>,
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("connector", &self.connector).field("idle", &self.idle.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("connector", &self.connector)
+            .field("idle", &self.parked.lock().idle.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Pool {
     pub(super) fn new(connector: Connector, tasks: TaskTracker) -> Self {
-        Self { connector, idle: Arc::default(), tasks }
+        Self { connector, parked: Arc::default(), tasks }
     }
 
     /// A connection that is ready for a request.
@@ -74,33 +85,35 @@ impl Pool {
         Ok(self.leased(sender))
     }
 
-    /// Closes what is idle.
+    /// Closes what is idle, and from now on what becomes idle.
     pub(super) fn close(&self) {
-        self.idle.lock().clear();
+        let mut parked = self.parked.lock();
+        parked.closed = true;
+        parked.idle.clear();
     }
 
     fn pop(&self) -> Option<SendRequest<UpstreamBody>> {
-        let mut idle = self.idle.lock();
-        let newest = idle.pop()?;
+        let mut parked = self.parked.lock();
+        let newest = parked.idle.pop()?;
         if newest.since.elapsed() > IDLE {
             // The newest is too old, so all are.
-            idle.clear();
+            parked.idle.clear();
             return None;
         }
         Some(newest.sender)
     }
 
     fn leased(&self, sender: SendRequest<UpstreamBody>) -> Lease {
-        Lease { sender, idle: Arc::clone(&self.idle) }
+        Lease { sender, parked: Arc::clone(&self.parked) }
     }
 }
 
 impl Lease {
     /// For the next request. Only after the reply was read to its end.
     pub(super) fn give_back(self) {
-        let mut idle = self.idle.lock();
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
+        let mut parked = self.parked.lock();
+        if parked.idle.len() < MAX_IDLE && !parked.closed {
+            parked.idle.push(Idle { sender: self.sender, since: Instant::now() });
         }
     }
 }

@@ -30,10 +30,19 @@ impl fmt::Debug for Questions {
 
 impl Responder for Questions {
     fn refuse(&self, request: &Message, code: i64, message: &'static str) {
-        let Some(id) = request.id() else { return };
         let text = RawJson::string(message);
-        let answer =
-            format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":{}}}}}"#, id.as_json(), text.as_str());
-        (self.0)(answer.into());
+        self.answer(request, &format!(r#""error":{{"code":{code},"message":{}}}"#, text.as_str()));
+    }
+
+    fn acknowledge(&self, request: &Message) {
+        self.answer(request, r#""result":{}"#);
+    }
+}
+
+impl Questions {
+    fn answer(&self, request: &Message, member: &str) {
+        if let Some(id) = request.id() {
+            (self.0)(format!(r#"{{"jsonrpc":"2.0","id":{},{member}}}"#, id.as_json()).into());
+        }
     }
 }

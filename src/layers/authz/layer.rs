@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::decide::{Authorizer, Verdict};
 use super::listing;
 use super::permit::Permit;
-use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing};
+use crate::chain::{
+    Action, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing, Trail,
+};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
 use crate::protocol::{Access, ListKind, Method, Shape, Target, code};
@@ -46,6 +48,7 @@ impl Middleware for Authz {
             authorizer: Arc::clone(&self.authorizer),
             principal: request.evidence.clone(),
             server: server.name.clone(),
+            trail: trail.clone(),
             list: request.access.method.list(),
             private: request.access.method == Method::Discover || request.access.method == Method::ResourcesRead,
         };
@@ -74,6 +77,7 @@ struct ReplyJudge {
     authorizer: Arc<Authorizer>,
     principal: Principal,
     server: String,
+    trail: Trail,
     list: Option<ListKind>,
     /// Whether the result depends on the caller though it is no list.
     private: bool,
@@ -92,15 +96,32 @@ impl ReplyJudge {
                 Some(message)
             }
             Shape::Request => {
-                // SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the
-                // server is answered so that it does not wait.
-                if let Some(responder) = &message.responder {
-                    responder.refuse(&message.message, code::METHOD_NOT_FOUND, "the client does not take this request");
-                }
+                self.refuse(&message);
                 None
             }
             Shape::Notification => self.may_hear(&message).then_some(message),
         }
+    }
+
+    /// SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the server is
+    /// answered, so that it does not wait, and the outcome's record says what it asked.
+    fn refuse(&self, message: &ServerMessage) {
+        let kind = match message.message.method() {
+            Some("elicitation/create") => "elicitation/create",
+            Some("ping") => "ping",
+            Some("roots/list") => "roots/list",
+            Some("sampling/createMessage") => "sampling/createMessage",
+            _ => "other",
+        };
+        if let Some(responder) = &message.responder {
+            if kind == "ping" {
+                // Asks for nothing but a sign of life, which is ours to give: the connection is ours.
+                return responder.acknowledge(&message.message);
+            }
+            responder.refuse(&message.message, code::METHOD_NOT_FOUND, "the client does not take this request");
+        }
+        let (action, side) = (Action::Blocked, Direction::Response);
+        self.trail.find(Finding { layer: "authz", rule: "server-request".into(), kind, action, side, count: 1 });
     }
 
     fn may_hear(&self, message: &ServerMessage) -> bool {

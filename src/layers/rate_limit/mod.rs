@@ -33,10 +33,10 @@ const REMEMBERED: usize = 50_000;
 /// A caller, as limits count: who they are, not which key or token they use today.
 type Caller = (Arc<str>, Arc<str>);
 
-/// The station.
-#[derive(Debug)]
+/// The station. Clones share their buckets.
+#[derive(Clone, Debug)]
 pub struct RateLimits {
-    limits: Vec<Limit>,
+    limits: Arc<[Limit]>,
     clock: DefaultClock,
 }
 
@@ -77,7 +77,7 @@ impl RateLimits {
         let principal = &request.evidence;
         // The pseudonym stands for issuer and subject, and is short.
         let caller = (Arc::clone(&principal.pseudonym().name), principal.tenant().unwrap_or_default().into());
-        for limit in &self.limits {
+        for limit in &*self.limits {
             if limit.buckets.len() >= REMEMBERED {
                 limit.buckets.retain_recent();
             }

@@ -1,0 +1,191 @@
+//! The chain by itself: what happens when a station fails, and what never reaches the upstream.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+use tokio::time::Instant;
+use tower::Service;
+use yett::audit::{Disk, Filter, Log, Options, Verdict};
+use yett::chain::{
+    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Reason, Rejection, Reply, RequestContext, Route,
+    Trail,
+};
+use yett::clock::SystemClock;
+use yett::config::{self, Durability};
+use yett::layers::audit::Recorded;
+use yett::layers::authn::Issuers;
+use yett::layers::injection::{Quarantine, Scanner};
+use yett::layers::rate_limit::RateLimits;
+use yett::master_key::MasterKey;
+use yett::protocol::json::Limits;
+use yett::protocol::{Message, Side};
+use yett::session::Sessions;
+use yett::state::{ApiKeys, NewKey, Vault};
+use yett::telemetry::Metrics;
+
+const CONFIG: &str = "version: 1\nlisteners: [ { name: t, address: '127.0.0.1:1' } ]\npolicies: policies\n\
+                      servers: { crm: { url: 'http://127.0.0.1:2/mcp' } }\n";
+const POLICY: &str =
+    "version: 1\nroles: { r: { allow: [ { servers: [crm], tools: [get_*] } ] } }\nbindings: [ { role: r, groups: [g] } ]\n";
+
+/// An upstream that counts, and panics for one tool.
+#[derive(Clone, Default)]
+struct Upstream(Arc<AtomicUsize>);
+
+impl Service<McpRequest<Recorded>> for Upstream {
+    type Response = McpResponse;
+    type Error = Rejection;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: McpRequest<Recorded>) -> Reply {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            assert_ne!(request.access.mirrored_name(), Some("get_panic"), "asked to");
+            let reply = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+            Ok(McpResponse::json(Message::parse(reply, Limits::default(), Side::Server).unwrap()))
+        })
+    }
+}
+
+struct Fixture {
+    chain: Chain,
+    log: Arc<Log>,
+    upstream: Upstream,
+    token: String,
+    route: Arc<Route>,
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        std::fs::write(folder.path().join("policies/p.yaml"), POLICY).unwrap();
+        let config = config::load_str(CONFIG, folder.path()).unwrap().config;
+        let master = MasterKey::open(None, folder.path()).unwrap();
+        let (keys, switches) = ApiKeys::open(folder.path(), &master).await.unwrap();
+        let new = NewKey { subject: "ada".into(), groups: vec!["g".into()], tenant: None, expires: None };
+        let (_, secret) = keys.create(new, jiff::Timestamp::now()).await.unwrap();
+        let options = Options::new(folder.path().join("audit"), "test", "r1");
+        let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+        let (log, upstream) = (Arc::new(log), Upstream::default());
+        let chain = Chain::build(Parts {
+            log: Arc::clone(&log),
+            metrics: Arc::new(Metrics::new()),
+            durability: Durability::Strict,
+            issuers: Issuers::load(&[]).unwrap(),
+            api_keys: Some(Arc::new(keys)),
+            vault: Arc::new(Vault::open(folder.path()).await.unwrap()),
+            switches: Arc::new(switches),
+            sessions: Arc::new(Sessions::default()),
+            limits: config.listeners[0].limits.clone(),
+            rate_limits: RateLimits::new(&config.policy.limits),
+            policy: Arc::clone(&config.policy),
+            scanner: Arc::new(Scanner::new().unwrap()),
+            quarantine: Arc::new(Quarantine::default()),
+            upstream: upstream.clone(),
+        });
+        let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
+        let server = Some(Arc::clone(&config.servers[0]));
+        let route = Arc::new(Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server });
+        Self { chain, log, upstream, token: secret.expose().clone(), route, folder }
+    }
+
+    fn call(&self, tool: &str) -> Reply {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        );
+        let request = Request::post("/mcp/crm")
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", tool);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+        let context = RequestContext {
+            call: CallId::new(),
+            received: jiff::Timestamp::now(),
+            started: Instant::now(),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            route: Arc::clone(&self.route),
+            trail: Trail::default(),
+        };
+        self.chain.run(Arrival::Request(Incoming { head, body, context, evidence: Anonymous }))
+    }
+
+    fn records(&self) -> Vec<Value> {
+        records(self.folder.path())
+    }
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut keep = |record: &yett::audit::Shown| {
+        found.push(record.value().clone());
+        ControlFlow::Continue(())
+    };
+    yett::audit::show(&folder.join("audit"), &Filter::default(), &mut keep).unwrap();
+    found
+}
+
+#[tokio::test]
+async fn a_panic_inside_refuses_that_call_alone_and_is_its_outcome() {
+    let fixture = Fixture::new().await;
+    let refused = fixture.call("get_panic").await.unwrap_err();
+    assert_eq!(refused.reason(), &Reason::Internal("panic"));
+    assert!(fixture.call("get_fine").await.is_ok(), "the next call was refused as well");
+
+    let records = fixture.records();
+    let statuses: Vec<_> = records.iter().filter_map(|record| record.pointer("/out/status")).collect();
+    assert_eq!(statuses, ["internal", "ok"], "{records:#?}");
+    fixture.log.close();
+    assert_eq!(yett::audit::verify(fixture.folder.path()).unwrap().verdict(), Verdict::Unanchored);
+}
+
+#[tokio::test]
+async fn a_refused_call_never_reaches_the_upstream() {
+    let fixture = Fixture::new().await;
+    assert!(matches!(fixture.call("delete_all").await.unwrap_err().reason(), Reason::UnknownTarget(..)));
+    assert_eq!(fixture.upstream.0.load(Ordering::SeqCst), 0);
+    let records = fixture.records();
+    assert_eq!(records.len(), 1, "{records:#?}");
+    assert_eq!(records[0].pointer("/dec/effect").unwrap(), "deny");
+}
+
+#[tokio::test]
+async fn without_a_log_nothing_reaches_the_upstream() {
+    let fixture = Fixture::new().await;
+    fixture.log.close();
+    let reason = fixture.call("get_fine").await.unwrap_err().reason().clone();
+    assert!(matches!(reason, Reason::Overloaded | Reason::NotRecorded), "{reason:?}");
+    assert_eq!(fixture.upstream.0.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_is_an_outcome_too() {
+    let fixture = Fixture::new().await;
+    {
+        let mut reply = fixture.call("get_fine");
+        // Polled once: the decision is queued, the call is under way; then its caller is gone.
+        assert!(futures_util::poll!(&mut reply).is_pending());
+    }
+    fixture.log.close();
+    let records = fixture.records();
+    let last = records.last().expect("a record");
+    let ends = [last.pointer("/out/status"), last.pointer("/dec/reason")];
+    assert!(ends.contains(&Some(&Value::from("client_gone"))), "{records:#?}");
+}
