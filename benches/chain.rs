@@ -48,7 +48,7 @@ const IN_FLIGHT: usize = 256;
 const EMPTY_POLICY: &str = "version: 1
 roles: { all: { allow: [ { servers: [crm], tools: ['**'], prompts: ['**'] } ] } }
 bindings: [ { role: all, groups: [bench] } ]
-dlp: { rules: [] }
+dlp: { clearance: { default: internal } }
 injection: { requests: 'off', results: 'off', definitions: 'off' }
 ";
 

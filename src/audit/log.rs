@@ -165,8 +165,14 @@ impl Log {
     /// order of their calls of this function. Callers hold a [`Slot`]; the gateway's own few records need none.
     pub fn append(&self, draft: Draft) -> Receipt {
         let (sender, receiver) = oneshot::channel();
-        self.inner.queue.push(Entry { draft, receipt: Some(sender) });
+        self.inner.queue.push(Entry { draft, receipt: Some(sender) }, true);
         Receipt { receiver }
+    }
+
+    /// Queues a record that nobody waits for. It keeps its place in the order, and is written with the next record somebody waits
+    /// for, or after half a second: a decision in `response` mode, whose outcome covers it.
+    pub fn append_unhurried(&self, draft: Draft) {
+        self.inner.queue.push(Entry::own(draft), false);
     }
 
     /// Turns true, once and for ever, when the writer has failed: the process must stop serving and exit.

@@ -32,6 +32,9 @@ pub enum AppendError {
     Failed,
 }
 
+/// Longest time that a record nobody waits for stays in memory only.
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
+
 /// A record and who waits for it; the log's own records have nobody.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -67,6 +70,8 @@ enum Phase {
 #[derive(Debug)]
 struct State {
     entries: VecDeque<Entry>,
+    /// Whether somebody waits for one of them.
+    urgent: bool,
     /// Entries handed over and not yet durable, those in the writer's hands included.
     unacknowledged: usize,
     slots: usize,
@@ -88,8 +93,15 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state =
-            State { entries: VecDeque::new(), unacknowledged: 0, slots: 0, sleeping: false, phase: Phase::Open, failure: None };
+        let state = State {
+            entries: VecDeque::new(),
+            urgent: false,
+            unacknowledged: 0,
+            slots: 0,
+            sleeping: false,
+            phase: Phase::Open,
+            failure: None,
+        };
         Self {
             capacity,
             state: Mutex::new(state),
@@ -113,15 +125,17 @@ impl Queue {
         state.slots = state.slots.saturating_sub(1);
     }
 
-    /// Hands an entry to the writer; the entry is dropped with its answer sent when there is no writer any more.
-    pub(crate) fn push(&self, entry: Entry) {
+    /// Hands an entry to the writer; the entry is dropped with its answer sent when there is no writer any more. One that is not
+    /// `urgent` goes with the next that is, or after [`LINGER`], and so costs no sync of its own.
+    pub(crate) fn push(&self, entry: Entry, urgent: bool) {
         let mut state = self.state.lock();
         let refusal = match state.phase {
             Phase::Open => {
                 state.entries.push_back(entry);
                 state.unacknowledged += 1;
+                state.urgent |= urgent;
                 // The flag is cleared here, so that a burst wakes the thread once.
-                let wake = std::mem::take(&mut state.sleeping);
+                let wake = urgent && std::mem::take(&mut state.sleeping);
                 drop(state);
                 if wake {
                     self.wake.notify_one();
@@ -140,11 +154,13 @@ impl Queue {
     /// Moves everything queued behind `pending`; sleeps at most `timeout` while both are empty.
     pub(crate) fn take(&self, pending: &mut VecDeque<Entry>, timeout: Duration) -> Wake {
         let mut state = self.state.lock();
-        if pending.is_empty() && state.entries.is_empty() && state.phase == Phase::Open {
+        if pending.is_empty() && !state.urgent && state.phase == Phase::Open {
             state.sleeping = true;
-            self.wake.wait_for(&mut state, timeout);
+            // Never longer than an entry may linger that comes while we sleep, for it will not wake us.
+            self.wake.wait_for(&mut state, timeout.min(LINGER));
             state.sleeping = false;
         }
+        state.urgent = false;
         pending.append(&mut state.entries);
         match (pending.is_empty(), state.phase) {
             (false, _) => Wake::Work,

@@ -102,6 +102,8 @@ pub enum Category {
     NotScanned,
     /// Personal data or secrets.
     SensitiveData,
+    /// The server asks something of the client that nobody has granted.
+    ServerRequest,
 }
 
 /// A kind of thing that can be unknown.
@@ -215,6 +217,7 @@ impl Category {
             Self::Injection => "injection",
             Self::NotScanned => "not_scanned",
             Self::SensitiveData => "sensitive_data",
+            Self::ServerRequest => "server_request",
         }
     }
 }

@@ -49,7 +49,7 @@ enum Command {
 #[derive(Clone, Debug, clap::Args)]
 struct ConfigPath {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = "yett.yaml", env = "YETT_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "yett.yaml", env = "YETT_CONFIG")]
     config: PathBuf,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::admin::Operations;
-use crate::audit::{Disk, Log, Options};
+use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::master_key::MasterKey;
@@ -35,6 +35,8 @@ impl Offline {
 
     pub(super) async fn close(self) {
         self.operations.close().await;
+        // Without it the next start would take this for a run that crashed, and say so for ever. The operation itself is durable.
+        let _ = self.log.append(Draft::new(Kind::Stop)).durable().await;
         self.log.close();
     }
 }

@@ -169,10 +169,20 @@ impl Decode {
         }
         let version = agreed_version(&response.body).unwrap_or(asked);
         let minted = self.sessions.mint(principal, &context.route.resource, version, upstream);
-        response.session = Some(minted.map_err(|error| {
+        let id = minted.map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "no session for a handshake");
             Reason::Overloaded
-        })?);
+        })?;
+        if let ResponseBody::Stream(stream) = response.body {
+            // The client goes on only once it has this message, so the session learns of the revision in time.
+            let (sessions, id) = (Arc::clone(&self.sessions), id.clone());
+            response.body = ResponseBody::Stream(Box::pin(stream.inspect(move |item| {
+                if let Some(version) = item.as_ref().ok().and_then(|reply| agreed_in(&reply.message)) {
+                    sessions.agree(&id, version);
+                }
+            })));
+        }
+        response.session = Some(id);
         Ok(response)
     }
 }
@@ -195,7 +205,12 @@ fn agreed_version(body: &ResponseBody) -> Option<ProtocolVersion> {
     let ResponseBody::Json(_, reply) = body else {
         return None;
     };
-    let version = reply.message.result()?.get("protocolVersion")?.as_str()?;
+    agreed_in(&reply.message)
+}
+
+/// The revision that the response to a handshake names.
+fn agreed_in(message: &Message) -> Option<ProtocolVersion> {
+    let version = message.result()?.get("protocolVersion")?.as_str()?;
     ProtocolVersion::from_date(version).filter(|version| version.has_sessions())
 }
 

@@ -154,7 +154,7 @@ struct Answer {
 enum Shown {
     /// A JSON-RPC error for the request.
     Error,
-    /// A JSON-RPC error with `id: null`: nothing of the message could be believed.
+    /// A JSON-RPC error with `id: null`: nothing of the message could be believed, or it was not read.
     ErrorWithoutId,
     /// Nothing.
     Nothing,
@@ -212,7 +212,12 @@ fn answer(rejection: &Rejection) -> Answer {
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
         }
         Reason::SessionNotFound => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "Session not found"),
-        Reason::Unauthenticated(_) => bare(StatusCode::UNAUTHORIZED),
+        Reason::Unauthenticated(_) => Answer {
+            status: StatusCode::UNAUTHORIZED,
+            code: code::UNAUTHENTICATED,
+            body: Shown::ErrorWithoutId,
+            message: "A valid credential for this resource is required".to_owned(),
+        },
         // In a legacy session 404 means that the session is gone, and the client would start again for ever.
         Reason::UnknownMethod => {
             let status = if modern { StatusCode::NOT_FOUND } else { ok };

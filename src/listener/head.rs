@@ -232,6 +232,10 @@ impl Fields {
                     Err(HeadError::Expect)
                 }
             }
+            13 if name.eq_ignore_ascii_case(b"authorization") => match (value, trim(value)) {
+                ([.., b' ' | b'\t'], [_, ..]) => Err(HeadError::AuthorizationSpace),
+                _ => Ok(()),
+            },
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(trim(value)),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(trim(value)),
             _ => Ok(()),

@@ -65,6 +65,9 @@ pub enum HeadError {
     /// A header name with an underscore: some peer behind us may read it as a dash.
     #[error("a header name holds an underscore")]
     HeaderUnderscore,
+    /// White space behind the value of `Authorization`: one reader trims it, the next takes it for a part of the token.
+    #[error("the Authorization header ends in white space")]
+    AuthorizationSpace,
     /// No `Host`.
     #[error("the Host header is missing")]
     HostMissing,
@@ -134,6 +137,7 @@ impl HeadError {
             | Self::HeaderLine
             | Self::HeaderName
             | Self::HeaderUnderscore
+            | Self::AuthorizationSpace
             | Self::HostMissing
             | Self::HostRepeated
             | Self::HostInvalid
@@ -171,6 +175,7 @@ impl HeadError {
             Self::HeaderLine => "header_line",
             Self::HeaderName => "header_name",
             Self::HeaderUnderscore => "header_underscore",
+            Self::AuthorizationSpace => "authorization_space",
             Self::HostMissing => "host_missing",
             Self::HostRepeated => "host_repeated",
             Self::HostInvalid => "host_invalid",

@@ -100,6 +100,14 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Notes the revision that the server has agreed on, where that is known only after the session was made.
+    pub fn agree(&self, id: &HeaderValue, version: ProtocolVersion) {
+        let Ok(id) = id.to_str() else { return };
+        if let Some(session) = self.table.lock().get_mut(id) {
+            session.version = version;
+        }
+    }
+
     /// Forgets a session.
     pub fn end(&self, id: &HeaderValue) {
         if let Ok(id) = id.to_str() {

@@ -16,7 +16,7 @@ use super::connect::{ConnectError, Connector};
 use super::pool::Pool;
 use super::questions::Questions;
 use super::reply::{self, Expected};
-use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
+use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection, ResponseBody};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
@@ -106,7 +106,11 @@ impl Upstream {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
             Reason::UpstreamFailed("request")
         })?;
-        reply::read(response, lease, expected).await
+        let mut reply = reply::read(response, lease, expected).await?;
+        if message.rpc().is_none() {
+            reply.body = ResponseBody::Ended;
+        }
+        Ok(reply)
     }
 
     /// A request made of nothing but what we put there: whatever else the client sent ends here.

@@ -1,5 +1,7 @@
 //! The chain by itself: what happens when a station fails, and what never reaches the upstream.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -2,7 +2,8 @@
 // SDK v1 (@modelcontextprotocol/sdk), modern and auto by v2 (@modelcontextprotocol/client).
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-//                       [--era legacy|modern|auto] [--timeout SECONDS]
+//                       [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto]
+//                       [--timeout SECONDS]
 //
 // Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 
@@ -32,6 +33,7 @@ process.exit(0);
 /** Connects and takes the steps one after the other. A step that fails does not end the walk; a failed connect does. */
 async function walk(steps) {
     const transcript = [];
+    const asked = [];
     let refusal;
 
     const watchedFetch = async (target, init) => {
@@ -41,17 +43,19 @@ async function walk(steps) {
         }
         return response;
     };
-    const peer = makePeer(watchedFetch);
+    const peer = makePeer(watchedFetch, (question) => asked.push(question));
 
     const attempt = async (step, work) => {
         refusal = undefined;
+        asked.length = 0;
+        let entry;
         try {
-            transcript.push({ step, ok: true, ...(await work()) });
-            return true;
+            entry = { step, ok: true, ...(await work()) };
         } catch (caught) {
-            transcript.push({ step, ok: false, error: { ...describe(caught), ...(refusal && { http: refusal }) } });
-            return false;
+            entry = { step, ok: false, error: { ...describe(caught), ...(refusal && { http: refusal }) } };
         }
+        transcript.push(asked.length > 0 ? { ...entry, asked: [...asked] } : entry);
+        return entry.ok;
     };
 
     if (!(await attempt('connect', async () => ({ result: await peer.connect() })))) {
@@ -72,18 +76,29 @@ async function walk(steps) {
 }
 
 /** SDK v1 or v2 behind the few calls in which they differ. */
-function makePeer(watchedFetch) {
+function makePeer(watchedFetch, noteQuestion) {
     const info = { name: 'yett-test-typescript', version: '1.0.0' };
-    const options = { fetch: watchedFetch };
+    const headers = Object.fromEntries(chosen.header.map((header) => header.split(/=(.*)/s, 2)));
     if (chosen.bearer) {
-        options.requestInit = { headers: { Authorization: `Bearer ${chosen.bearer}` } };
+        headers.Authorization = `Bearer ${chosen.bearer}`;
     }
+    const options = { fetch: watchedFetch, requestInit: { headers } };
     const legacy = chosen.era === 'legacy';
     const sdk = legacy
         ? { ...modules('@modelcontextprotocol/sdk/client/index.js'), ...modules('@modelcontextprotocol/sdk/client/streamableHttp.js') }
         : modules('@modelcontextprotocol/client');
     const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
-    const client = new sdk.Client(info, legacy ? {} : { versionNegotiation: { mode } });
+    const capabilities = chosen.answer ? { elicitation: {} } : {};
+    const client = new sdk.Client(info, legacy ? { capabilities } : { capabilities, versionNegotiation: { mode } });
+    if (chosen.answer) {
+        const elicitation = legacy
+            ? modules('@modelcontextprotocol/sdk/types.js').ElicitRequestSchema
+            : 'elicitation/create';
+        client.setRequestHandler(elicitation, async ({ params }) => {
+            noteQuestion(params.message);
+            return { action: 'accept', content: { password: 'hunter2' } };
+        });
+    }
     const transport = new sdk.StreamableHTTPClientTransport(new URL(url), options);
     const version = () => (legacy ? transport.protocolVersion : client.getNegotiatedProtocolVersion());
     const anything = legacy
@@ -120,8 +135,10 @@ async function take(peer, step) {
     if (step.progress) {
         how.onprogress = (report) => progress.push(report);
     }
-    if (step.abandon_after !== undefined) {
-        how.signal = AbortSignal.timeout(step.abandon_after * 1000);
+    if (step.abandon) {
+        const departure = new AbortController();
+        how.signal = departure.signal;
+        how.onprogress = () => departure.abort(new DOMException('abandoned', 'AbortError'));
     }
     const result = await request(peer, step, how);
     return step.progress ? { result, progress } : { result };
@@ -152,22 +169,24 @@ async function request(peer, step, how) {
             return client.setLoggingLevel(params.level, how);
         case 'ping':
             return client.ping(how);
-        case 'server/discover': {
-            const { cacheScope: _, ...result } = await client.discover(how);
-            return result;
-        }
+        case 'server/discover':
+            return client.discover(how);
         default:
             return peer.request(step.method, params, how);
     }
 }
 
-/** Every page, in one fixed order: names, or with `full` the definitions. */
+/** Every page, in one fixed order: names, or with `full` the definitions. With `page` the first page as it came. */
 async function wholeList(client, step, how) {
     const [call, field, key] = LISTS[step.method];
+    const fresh = { ...how, cacheMode: 'refresh' };
+    if (step.page) {
+        return client[call](undefined, fresh);
+    }
     const items = [];
     let cursor;
     do {
-        const page = await client[call](cursor === undefined ? undefined : { cursor }, { ...how, cacheMode: 'refresh' });
+        const page = await client[call](cursor === undefined ? undefined : { cursor }, fresh);
         items.push(...page[field]);
         cursor = page.nextCursor;
     } while (cursor !== undefined);
@@ -184,7 +203,7 @@ function label(step) {
 /** The error as the SDK gives it: JSON-RPC code, message and data; a word in place of the code where there was none. */
 function describe(caught) {
     const message = String(caught?.message ?? caught);
-    if (caught?.name === 'TimeoutError' || /TimeoutError|aborted due to timeout/.test(message)) {
+    if (caught?.name === 'AbortError' || /AbortError: abandoned/.test(message)) {
         return { code: 'abandoned', message: '' };
     }
     // An HTTP refusal reaches the caller as an exception whose text ends in the body.
@@ -241,6 +260,8 @@ function readArguments() {
             tool: text,
             args: { type: 'string', default: '{}' },
             bearer: text,
+            header: { type: 'string', multiple: true, default: [] },
+            answer: { type: 'boolean', default: false },
             era: { type: 'string', default: 'legacy' },
             timeout: { type: 'string', default: '30' }
         }

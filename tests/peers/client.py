@@ -1,7 +1,7 @@
 """A real MCP client for the tests: the official Python SDK (`mcp` 2.x) walking through a scenario.
 
     python client.py URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-                         [--era legacy|modern|auto] [--timeout SECONDS]
+                         [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto] [--timeout SECONDS]
 
 Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 """
@@ -37,13 +37,19 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
     """Connects and takes the steps one after the other. A step that fails does not end the walk; a failed connect does."""
     transcript: list[dict[str, Any]] = []
     refusal: list[int] = []
+    asked: list[str] = []
 
     async def note_refusal(response: httpx2.Response) -> None:
         if response.request.method == "POST" and response.status_code >= 400:
             refusal.append(response.status_code)
 
+    async def answer(_context: Any, question: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(question.message)
+        return types.ElicitResult(action="accept", content={"password": "hunter2"})
+
     async def attempt(label: str, work: Any) -> bool:
         refusal.clear()
+        asked.clear()
         entry: dict[str, Any] = {"step": label, "ok": True}
         try:
             entry.update(await work)
@@ -52,6 +58,8 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
             entry["error"] = describe(caught)
             if refusal:
                 entry["error"]["http"] = refusal[-1]
+        if asked:
+            entry["asked"] = list(asked)
         transcript.append(entry)
         return entry["ok"]
 
@@ -59,7 +67,7 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
         # trust_env: a proxy set for the machine is not for loopback.
         http = await stack.enter_async_context(
             httpx2.AsyncClient(
-                headers={"Authorization": f"Bearer {chosen.bearer}"} if chosen.bearer else {},
+                headers=headers(chosen),
                 timeout=httpx2.Timeout(chosen.timeout, read=300),
                 trust_env=False,
                 event_hooks={"response": [note_refusal]},
@@ -71,6 +79,7 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
             client_info=types.Implementation(name="yett-test-python", version="1.0.0"),
             read_timeout_seconds=chosen.timeout,
             cache=None,
+            elicitation_callback=answer if chosen.answer else None,
         )
         session = AsyncExitStack()
 
@@ -102,6 +111,11 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
     return transcript
 
 
+def headers(chosen: argparse.Namespace) -> dict[str, str]:
+    own = {"Authorization": f"Bearer {chosen.bearer}"} if chosen.bearer else {}
+    return own | dict(header.split("=", 1) for header in chosen.header)
+
+
 def greeting(client: Client) -> dict[str, Any]:
     found = {
         "protocolVersion": client.protocol_version,
@@ -120,8 +134,12 @@ async def take(client: Client, step: dict[str, Any]) -> dict[str, Any]:
         report = {"progress": done, "total": total, "message": message}
         progress.append({name: value for name, value in report.items() if value is not None})
 
-    with anyio.move_on_after(step.get("abandon_after")) as scope:
-        result = await request(client, step, note_progress if step.get("progress") else None)
+    async def depart(*_report: Any) -> None:
+        scope.cancel()
+
+    on_progress = depart if step.get("abandon") else note_progress if step.get("progress") else None
+    with anyio.CancelScope() as scope:
+        result = await request(client, step, on_progress)
     if scope.cancelled_caught:
         raise Abandoned
     return {"result": result, "progress": progress} if step.get("progress") else {"result": result}
@@ -150,13 +168,15 @@ async def request(client: Client, step: dict[str, Any], on_progress: Any) -> Any
     if method == "ping":
         return plain(await client.session.send_ping())
     if method == "server/discover":
-        return without_scope(await client.session.send_discover(client.protocol_version))
+        return await client.session.send_discover(client.protocol_version)
     return await client.session.send_request(types.Request(method=method, params=params), TypeAdapter(dict[str, Any]))
 
 
 async def whole_list(client: Client, step: dict[str, Any]) -> Any:
-    """Every page, in one fixed order: names, or with `full` the definitions."""
+    """Every page, in one fixed order: names, or with `full` the definitions. With `page` the first page as it came."""
     call, field, key = LISTS[step["method"]]
+    if step.get("page"):
+        return plain(await getattr(client, call)())
     items: list[dict[str, Any]] = []
     cursor = None
     while True:
@@ -177,7 +197,7 @@ def label(step: dict[str, Any]) -> str:
 
 
 class Abandoned(Exception):
-    """The step's own `abandon_after` ran out: the client went away."""
+    """The step said `abandon`, and its first progress came: the client went away."""
 
 
 def describe(caught: BaseException) -> dict[str, Any]:
@@ -202,11 +222,6 @@ def plain(model: Any) -> Any:
     return None if model is None else model.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
 
-def without_scope(result: Any) -> Any:
-    result.pop("cacheScope", None)
-    return result
-
-
 def without_call(data: Any) -> Any:
     """The id of the audit record differs in every run."""
     return {**data, "call": "*"} if isinstance(data, dict) and "call" in data else data
@@ -220,6 +235,8 @@ def main() -> None:
     arguments.add_argument("--tool")
     arguments.add_argument("--args", default="{}", metavar="JSON")
     arguments.add_argument("--bearer", metavar="TOKEN")
+    arguments.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="one more; may be repeated")
+    arguments.add_argument("--answer", action="store_true", help="answer what the server asks of the user")
     arguments.add_argument("--era", choices=sorted(MODES), default="legacy")
     arguments.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
     chosen = arguments.parse_args()

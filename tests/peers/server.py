@@ -5,7 +5,7 @@ Official Python SDK (`mcp` 2.x), streamable HTTP at /mcp, both eras on one port:
 the gateway can be compared by equality. Beside /mcp it has /seen: what reached it, for tests that must show that
 something did not.
 
-    python server.py [--host 127.0.0.1] [--port 0] [--json]
+    python server.py [--host 127.0.0.1] [--port 0] [--json] [--old]
 
 Prints one line, `listening on http://127.0.0.1:PORT/mcp`, when it accepts connections. Ends on SIGTERM.
 """
@@ -13,17 +13,19 @@ Prints one line, `listening on http://127.0.0.1:PORT/mcp`, when it accepts conne
 import argparse
 import json
 import socket
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import uvicorn
-from mcp.server.caching import CacheHint
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server import runner, streamable_http_manager
+from mcp.server.caching import CACHEABLE_METHODS, CacheHint
+from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import Completion, PromptReference, ToolAnnotations
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
-# The lists are declared cacheable by anyone: a gateway that filters them has to take that back.
+# Declared cacheable by anyone: a gateway whose answers depend on the caller has to take that back.
 PUBLIC = CacheHint(ttl_ms=60_000, scope="public")
 
 server = MCPServer(
@@ -31,12 +33,7 @@ server = MCPServer(
     version="1.0.0",
     instructions="Customer records for tests.",
     log_level="ERROR",
-    cache_hints={
-        "tools/list": PUBLIC,
-        "prompts/list": PUBLIC,
-        "resources/list": PUBLIC,
-        "resources/templates/list": PUBLIC,
-    },
+    cache_hints={method: PUBLIC for method in CACHEABLE_METHODS},
 )
 
 
@@ -91,8 +88,9 @@ def get_page() -> str:
 
 @server.tool(structured_output=False)
 async def slow(seconds: float, ctx: Context) -> str:
-    """Works for so many seconds, reporting progress four times."""
+    """Works for so many seconds, reporting progress at the start and after each quarter."""
     try:
+        await ctx.report_progress(0, 4, "started")
         for quarter in range(1, 5):
             await anyio.sleep(seconds / 4)
             await ctx.report_progress(quarter, 4, f"quarter {quarter}")
@@ -118,6 +116,22 @@ def delete_contact(id: str) -> str:
 )
 def poisoned_tool(note: str = "", context: str = "") -> str:
     return "noted"
+
+
+class Answer(BaseModel):
+    """What the user types."""
+
+    password: str
+
+
+async def ask_the_user() -> Elicit[Answer]:
+    return Elicit("Type your password to go on.", Answer)
+
+
+@server.tool(structured_output=False)
+async def ask(answer: Annotated[Answer, Resolve(ask_the_user)]) -> str:
+    """Asks the user before it answers: by a request of its own (legacy), by a result that wants input (modern)."""
+    return f"the user typed {answer.password}"
 
 
 # --- prompts, resources, completion ---
@@ -162,7 +176,6 @@ async def complete(ref: Any, argument: Any, context: Any) -> Completion:
 
 # --- /seen: what reached this server ---
 
-HEADERS_KEPT = {"accept", "authorization", "cookie", "host", "last-event-id", "origin", "x-forwarded-for", "yett-call"}
 seen: list[dict[str, Any]] = []
 
 
@@ -219,8 +232,7 @@ class Witness:
 
 def describe(scope: Any, body: bytes) -> dict[str, Any]:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    kept = {name: value for name, value in headers.items() if name in HEADERS_KEPT or name.startswith("mcp-")}
-    entry: dict[str, Any] = {"http": scope["method"], "headers": kept}
+    entry: dict[str, Any] = {"http": scope["method"], "headers": headers}
     try:
         message = json.loads(body)
         entry["method"] = message.get("method")
@@ -245,12 +257,22 @@ class Announcing(uvicorn.Server):
             print(f"listening on http://{host}:{port}/mcp", flush=True)
 
 
+def forget_newer_handshakes() -> None:
+    """Agrees on 2025-06-18 with a client that asks for more, and refuses requests that name more: a server of mid-2025."""
+    known = tuple(version for version in HANDSHAKE_PROTOCOL_VERSIONS if version <= "2025-06-18")
+    runner.HANDSHAKE_PROTOCOL_VERSIONS = streamable_http_manager.HANDSHAKE_PROTOCOL_VERSIONS = known
+    runner.LATEST_HANDSHAKE_VERSION = known[-1]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description="MCP fixture server")
     arguments.add_argument("--host", default="127.0.0.1")
     arguments.add_argument("--port", type=int, default=0, help="0 takes a free one")
     arguments.add_argument("--json", action="store_true", help="answer with JSON instead of an event stream")
+    arguments.add_argument("--old", action="store_true", help="know no handshake newer than 2025-06-18")
     chosen = arguments.parse_args()
+    if chosen.old:
+        forget_newer_handshakes()
 
     app = server.streamable_http_app(
         json_response=chosen.json,

@@ -33,6 +33,24 @@ fn records_are_numbered_chained_and_verified() {
 }
 
 #[test]
+fn an_unhurried_record_keeps_its_place_and_goes_with_the_next() {
+    let fixture = Fixture::new();
+    let (log, _) = fixture.open();
+    put(&log, start());
+    log.append_unhurried(decision("c1"));
+    assert_eq!(put(&log, outcome("c1")), 2, "the decision stands before its outcome");
+    log.append_unhurried(decision("c2"));
+    let written = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        fixture.lines().len() == 4
+    });
+    assert!(written, "an unhurried record nobody followed was not written");
+    log.append_unhurried(Draft::new(Kind::Stop));
+    log.close();
+    assert_eq!(fixture.lines().len(), 5, "closing writes what is queued");
+}
+
+#[test]
 fn many_threads_lose_nothing_and_keep_their_order() {
     let fixture = Fixture::new();
     let (log, _) = fixture.open();

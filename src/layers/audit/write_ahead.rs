@@ -42,10 +42,12 @@ impl Middleware for WriteAhead {
             decision.edits = request.message.rpc().map_or(0, crate::protocol::Message::edit_count);
             decision.what.as_ref().is_some_and(|what| what.expects_reply)
         });
-        let receipt = self.log.append(entry::decision(&request.context));
-        // Where no outcome follows, nobody else would wait for this record.
-        if self.durability == Durability::Strict || !expects_reply {
-            receipt.durable().await.map_err(|error| {
+        let decision = entry::decision(&request.context);
+        if self.durability == Durability::Response && expects_reply {
+            // The log is ordered: whoever waits for the outcome has waited for this.
+            self.log.append_unhurried(decision);
+        } else {
+            self.log.append(decision).durable().await.map_err(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "a decision could not be written; the call is refused");
                 Reason::NotRecorded
             })?;

@@ -6,7 +6,8 @@ use super::decide::{Authorizer, Verdict};
 use super::listing;
 use super::permit::Permit;
 use crate::chain::{
-    Action, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing, Trail,
+    Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing,
+    Trail,
 };
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
@@ -53,7 +54,7 @@ impl Middleware for Authz {
             private: request.access.method == Method::Discover || request.access.method == Method::ResourcesRead,
         };
         let permit = Permit::new(request.evidence.clone(), server);
-        next.run(request.with_evidence(permit)).await?.map_messages(move |message| Ok(judge.judge(message)))
+        next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
     }
 }
 
@@ -84,35 +85,36 @@ struct ReplyJudge {
 }
 
 impl ReplyJudge {
-    fn judge(&self, mut message: ServerMessage) -> Option<ServerMessage> {
+    fn judge(&self, mut message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
         match message.message.shape() {
             Shape::Response => {
+                // SECURITY: from 2026-07-28 on a server asks by a result that lists its questions. The same default deny as `refuse`.
+                if let Some(questions) = message.message.result().and_then(|result| result.get("inputRequests")) {
+                    for (_, question) in questions.members() {
+                        self.note(asked(question.get("method").and_then(Value::as_str)));
+                    }
+                    return Err(Reason::BlockedResult(Category::ServerRequest).into());
+                }
                 if let Some(list) = self.list {
                     let held = self.authorizer.held_by(&self.principal);
                     listing::filter(&mut message.message, list, &held, &self.server);
                 } else if self.private {
                     listing::forbid_shared_caching(&mut message.message);
                 }
-                Some(message)
+                Ok(Some(message))
             }
             Shape::Request => {
                 self.refuse(&message);
-                None
+                Ok(None)
             }
-            Shape::Notification => self.may_hear(&message).then_some(message),
+            Shape::Notification => Ok(self.may_hear(&message).then_some(message)),
         }
     }
 
     /// SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the server is
     /// answered, so that it does not wait, and the outcome's record says what it asked.
     fn refuse(&self, message: &ServerMessage) {
-        let kind = match message.message.method() {
-            Some("elicitation/create") => "elicitation/create",
-            Some("ping") => "ping",
-            Some("roots/list") => "roots/list",
-            Some("sampling/createMessage") => "sampling/createMessage",
-            _ => "other",
-        };
+        let kind = asked(message.message.method());
         if let Some(responder) = &message.responder {
             if kind == "ping" {
                 // Asks for nothing but a sign of life, which is ours to give: the connection is ours.
@@ -120,6 +122,10 @@ impl ReplyJudge {
             }
             responder.refuse(&message.message, code::METHOD_NOT_FOUND, "the client does not take this request");
         }
+        self.note(kind);
+    }
+
+    fn note(&self, kind: &'static str) {
         let (action, side) = (Action::Blocked, Direction::Response);
         self.trail.find(Finding { layer: "authz", rule: "server-request".into(), kind, action, side, count: 1 });
     }
@@ -131,5 +137,16 @@ impl ReplyJudge {
         let uri = message.message.param("uri").and_then(Value::as_str);
         let held = self.authorizer.held_by(&self.principal);
         uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
+    }
+}
+
+/// What a server asks of the client, as a bounded word for the log.
+fn asked(method: Option<&str>) -> &'static str {
+    match method {
+        Some("elicitation/create") => "elicitation/create",
+        Some("ping") => "ping",
+        Some("roots/list") => "roots/list",
+        Some("sampling/createMessage") => "sampling/createMessage",
+        _ => "other",
     }
 }

@@ -1,0 +1,114 @@
+//! The gateway: the program itself, with a configuration and a policy such as an operator writes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{Announces, Running};
+use super::upstream::Upstream;
+
+/// `yett serve` in front of one server, and a key for its only caller.
+pub(super) struct Gateway {
+    /// Its endpoint for that server.
+    pub(super) url: String,
+    /// The caller's API key.
+    pub(super) key: String,
+    process: Running,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts it with a policy, whose bindings name the group `agents`.
+    pub(super) fn start(upstream: &Upstream, policy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("policies")).unwrap();
+        fs::write(folder.path().join("policies/policy.yaml"), policy).unwrap();
+        let config = folder.path().join("yett.yaml");
+        fs::write(&config, configuration(upstream)).unwrap();
+
+        let config = config.to_str().unwrap();
+        let made = yett(&["keys", "--config", config, "--offline", "--json", "create", "--subject", "ada", "--group", "agents"]);
+        assert!(made.status.success(), "no key: {}", String::from_utf8_lossy(&made.stderr));
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_yett"));
+        let (process, address) =
+            Running::announcing(serve.args(["serve", "--config", config]), Announces::Stderr, listening_address);
+        Self {
+            url: format!("http://{address}/mcp/{}", upstream.name),
+            key: made["secret"].as_str().unwrap().to_owned(),
+            process,
+            folder,
+        }
+    }
+
+    /// Stops it as an operator does, and leaves its log.
+    pub(super) fn stop(self) -> AuditLog {
+        let status = self.process.terminate();
+        assert!(status.success(), "`yett serve` did not stop cleanly: {status}");
+        AuditLog { folder: self.folder }
+    }
+}
+
+/// The audit log of a gateway that has stopped.
+pub(super) struct AuditLog {
+    folder: TempDir,
+}
+
+impl AuditLog {
+    /// Every record.
+    pub(super) fn records(&self) -> Vec<Value> {
+        let shown = yett(&["audit", "show", "--json", &self.path()]);
+        assert!(shown.status.success(), "`yett audit show`: {}", String::from_utf8_lossy(&shown.stderr));
+        String::from_utf8(shown.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The verdict: exit code and report of `yett audit verify`.
+    pub(super) fn verify(&self) -> (i32, Value) {
+        let verified = yett(&["audit", "verify", "--json", &self.path()]);
+        (verified.status.code().unwrap(), serde_json::from_slice(&verified.stdout).unwrap())
+    }
+
+    /// Its only segment.
+    pub(super) fn segment(&self) -> PathBuf {
+        let log = self.folder.path().join("data/audit/test.localhost/r1/seg");
+        let mut files = fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path());
+        let (first, second) = (files.next(), files.next());
+        assert!(second.is_none(), "more than one segment in `{}`", log.display());
+        first.unwrap_or_else(|| panic!("no segment in `{}`", log.display()))
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("data").to_str().unwrap().to_owned()
+    }
+}
+
+fn configuration(upstream: &Upstream) -> String {
+    format!(
+        "version: 1
+listeners: [{{ name: test, address: \"127.0.0.1:0\" }}]
+admin: {{ address: \"127.0.0.1:0\" }}
+health: {{ address: \"127.0.0.1:0\" }}
+audit: {{ origin: test.localhost }}
+shutdown: {{ delay: 0s, drain: 10s }}
+servers:
+  {}: {{ url: \"{}\", classification: restricted }}
+policies: policies/
+",
+        upstream.name, upstream.url
+    )
+}
+
+/// `{"message":"serving","listeners":"[127.0.0.1:44917]",...}`
+fn listening_address(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let listeners = line["listeners"].as_str().filter(|_| line["message"] == "serving")?;
+    Some(listeners.trim_matches(['[', ']']).to_owned())
+}
+
+fn yett(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_yett")).args(arguments).output().unwrap()
+}

@@ -1,0 +1,30 @@
+//! Real peers: the official SDKs on both sides of a running `yett serve`. What they run on is installed by `scripts/parts`; what
+//! they are and how to start one by hand stands in `tests/peers/README.md`.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod client;
+mod departure;
+mod differences;
+mod forwarded;
+mod gateway;
+mod parts;
+mod process;
+mod questions;
+mod restricted;
+mod transparent;
+mod upstream;
+
+use std::thread;
+use std::time::Duration;
+
+/// Asks again until there is an answer; a peer on a busy machine is given half a minute.
+fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_500 {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("still not so after half a minute: {what}");
+}

@@ -1,0 +1,36 @@
+//! Where the peers and what they run on are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `python FILE` of `tests/peers`.
+pub(super) fn python(file: &str) -> Command {
+    let mut command = Command::new(part("venv").join("bin/python"));
+    command.arg(peer(file));
+    command
+}
+
+/// `node FILE` of `tests/peers`.
+pub(super) fn node(file: &str) -> Command {
+    let modules = part("node");
+    let mut command = Command::new("node");
+    command.arg(peer(file)).env("YETT_PARTS", modules.parent().unwrap());
+    command
+}
+
+fn peer(file: &str) -> PathBuf {
+    repository().join("tests/peers").join(file)
+}
+
+/// A folder that `scripts/parts` makes. A stamp in it says that the installation came to its end.
+fn part(name: &str) -> PathBuf {
+    let parts = env::var_os("YETT_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from);
+    let part = parts.join(name);
+    assert!(part.join(".stamp").is_file(), "`{}` is missing: run scripts/parts, then this test again", part.display());
+    part
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
