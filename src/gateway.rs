@@ -23,7 +23,7 @@ use crate::layers::authn::{Issuers, JwksError};
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
 use crate::listener::Listener;
-use crate::master_key::{MasterKey, MasterKeyError};
+use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
 use crate::telemetry::Metrics;
@@ -34,6 +34,9 @@ const AUDIT_QUEUE: usize = 8192;
 
 /// How long operators' own connections may take to end.
 const SERVICES: Duration = Duration::from_secs(2);
+
+/// How long calls that were broken off may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often idle sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_mins(1);
@@ -121,7 +124,7 @@ impl Gateway {
     /// Starts everything. When this returns, the gateway serves, and a `start` record is durable.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let data_dir = config.data_dir.clone();
-        std::fs::create_dir_all(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
+        make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
         // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
         let mut options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
@@ -224,6 +227,9 @@ impl Gateway {
         // An error means that the log is gone, which is a failure too.
         let _ = self.log.failed().wait_for(|failed| *failed).await;
         self.ready.store(false, Ordering::Release);
+        if let Some(cause) = self.log.failure() {
+            tracing::error!(error = &*cause as &dyn std::error::Error, because = %cause.source, "the audit log has failed");
+        }
     }
 
     /// Stops as SECURITY.md section 6 says: not ready at once, a while for balancers, calls in flight are finished, their outcomes
@@ -238,6 +244,11 @@ impl Gateway {
         self.connections.close();
         if tokio::time::timeout(self.shutdown.drain, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "not everything ended within the drain time; it is broken off");
+            for upstream in &self.upstreams {
+                upstream.cut_off();
+            }
+            // What cannot be told to its caller in this time is `unknown` at the next start.
+            let _ = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
         }
         // Until here operators and balancers are answered; readiness has said no all the time.
         self.stop.cancel();

@@ -218,6 +218,7 @@ async fn set_switch(shared: &Shared, name: &str, on: bool) -> Response {
 fn failed(error: &OperationError) -> Response {
     match error {
         OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        OperationError::Key(KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
         OperationError::Key(KeyError::Store(_)) | OperationError::NotRecorded(_) | OperationError::Store(_) => {
             tracing::error!(error = error as &dyn std::error::Error, "an operation failed");
             problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::audit::{AppendError, Draft, Kind, Log};
+use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches, Vault};
@@ -47,21 +47,21 @@ impl Operations {
     /// Makes a key. If that cannot be recorded, the key is revoked again and nobody learns its secret.
     pub async fn create_key(&self, new: NewKey) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
         let made = self.keys.create(new, self.now()).await?;
-        self.record_new_key("key.create", &made.0).await?;
+        self.record_new_key("key.create", &made.0.id, &made.0).await?;
         Ok(made)
     }
 
-    /// Gives a key a new secret.
+    /// Replaces a key by a new one for the same caller. The record names both.
     pub async fn rotate_key(&self, id: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
         let made = self.keys.rotate(id, self.now()).await?;
-        self.record_new_key("key.rotate", &made.0).await?;
+        self.record_new_key("key.rotate", id, &made.0).await?;
         Ok(made)
     }
 
     /// Refuses a key from now on.
     pub async fn revoke_key(&self, id: &str) -> Result<Arc<ApiKey>, OperationError> {
         let key = self.keys.revoke(id, self.now()).await?;
-        self.record(Kind::Admin, "key.revoke", &key.id, None).await?;
+        self.record(Kind::Admin, "key.revoke", &key.id, |_| {}).await?;
         Ok(key)
     }
 
@@ -73,7 +73,7 @@ impl Operations {
     /// Turns a switch on or off: at once, then durably, then recorded.
     pub async fn set_switch(&self, switch: &Switch, on: bool) -> Result<(), OperationError> {
         let stored = self.switches.set(switch, on).await;
-        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), None).await?;
+        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), |_| {}).await?;
         Ok(stored?)
     }
 
@@ -88,22 +88,34 @@ impl Operations {
         self.vault.close().await;
     }
 
-    async fn record_new_key(&self, act: &'static str, key: &ApiKey) -> Result<(), OperationError> {
+    async fn record_new_key(&self, act: &'static str, target: &str, key: &ApiKey) -> Result<(), OperationError> {
         let subject = self.vault.pseudonym("api-key", &key.subject, self.now()).await?;
-        let recorded = self.record(Kind::Admin, act, &key.id, Some(&subject.name)).await;
+        let recorded = self
+            .record(Kind::Admin, act, target, |what| {
+                if target != &*key.id {
+                    what.text("new", &key.id);
+                }
+                what.text("sub", &subject.name);
+            })
+            .await;
         if recorded.is_err() {
             self.keys.revoke(&key.id, self.now()).await?;
         }
         recorded
     }
 
-    async fn record(&self, kind: Kind, act: &str, target: &str, subject: Option<&str>) -> Result<(), OperationError> {
+    /// `more` adds members between `act` and `target`, in ascending order.
+    async fn record(
+        &self,
+        kind: Kind,
+        act: &str,
+        target: &str,
+        more: impl FnOnce(&mut ObjectWriter<'_>),
+    ) -> Result<(), OperationError> {
         let mut draft = Draft::new(kind);
         draft.object("what", |what| {
             what.text("act", act);
-            if let Some(subject) = subject {
-                what.text("sub", subject);
-            }
+            more(what);
             what.text("target", target);
         });
         self.log.append(draft).durable().await?;

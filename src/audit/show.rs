@@ -71,7 +71,7 @@ impl Shown {
         }
         match (text("/what/server"), text("/what/name")) {
             ("", "") => {}
-            ("", name) => drop(write!(summary, " {}", name.escape_debug())),
+            ("", name) | (name, "") => drop(write!(summary, " {}", name.escape_debug())),
             (server, name) => drop(write!(summary, " {}/{}", server.escape_debug(), name.escape_debug())),
         }
         for (key, value) in members {

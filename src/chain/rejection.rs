@@ -75,6 +75,8 @@ pub enum Reason {
     NotRecorded,
     /// The session is unknown, expired or somebody else's: one answer for all.
     SessionNotFound,
+    /// The gateway ends, and the time to finish calls is over.
+    Stopping,
     /// A store that a decision needs is down.
     StoreUnavailable,
     /// No valid credential.
@@ -198,6 +200,7 @@ impl Reason {
             Self::Overloaded => "overloaded",
             Self::RateLimited(_) => "rate_limited",
             Self::SessionNotFound => "session_not_found",
+            Self::Stopping => "shutdown",
             Self::StoreUnavailable => "store_unavailable",
             Self::Unauthenticated(_) => "unauthenticated",
             Self::UnknownMethod => "unknown_method",

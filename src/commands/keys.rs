@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
-use crate::admin::AdminClient;
+use crate::admin::{AdminClient, Operations};
 use crate::config::Config;
 use crate::secret::Secret;
 use crate::state::{ApiKey, KeyStatus, NewKey};
@@ -93,8 +93,14 @@ async fn online(config: &Config, action: &Action) -> anyhow::Result<Value> {
 
 async fn offline(config: &Config, action: &Action) -> anyhow::Result<Value> {
     let offline = Offline::open(config).await?;
-    let operations = &offline.operations;
-    let answer = match action {
+    let answer = apply(&offline.operations, action).await;
+    // An operation that failed is no crash either.
+    offline.close().await;
+    answer
+}
+
+async fn apply(operations: &Operations, action: &Action) -> anyhow::Result<Value> {
+    Ok(match action {
         Action::Create { subject, groups, tenant, expires } => {
             let expires = expires.as_deref().map(|text| expiry(text, operations.now())).transpose()?;
             let new = NewKey { subject: subject.clone(), groups: groups.clone(), tenant: tenant.clone(), expires };
@@ -103,9 +109,7 @@ async fn offline(config: &Config, action: &Action) -> anyhow::Result<Value> {
         Action::List => json!({ "keys": operations.keys().iter().map(|key| shown(key)).collect::<Vec<_>>() }),
         Action::Rotate { id } => made(&operations.rotate_key(id).await?),
         Action::Revoke { id } => json!({ "key": shown(&*operations.revoke_key(id).await?) }),
-    };
-    offline.close().await;
-    Ok(answer)
+    })
 }
 
 fn made((key, secret): &(Arc<ApiKey>, Secret<String>)) -> Value {

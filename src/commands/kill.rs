@@ -68,9 +68,10 @@ async fn run(order: Order, on: bool, terminal: &mut Terminal) -> anyhow::Result<
     }
     let left = if order.offline {
         let offline = Offline::open(&config).await?;
-        offline.operations.set_switch(&switch, on).await?;
+        let set = offline.operations.set_switch(&switch, on).await;
         let left = offline.operations.switches();
         offline.close().await;
+        set?;
         left
     } else {
         let client = AdminClient::new(config.admin, &config.data_dir)?;

@@ -9,7 +9,7 @@ use crate::admin::Operations;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::master_key::MasterKey;
+use crate::master_key::{MasterKey, make_private_dir};
 use crate::state::{ApiKeys, Vault};
 
 /// The stores of a stopped gateway.
@@ -21,7 +21,7 @@ pub(super) struct Offline {
 impl Offline {
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
         let data_dir = &config.data_dir;
-        std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
+        make_private_dir(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
         let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
         let clock = Arc::new(SystemClock);
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;

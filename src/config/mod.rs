@@ -259,15 +259,4 @@ pub struct Server {
     pub classification: Classification,
     /// How long one call may take (60 s).
     pub timeout: Duration,
-    /// What happens when a scan cannot finish (default closed).
-    pub on_scan_failure: OnScanFailure,
-}
-
-/// What happens to a message that could not be scanned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnScanFailure {
-    /// It goes on, flagged in its record.
-    Allow,
-    /// It is refused.
-    Deny,
 }

@@ -229,6 +229,7 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
 fn unreadable(error: AccessError) -> Reason {
     match error {
         AccessError::Task => Reason::InvalidParams("task-augmented requests are not served"),
+        AccessError::UnexpectedInput => Reason::InvalidParams("no question of this server is open"),
         AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
             Reason::Malformed(code::INVALID_REQUEST, error.to_string())
         }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::chain::Reason;
 use crate::protocol::json::Value;
-use crate::protocol::{Access, Message, Method, ProtocolVersion, decode_header};
+use crate::protocol::{Access, AccessError, Message, Method, ProtocolVersion, Shape, code, decode_header};
 
 /// The revision of a request.
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -64,6 +64,10 @@ fn media_type(text: &str) -> String {
 /// Which era a POST belongs to. Decided per request, never per connection.
 pub(super) fn era(headers: &HeaderMap, message: &Message) -> Result<Era, Reason> {
     let header = single(headers, &PROTOCOL_VERSION)?;
+    if message.shape() == Shape::Response && header == Some(ProtocolVersion::V2026_07_28.as_str()) {
+        // 2026-07-28 has no answers from clients: what they are asked stands in a result, and comes back in a request.
+        return Err(Reason::Malformed(code::INVALID_REQUEST, AccessError::UnexpectedAnswer.to_string()));
+    }
     let named = message.param("_meta").and_then(|meta| meta.get(META_VERSION)).map(|value| value.as_str().unwrap_or_default());
     let known = |text: &str| ProtocolVersion::from_date(text).ok_or_else(|| Reason::UnsupportedVersion(clip(text)));
     let version = header.map(known).transpose()?;

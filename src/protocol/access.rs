@@ -56,6 +56,9 @@ pub enum AccessError {
     /// A client's answer to a question nobody asked.
     #[error("no request of that id is open")]
     UnexpectedAnswer,
+    /// `params.inputResponses` or `params.requestState`: an answer, and no question of a server is let through.
+    #[error("no question of this server is open")]
+    UnexpectedInput,
     /// `params.task`: task-augmented calls are not served by this build.
     #[error("task-augmented requests are not served")]
     Task,
@@ -81,6 +84,10 @@ impl Access {
         if message.param("task").is_some() {
             // SECURITY: its result would come by `tasks/result`, past the layers that judge this call.
             return Err(AccessError::Task);
+        }
+        if message.param("inputResponses").is_some() || message.param("requestState").is_some() {
+            // SECURITY: `requestState` is the server's own memory, which a caller could make up or take from another.
+            return Err(AccessError::UnexpectedInput);
         }
         let target = match method {
             Method::ToolsCall => Target::Tool(text(message.param("name"), "name")?),

@@ -3,23 +3,24 @@
 use super::Message;
 use super::json::{NodeId, Text, Value};
 
-/// Members whose content is opaque to everybody but the server that wrote them, and must come back unchanged.
-const OPAQUE: [&str; 1] = ["requestState"];
-
 /// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
 ///
-/// Numbers come as their digits: a card number may be one. The walk has no recursion and allocates nothing; the parser has bounded
-/// depth and number of values.
+/// Left out are the two marks of a server's own that a client has to give back as they are: `nextCursor` of a result, and the token
+/// of a progress notification. Numbers come as their digits: a card number may be one. The walk has no recursion and allocates
+/// nothing; the parser has bounded depth and number of values.
 pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
+    let cursor = message.result().and_then(|result| result.get("nextCursor"));
+    let is_progress = message.method() == Some("notifications/progress");
+    let token = message.param("progressToken").filter(|_| is_progress);
+    let marks = [cursor, token].map(|mark| mark.map(Value::id));
     for root in roots(message) {
-        visit_below(root, &mut visit);
+        root.texts().filter(|text| !marks.contains(&Some(text.id))).for_each(&mut visit);
     }
 }
 
-/// The same below one value.
+/// The same below one value, all of it.
 pub fn visit_below<'m>(root: Value<'m>, visit: &mut impl FnMut(Text<'m>)) {
-    let opaque = OPAQUE.map(|key| root.get(key).map(Value::id));
-    root.texts().filter(|text| !opaque.contains(&Some(text.id))).for_each(visit);
+    root.texts().for_each(visit);
 }
 
 /// The values that a message carries.

@@ -84,6 +84,9 @@ pub enum KeyError {
     /// No key has that id.
     #[error("no key has the id `{0}`")]
     NotFound(String),
+    /// A key that is refused must not come back with a new secret.
+    #[error("the key `{0}` has run out or was revoked; create a new one")]
+    NotActive(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -169,6 +172,9 @@ impl ApiKeys {
     /// Gives a key a new secret; the old one stops at once. (An overlap comes with identity.)
     pub async fn rotate(&self, id: &str, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
         let old = self.find(id)?;
+        if old.status(now) != KeyStatus::Active {
+            return Err(KeyError::NotActive(id.to_owned()));
+        }
         let new = NewKey {
             subject: old.subject.to_string(),
             groups: old.groups.clone(),

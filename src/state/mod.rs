@@ -7,6 +7,8 @@ mod api_keys;
 mod switches;
 mod vault;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
@@ -39,6 +41,9 @@ pub enum StoreError {
 /// Opens a database file with full durability; `secure_delete` overwrites what is deleted.
 async fn open(path: &Path, schema: &'static str, secure_delete: bool) -> Result<Pool<Sqlite>, StoreError> {
     let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    // Names of callers and keys of pseudonyms stand in here. SQLite gives its other files the mode of this one.
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map_err(|source| failed(source.into()))?;
     let url = format!("sqlite://{}", path.display());
     let options = SqliteConnectOptions::from_str(&url)
         .map_err(failed)?

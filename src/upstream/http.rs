@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, He
 use http::{Method as HttpMethod, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
@@ -37,6 +38,8 @@ struct Inner {
     authorization: Option<HeaderValue>,
     tasks: TaskTracker,
     max_message: usize,
+    /// Ends what still waits for this server at the end of a shutdown.
+    cut: CancellationToken,
 }
 
 impl fmt::Debug for Upstream {
@@ -60,7 +63,7 @@ impl Upstream {
             Some(value)
         });
         let pool = Pool::new(connector, tasks.clone());
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message })))
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, cut: CancellationToken::new() })))
     }
 
     /// The server's name.
@@ -68,15 +71,26 @@ impl Upstream {
         &self.0.server.name
     }
 
-    /// Closes idle connections.
+    /// Keeps no idle connections from now on.
     pub fn close(&self) {
         self.0.pool.close();
+    }
+
+    /// Ends every call that still waits for this server, streams included, with a refusal that is answered and recorded.
+    pub fn cut_off(&self) {
+        self.0.cut.cancel();
     }
 
     /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         let deadline = (request.access.method != Method::Listen).then(|| Instant::now() + self.0.server.timeout);
-        let work = self.exchange(request, deadline);
+        let work = async {
+            tokio::select! {
+                biased;
+                reply = self.exchange(request, deadline) => reply,
+                () = self.0.cut.cancelled() => Err(Reason::Stopping.into()),
+            }
+        };
         match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into())),
             None => work.await,
@@ -92,9 +106,12 @@ impl Upstream {
         let expected = Expected {
             id: message.rpc().and_then(|message| message.id().cloned()),
             shape: access.shape,
+            in_session: exchange.session.is_some(),
+            ends_session: message.rpc().is_none(),
             version: exchange.version,
             max_message: self.0.max_message,
             deadline,
+            cut: self.0.cut.clone(),
             questions: self.questions(&exchange, context.call),
         };
         let http = self.request(http_method, body, &access, &exchange, context.call)?;

@@ -6,6 +6,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::pool::Lease;
 use super::questions::Questions;
@@ -24,10 +25,16 @@ pub(super) struct Expected {
     pub(super) shape: Shape,
     /// The revision spoken.
     pub(super) version: ProtocolVersion,
+    /// Whether it named a session.
+    pub(super) in_session: bool,
+    /// Whether it ends that session.
+    pub(super) ends_session: bool,
     /// Largest message.
     pub(super) max_message: usize,
     /// When the response must be there.
     pub(super) deadline: Option<Instant>,
+    /// Ends a stream at the end of a shutdown.
+    pub(super) cut: CancellationToken,
     /// Answers the server's questions.
     pub(super) questions: Questions,
 }
@@ -60,7 +67,10 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         return Err(Reason::UpstreamFailed("content_encoding").into());
     }
     let session = if expected.version.has_sessions() { head.headers.get(&SESSION_ID).cloned() } else { None };
-    let session_lost = head.status == StatusCode::NOT_FOUND && expected.version.has_sessions();
+    if head.status == StatusCode::NOT_FOUND && expected.in_session {
+        // Whatever the body says: some servers answer it with an id of their own making. MCP 2025-11-25, "Session Management".
+        return Err(Reason::SessionNotFound.into());
+    }
     let kind = media_type(&head.headers);
     let body = match (head.status, kind) {
         (StatusCode::OK, Media::EventStream) if expected.shape == Shape::Request => {
@@ -75,7 +85,6 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
                 // A modern server's refusal, on which clients decide what to try next. Anything else is no more than a failure.
                 match expected.parse(bytes) {
                     Ok(message) if message.error().is_some() => message,
-                    _ if session_lost => return Err(Reason::SessionNotFound.into()),
                     _ => return Err(Reason::UpstreamFailed("status").into()),
                 }
             };
@@ -83,17 +92,21 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
                 return Err(Reason::UpstreamFailed("not_a_response").into());
             }
             expected.check_response(&message)?;
-            if session_lost && message.id().is_none() {
-                return Err(Reason::SessionNotFound.into());
-            }
+            // To a legacy client 404 says that its session is gone, whichever side said it.
+            let legacy_error = expected.version.has_sessions() && status == StatusCode::NOT_FOUND;
+            let status = if legacy_error { StatusCode::OK } else { status };
             ResponseBody::Json(status, Box::new(ServerMessage::new(message)))
+        }
+        // A server need not let sessions be ended; ours is over all the same. MCP 2025-11-25, "Session Management".
+        (status, _) if expected.ends_session && (status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED) => {
+            drop(lease);
+            ResponseBody::Ended
         }
         (status, _) if expected.shape != Shape::Request && status.is_success() => {
             // Whatever stands in the answer to a notification was not asked for, and nobody has judged it.
             drop(lease);
             ResponseBody::Accepted
         }
-        (StatusCode::NOT_FOUND, _) if session_lost => return Err(Reason::SessionNotFound.into()),
         // An upstream's own 401 and 403 concern our credential, not the caller's, and are never relayed.
         _ => return Err(Reason::UpstreamFailed("status").into()),
     };

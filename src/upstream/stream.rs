@@ -7,6 +7,7 @@ use futures_util::Stream;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::pool::Lease;
 use super::reply::Expected;
@@ -20,6 +21,7 @@ pub(super) struct EventStream {
     decoder: Decoder,
     expected: Expected,
     deadline: Option<Pin<Box<Sleep>>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
     lease: Option<Lease>,
     done: bool,
 }
@@ -30,6 +32,7 @@ impl EventStream {
             body,
             decoder: Decoder::new(expected.max_message),
             deadline: expected.deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+            cut: Box::pin(expected.cut.clone().cancelled_owned()),
             expected,
             lease: Some(lease),
             done: false,
@@ -92,6 +95,10 @@ impl Stream for EventStream {
             {
                 this.done = true;
                 return Poll::Ready(Some(Err(Reason::UpstreamTimeout.into())));
+            }
+            if this.cut.as_mut().poll(cx).is_ready() {
+                this.done = true;
+                return Poll::Ready(Some(Err(Reason::Stopping.into())));
             }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {

@@ -52,7 +52,7 @@ pub(super) async fn tell(client: &Client, sample: &Sample, terminal: &mut Termin
     teller.step("get_customer", "personal data above Ada's clearance is masked", answer.text(), masked);
 
     let answer = client.call("read_page", json!({ "url": "https://shop.example" })).await?;
-    let labelled = answer.text().starts_with("[Yett: the text below is external data.");
+    let labelled = answer.text().starts_with("[Yett ") && answer.text().contains("is external data.");
     teller.step("read_page", "the page carries instructions: labelled as external data", answer.text(), labelled);
 
     let key = ["ghp", "_", "16C7e42F292c6912E7710c838347Ae178B4a"].concat();

@@ -8,7 +8,7 @@ use http::Uri;
 use super::locations::{endpoint, is_loopback};
 use super::secret;
 use crate::config::units::{duration, within};
-use crate::config::{Listener, OnScanFailure, Server, ServerSelection};
+use crate::config::{Listener, Server, ServerSelection};
 use crate::policy::Classification;
 use crate::secret::Secret;
 use crate::yaml::{Entry, Fields, Later, Node, Report, choice, entries, key_name, later, later_because, parsed, scalar, text};
@@ -21,6 +21,7 @@ const LATER: &[Later] = &[
     later("labels"),
     later("tools"),
     later("receipts"),
+    later("on_scan_failure"),
 ];
 
 const AUTH_LATER: &[Later] = &[
@@ -30,8 +31,6 @@ const AUTH_LATER: &[Later] = &[
     later_because("token_exchange", "only `bearer` is sent so far"),
     later_because("user_oauth", "only `bearer` is sent so far"),
 ];
-
-const ON_SCAN_FAILURE: &[(&str, OnScanFailure)] = &[("deny", OnScanFailure::Deny), ("allow", OnScanFailure::Allow)];
 
 /// Reads all servers, sorted by name; at least one.
 pub(super) fn servers(node: &Node, listeners: &[Listener], report: &mut Report) -> Option<Vec<Arc<Server>>> {
@@ -56,14 +55,6 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
-    let on_scan_failure = fields.optional("on_scan_failure", choice(ON_SCAN_FAILURE, &[]));
-    if on_scan_failure == Some(OnScanFailure::Allow) {
-        let place = fields.place("on_scan_failure");
-        fields
-            .report()
-            .warning(place, "what cannot be scanned passes this server unread")
-            .hint("whoever controls the text controls whether it can be scanned; `deny` is the default");
-    }
     if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
         let place = fields.place("url");
         fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
@@ -85,7 +76,6 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         purpose,
         classification,
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
-        on_scan_failure: on_scan_failure.unwrap_or(OnScanFailure::Deny),
     })
 }
 

@@ -46,14 +46,14 @@ pub(super) fn decision(context: &RequestContext) -> Draft {
     })
 }
 
-/// A refusal: the one record of a message that was never allowed, or the outcome of one that was.
-pub(super) fn refusal(context: &RequestContext, reason: &Reason) -> Draft {
+/// A refusal: the one record of a message that was never allowed, or the outcome of one that was, after `events` other messages.
+pub(super) fn refusal(context: &RequestContext, reason: &Reason, events: u64) -> Draft {
     context.trail.with(|decision| {
         if let Reason::Internal(what) | Reason::UpstreamFailed(what) = reason {
             decision.detail.get_or_insert(what);
         }
         if decision.recorded {
-            return outcome_draft(context, decision, reason.word(), 0, None);
+            return outcome_draft(context, decision, reason.word(), events, None);
         }
         draft(Kind::CallDecision, context, decision, "deny", Some(reason.word()))
     })

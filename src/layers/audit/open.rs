@@ -25,7 +25,7 @@ impl OpenRecord {
 
     /// Closes with a refusal, durable before it is answered.
     pub(super) async fn refuse(mut self, rejection: Rejection) -> Rejection {
-        let receipt = self.append_refusal(rejection.reason());
+        let receipt = self.append_refusal(rejection.reason(), 0);
         match receipt.durable().await {
             Ok(_) => rejection,
             Err(error) => not_recorded(error, &rejection),
@@ -60,10 +60,10 @@ impl OpenRecord {
     }
 
     /// Appends a refusal: a decision, or, once one was written, the outcome.
-    pub(super) fn append_refusal(&mut self, reason: &Reason) -> Receipt {
+    pub(super) fn append_refusal(&mut self, reason: &Reason, events: u64) -> Receipt {
         self.closed = true;
         self.count(reason.word());
-        self.log.append(entry::refusal(&self.context, reason))
+        self.log.append(entry::refusal(&self.context, reason, events))
     }
 
     /// Appends how a stream ended without a response.

@@ -69,7 +69,7 @@ impl Stream for AuditedStream {
                     return Poll::Ready(Some(Ok(message)));
                 }
                 Some(Err(rejection)) => {
-                    let receipt = this.record.append_refusal(rejection.reason());
+                    let receipt = this.record.append_refusal(rejection.reason(), this.events);
                     this.hold(receipt, Err(rejection));
                 }
                 None => {

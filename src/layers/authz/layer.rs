@@ -11,7 +11,7 @@ use crate::chain::{
 };
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{Access, ListKind, Method, Shape, Target, code};
+use crate::protocol::{Access, ListKind, Message, Method, Shape, Target, code};
 
 /// Judges accesses by the roles of a policy.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ impl Middleware for Authz {
             trail: trail.clone(),
             list: request.access.method.list(),
             private: request.access.method == Method::Discover || request.access.method == Method::ResourcesRead,
+            modern: !request.exchange.version.has_sessions(),
         };
         let permit = Permit::new(request.evidence.clone(), server);
         next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
@@ -82,6 +83,8 @@ struct ReplyJudge {
     list: Option<ListKind>,
     /// Whether the result depends on the caller though it is no list.
     private: bool,
+    /// Whether results say of what kind they are.
+    modern: bool,
 }
 
 impl ReplyJudge {
@@ -93,6 +96,11 @@ impl ReplyJudge {
                     for (_, question) in questions.members() {
                         self.note(asked(question.get("method").and_then(Value::as_str)));
                     }
+                    return Err(Reason::BlockedResult(Category::ServerRequest).into());
+                }
+                if self.modern && is_unfinished(&message.message) {
+                    // A question without a list, or a task, whose result would come past the layers that judge this call.
+                    self.note("other");
                     return Err(Reason::BlockedResult(Category::ServerRequest).into());
                 }
                 if let Some(list) = self.list {
@@ -138,6 +146,12 @@ impl ReplyJudge {
         let held = self.authorizer.held_by(&self.principal);
         uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
     }
+}
+
+/// Whether a result says that it is not the whole answer. MCP 2026-07-28, `resultType`; without one it is.
+fn is_unfinished(message: &Message) -> bool {
+    let kind = message.result().and_then(|result| result.get("resultType"));
+    kind.is_some_and(|kind| kind.as_str() != Some("complete"))
 }
 
 /// What a server asks of the client, as a bounded word for the log.

@@ -61,6 +61,11 @@ impl DlpLayer {
         let passes = !outcome.blocked && outcome.mask(message);
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {
+            // The name may be what was found; the record repeats nothing that must not pass.
+            let named = request.access.public_name().is_some_and(|name| applicable.finds(name));
+            if named {
+                trail.with(|decision| decision.what.iter_mut().for_each(|what| what.name = None));
+            }
             return Err(Reason::Blocked(Category::SensitiveData).into());
         }
         trail.pass_with_findings(LAYER, u32::try_from(outcome.findings.len()).unwrap_or(u32::MAX));

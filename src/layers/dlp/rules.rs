@@ -167,6 +167,13 @@ impl Applicable<'_> {
         outcome
     }
 
+    /// Whether anything is found in a text.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        let mut matches = Vec::new();
+        detectors::find(text, self.detectors, &mut matches);
+        !matches.is_empty()
+    }
+
     /// Looks at a text outside the body: a mirrored header, which cannot be masked.
     pub(super) fn inspect_header(&self, text: &str, outcome: &mut Outcome) {
         let mut matches = Vec::new();
