@@ -161,10 +161,8 @@ policies: policies/
 
 #[test]
 fn weak_settings_are_warnings() {
-    let yett = server_with(
-        "    on_scan_failure: allow\n  spare: { url: \"http://spare.internal/mcp\", auth: { bearer: \"${env:T}\" } }\n",
-    )
-    .replace("servers:\n", "    servers: [crm]\naccept_risks: [plaintext_listener, open_metrics]\nservers:\n");
+    let yett = server_with("  spare: { url: \"http://spare.internal/mcp\", auth: { bearer: \"${env:T}\" } }\n")
+        .replace("servers:\n", "    servers: [crm]\naccept_risks: [plaintext_listener, open_metrics]\nservers:\n");
     let folder = Folder::new(&yett).variable("T", "token").file(
         "policies/x.yaml",
         "version: 1\nroles:\n  all: { allow: [{ servers: [\"*\"], tools: [\"*\"] }] }\n  none: {}\ndlp: { clearance: { from: principal.attributes.level } }\ninjection: { results: off }\n",
@@ -174,9 +172,8 @@ fn weak_settings_are_warnings() {
         [
             "yett.yaml:6:16 nothing needs this risk: every listener is on loopback",
             "yett.yaml:6:36 whoever reaches the health address reads the metrics",
-            "yett.yaml:10:22 what cannot be scanned passes this server unread",
-            "yett.yaml:11:3 no listener offers the server `spare`",
-            "yett.yaml:11:17 the bearer token of this server travels unencrypted",
+            "yett.yaml:10:3 no listener offers the server `spare`",
+            "yett.yaml:10:17 the bearer token of this server travels unencrypted",
             "policies/x.yaml:3:3 nobody holds the role `all`",
             "policies/x.yaml:3:43 this role may call every tool of every server, also those added later",
             "policies/x.yaml:4:3 this role grants nothing",

@@ -1,0 +1,141 @@
+//! `yett keys`: on a running gateway and on a stopped one.
+
+use super::http::call;
+use super::process::{Finished, Home, Serving, made};
+
+fn home() -> Home {
+    Home::new("127.0.0.1:9".parse().unwrap())
+}
+
+/// Whether the gateway takes this secret for a caller's.
+fn works(serving: &Serving, secret: &str) -> bool {
+    match call(serving.listener, "crm", secret, "unknown").status {
+        200 => true,
+        401 => false,
+        other => panic!("neither known nor unknown: {other}"),
+    }
+}
+
+fn online(home: &Home, arguments: &[&str]) -> Finished {
+    let all: Vec<_> = ["keys", "--config", "operator.yaml"].iter().chain(arguments).copied().collect();
+    home.run(&all)
+}
+
+/// The statuses that `keys list` shows, by id.
+fn listed(out: &str) -> Vec<(String, String)> {
+    let list: serde_json::Value = serde_json::from_str(out).unwrap();
+    let text = |key: &serde_json::Value, name: &str| key[name].as_str().unwrap().to_owned();
+    list["keys"].as_array().unwrap().iter().map(|key| (text(key, "id"), text(key, "status"))).collect()
+}
+
+/// What nobody may find again once it was shown.
+fn assert_nowhere(home: &Home, log: &str, secrets: &[&str]) {
+    for secret in secrets {
+        assert!(!log.contains(secret), "a secret is in the log");
+        // The secret part alone, without the id that is public.
+        let part = secret.rsplit('_').next().unwrap();
+        assert!(part.len() > 20, "`{part}` is no secret");
+        for (path, bytes) in home.data_files() {
+            let found = bytes.windows(part.len()).any(|window| window == part.as_bytes());
+            assert!(!found, "a secret is in {}", path.display());
+        }
+        assert!(!log.contains(part), "part of a secret is in the log");
+    }
+}
+
+#[test]
+fn keys_live_and_die_on_a_running_gateway_and_their_secrets_are_nowhere() {
+    let home = home();
+    let serving = home.serve();
+    home.tell_operator(&serving);
+
+    let create = online(&home, &["create", "--json", "--subject", "ada", "--group", "sales", "--expires", "90d"]);
+    assert_eq!(create.code, Some(0), "{}", create.err);
+    let (id, first) = made(&create.out);
+    assert!(first.starts_with(&format!("yett_{id}_")), "{first}");
+    assert!(works(&serving, &first), "a new key is refused");
+
+    let list = online(&home, &["list", "--json"]);
+    assert_eq!(listed(&list.out), [(id.clone(), "active".to_owned())]);
+    let shown = online(&home, &["list"]);
+    assert!(shown.out.contains(&id) && shown.out.contains("ada") && shown.out.contains("sales"), "{}", shown.out);
+    assert!(!list.out.contains(&first) && !shown.out.contains(&first), "a secret is shown twice");
+
+    let rotate = online(&home, &["rotate", "--json", &id]);
+    let (heir, second) = made(&rotate.out);
+    assert!(!works(&serving, &first), "the old secret still works");
+    assert!(works(&serving, &second), "the new secret is refused");
+
+    let revoke = online(&home, &["revoke", &heir]);
+    assert_eq!(revoke.code, Some(0), "{}", revoke.err);
+    assert!(!works(&serving, &second), "a revoked key works");
+    let all = listed(&online(&home, &["list", "--json"]).out);
+    assert_eq!(all, [(id.clone(), "revoked".to_owned()), (heir.clone(), "revoked".to_owned())]);
+
+    let unknown = online(&home, &["revoke", "nosuchkey"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
+    let odd = online(&home, &["revoke", "../switches/all"]);
+    assert!(odd.code == Some(2) && odd.err.contains("is not a key id"), "{}", odd.err);
+
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert_nowhere(&home, &log, &[&first, &second]);
+    let records = home.records();
+    let acts: Vec<_> = records.iter().filter(|record| record["kind"] == "admin").map(|record| &record["what"]).collect();
+    let told: Vec<_> = acts.iter().map(|act| (act["act"].as_str().unwrap(), act["target"].as_str().unwrap())).collect();
+    assert_eq!(told, [("key.create", &*id), ("key.rotate", &id), ("key.revoke", &heir)], "each act is one record about its key");
+    assert_eq!(acts[1]["new"], *heir, "which key came of it: {}", acts[1]);
+}
+
+#[test]
+fn keys_live_and_die_on_a_stopped_gateway_too() {
+    let home = home();
+    let (id, first) = home.key_offline("ada");
+    let (other, kept) = home.key_offline("bob");
+    let (heir, second) = made(&home.done(&["keys", "--offline", "--json", "rotate", &id]));
+    home.done(&["keys", "--offline", "revoke", &other]);
+    assert_eq!(home.run(&["keys", "--offline", "revoke", "nosuchkey"]).code, Some(2));
+    let statuses = listed(&home.done(&["keys", "--offline", "--json", "list"]));
+    let expected = [(id, "revoked"), (other, "revoked"), (heir, "active")].map(|(id, status)| (id, status.to_owned()));
+    assert_eq!(statuses, expected, "oldest first");
+
+    let serving = home.serve();
+    assert_eq!([works(&serving, &first), works(&serving, &second), works(&serving, &kept)], [false, true, false]);
+    let (_, log) = serving.terminate();
+    assert_nowhere(&home, &log, &[&first, &second, &kept]);
+    home.done(&["audit", "verify", "data", "--accept-unanchored"]);
+    let records = home.records();
+    assert!(records.iter().all(|record| record["kind"] != "recovery"), "a command looks like a crash: {records:#?}");
+}
+
+#[test]
+fn a_secret_alone_is_on_standard_output() {
+    let home = home();
+    let made = home.run(&["keys", "--offline", "create", "--subject", "ada"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert_eq!(made.out.lines().count(), 1, "a script would take more than the secret: {}", made.out);
+    assert!(made.out.starts_with("yett_") && !made.err.contains(made.out.trim()), "{}", made.err);
+}
+
+#[test]
+fn an_expired_key_is_refused() {
+    let home = home();
+    let expires = "2020-01-01T00:00:00Z";
+    let out = home.done(&["keys", "--offline", "--json", "create", "--subject", "ada", "--group", "sales", "--expires", expires]);
+    let (_, secret) = made(&out);
+    let serving = home.serve();
+    assert!(!works(&serving, &secret), "an expired key works");
+    let bad = home.run(&["keys", "--offline", "create", "--subject", "ada", "--expires", "soon"]);
+    assert_eq!(bad.code, Some(2), "{}", bad.out);
+}
+
+#[test]
+fn without_a_gateway_the_commands_say_what_to_do() {
+    let home = home();
+    let serving = home.serve();
+    home.tell_operator(&serving);
+    serving.terminate();
+    let refused = online(&home, &["list"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.out);
+    assert!(refused.err.contains("--offline"), "{}", refused.err);
+}
