@@ -25,10 +25,12 @@ LABEL org.opencontainers.image.title="Yett" \
 # system can be read-only. /etc/yett is for yett.yaml and policies, mounted.
 COPY --from=build /image/ /
 
+# For every command: the health check and `docker exec ... yett keys` read the same file as `serve`.
+ENV YETT_CONFIG=/etc/yett/yett.yaml
 USER 65532:65532
 VOLUME ["/var/lib/yett"]
 # 8443 MCP; 9902 health and metrics. The admin listener stays on loopback.
 EXPOSE 8443 9902
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/local/bin/yett", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/yett"]
-CMD ["serve", "--config", "/etc/yett/yett.yaml"]
+CMD ["serve"]
