@@ -89,15 +89,17 @@ impl Operations {
     }
 
     async fn record_new_key(&self, act: &'static str, target: &str, key: &ApiKey) -> Result<(), OperationError> {
-        let subject = self.vault.pseudonym("api-key", &key.subject, self.now()).await?;
-        let recorded = self
-            .record(Kind::Admin, act, target, |what| {
+        let recorded = async {
+            let subject = self.vault.pseudonym("api-key", &key.subject, self.now()).await?;
+            self.record(Kind::Admin, act, target, |what| {
                 if target != &*key.id {
                     what.text("new", &key.id);
                 }
                 what.text("sub", &subject.name);
             })
-            .await;
+            .await
+        }
+        .await;
         if recorded.is_err() {
             self.keys.revoke(&key.id, self.now()).await?;
         }

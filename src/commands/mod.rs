@@ -99,7 +99,14 @@ pub fn run() -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        // One core is the audit writer's: a worker there only takes turns with it. On two cores one worker serves as many calls a
+        // second as two, for less CPU a call far from saturation, since it is not woken by the other (benches/load).
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        builder.worker_threads(cores.saturating_sub(1).max(1));
+    }
+    let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(command);
     // A blocking read of a terminal or a hung disk must not keep a finished command alive.
     runtime.shutdown_background();

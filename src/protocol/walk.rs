@@ -3,13 +3,18 @@
 use super::Message;
 use super::json::{NodeId, Text, Value};
 
+/// Members of results that come in pages.
+const LISTS: [&str; 5] = ["prompts", "resourceTemplates", "resources", "tasks", "tools"];
+
 /// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
 ///
 /// Left out are the two marks of a server's own that a client has to give back as they are: `nextCursor` of a result, and the token
 /// of a progress notification. Numbers come as their digits: a card number may be one. The walk has no recursion and allocates
 /// nothing; the parser has bounded depth and number of values.
 pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
-    let cursor = message.result().and_then(|result| result.get("nextCursor"));
+    // SECURITY: only of a list; anywhere else it is text like any other, and would pass unseen.
+    let is_list = |result: &Value<'_>| LISTS.iter().any(|list| result.get(list).is_some());
+    let cursor = message.result().filter(is_list).and_then(|result| result.get("nextCursor"));
     let is_progress = message.method() == Some("notifications/progress");
     let token = message.param("progressToken").filter(|_| is_progress);
     let marks = [cursor, token].map(|mark| mark.map(Value::id));

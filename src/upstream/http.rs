@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,7 +18,7 @@ use super::connect::{ConnectError, Connector};
 use super::pool::Pool;
 use super::questions::Questions;
 use super::reply::{self, Expected};
-use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection, ResponseBody};
+use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
@@ -25,6 +26,9 @@ use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_heade
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
+
+/// Answers to questions of one server that may be on their way at once; each holds a connection.
+const ANSWERS: usize = 16;
 
 /// The client for one server.
 #[derive(Clone)]
@@ -38,6 +42,8 @@ struct Inner {
     authorization: Option<HeaderValue>,
     tasks: TaskTracker,
     max_message: usize,
+    /// SECURITY: a server that asks without end must not open a socket of ours with every question.
+    answers: Arc<Semaphore>,
     /// Ends what still waits for this server at the end of a shutdown.
     cut: CancellationToken,
 }
@@ -63,7 +69,8 @@ impl Upstream {
             Some(value)
         });
         let pool = Pool::new(connector, tasks.clone());
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, cut: CancellationToken::new() })))
+        let (answers, cut) = (Arc::new(Semaphore::new(ANSWERS)), CancellationToken::new());
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, answers, cut })))
     }
 
     /// The server's name.
@@ -123,11 +130,7 @@ impl Upstream {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
             Reason::UpstreamFailed("request")
         })?;
-        let mut reply = reply::read(response, lease, expected).await?;
-        if message.rpc().is_none() {
-            reply.body = ResponseBody::Ended;
-        }
-        Ok(reply)
+        reply::read(response, lease, expected).await
     }
 
     /// A request made of nothing but what we put there: whatever else the client sent ends here.
@@ -172,7 +175,12 @@ impl Upstream {
         let (upstream, exchange) = (self.clone(), exchange.clone());
         Questions::new(move |answer| {
             let (upstream, exchange) = (upstream.clone(), exchange.clone());
-            upstream.0.tasks.clone().spawn(async move { upstream.answer(answer, &exchange, call).await });
+            // Beyond the bound a question stays without an answer: it was refused all the same.
+            let Ok(permit) = Arc::clone(&upstream.0.answers).try_acquire_owned() else { return };
+            upstream.0.tasks.clone().spawn(async move {
+                upstream.answer(answer, &exchange, call).await;
+                drop(permit);
+            });
         })
     }
 

@@ -1,7 +1,7 @@
 //! The reply of a server: what of it is believed.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -66,7 +66,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         // Never asked for; an encoded body cannot be inspected.
         return Err(Reason::UpstreamFailed("content_encoding").into());
     }
-    let session = if expected.version.has_sessions() { head.headers.get(&SESSION_ID).cloned() } else { None };
+    let session = if expected.version.has_sessions() { session_id(&head.headers)? } else { None };
     if head.status == StatusCode::NOT_FOUND && expected.in_session {
         // Whatever the body says: some servers answer it with an id of their own making. MCP 2025-11-25, "Session Management".
         return Err(Reason::SessionNotFound.into());
@@ -111,6 +111,16 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         _ => return Err(Reason::UpstreamFailed("status").into()),
     };
     Ok(McpResponse { body, session })
+}
+
+/// The session id that a server gives: short, and a copy, since what hyper hands out keeps its whole read buffer alive.
+fn session_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, Rejection> {
+    const LONGEST: usize = 1024;
+    let Some(id) = headers.get(&SESSION_ID) else {
+        return Ok(None);
+    };
+    let copy = HeaderValue::from_bytes(id.as_bytes()).ok().filter(|id| id.len() <= LONGEST);
+    copy.map(Some).ok_or_else(|| Reason::UpstreamFailed("session_id").into())
 }
 
 fn carries_message(status: StatusCode) -> bool {

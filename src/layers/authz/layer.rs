@@ -98,6 +98,10 @@ impl ReplyJudge {
                     }
                     return Err(Reason::BlockedResult(Category::ServerRequest).into());
                 }
+                if asks_by_error(&message.message) {
+                    self.note("elicitation/create");
+                    return Err(Reason::BlockedResult(Category::ServerRequest).into());
+                }
                 if self.modern && is_unfinished(&message.message) {
                     // A question without a list, or a task, whose result would come past the layers that judge this call.
                     self.note("other");
@@ -146,6 +150,15 @@ impl ReplyJudge {
         let held = self.authorizer.held_by(&self.principal);
         uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
     }
+}
+
+/// Whether an error is a question: it sends the user to a URL. MCP 2025-11-25, "URL Elicitation Required Error".
+fn asks_by_error(message: &Message) -> bool {
+    const URL_ELICITATION_REQUIRED: i64 = -32042;
+    message.error().is_some_and(|error| {
+        error.get("code").and_then(Value::as_i64) == Some(URL_ELICITATION_REQUIRED)
+            || error.path(&["data", "elicitations"]).is_some()
+    })
 }
 
 /// Whether a result says that it is not the whole answer. MCP 2026-07-28, `resultType`; without one it is.

@@ -161,7 +161,9 @@ impl Applicable<'_> {
                 is_key,
             }));
         });
-        if outcome.masks.iter().any(|mask| routing_fields(message).contains(&mask.node)) {
+        // Found once: each look goes through all members of `params`, and a caller decides how many masks there are.
+        let routing = if outcome.masks.is_empty() { Vec::new() } else { routing_fields(message) };
+        if outcome.masks.iter().any(|mask| routing.contains(&mask.node)) {
             outcome.blocked = true;
         }
         outcome

@@ -9,6 +9,9 @@ use parking_lot::RwLock;
 /// poisoned definitions is hostile.
 const MAX_NAMES: usize = 10_000;
 
+/// A longer name cannot be called, so it need not be remembered.
+const MAX_NAME: usize = 8 * 1024;
+
 /// Withheld tools by server.
 #[derive(Debug, Default)]
 pub struct Quarantine(RwLock<HashMap<String, HashSet<String>>>);
@@ -25,7 +28,7 @@ impl Quarantine {
     pub fn add(&self, server: &str, tool: &str) {
         let mut held = self.0.write();
         let tools = held.entry(server.to_owned()).or_default();
-        if tools.len() < MAX_NAMES {
+        if tools.len() < MAX_NAMES && tool.len() <= MAX_NAME {
             tools.insert(tool.to_owned());
         }
     }

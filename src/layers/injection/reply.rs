@@ -12,6 +12,11 @@ use crate::policy::{Injection, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Text, Value};
 use crate::protocol::{ListKind, Message, Method, visit_below, visit_texts};
 
+/// What stands in place of a stripped span.
+///
+/// SECURITY: not nothing, or what stood on both sides would join to an order, or to a card number, that no layer has seen.
+const STRIPPED: &str = "[removed]";
+
 /// The rule for texts that speak to a model.
 const ADDRESSED_TO_AI: &str = "addressed-to-ai";
 
@@ -27,10 +32,12 @@ pub(super) struct ReplyScan {
 
 impl ReplyScan {
     pub(super) fn scan(&self, mut message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let list = self.method.list().filter(|_| message.is_final());
+        // An error is text, whatever was asked.
+        let has_result = message.message.result().is_some();
+        let list = self.method.list().filter(|_| has_result);
         match list {
             Some(list) => self.scan_definitions(&mut message.message, list),
-            None if message.is_final() && matches!(self.method, Method::Initialize | Method::Discover) => {
+            None if has_result && matches!(self.method, Method::Initialize | Method::Discover) => {
                 self.scan_instructions(&mut message.message);
             }
             None => self.scan_texts(&mut message.message)?,
@@ -48,7 +55,8 @@ impl ReplyScan {
         };
         let mut flagged = HashSet::new();
         let mut hits = Vec::new();
-        for item in items.items() {
+        // A list written as an object is filtered by its members' values, so it is scanned by them as well.
+        for item in items.items().chain(items.members().map(|(_, item)| item)) {
             let before = hits.len();
             visit_below(item, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut hits));
             if !hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
@@ -125,7 +133,7 @@ impl ReplyScan {
                 }
                 Surface::Strip if value.kind() == Kind::String && flagged(hits) => {
                     for hit in hits.iter().filter(|hit| hit.is_flag()) {
-                        edits.replace_text(document, *place, hit.start..hit.end, "");
+                        edits.replace_text(document, *place, hit.start..hit.end, STRIPPED);
                     }
                     Action::Stripped
                 }
