@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, AdminError, Operations};
-use crate::audit::{self, Disk, Draft, Kind, Log, Options};
+use crate::audit::{self, Condition, Disk, Draft, Kind, Log, Options};
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
 use crate::config::{Config, Durability};
 use crate::endpoint::{Endpoint, Routes};
-use crate::health::Health;
+use crate::health::{Health, Readiness};
 use crate::layers::authn::{Issuers, JwksError};
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
@@ -107,7 +107,7 @@ pub struct Gateway {
     pub health: SocketAddr,
     log: Arc<Log>,
     operations: Arc<Operations>,
-    ready: Arc<AtomicBool>,
+    readiness: Arc<Readiness>,
     upstreams: Vec<Upstream>,
     /// Client and upstream connections.
     connections: TaskTracker,
@@ -129,6 +129,10 @@ impl Gateway {
         // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
         let mut options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
         options.queue = AUDIT_QUEUE;
+        options.reserve = config.audit.reserve;
+        if config.audit.durability == Durability::Async {
+            options.linger = config.audit.loss_window;
+        }
         let (log, opened) = open_log(options, Arc::clone(&clock)).await?;
         let log = Arc::new(log);
         if !opened.unfinished.is_empty() {
@@ -141,7 +145,8 @@ impl Gateway {
         let sessions = Arc::new(Sessions::default());
         let (connections, services) = (TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
-        let ready = Arc::new(AtomicBool::new(false));
+        let mode = config.audit.durability.as_str();
+        let readiness = Arc::new(Readiness { serving: AtomicBool::new(false), log: log.condition(), mode });
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let upstreams = connect_all(&config, largest, &connections)?;
@@ -187,7 +192,7 @@ impl Gateway {
         let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers).await?;
         let open_metrics = config.accept_risks.contains(&crate::config::Risk::OpenMetrics);
         let token = config.health.metrics_token;
-        let health = Health::bind(config.health.address, Arc::clone(&ready), Arc::clone(&metrics), token, open_metrics).await;
+        let health = Health::bind(config.health.address, Arc::clone(&readiness), Arc::clone(&metrics), token, open_metrics).await;
         let health = health.map_err(bind_error("health", config.health.address))?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -199,7 +204,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, metrics, stop.clone()));
-        ready.store(true, Ordering::Release);
+        readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {
             addresses,
@@ -207,7 +212,7 @@ impl Gateway {
             health: health_address,
             log,
             operations,
-            ready,
+            readiness,
             upstreams,
             connections,
             services,
@@ -225,8 +230,8 @@ impl Gateway {
     /// Ends when the audit log cannot be written any more. Then nothing can be served: the process has to end.
     pub async fn failed(&self) {
         // An error means that the log is gone, which is a failure too.
-        let _ = self.log.failed().wait_for(|failed| *failed).await;
-        self.ready.store(false, Ordering::Release);
+        let _ = self.log.condition().wait_for(|condition| *condition == Condition::Failed).await;
+        self.readiness.serving.store(false, Ordering::Release);
         if let Some(cause) = self.log.failure() {
             tracing::error!(error = &*cause as &dyn std::error::Error, because = %cause.source, "the audit log has failed");
         }
@@ -235,7 +240,7 @@ impl Gateway {
     /// Stops as SECURITY.md section 6 says: not ready at once, a while for balancers, calls in flight are finished, their outcomes
     /// and a `stop` record are durable. Returns whether the log was closed in order.
     pub async fn stop(self) -> bool {
-        self.ready.store(false, Ordering::Release);
+        self.readiness.serving.store(false, Ordering::Release);
         tokio::time::sleep(self.shutdown.delay).await;
         self.stop_accepting.cancel();
         for upstream in &self.upstreams {

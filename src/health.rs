@@ -13,8 +13,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Condition;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
@@ -28,24 +30,49 @@ pub struct Health {
 
 #[derive(Debug)]
 struct Shared {
-    ready: Arc<AtomicBool>,
+    readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
     token: Option<Secret<String>>,
     open: bool,
+}
+
+/// Whether calls should be sent here.
+#[derive(Debug)]
+pub struct Readiness {
+    /// Between the start and the beginning of a stop.
+    pub serving: AtomicBool,
+    /// What the audit log can take on.
+    pub log: watch::Receiver<Condition>,
+    /// The log's durability.
+    pub mode: &'static str,
+}
+
+impl Readiness {
+    /// `Err` says why not, for the operator.
+    fn check(&self) -> Result<(), &'static str> {
+        if !self.serving.load(Ordering::Acquire) {
+            return Err("starting or stopping");
+        }
+        match *self.log.borrow() {
+            Condition::Writing => Ok(()),
+            Condition::Full => Err("the audit volume is full"),
+            Condition::Failed => Err("the audit log has failed"),
+        }
+    }
 }
 
 impl Health {
     /// Binds. Without `token` and without `open`, `/metrics` is refused to everybody.
     pub async fn bind(
         address: SocketAddr,
-        ready: Arc<AtomicBool>,
+        readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
         token: Option<Secret<String>>,
         open: bool,
     ) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, shared: Arc::new(Shared { ready, metrics, token, open }) })
+        Ok(Self { socket, address, shared: Arc::new(Shared { readiness, metrics, token, open }) })
     }
 
     /// Where it listens.
@@ -68,10 +95,9 @@ impl Health {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.ready.load(Ordering::Acquire) {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    match shared.readiness.check() {
+        Ok(()) => format!("ready\naudit: {}\n", shared.readiness.mode).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
     }
 }
 

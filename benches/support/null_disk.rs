@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::{self, Read};
 use std::path::Path;
 
-use yett::audit::{Disk, LogFile, Storage};
+use yett::audit::{Disk, LogFile, Space, Storage};
 
 /// Takes everything and keeps nothing.
 #[derive(Debug)]
@@ -24,15 +24,15 @@ impl Storage for NullDisk {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn create_append(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
+    fn create(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(NullDisk))
     }
 
-    fn open_append(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
+    fn open(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(NullDisk))
     }
 
-    fn open_overwrite(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
+    fn open_or_create(&self, _path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(NullDisk))
     }
 
@@ -43,15 +43,22 @@ impl Storage for NullDisk {
     fn sync_dir(&self, _directory: &Path) -> io::Result<()> {
         Ok(())
     }
-}
 
-impl LogFile for NullDisk {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        black_box(bytes);
+    fn occupy(&self, _path: &Path, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
 
-    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn space(&self, _directory: &Path) -> io::Result<Space> {
+        Ok(Space { total: u64::MAX, free: u64::MAX })
+    }
+}
+
+impl LogFile for NullDisk {
+    fn truncate(&mut self, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_at(&mut self, _offset: u64, bytes: &[u8]) -> io::Result<()> {
         black_box(bytes);
         Ok(())
     }

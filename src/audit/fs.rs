@@ -5,19 +5,32 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 
 /// A file that is written by one owner.
 pub trait LogFile: Send + Debug {
-    /// Writes all bytes at the end. After an error any part of them may be there.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// Writes all bytes over the start of the file, which keeps its length if it was as long.
-    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes all bytes at `offset`; behind the end, the file grows. After an error any part of them may be there.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Returns once everything written to this file survives a power cut. After an error that is unknown for good: the
     /// kernel may have dropped the pages and would report success the next time, so the caller must never ask again.
     fn sync_data(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to `length` and returns once that survives a power cut.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// Bytes of the volume that holds the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What the owner of the log may still take.
+    pub free: u64,
 }
 
 /// The directory tree under the audit directory.
@@ -31,14 +44,14 @@ pub trait Storage: Send + Sync + Debug {
     /// Opens a file for reading from its start.
     fn read(&self, path: &Path) -> io::Result<Box<dyn Read>>;
 
-    /// Creates a file that must not exist, for appending. Its name survives a power cut only after [`Storage::sync_dir`].
-    fn create_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
+    /// Creates a file that must not exist. Its name survives a power cut only after [`Storage::sync_dir`].
+    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
 
-    /// Opens an existing file for appending.
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
+    /// Opens an existing file for writing.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
 
-    /// Opens a file for overwriting, creating it if need be.
-    fn open_overwrite(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
+    /// Opens a file for writing, creating it if need be.
+    fn open_or_create(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
 
     /// Replaces everything from `offset` on by `bytes` and syncs. At every crash in between, the file holds at least
     /// what it held of `bytes` before.
@@ -46,6 +59,13 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Makes the names in a directory survive a power cut.
     fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Makes `path` a file that occupies `bytes` of the volume and holds nothing. It fails with
+    /// [`io::ErrorKind::StorageFull`] when they are not to be had, and then occupies nothing.
+    fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()>;
+
+    /// How much room the volume of `directory` has.
+    fn space(&self, directory: &Path) -> io::Result<Space>;
 }
 
 /// The host's file system.
@@ -56,7 +76,6 @@ impl Storage for Disk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
-        #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)
     }
@@ -74,20 +93,20 @@ impl Storage for Disk {
         Ok(Box::new(File::open(path)?))
     }
 
-    fn create_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(private().append(true).create_new(true).open(path)?))
+    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(private().create_new(true).open(path)?))
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(private().append(true).open(path)?))
+    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(private().open(path)?))
     }
 
-    fn open_overwrite(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(private().write(true).create(true).truncate(false).open(path)?))
+    fn open_or_create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(private().create(true).truncate(false).open(path)?))
     }
 
     fn replace_tail(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = private().write(true).open(path)?;
+        let mut file = private().open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(bytes)?;
         let end = file.stream_position()?;
@@ -95,37 +114,63 @@ impl Storage for Disk {
         file.sync_all()
     }
 
-    #[cfg(unix)]
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
     }
 
-    /// Elsewhere a directory cannot be opened as a file; creating a file there is ordered by the file system itself.
-    #[cfg(not(unix))]
-    fn sync_dir(&self, _directory: &Path) -> io::Result<()> {
-        Ok(())
+    fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let file = private().create(true).truncate(false).open(path)?;
+        if bytes == 0 {
+            return file.set_len(0);
+        }
+        // Allocates without writing, so it takes no time; a file system that cannot do that is given zeros.
+        let taken = match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::NOSYS | Errno::OPNOTSUPP) => fill(&file, bytes),
+            taken => taken.map_err(io::Error::from),
+        };
+        taken.or_else(|error| file.set_len(0).and(Err(error)))
+    }
+
+    fn space(&self, directory: &Path) -> io::Result<Space> {
+        let volume = statvfs(directory)?;
+        Ok(Space {
+            total: volume.f_blocks.saturating_mul(volume.f_frsize),
+            free: volume.f_bavail.saturating_mul(volume.f_frsize),
+        })
     }
 }
 
 impl LogFile for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
-    }
-
-    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         // One call less than seek and write, twice a batch on the path of every call.
-        std::os::unix::fs::FileExt::write_all_at(self, bytes, 0)
+        self.write_all_at(bytes, offset)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
         File::sync_data(self)
     }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.sync_all()
+    }
+}
+
+fn fill(file: &File, bytes: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut at = 0;
+    while at < bytes {
+        let piece = usize::try_from(bytes - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        file.write_all_at(ZEROS.get(..piece).unwrap_or(&ZEROS), at)?;
+        at += u64::try_from(piece).unwrap_or(u64::MAX);
+    }
+    file.sync_data()
 }
 
 /// New files are for the owner alone: records tell who did what.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
+    options.write(true);
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }

@@ -41,6 +41,10 @@ impl Layout {
         self.directory.join("quarantine")
     }
 
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.directory.join("reserve")
+    }
+
     pub(crate) fn lock(&self) -> PathBuf {
         self.directory.join("lock")
     }

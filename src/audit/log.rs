@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use super::fs::Storage;
 use super::layout::{BadName, Layout};
 use super::lock::{Lock, LockError};
-use super::queue::{AppendError, Entry, Position, Queue};
+use super::queue::{AppendError, Condition, Entry, Position, Queue};
 use super::record::Draft;
 use super::recovery::{RecoveryError, recover};
 use super::writer::{Limits, WriteError, Writer};
@@ -37,10 +37,18 @@ pub struct Options {
     pub segment_age: Duration,
     /// Interval of `tick` records. Verification reports silence above two minutes.
     pub tick: Duration,
+    /// Longest time that a record nobody waits for stays in memory only: what a crash can lose in `async` mode.
+    pub linger: Duration,
+    /// Bytes of room made ahead in the segment that grows.
+    pub room: u64,
+    /// Bytes kept free for the outcomes of calls that have begun; on a small volume an eighth of it at most.
+    pub reserve: u64,
 }
 
 impl Options {
-    /// The defaults of the format: 64 MiB or 24 h a segment, a tick every 60 s, 8192 records queued.
+    /// The defaults of the format: 64 MiB or 24 h a segment, a tick every 60 s, 8192 records queued, 1 MiB of room ahead
+    /// (some thousand records, made in a millisecond or two), 64 MiB in reserve (what the outcomes of as many calls as can be open
+    /// may take at their longest).
     pub fn new(dir: impl Into<PathBuf>, origin: impl Into<String>, replica: impl Into<String>) -> Self {
         Self {
             dir: dir.into(),
@@ -50,6 +58,9 @@ impl Options {
             segment_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_hours(24),
             tick: Duration::from_mins(1),
+            linger: Duration::from_millis(500),
+            room: 1024 * 1024,
+            reserve: 64 * 1024 * 1024,
         }
     }
 }
@@ -126,7 +137,7 @@ impl Log {
     /// Takes the log's lock, repairs what a crash left, writes the records that say so, and starts the writer thread.
     /// Blocks on the disk; at most two segments are read.
     pub fn open(options: Options, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Result<(Self, Opened), OpenError> {
-        let Options { dir, origin, replica, queue, segment_bytes, segment_age, tick } = options;
+        let Options { dir, origin, replica, queue, segment_bytes, segment_age, tick, linger, room, reserve } = options;
         let layout = Layout::new(&dir, &origin, &replica)?;
         for path in [layout.segments(), layout.quarantine()] {
             storage.create_dir_all(&path).map_err(|source| OpenError::Directory { path, source })?;
@@ -135,8 +146,8 @@ impl Log {
         let found = recover(&*storage, &layout)?;
 
         let name = layout.name.clone();
-        let queue = Arc::new(Queue::new(queue));
-        let limits = Limits { segment_bytes, segment_age, tick };
+        let queue = Arc::new(Queue::new(queue, linger));
+        let limits = Limits { segment_bytes, segment_age, tick, room, reserve };
         let (writer, opened) = Writer::open(storage, clock, layout, limits, found)?;
 
         let thread_queue = Arc::clone(&queue);
@@ -170,14 +181,14 @@ impl Log {
     }
 
     /// Queues a record that nobody waits for. It keeps its place in the order, and is written with the next record somebody waits
-    /// for, or after half a second: a decision in `response` mode, whose outcome covers it.
+    /// for, or after [`Options::linger`]: a decision in `response` mode, whose outcome covers it, and everything in `async` mode.
     pub fn append_unhurried(&self, draft: Draft) {
         self.inner.queue.push(Entry::own(draft), false);
     }
 
-    /// Turns true, once and for ever, when the writer has failed: the process must stop serving and exit.
-    pub fn failed(&self) -> watch::Receiver<bool> {
-        self.inner.queue.failed()
+    /// What the log can take on. [`Condition::Failed`] is for ever: the process must stop serving and exit.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.inner.queue.condition()
     }
 
     /// Why the writer failed, for the operator. `None` while it runs, and when its thread panicked.
@@ -188,7 +199,7 @@ impl Log {
     /// How busy the writer is.
     pub fn load(&self) -> Load {
         let (queued, slots) = self.inner.queue.depth();
-        Load { queued, slots, last_sync: self.inner.queue.last_sync() }
+        Load { queued, slots, last_sync: self.inner.queue.last_sync(), slow: self.inner.queue.is_slow() }
     }
 
     /// Writes what is queued, syncs the head and ends the thread; later appends fail with [`AppendError::Closed`].
@@ -207,6 +218,8 @@ pub struct Load {
     pub slots: usize,
     /// How long the last write and sync of a batch took.
     pub last_sync: Duration,
+    /// Syncs take so long that room for new calls is reduced to two batches.
+    pub slow: bool,
 }
 
 /// Room for one call's records; dropping it gives the room back.

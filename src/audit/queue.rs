@@ -8,8 +8,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{oneshot, watch};
 
+use super::pace::Pace;
 use super::record::Draft;
-use super::writer::WriteError;
+use super::writer::{BATCH_RECORDS, WriteError};
 
 /// Records one call may still cause: its decision and its outcome.
 const RECORDS_PER_SLOT: usize = 2;
@@ -32,8 +33,16 @@ pub enum AppendError {
     Failed,
 }
 
-/// Longest time that a record nobody waits for stays in memory only.
-pub(crate) const LINGER: Duration = Duration::from_millis(500);
+/// What a log can take on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Records are written.
+    Writing,
+    /// The volume is full: calls that have begun are recorded in the reserve, no other begins.
+    Full,
+    /// The writer is gone for good, and the process has to end.
+    Failed,
+}
 
 /// A record and who waits for it; the log's own records have nobody.
 #[derive(Debug)]
@@ -78,6 +87,9 @@ struct State {
     sleeping: bool,
     phase: Phase,
     failure: Option<Arc<WriteError>>,
+    /// The volume is full.
+    full: bool,
+    pace: Pace,
 }
 
 /// See the module.
@@ -87,12 +99,14 @@ pub(crate) struct Queue {
     capacity: usize,
     state: Mutex<State>,
     wake: Condvar,
-    failed: watch::Sender<bool>,
+    condition: watch::Sender<Condition>,
     last_sync_micros: AtomicU64,
+    linger: Duration,
 }
 
 impl Queue {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// Room for `capacity` records; one that nobody waits for is written after `linger` at the latest.
+    pub(crate) fn new(capacity: usize, linger: Duration) -> Self {
         let state = State {
             entries: VecDeque::new(),
             urgent: false,
@@ -101,21 +115,26 @@ impl Queue {
             sleeping: false,
             phase: Phase::Open,
             failure: None,
+            full: false,
+            pace: Pace::default(),
         };
         Self {
             capacity,
             state: Mutex::new(state),
             wake: Condvar::new(),
-            failed: watch::Sender::new(false),
+            condition: watch::Sender::new(Condition::Writing),
             last_sync_micros: AtomicU64::new(0),
+            linger,
         }
     }
 
-    /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is.
+    /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is. While syncs are slow
+    /// there is room for two batches only: a call that would wait for many slow syncs is better refused at once.
     pub(crate) fn reserve(&self) -> bool {
         let mut state = self.state.lock();
-        let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= self.capacity;
-        let granted = fits && state.phase == Phase::Open;
+        let capacity = if state.pace.is_slow() { self.capacity.min(2 * BATCH_RECORDS) } else { self.capacity };
+        let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= capacity;
+        let granted = fits && state.phase == Phase::Open && !state.full;
         state.slots += usize::from(granted);
         granted
     }
@@ -126,7 +145,7 @@ impl Queue {
     }
 
     /// Hands an entry to the writer; the entry is dropped with its answer sent when there is no writer any more. One that is not
-    /// `urgent` goes with the next that is, or after [`LINGER`], and so costs no sync of its own.
+    /// `urgent` goes with the next that is, or when it has lingered, and so costs no sync of its own.
     pub(crate) fn push(&self, entry: Entry, urgent: bool) {
         let mut state = self.state.lock();
         let refusal = match state.phase {
@@ -157,7 +176,7 @@ impl Queue {
         if pending.is_empty() && !state.urgent && state.phase == Phase::Open {
             state.sleeping = true;
             // Never longer than an entry may linger that comes while we sleep, for it will not wake us.
-            self.wake.wait_for(&mut state, timeout.min(LINGER));
+            self.wake.wait_for(&mut state, timeout.min(self.linger));
             state.sleeping = false;
         }
         state.urgent = false;
@@ -174,6 +193,7 @@ impl Queue {
         self.last_sync_micros.store(u64::try_from(sync.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let mut state = self.state.lock();
         state.unacknowledged = state.unacknowledged.saturating_sub(records);
+        state.pace.note(sync);
     }
 
     /// No entries from now on; the writer finishes what it has.
@@ -186,6 +206,19 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Says whether the volume is full: then nothing new begins.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.condition.send_if_modified(|condition| {
+            let now = if full { Condition::Full } else { Condition::Writing };
+            let changes = *condition != Condition::Failed && *condition != now;
+            if changes {
+                *condition = now;
+            }
+            changes
+        });
+        self.state.lock().full = full;
+    }
+
     /// The writer is gone: every entry, queued or still to come, fails.
     pub(crate) fn fail(&self, failure: Option<WriteError>) {
         let mut state = self.state.lock();
@@ -196,18 +229,22 @@ impl Queue {
         let orphans = std::mem::take(&mut state.entries);
         drop(state);
         // First the alarm, then the callers: whoever sees a failed receipt finds the log failed too.
-        self.failed.send_replace(true);
+        self.condition.send_replace(Condition::Failed);
         for receipt in orphans.into_iter().filter_map(|entry| entry.receipt) {
             let _ = receipt.send(Err(AppendError::Failed));
         }
     }
 
-    pub(crate) fn failed(&self) -> watch::Receiver<bool> {
-        self.failed.subscribe()
+    pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
     }
 
     pub(crate) fn failure(&self) -> Option<Arc<WriteError>> {
         self.state.lock().failure.clone()
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.state.lock().pace.is_slow()
     }
 
     /// Records not yet durable, and slots in use.

@@ -81,6 +81,8 @@ pub(crate) struct Recovered {
     pub(crate) time: Stamp,
     pub(crate) segment_first: u64,
     pub(crate) segment_bytes: u64,
+    /// Length of the last segment's file: its lines, and zeros.
+    pub(crate) segment_allocated: u64,
     pub(crate) segment_started: Option<Stamp>,
     pub(crate) open: HashMap<Box<str>, u64>,
     quarantined: Option<Quarantined>,
@@ -98,15 +100,11 @@ struct Quarantined {
 /// Reads, checks and repairs. The caller holds the lock.
 pub(crate) fn recover(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
     let directory = layout.segments();
-    let mut firsts: Vec<u64> = storage
-        .list(&directory)
-        .map_err(failed("list", &directory))?
-        .iter()
-        .filter_map(|(name, _)| segment_index(name))
-        .collect();
+    let files = storage.list(&directory).map_err(failed("list", &directory))?;
+    let mut firsts: Vec<(u64, u64)> = files.iter().filter_map(|(name, length)| Some((segment_index(name)?, *length))).collect();
     firsts.sort_unstable();
     let head = read_head(storage, layout)?;
-    let Some(&last) = firsts.last() else {
+    let Some(&(last, length)) = firsts.last() else {
         return match head {
             Some(head) if head.size > 0 => Err(RecoveryError::Cut { size: head.size, found: 0 }),
             _ => create(storage, layout),
@@ -117,11 +115,11 @@ pub(crate) fn recover(storage: &dyn Storage, layout: &Layout) -> Result<Recovere
         return Err(RecoveryError::HeadOld { size: head.size, segment: last });
     }
 
-    let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).copied();
+    let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).map(|(first, _)| *first);
     let start = before.unwrap_or(last);
     let chain =
         if start == 0 { Chain::genesis(Some(layout.name.clone())) } else { Chain::from_middle(Some(layout.name.clone()), start) };
-    let mut scan = Scan { chain, head, open: HashMap::new(), last_kind_stop: true, tail: Tail::default() };
+    let mut scan = Scan { chain, head, open: HashMap::new(), last_kind_stop: true, tail: Tail { length, ..Tail::default() } };
     if let Some(first) = before {
         scan.segment(storage, layout, first, false)?;
     }
@@ -184,8 +182,8 @@ impl Recovered {
 fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
     let head = Head { size: 0, leaf: Leaf::NONE };
     let path = layout.head();
-    let mut file = storage.open_overwrite(&path).map_err(failed("create", &path))?;
-    file.overwrite(head.text(&layout.name).as_bytes()).map_err(failed("write", &path))?;
+    let mut file = storage.open_or_create(&path).map_err(failed("create", &path))?;
+    file.write_at(0, head.text(&layout.name).as_bytes()).map_err(failed("write", &path))?;
     file.sync_data().map_err(failed("sync", &path))?;
     // The directories above are new too: each name must survive, from the top down.
     for directory in layout.directory.ancestors().take(3).collect::<Vec<_>>().iter().rev() {
@@ -193,7 +191,7 @@ fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryE
     }
     // Crash point: a head of size 0 and no segment. The next start comes here again.
     let path = layout.segment(0);
-    storage.create_append(&path).map_err(failed("create", &path))?;
+    storage.create(&path).map_err(failed("create", &path))?;
     let directory = layout.segments();
     storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
     Ok(Recovered {
@@ -202,6 +200,7 @@ fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryE
         time: Stamp::EPOCH,
         segment_first: 0,
         segment_bytes: 0,
+        segment_allocated: 0,
         segment_started: None,
         open: HashMap::new(),
         quarantined: None,
@@ -240,6 +239,9 @@ struct Scan {
 /// What is known of the last segment.
 #[derive(Default)]
 struct Tail {
+    /// Of the file.
+    length: u64,
+    /// Of its lines.
     bytes: u64,
     started: Option<Stamp>,
     /// Bytes of the lines that the head counts.
@@ -269,7 +271,8 @@ impl Scan {
                     self.tail.torn = bytes.to_vec();
                     break;
                 }
-                RawLine::Torn(_) => return Err(broken(index, Broken::Torn)),
+                RawLine::Room if last => break,
+                RawLine::Room | RawLine::Torn(_) => return Err(broken(index, Broken::Torn)),
                 RawLine::Endless => return Err(broken(index, Broken::Endless)),
             };
             let line = self.chain.accept(bytes).map_err(|reason| broken(index, reason))?;
@@ -291,8 +294,9 @@ impl Scan {
 
     fn repair(self, storage: &dyn Storage, layout: &Layout, last: u64) -> Result<Recovered, RecoveryError> {
         let Self { chain, open, last_kind_stop, tail, .. } = self;
+        let repaired = !tail.torn.is_empty() || !tail.uncounted.is_empty();
         let quarantined = if tail.torn.is_empty() { None } else { Some(quarantine(storage, layout, chain.next, &tail.torn)?) };
-        if !tail.torn.is_empty() || !tail.uncounted.is_empty() {
+        if repaired {
             // Crash point: the torn bytes are in quarantine and still in the segment. The next start moves them once more.
             //
             // Lines the head does not count may never have been synced: after a failed sync the kernel keeps serving them
@@ -307,6 +311,7 @@ impl Scan {
             time: chain.time,
             segment_first: last,
             segment_bytes: tail.bytes,
+            segment_allocated: if repaired { tail.bytes } else { tail.length },
             segment_started: tail.started,
             unclean: chain.next > 0 && (!last_kind_stop || quarantined.is_some() || !open.is_empty()),
             open,
@@ -353,8 +358,8 @@ fn quarantine(storage: &dyn Storage, layout: &Layout, index: u64, bytes: &[u8]) 
         file = format!("{index:013}.{copies}.part");
     }
     let path = directory.join(&file);
-    let mut target = storage.create_append(&path).map_err(failed("create", &path))?;
-    target.append(bytes).map_err(failed("write", &path))?;
+    let mut target = storage.create(&path).map_err(failed("create", &path))?;
+    target.write_at(0, bytes).map_err(failed("write", &path))?;
     target.sync_data().map_err(failed("sync", &path))?;
     storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
     Ok(Quarantined { file, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256: sha256_hex(bytes) })

@@ -258,6 +258,9 @@ impl Walk {
             let torn = loop {
                 match lines.next_line().map_err(unreadable(&segment.path))? {
                     None => return Ok(true),
+                    // The segment that grows ends in room made ahead; a sealed one has given it back.
+                    Some(RawLine::Room) if last => return Ok(true),
+                    Some(RawLine::Room) => return Ok(self.fault(self.chain.next, Broken::Torn.into())),
                     Some(RawLine::Whole(bytes)) => {
                         offset += u64::try_from(bytes.len() + 1).unwrap_or(u64::MAX);
                         if !self.line(bytes) {

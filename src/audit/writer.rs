@@ -22,11 +22,13 @@ use super::log::Opened;
 use super::queue::{AppendError, Entry, Position, Queue, Wake};
 use super::record::{Draft, Kind, OwnedMembers};
 use super::recovery::Recovered;
+use super::reserve::{self, Reserve};
+use super::segment::{Segment, is_full};
 use super::stamp::Stamp;
 
 /// Most records and bytes in one write (SECURITY.md 2.3). Bounds what one torn write can leave behind.
-const BATCH_RECORDS: usize = 256;
-const BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const BATCH_RECORDS: usize = 256;
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Difference between wall clock and monotonic clock that is written down.
 const CLOCK_STEP: i64 = 1_000_000;
@@ -56,6 +58,8 @@ pub(crate) struct Limits {
     pub(crate) segment_bytes: u64,
     pub(crate) segment_age: Duration,
     pub(crate) tick: Duration,
+    pub(crate) room: u64,
+    pub(crate) reserve: u64,
 }
 
 /// Sole owner of the log's files.
@@ -65,6 +69,7 @@ pub(crate) struct Writer {
     layout: Layout,
     limits: Limits,
     segment: Segment,
+    reserve: Reserve,
     head: Box<dyn LogFile>,
     next: u64,
     previous: Leaf,
@@ -79,15 +84,6 @@ pub(crate) struct Writer {
     receipts: Vec<(u64, oneshot::Sender<Result<Position, AppendError>>)>,
 }
 
-/// The segment that grows.
-struct Segment {
-    path: PathBuf,
-    file: Box<dyn LogFile>,
-    bytes: u64,
-    /// Time of its first record.
-    started: Option<Stamp>,
-}
-
 impl Writer {
     /// Continues what recovery found, and makes its findings records before anything else can be one.
     pub(crate) fn open(
@@ -99,15 +95,16 @@ impl Writer {
     ) -> Result<(Self, Opened), WriteError> {
         let mut drafts = found.drafts();
         let mut opened = found.opened();
-        let path = layout.segment(found.segment_first);
-        let file = storage.open_append(&path).map_err(failed("open", &path))?;
-        let head = storage.open_overwrite(&layout.head()).map_err(failed("open", &layout.head()))?;
+        let (bytes, allocated) = (found.segment_bytes, found.segment_allocated);
+        let segment = Segment::open(&*storage, layout.segment(found.segment_first), bytes, allocated, found.segment_started)?;
+        let head = storage.open_or_create(&layout.head()).map_err(failed("open", &layout.head()))?;
         let mut writer = Self {
+            reserve: Reserve::take(Arc::clone(&storage), &layout, limits.reserve, 2 * limits.room),
             storage,
             clock,
             layout,
             limits,
-            segment: Segment { path, file, bytes: found.segment_bytes, started: found.segment_started },
+            segment,
             head,
             next: found.next,
             previous: found.previous,
@@ -147,7 +144,12 @@ impl Writer {
     fn serve(&mut self, queue: &Queue) -> Result<(), WriteError> {
         let mut pending = VecDeque::new();
         loop {
-            let patience = self.next_tick.saturating_duration_since(Instant::now());
+            self.reserve.retake_if_due();
+            queue.set_full(!self.reserve.is_held());
+            let mut patience = self.next_tick.saturating_duration_since(Instant::now());
+            if !self.reserve.is_held() {
+                patience = patience.min(reserve::RETRY);
+            }
             let wake = queue.take(&mut pending, patience);
             let ticks = wake != Wake::Closed && Instant::now() >= self.next_tick;
             if ticks {
@@ -155,6 +157,8 @@ impl Writer {
                 pending.push_front(Entry::own(self.tick(queue)));
             }
             if wake == Wake::Closed {
+                // A log at rest is plain lines.
+                self.segment.seal()?;
                 return self.sync_head();
             }
             if !pending.is_empty() {
@@ -165,6 +169,9 @@ impl Writer {
                 for (index, receipt) in self.receipts.drain(..) {
                     // The caller may have left; the record stays.
                     let _ = receipt.send(Ok(Position { index }));
+                }
+                if pending.is_empty() {
+                    self.segment.make_room_ahead(self.limits.room)?;
                 }
             }
             if ticks {
@@ -180,7 +187,7 @@ impl Writer {
         let step = self.look_at_clock();
         let now = self.time;
         self.rotate_if_due(now)?;
-        let begins_segment = self.segment.bytes == 0 && self.next > 0;
+        let begins_segment = self.segment.bytes() == 0 && self.next > 0;
         let time = now.text();
         self.buffer.clear();
         if let Some(step) = step {
@@ -199,15 +206,26 @@ impl Writer {
             }
         }
 
-        let path = &self.segment.path;
-        // Crash point: any prefix of the batch may be there. Nobody was told; recovery keeps whole lines, moves the rest.
-        self.segment.file.append(&self.buffer).map_err(failed("write", path))?;
-        self.segment.file.sync_data().map_err(failed("sync", path))?;
-        self.segment.bytes += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        self.segment.started.get_or_insert(now);
+        self.make_room()?;
+        self.segment.append(&self.buffer, now)?;
         // Crash point: the batch is durable, the head does not count it. Recovery verifies and counts it.
         self.write_head()
         // Crash point: durable and counted, nobody told. A caller that got no answer may find its record.
+    }
+
+    /// Room for the batch, out of the reserve if the volume is full: then the calls that have begun can still be recorded, and
+    /// no other begins.
+    fn make_room(&mut self) -> Result<(), WriteError> {
+        let length = self.buffer.len();
+        for ahead in [self.limits.room, 0] {
+            match self.segment.make_room(length, ahead) {
+                Err(failure) if is_full(&failure.source) => {}
+                made => return made,
+            }
+        }
+        // With nothing left to give up, this fails as it did before, and the log with it.
+        self.reserve.release();
+        self.segment.make_room(length, 0)
     }
 
     /// Formats one record behind those already in the buffer.
@@ -270,19 +288,22 @@ impl Writer {
     }
 
     fn rotate_if_due(&mut self, now: Stamp) -> Result<(), WriteError> {
-        let age = self.segment.started.map_or(0, |started| now.micros_since(started));
+        let (bytes, started) = (self.segment.bytes(), self.segment.started());
+        let age = started.map_or(0, |started| now.micros_since(started));
         let old = u128::try_from(age).unwrap_or(0) >= self.limits.segment_age.as_micros();
-        if self.segment.bytes == 0 || (self.segment.bytes < self.limits.segment_bytes && !old) {
+        if bytes == 0 || (bytes < self.limits.segment_bytes && !old) {
             return Ok(());
         }
+        // Only the last segment may end in room that was not used.
+        self.segment.seal()?;
         // Recovery relies on it: a durable head is never older than the last segment, so it reads no further back.
         self.sync_head()?;
-        let path = self.layout.segment(self.next);
-        let file = self.storage.create_append(&path).map_err(failed("create", &path))?;
-        // Crash point: the file may or may not be there, and is empty. Recovery accepts both.
-        let directory = self.layout.segments();
-        self.storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
-        self.segment = Segment { path, file, bytes: 0, started: None };
+        match Segment::create(&*self.storage, &self.layout, self.next) {
+            Ok(segment) => self.segment = segment,
+            // On a full volume the old one goes on: it can live off the reserve.
+            Err(failure) if failure.action == "create" && is_full(&failure.source) => {}
+            Err(failure) => return Err(failure),
+        }
         Ok(())
     }
 
@@ -327,7 +348,7 @@ impl Writer {
     /// Not synced: the segments are the truth, and recovery brings a head that is behind up to date.
     fn write_head(&mut self) -> Result<(), WriteError> {
         let head = Head { size: self.next, leaf: self.previous };
-        self.head.overwrite(head.text(&self.layout.name).as_bytes()).map_err(failed("write", &self.layout.head()))
+        self.head.write_at(0, head.text(&self.layout.name).as_bytes()).map_err(failed("write", &self.layout.head()))
     }
 
     fn sync_head(&mut self) -> Result<(), WriteError> {
@@ -350,7 +371,7 @@ impl Drop for FailOnUnwind<'_> {
     }
 }
 
-fn failed(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WriteError {
+pub(crate) fn failed(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WriteError {
     let path = path.to_owned();
     move |source| WriteError { action, path, source }
 }

@@ -1,5 +1,6 @@
 //! This crate's tower vocabulary, and THE list of layers: [`Chain::build`].
 
+mod alarm;
 mod middleware;
 mod rejection;
 mod request;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
+pub use alarm::Alarm;
 pub use middleware::{Middleware, Next, Reply, Station};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
 pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route};
@@ -86,7 +88,7 @@ impl Chain {
         let injection = policy.injection.unwrap_or(Injection::DEFAULT);
         let service = ServiceBuilder::new()
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
-            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics)))
+            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability)))
             // On the head alone: nobody unknown gets a body read.
             .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault)))
             // The only place where bytes become a message.

@@ -153,6 +153,10 @@ pub struct Audit {
     pub replica: String,
     /// When an answer waits for the disk.
     pub durability: Durability,
+    /// In `async` mode, the longest time that a record is in memory only (100 ms).
+    pub loss_window: Duration,
+    /// Bytes of disk kept for the outcomes of calls that have begun (64 MiB; at most an eighth of the volume).
+    pub reserve: u64,
 }
 
 /// When a call waits for its records to be on stable storage (SECURITY.md 2.3).
@@ -162,6 +166,8 @@ pub enum Durability {
     Strict,
     /// Both before release.
     Response,
+    /// Neither: a crash loses the records of the last [`Audit::loss_window`].
+    Async,
 }
 
 impl Durability {
@@ -170,6 +176,7 @@ impl Durability {
         match self {
             Self::Strict => "strict",
             Self::Response => "response",
+            Self::Async => "async",
         }
     }
 }
@@ -177,6 +184,8 @@ impl Durability {
 /// A weak choice that must be named before it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Risk {
+    /// Records that a crash may lose: [`Durability::Async`].
+    AsyncAudit,
     /// A listener off loopback without TLS.
     PlaintextListener,
     /// `/metrics` without a token.

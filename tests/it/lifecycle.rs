@@ -150,22 +150,24 @@ fn a_clean_end_leaves_nothing_to_recover() {
     assert_eq!(scene.story(), ["admin", "stop", "start", "allow", "ok", "stop", "start", "allow", "ok", "stop"]);
 }
 
-/// `yett serve` whose files cannot grow beyond some 64 KiB (or 128, where `ulimit -f` counts in kilobytes).
+/// `yett serve` whose files cannot grow beyond 1,152 KiB (or twice that, where `ulimit -f` counts in kilobytes): the reserve fits,
+/// and so does the first room of a segment.
 fn serve_on_a_small_disk(home: &Home) -> Serving {
     let yett = command(&home.path("."));
     let mut shell = Command::new("sh");
     // The signal would end the process where a full disk gives an error.
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" serve"]).arg(yett.get_program());
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 2304; exec \"$0\" serve"]).arg(yett.get_program());
     Serving::start(shell.env_clear().current_dir(home.path(".")))
 }
 
 #[test]
 fn a_log_that_cannot_grow_refuses_calls_and_ends_the_gateway() {
     let scene = Scene::new();
+    scene.home.edit("origin: cli.localhost", "origin: cli.localhost, reserve: 1MiB");
     let serving = serve_on_a_small_disk(&scene.home);
     let mut answered = Vec::new();
     let refused = loop {
-        assert!(answered.len() < 1_000, "the disk never fills");
+        assert!(answered.len() < 10_000, "the disk never fills");
         // None: the process has ended before it answered.
         let Some(reply) = try_call(serving.listener, "crm", &scene.secret, "get_customer") else { break None };
         if reply.status != 200 {

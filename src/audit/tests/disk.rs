@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::super::{Disk, LogFile, Storage};
+use super::super::{Disk, LogFile, Space, Storage};
 
 /// What goes wrong. Counts are of segment operations from the moment the disk was made.
 #[derive(Debug, Default)]
@@ -37,6 +37,11 @@ struct Shared {
     /// Bytes of segments that would survive a power cut.
     synced: AtomicU64,
     written: AtomicU64,
+    /// No byte is left beside the reserve, and what the reserve gives when it is released.
+    full: AtomicBool,
+    occupied: AtomicU64,
+    given: AtomicU64,
+    delay: Mutex<Duration>,
 }
 
 impl FaultyDisk {
@@ -65,6 +70,27 @@ impl FaultyDisk {
     pub(super) fn resume(&self) {
         *self.shared.paused.lock() = false;
         self.shared.resumed.notify_all();
+    }
+
+    /// Bytes the reserve takes.
+    pub(super) fn occupied(&self) -> u64 {
+        self.shared.occupied.load(Ordering::SeqCst)
+    }
+
+    /// From now on every sync of a segment takes `delay`.
+    pub(super) fn slow_down(&self, delay: Duration) {
+        *self.shared.delay.lock() = delay;
+    }
+
+    /// From now on the volume has no room, and a released reserve gives `bytes`.
+    pub(super) fn fill(&self, bytes: u64) {
+        self.shared.given.store(bytes, Ordering::SeqCst);
+        self.shared.full.store(true, Ordering::SeqCst);
+    }
+
+    /// Somebody has cleared the volume.
+    pub(super) fn clear(&self) {
+        self.shared.full.store(false, Ordering::SeqCst);
     }
 
     /// What was done, in order: `create x`, `append x`, `sync x`, `sync_dir x`, `head`.
@@ -97,17 +123,17 @@ impl Storage for FaultyDisk {
         Disk.read(path)
     }
 
-    fn create_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.shared.note("create", &path.file_name().unwrap().to_string_lossy());
-        Ok(self.wrap(path, Disk.create_append(path)?))
+        Ok(self.wrap(path, Disk.create(path)?))
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(self.wrap(path, Disk.open_append(path)?))
+    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(self.wrap(path, Disk.open(path)?))
     }
 
-    fn open_overwrite(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(self.wrap(path, Disk.open_overwrite(path)?))
+    fn open_or_create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(self.wrap(path, Disk.open_or_create(path)?))
     }
 
     fn replace_tail(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -119,6 +145,21 @@ impl Storage for FaultyDisk {
         self.shared.note("sync_dir", &directory.file_name().unwrap().to_string_lossy());
         Disk.sync_dir(directory)
     }
+
+    /// Sparse: the tests of a full volume have a disk of their own.
+    fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        if self.shared.full.load(Ordering::SeqCst) && bytes > 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.shared.note(if bytes > 0 { "take" } else { "release" }, &path.file_name().unwrap().to_string_lossy());
+        self.shared.occupied.store(bytes, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn space(&self, _directory: &Path) -> io::Result<Space> {
+        let free = if self.shared.full.load(Ordering::SeqCst) { 0 } else { 1 << 30 };
+        Ok(Space { total: 1 << 30, free })
+    }
 }
 
 #[derive(Debug)]
@@ -129,22 +170,39 @@ struct FaultyFile {
 }
 
 impl LogFile for FaultyFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.name.contains(".jsonl") {
+            self.shared.note("write", &self.name);
+            return self.file.write_at(offset, bytes);
+        }
+        // Room ahead of the lines.
+        if bytes.first() == Some(&0) {
+            if self.shared.full.load(Ordering::SeqCst) {
+                // Without a reserve that was given up, there is no byte left.
+                let left =
+                    if self.shared.occupied.load(Ordering::SeqCst) == 0 { self.shared.given.load(Ordering::SeqCst) } else { 0 };
+                if left < bytes.len() as u64 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                self.shared.given.fetch_sub(bytes.len() as u64, Ordering::SeqCst);
+            }
+            return self.file.write_at(offset, bytes);
+        }
         self.shared.note("append", &self.name);
         let count = self.shared.writes.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some((at, kept)) = self.shared.faults.short_write
             && at == count
         {
-            self.file.append(&bytes[..kept.min(bytes.len())])?;
+            self.file.write_at(offset, &bytes[..kept.min(bytes.len())])?;
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
-        self.shared.written.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-        self.file.append(bytes)
+        self.shared.written.store(offset + bytes.len() as u64, Ordering::SeqCst);
+        self.file.write_at(offset, bytes)
     }
 
-    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.shared.note("overwrite", &self.name);
-        self.file.overwrite(bytes)
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.shared.note("cut", &self.name);
+        self.file.truncate(length)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
@@ -153,6 +211,8 @@ impl LogFile for FaultyFile {
             return self.file.sync_data();
         }
         let count = self.shared.syncs.fetch_add(1, Ordering::SeqCst) + 1;
+        let delay = *self.shared.delay.lock();
+        std::thread::sleep(delay);
         let mut paused = self.shared.paused.lock();
         while *paused {
             self.shared.resumed.wait_for(&mut paused, Duration::from_secs(5));

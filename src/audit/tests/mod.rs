@@ -3,6 +3,9 @@
 mod crash;
 mod disk;
 mod format;
+mod full;
+mod power;
+mod sim;
 mod tamper;
 mod writing;
 
@@ -49,7 +52,8 @@ impl Fixture {
     }
 
     fn options(&self) -> Options {
-        Options::new(self.dir.path().join("audit"), "gw.example", "r1")
+        // Little room, since many of these tests open a log many times; the sizes themselves have tests of their own.
+        Options { room: 32 * 1024, ..Options::new(self.dir.path().join("audit"), "gw.example", "r1") }
     }
 
     fn log_dir(&self) -> PathBuf {
@@ -72,7 +76,11 @@ impl Fixture {
     fn lines(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.log_dir().join("seg")).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();
-        names.iter().flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+        let lines = |path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.trim_end_matches('\0').lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        names.iter().flat_map(lines).collect()
     }
 
     fn kinds(&self) -> Vec<String> {

@@ -244,9 +244,7 @@ fn hostile_directories_are_answered_not_followed() {
     fs::create_dir_all(fixture.segment(0)).unwrap();
     assert_eq!(fault(&fixture).reason, FaultReason::NotAFile);
     fs::remove_dir(fixture.segment(0)).unwrap();
-    for bytes in
-        [vec![b'x'; 1 << 20], vec![0; 1 << 16], vec![b'\n'; 100], b"{}\n".to_vec(), b"[[[[".repeat(9_000), vec![0xff, b'\n']]
-    {
+    for bytes in [vec![b'x'; 1 << 20], vec![b'\n'; 100], b"{}\n".to_vec(), b"[[[[".repeat(9_000), vec![0xff, b'\n']] {
         fs::write(fixture.segment(0), bytes).unwrap();
         assert_eq!(fault(&fixture).index, 0);
     }

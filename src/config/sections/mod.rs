@@ -87,7 +87,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         fields.optional("health", process::health).unwrap_or_else(|| process::default_health(node.place));
     fields.optional("state", process::state);
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
-    let audit = process::audit(&mut fields, &listeners);
+    let audit = process::audit(&mut fields, &listeners, context);
     let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.address.ip().is_loopback());
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));

@@ -6,16 +6,18 @@ use std::time::Duration;
 use super::listeners::socket_address;
 use super::locations::authority;
 use super::{Bound, Context, secret};
-use crate::config::units::{duration, within};
+use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Risk, Shutdown};
 use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, later, parsed, scalar};
 
 const ADMIN: SocketAddr = loopback(9901);
 const HEALTH: SocketAddr = loopback(9902);
 
-const RISKS: &[(&str, Risk)] = &[("plaintext_listener", Risk::PlaintextListener), ("open_metrics", Risk::OpenMetrics)];
+const RISKS: &[(&str, Risk)] =
+    &[("plaintext_listener", Risk::PlaintextListener), ("async_audit", Risk::AsyncAudit), ("open_metrics", Risk::OpenMetrics)];
 
-const DURABILITIES: &[(&str, Durability)] = &[("strict", Durability::Strict), ("response", Durability::Response)];
+const DURABILITIES: &[(&str, Durability)] =
+    &[("strict", Durability::Strict), ("response", Durability::Response), ("async", Durability::Async)];
 
 /// `admin:`
 pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Bound> {
@@ -71,13 +73,19 @@ pub(super) fn state(node: &Node, report: &mut Report) -> Option<()> {
 }
 
 /// `audit:`, there or not: its origin follows from the first listener.
-pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener]) -> Option<Audit> {
+pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: &Context<'_>) -> Option<Audit> {
     let first = listeners.first().map_or("", |listener| authority(&listener.public_url));
     let host = match first.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => host,
         Some(_) | None => first,
     };
-    let default = Audit { origin: host.to_owned(), replica: "r1".to_owned(), durability: Durability::Strict };
+    let default = Audit {
+        origin: host.to_owned(),
+        replica: "r1".to_owned(),
+        durability: Durability::Strict,
+        loss_window: Duration::from_millis(100),
+        reserve: 64 << 20,
+    };
     if !root.has("audit") {
         return Some(default);
     }
@@ -85,24 +93,41 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener]) -> Option
         let mut fields = Fields::of(node, "audit", report)?;
         let origin = fields.optional("origin", parsed(log_name));
         let replica = fields.optional("replica", parsed(log_name));
-        let durability = fields.optional("durability", choice(DURABILITIES, &["async"]));
+        let durability = fields.optional("durability", choice(DURABILITIES, &[]));
+        let window = within(duration, Duration::from_millis(1)..=Duration::from_secs(10), "from 1ms to 10s");
+        let loss_window = fields.optional("loss_window", window);
+        let reserve = fields.optional("reserve", within(size, 1 << 20..=1 << 40, "from 1MiB to 1024GiB"));
+        if durability == Some(Durability::Async) && !context.accepts(Risk::AsyncAudit) {
+            let place = fields.place("durability");
+            fields
+                .report()
+                .error(place, "`async` may lose the records of calls that were answered")
+                .hint("write `strict` or `response`, or name `accept_risks: [async_audit]`");
+        }
+        if loss_window.is_some() && durability != Some(Durability::Async) {
+            let place = fields.place("loss_window");
+            fields.report().warning(place, "`loss_window` does nothing unless `durability` is `async`").hint("remove it");
+        }
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
             replica: replica.unwrap_or(default.replica),
             durability: durability.unwrap_or(default.durability),
+            loss_window: loss_window.unwrap_or(default.loss_window),
+            reserve: reserve.map_or(default.reserve, |bytes| bytes as u64),
         })
     })
 }
 
 /// One item of `accept_risks:`; each is warned about, so that no weak choice is forgotten.
 pub(super) fn risk(node: &Node, off_loopback: bool, report: &mut Report) -> Option<Risk> {
-    let risk = choice(RISKS, &["async_audit"])(node, report)?;
+    let risk = choice(RISKS, &[])(node, report)?;
     let (message, hint) = match risk {
         Risk::PlaintextListener if !off_loopback => ("nothing needs this risk: every listener is on loopback", "remove it"),
         Risk::PlaintextListener => {
             ("tokens and messages cross the network unencrypted", "keep the way from the TLS ingress to Yett private")
         }
+        Risk::AsyncAudit => ("a crash loses the records of calls that were answered just before it", "use `response` instead"),
         Risk::OpenMetrics => ("whoever reaches the health address reads the metrics", "set `health.metrics_token` instead"),
     };
     report.warning(node.place, message).hint(hint);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::released::Released;
 use crate::audit::{Draft, Kind, ObjectWriter};
 use crate::chain::{Decision, Direction, Finding, Mark, Reason, RequestContext, ServerMessage, Who};
 use crate::protocol::Message;
@@ -46,32 +47,32 @@ pub(super) fn decision(context: &RequestContext) -> Draft {
     })
 }
 
-/// A refusal: the one record of a message that was never allowed, or the outcome of one that was, after `events` other messages.
-pub(super) fn refusal(context: &RequestContext, reason: &Reason, events: u64) -> Draft {
+/// A refusal: the one record of a message that was never allowed, or the outcome of one that was, after what was `released`.
+pub(super) fn refusal(context: &RequestContext, reason: &Reason, released: Option<&Released>) -> Draft {
     context.trail.with(|decision| {
         if let Reason::Internal(what) | Reason::UpstreamFailed(what) = reason {
             decision.detail.get_or_insert(what);
         }
         if decision.recorded {
-            return outcome_draft(context, decision, reason.word(), events, None);
+            return outcome_draft(context, decision, reason.word(), released, None);
         }
         draft(Kind::CallDecision, context, decision, "deny", Some(reason.word()))
     })
 }
 
 /// How a call ended without a response.
-pub(super) fn end(context: &RequestContext, status: &'static str, events: u64) -> Draft {
+pub(super) fn end(context: &RequestContext, status: &'static str, released: Option<&Released>) -> Draft {
     context.trail.with(|decision| {
         if decision.recorded {
-            return outcome_draft(context, decision, status, events, None);
+            return outcome_draft(context, decision, status, released, None);
         }
         draft(Kind::CallDecision, context, decision, "deny", Some(status))
     })
 }
 
-/// How a call ended with a response that came after `events` other messages.
-pub(super) fn outcome(context: &RequestContext, outcome: &Outcome, events: u64) -> Draft {
-    context.trail.with(|decision| outcome_draft(context, decision, outcome.status, events, Some(outcome)))
+/// How a call ended with a response that came after what was `released`.
+pub(super) fn outcome(context: &RequestContext, outcome: &Outcome, released: Option<&Released>) -> Draft {
+    context.trail.with(|decision| outcome_draft(context, decision, outcome.status, released, Some(outcome)))
 }
 
 /// A decision with everything known so far.
@@ -106,7 +107,27 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
     draft
 }
 
-fn outcome_draft(context: &RequestContext, decision: &Decision, status: &str, events: u64, outcome: Option<&Outcome>) -> Draft {
+/// Part of a stream that has left.
+pub(super) fn segment(context: &RequestContext, released: &Released, sum: Option<String>) -> Draft {
+    let mut draft = Draft::new(Kind::StreamSegment);
+    draft.text("call", &context.call.to_string());
+    draft.object("seg", |seg| {
+        seg.count("bytes", released.bytes).integer("events", released.events).integer("first", released.first);
+        seg.integer("n", released.number);
+        if let Some(sum) = sum {
+            seg.text("sum", &sum);
+        }
+    });
+    draft
+}
+
+fn outcome_draft(
+    context: &RequestContext,
+    decision: &Decision,
+    status: &str,
+    released: Option<&Released>,
+    outcome: Option<&Outcome>,
+) -> Draft {
     let committer = decision.who.as_ref().and_then(|who| who.committer.as_ref());
     let mut draft = Draft::new(Kind::CallOutcome);
     draft.text("call", &context.call.to_string());
@@ -120,8 +141,9 @@ fn outcome_draft(context: &RequestContext, decision: &Decision, status: &str, ev
         if let Some(edits) = outcome.map(|outcome| outcome.edits).filter(|edits| *edits > 0) {
             out.count("edits", edits);
         }
-        if events > 0 {
-            out.integer("events", events);
+        let released = released.filter(|released| released.total() > 0);
+        if let Some(released) = released {
+            out.integer("events", released.total());
         }
         findings(out, decision, Some(Direction::Response));
         if let Some(outcome) = outcome {
@@ -129,6 +151,9 @@ fn outcome_draft(context: &RequestContext, decision: &Decision, status: &str, ev
                 out.text("res", &committer.commit(context.call.as_bytes(), "res", &outcome.released));
             }
             out.count("res_n", outcome.released.len());
+        }
+        if let (Some(released), Some(committer)) = (released, committer) {
+            out.text("seg", &committer.commit(context.call.as_bytes(), "seg", &released.digest()));
         }
         out.text("status", status);
         out.integer("us", i128::try_from(context.started.elapsed().as_micros()).unwrap_or(i128::MAX));

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use super::open::OpenRecord;
 use crate::audit::Log;
 use crate::chain::{Anonymous, Arrival, Incoming, McpResponse, Middleware, Next, Reason, Rejection};
+use crate::config::Durability;
 use crate::telemetry::Metrics;
 
 /// Opens and closes records.
@@ -15,12 +16,13 @@ use crate::telemetry::Metrics;
 pub struct Audit {
     log: Arc<Log>,
     metrics: Arc<Metrics>,
+    durability: Durability,
 }
 
 impl Audit {
-    /// Records to `log` and counts in `metrics`.
-    pub fn new(log: Arc<Log>, metrics: Arc<Metrics>) -> Self {
-        Self { log, metrics }
+    /// Records to `log` and counts in `metrics`; `durability` says whether answers wait for the disk.
+    pub fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability) -> Self {
+        Self { log, metrics, durability }
     }
 }
 
@@ -38,7 +40,7 @@ impl Middleware for Audit {
             self.metrics.audit_overload.inc();
             return Err(Reason::Overloaded.into());
         };
-        let record = OpenRecord::new(Arc::clone(&self.log), Arc::clone(&self.metrics), slot, context);
+        let record = OpenRecord::new(Arc::clone(&self.log), Arc::clone(&self.metrics), self.durability, slot, context);
         let result = match arrival {
             Arrival::Refused(_, rejection) => Err(rejection),
             Arrival::Request(incoming) => match AssertUnwindSafe(next.run(incoming)).catch_unwind().await {

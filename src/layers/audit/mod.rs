@@ -7,10 +7,11 @@
 //! allowed message is one `call.decision` before dispatch.
 //!
 //! **Reply**: one `call.outcome` is durable before the result is released. In `strict` both are waited for, in `response` the
-//! second wait covers the first, since the log is ordered.
+//! second wait covers the first, since the log is ordered; in `async` nothing is waited for.
 //!
-//! **Streams**: messages pass as they come; the response waits for its outcome. A stream that ends otherwise (the client left,
-//! the upstream broke off, a layer refused) is an outcome too.
+//! **Streams**: messages pass as they come; the response waits for its outcome. Every 64 messages, 1 MiB or 5 s a
+//! `stream.segment` record commits to what was released so far; a stream waits when two of its records are behind. A stream that
+//! ends otherwise (the client left, the upstream broke off, a layer refused) is an outcome too.
 //!
 //! **When it cannot decide**: closed. No room in the queue, no log: 503 before dispatch. A panic in any layer is caught here and
 //! refuses that call alone.
@@ -19,12 +20,12 @@
 //!
 //! **Cost**: formatting and hashing two lines of some 400 bytes, and the wait for the disk.
 //!
-//! **Limits**: what flows inside a long stream is counted in its outcome; records of its own for it come with hardening, as does
-//! aggregation of refusals under flood.
+//! **Limits**: events of a stream that left within the last 5 s before a crash may be in no record.
 
 mod entry;
 mod layer;
 mod open;
+mod released;
 mod stream;
 mod write_ahead;
 

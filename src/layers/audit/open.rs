@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::entry::{self, Outcome};
+use super::released::Released;
 use super::stream::AuditedStream;
-use crate::audit::{AppendError, Log, Receipt, Slot};
+use crate::audit::{AppendError, Draft, Log, Receipt, Slot};
 use crate::chain::{McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
+use crate::config::Durability;
 use crate::telemetry::Metrics;
 
 /// The record of one call, from its arrival to its end.
 pub(super) struct OpenRecord {
     log: Arc<Log>,
     metrics: Arc<Metrics>,
+    durability: Durability,
     /// Room for both records, given back when this is dropped.
     _slot: Slot,
     context: RequestContext,
@@ -19,15 +22,14 @@ pub(super) struct OpenRecord {
 }
 
 impl OpenRecord {
-    pub(super) fn new(log: Arc<Log>, metrics: Arc<Metrics>, slot: Slot, context: RequestContext) -> Self {
-        Self { log, metrics, _slot: slot, context, closed: false }
+    pub(super) fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability, slot: Slot, context: RequestContext) -> Self {
+        Self { log, metrics, durability, _slot: slot, context, closed: false }
     }
 
     /// Closes with a refusal, durable before it is answered.
     pub(super) async fn refuse(mut self, rejection: Rejection) -> Rejection {
-        let receipt = self.append_refusal(rejection.reason(), 0);
-        match receipt.durable().await {
-            Ok(_) => rejection,
+        match self.append_refusal(rejection.reason(), None).settled().await {
+            Ok(()) => rejection,
             Err(error) => not_recorded(error, &rejection),
         }
     }
@@ -43,7 +45,7 @@ impl OpenRecord {
                 body
             }
             ResponseBody::Json(status, message) => {
-                self.append_outcome(&message, 0).durable().await.map_err(not_recorded_plain)?;
+                self.append_outcome(&message, None).settled().await.map_err(not_recorded_plain)?;
                 ResponseBody::Json(status, message)
             }
             ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(AuditedStream::new(inner, self))),
@@ -51,26 +53,46 @@ impl OpenRecord {
         Ok(McpResponse { body, session })
     }
 
-    /// Appends the outcome of a response that came after `events` other messages.
-    pub(super) fn append_outcome(&mut self, message: &ServerMessage, events: u64) -> Receipt {
+    /// Appends the outcome of a response that came after what was `released`.
+    pub(super) fn append_outcome(&mut self, message: &ServerMessage, released: Option<&Released>) -> Handed {
         self.closed = true;
         let outcome = Outcome::of(message);
         self.count(outcome.status());
-        self.log.append(entry::outcome(&self.context, &outcome, events))
+        self.hand_over(entry::outcome(&self.context, &outcome, released))
     }
 
     /// Appends a refusal: a decision, or, once one was written, the outcome.
-    pub(super) fn append_refusal(&mut self, reason: &Reason, events: u64) -> Receipt {
+    pub(super) fn append_refusal(&mut self, reason: &Reason, released: Option<&Released>) -> Handed {
         self.closed = true;
         self.count(reason.word());
-        self.log.append(entry::refusal(&self.context, reason, events))
+        self.hand_over(entry::refusal(&self.context, reason, released))
     }
 
     /// Appends how a stream ended without a response.
-    pub(super) fn append_end(&mut self, status: &'static str, events: u64) -> Receipt {
+    pub(super) fn append_end(&mut self, status: &'static str, released: &Released) -> Handed {
         self.closed = true;
         self.count(status);
-        self.log.append(entry::end(&self.context, status, events))
+        self.hand_over(entry::end(&self.context, status, Some(released)))
+    }
+
+    /// Appends what a stream has released since the last such record. Its events have left already, so this never holds any up;
+    /// whoever appends the next one has waited for this.
+    pub(super) fn append_segment(&self, released: &Released) -> Receipt {
+        let sum = self.context.trail.with(|decision| {
+            let committer = decision.who.as_ref().and_then(|who| who.committer.as_ref())?;
+            Some(committer.commit(self.context.call.as_bytes(), "seg", &released.digest()))
+        });
+        self.log.append(entry::segment(&self.context, released, sum))
+    }
+
+    fn hand_over(&self, draft: Draft) -> Handed {
+        match self.durability {
+            Durability::Async => {
+                self.log.append_unhurried(draft);
+                Handed(None)
+            }
+            Durability::Strict | Durability::Response => Handed(Some(self.log.append(draft))),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -86,7 +108,21 @@ impl Drop for OpenRecord {
     fn drop(&mut self) {
         if !self.closed {
             // The request's future was dropped: the client went away. Nobody waits, but it happened.
-            drop(self.append_end("client_gone", 0));
+            drop(self.append_end("client_gone", &Released::default()));
+        }
+    }
+}
+
+/// A record in the hands of the log, and what an answer has to wait for: nothing in `async` mode.
+#[must_use = "an answer waits for it; drop it explicitly where there is none"]
+pub(super) struct Handed(Option<Receipt>);
+
+impl Handed {
+    /// Waits until the answer may go.
+    pub(super) async fn settled(self) -> Result<(), AppendError> {
+        match self.0 {
+            Some(receipt) => receipt.durable().await.map(drop),
+            None => Ok(()),
         }
     }
 }

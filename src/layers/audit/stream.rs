@@ -1,36 +1,68 @@
 //! A streamed reply with its record: the response waits for the outcome, and every other end is an outcome too.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::Stream;
 
-use super::open::{OpenRecord, not_recorded, not_recorded_plain};
-use crate::audit::{AppendError, Position, Receipt};
-use crate::chain::{MessageStream, Rejection, ServerMessage};
+use super::open::{Handed, OpenRecord, not_recorded, not_recorded_plain};
+use super::released::Released;
+use crate::audit::{AppendError, Position};
+use crate::chain::{Alarm, MessageStream, Rejection, ServerMessage};
 
-type Wait = Pin<Box<dyn Future<Output = Result<Position, AppendError>> + Send>>;
+type Wait<T> = Pin<Box<dyn Future<Output = Result<T, AppendError>> + Send>>;
 type Item = Result<ServerMessage, Rejection>;
+
+/// Longest time that released events are in no record.
+const SEGMENT_AGE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct AuditedStream {
     inner: MessageStream,
     record: OpenRecord,
+    released: Released,
+    /// Rings when released events have waited long enough for a record.
+    alarm: Alarm,
+    /// The last record about released events, until it is durable. There is one at most, so that a stream cannot fill the queue.
+    segment: Option<Wait<Position>>,
+    /// The next one is due.
+    due: bool,
     /// What is released once its record is durable.
-    held: Option<(Wait, Item)>,
-    events: u64,
+    held: Option<(Wait<()>, Item)>,
     ended: bool,
 }
 
 impl AuditedStream {
     pub(super) fn new(inner: MessageStream, record: OpenRecord) -> Self {
-        Self { inner, record, held: None, events: 0, ended: false }
+        let (released, alarm) = (Released::default(), Alarm::default());
+        Self { inner, record, released, alarm, segment: None, due: false, held: None, ended: false }
     }
 
-    fn hold(&mut self, receipt: Receipt, item: Item) {
+    /// Records what was released, once it is due. Pending only while an earlier record is on its way to a slow disk and the next
+    /// is full: then the stream waits too.
+    fn poll_segment(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), AppendError>> {
+        self.due |= self.alarm.poll(cx).is_ready() || self.released.is_due();
+        if let Some(wait) = &mut self.segment {
+            match wait.as_mut().poll(cx) {
+                Poll::Ready(Ok(_)) => self.segment = None,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if self.released.is_due() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(())),
+            }
+        }
+        if mem::take(&mut self.due) && !self.released.is_empty() {
+            self.alarm.clear();
+            self.segment = Some(Box::pin(self.record.append_segment(&self.released.take()).durable()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hold(&mut self, handed: Handed, item: Item) {
         self.ended = true;
-        self.held = Some((Box::pin(receipt.durable()), item));
+        self.held = Some((Box::pin(handed.settled()), item));
     }
 
     /// Polls the layers. A panic in one of them ends this stream alone.
@@ -51,7 +83,7 @@ impl Stream for AuditedStream {
                 let durable = ready!(wait.as_mut().poll(cx));
                 let item = this.held.take().map(|(_, item)| item);
                 return Poll::Ready(match (durable, item) {
-                    (Ok(_), item) => item,
+                    (Ok(()), item) => item,
                     (Err(error), Some(Err(rejection))) => Some(Err(not_recorded(error, &rejection))),
                     (Err(error), _) => Some(Err(not_recorded_plain(error))),
                 });
@@ -59,23 +91,29 @@ impl Stream for AuditedStream {
             if this.ended {
                 return Poll::Ready(None);
             }
+            if let Err(error) = ready!(this.poll_segment(cx)) {
+                this.ended = true;
+                drop(this.record.append_end("not_recorded", &this.released));
+                return Poll::Ready(Some(Err(not_recorded_plain(error))));
+            }
             match ready!(this.poll_layers(cx)) {
                 Some(Ok(message)) if message.is_final() => {
-                    let receipt = this.record.append_outcome(&message, this.events);
-                    this.hold(receipt, Ok(message));
+                    let handed = this.record.append_outcome(&message, Some(&this.released));
+                    this.hold(handed, Ok(message));
                 }
                 Some(Ok(message)) => {
-                    this.events += 1;
+                    this.released.add(&message.message.encode());
+                    this.alarm.set(SEGMENT_AGE);
                     return Poll::Ready(Some(Ok(message)));
                 }
                 Some(Err(rejection)) => {
-                    let receipt = this.record.append_refusal(rejection.reason(), this.events);
-                    this.hold(receipt, Err(rejection));
+                    let handed = this.record.append_refusal(rejection.reason(), Some(&this.released));
+                    this.hold(handed, Err(rejection));
                 }
                 None => {
                     this.ended = true;
                     if !this.record.is_closed() {
-                        drop(this.record.append_end("incomplete", this.events));
+                        drop(this.record.append_end("incomplete", &this.released));
                     }
                     return Poll::Ready(None);
                 }
@@ -87,7 +125,7 @@ impl Stream for AuditedStream {
 impl Drop for AuditedStream {
     fn drop(&mut self) {
         if !self.record.is_closed() {
-            drop(self.record.append_end("client_gone", self.events));
+            drop(self.record.append_end("client_gone", &self.released));
         }
     }
 }

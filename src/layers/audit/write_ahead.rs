@@ -43,14 +43,19 @@ impl Middleware for WriteAhead {
             decision.what.as_ref().is_some_and(|what| what.expects_reply)
         });
         let decision = entry::decision(&request.context);
-        if self.durability == Durability::Response && expects_reply {
+        match self.durability {
             // The log is ordered: whoever waits for the outcome has waited for this.
-            self.log.append_unhurried(decision);
-        } else {
-            self.log.append(decision).durable().await.map_err(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "a decision could not be written; the call is refused");
-                Reason::NotRecorded
-            })?;
+            Durability::Response if expects_reply => self.log.append_unhurried(decision),
+            Durability::Async => self.log.append_unhurried(decision),
+            Durability::Strict | Durability::Response => {
+                self.log.append(decision).durable().await.map_err(|error| {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a decision could not be written; the call is refused"
+                    );
+                    Reason::NotRecorded
+                })?;
+            }
         }
         let recorded = Recorded(request.evidence.clone());
         next.run(request.with_evidence(recorded)).await

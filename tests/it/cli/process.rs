@@ -122,7 +122,12 @@ impl Home {
         let mut names: Vec<_> = fs::read_dir(seg).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();
         let lines = names.iter().map(|path| fs::read_to_string(path).unwrap());
-        lines.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()).collect()
+        // Behind the lines of a log that grows, or that was killed, is room for more.
+        lines
+            .flat_map(|text| {
+                text.trim_end_matches('\0').lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// Every file under `data_dir` with its bytes.
@@ -162,6 +167,11 @@ impl Serving {
         let address = |key: &str| said[key].as_str().unwrap().trim_matches(['[', ']']).parse().unwrap();
         let (listener, admin, health) = (address("listeners"), address("admin"), address("health"));
         Self { child, log, reader: Some(reader), listener, admin, health }
+    }
+
+    /// Its process, as long as it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name.

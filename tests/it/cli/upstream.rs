@@ -22,6 +22,7 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct Shared {
     received: Mutex<Vec<Value>>,
+    calls: Mutex<Vec<String>>,
     held: Mutex<bool>,
     released: Condvar,
 }
@@ -46,6 +47,11 @@ impl Upstream {
         self.shared.received.lock().clone()
     }
 
+    /// The gateway's ids of the calls that have arrived.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.shared.calls.lock().clone()
+    }
+
     /// From now on answers wait for [`Upstream::release`].
     pub(crate) fn hold(&self) {
         *self.shared.held.lock() = true;
@@ -68,6 +74,9 @@ impl Upstream {
                 }
                 if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                     length = value.trim().parse().ok()?;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("yett-call:") {
+                    self.shared.calls.lock().push(value.trim().to_owned());
                 }
                 if line == "\r\n" {
                     break;

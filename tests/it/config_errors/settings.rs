@@ -59,9 +59,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "state: { url: \"postgres://yett:hunter2@db\" }\nservers:\n",
         "5:15 this store is not enforced by this build yet",
     ),
-    ("servers:\n", "audit: { durability: async }\nservers:\n", "5:22 `async` is not enforced by this build yet"),
+    ("servers:\n", "audit: { durability: async }\nservers:\n", "5:22 `async` may lose the records of calls that were answered"),
     ("servers:\n", "audit: { origin: ../x }\nservers:\n", "5:18 `../x` is not a name for a log"),
-    ("servers:\n", "accept_risks: [async_audit]\nservers:\n", "5:16 `async_audit` is not enforced by this build yet"),
+    ("servers:\n", "audit: { reserve: 64KiB }\nservers:\n", "5:19 `64KiB` is out of range"),
+    ("servers:\n", "accept_risks: [async]\nservers:\n", "5:16 `async` is not one of the accepted words"),
     (
         "servers:\n",
         "admin: { address: 0.0.0.0:9901 }\nservers:\n",

@@ -1,0 +1,139 @@
+//! A full volume: calls that have begun are recorded, no other begins, and nothing is left half-written.
+
+use super::disk::{Faults, FaultyDisk};
+use super::*;
+
+const MIB: u64 = 1024 * 1024;
+
+fn until(log: &Log, wanted: Condition) {
+    eventually(|| *log.condition().borrow() == wanted);
+}
+
+/// Fills the room that was made already.
+fn use_up_the_room(log: &Log) -> usize {
+    let line = "x".repeat(1_000);
+    let mut records = 0;
+    while *log.condition().borrow() == Condition::Writing {
+        let mut draft = denial(&format!("f{records}"));
+        draft.object("what", |what| {
+            for key in ["a", "b", "c"] {
+                what.text(key, &line);
+            }
+        });
+        put(log, draft);
+        records += 1;
+    }
+    records
+}
+
+#[test]
+fn aud_021_calls_in_flight_are_recorded_in_the_reserve_and_no_other_begins_until_there_is_room() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    let slot = log.try_reserve().unwrap();
+    put(&log, decision("c1"));
+
+    disk.fill(4 * MIB);
+    let refused = use_up_the_room(&log);
+    assert_eq!(*log.condition().borrow(), Condition::Full);
+    assert_eq!(log.try_reserve().unwrap_err(), Full, "no call begins on a full volume");
+    assert!(disk.journal().iter().any(|step| step == "release reserve"));
+    put(&log, outcome("c1"));
+    drop(slot);
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+
+    disk.clear();
+    until(&log, Condition::Writing);
+    let slot = log.try_reserve().expect("there is room again");
+    put(&log, decision("c2"));
+    put(&log, outcome("c2"));
+    drop(slot);
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    let report = fixture.verify();
+    assert_eq!((report.verdict(), report.open_calls), (Verdict::Unanchored, 0), "{report}");
+    assert_eq!(report.records, 6 + u64::try_from(refused).unwrap());
+}
+
+#[test]
+fn a_reserve_that_is_used_up_fails_the_log_at_a_whole_line() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    disk.fill(0);
+    let line = "x".repeat(1_000);
+    let mut acknowledged = 1;
+    let failure = loop {
+        let mut draft = denial(&format!("f{acknowledged}"));
+        draft.object("what", |what| {
+            for key in ["a", "b", "c"] {
+                what.text(key, &line);
+            }
+        });
+        match log.append(draft).wait() {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(failure, AppendError::Failed);
+    assert_eq!(log.failure().unwrap().source.kind(), std::io::ErrorKind::StorageFull);
+    log.close();
+    assert_eq!(fixture.lines().len(), acknowledged, "the line that did not fit was not begun");
+
+    let (log, opened) = fixture.open();
+    assert_eq!((opened.quarantined_bytes, opened.unclean), (0, true));
+    log.close();
+    assert_eq!(fixture.verify().fault, None);
+}
+
+#[test]
+fn without_a_reserve_nothing_begins_but_the_log_says_so() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    disk.fill(8 * MIB);
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    until(&log, Condition::Full);
+    assert_eq!(log.try_reserve().unwrap_err(), Full);
+    disk.clear();
+    until(&log, Condition::Writing);
+    assert!(log.try_reserve().is_ok());
+}
+
+#[test]
+fn the_reserve_is_an_eighth_of_a_small_volume() {
+    use super::super::layout::Layout;
+    use super::super::reserve::Reserve;
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let layout = Layout::new(&fixture.options().dir, "gw.example", "r1").unwrap();
+    // The disk of the tests has 1 GiB.
+    for (asked, given) in [(64 * MIB, 64 * MIB), (128 * MIB, 128 * MIB), (512 * MIB, 128 * MIB)] {
+        let reserve = Reserve::take(Arc::clone(&disk) as _, &layout, asked, 0);
+        assert!(reserve.is_held());
+        assert_eq!(disk.occupied(), given);
+    }
+}
+
+#[test]
+fn a_disk_that_becomes_slow_takes_two_batches_at_most_and_loses_nothing() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    assert!(!log.load().slow);
+    disk.slow_down(Duration::from_millis(260));
+    put(&log, start());
+    put(&log, denial("a"));
+    assert!(log.load().slow);
+    let slots: Vec<_> = std::iter::from_fn(|| log.try_reserve().ok()).collect();
+    assert_eq!(slots.len(), 256, "two records a call, two batches");
+    drop(slots);
+    disk.slow_down(Duration::ZERO);
+    for call in 0..100 {
+        put(&log, denial(&call.to_string()));
+    }
+    assert!(!log.load().slow);
+    assert!(log.try_reserve().is_ok());
+}
