@@ -1,6 +1,12 @@
-//! The attacks `AUD-*` of attack-cases.jsonl that stand today, each by its number.
+//! The attacks `AUD-*` of attack-cases.jsonl, each by its number.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+mod crash;
+mod disk;
+mod order;
+mod streams;
+mod trace;
 
 use std::fs;
 
@@ -17,7 +23,8 @@ const FORGED: &str = "x\n{\"v\":1,\"i\":99,\"kind\":\"call.decision\",\"dec\":{\
 /// The segment's lines, as any tool would split them.
 fn lines(gateway: &Gateway) -> Vec<String> {
     let text = fs::read_to_string(gateway.data().join("audit/test.localhost/r1/seg/0000000000000.jsonl")).unwrap();
-    text.lines().map(str::to_owned).collect()
+    // Behind the lines is room for more.
+    text.trim_end_matches('\0').lines().map(str::to_owned).collect()
 }
 
 /// Exactly one line has come, and it is one object that the log itself has written.

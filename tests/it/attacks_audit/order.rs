@@ -1,0 +1,69 @@
+//! No byte to a server before the decision is on the disk, none to the client before the outcome is: by the system calls
+//! themselves, not by what the code says.
+
+use super::trace::{self, SysCall, synced_after};
+use crate::cli::http::call;
+use crate::cli::process::Home;
+use crate::cli::upstream::Upstream;
+
+fn first<'a>(calls: &'a [SysCall], what: &str, found: impl Fn(&&SysCall) -> bool) -> &'a SysCall {
+    calls.iter().find(found).unwrap_or_else(|| panic!("the trace has no {what}"))
+}
+
+#[test]
+fn no_byte_goes_to_the_server_before_the_decisions_sync_and_none_to_the_client_before_the_outcomes() {
+    let upstream = Upstream::start();
+    let home = Home::new(upstream.address);
+    let (_, secret) = home.key_offline("ada");
+    let serving = trace::serve(&home, &[]);
+    let ids: Vec<String> = (0..5)
+        .map(|_| {
+            let reply = call(serving.listener, "crm", &secret, "get_customer");
+            assert_eq!(reply.status, 200, "{reply:?}");
+            reply.header("yett-call").unwrap().to_owned()
+        })
+        .collect();
+    let refused = call(serving.listener, "crm", &secret, "delete_customer");
+    assert_eq!(refused.error_code(), Some(-32602), "{refused:?}");
+    let refused = refused.header("yett-call").unwrap().to_owned();
+    let listener = serving.listener.port();
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+
+    let calls = trace::read(&home);
+    for id in &ids {
+        let records: Vec<_> = calls.iter().filter(|call| call.writes_records() && call.arguments.contains(id.as_str())).collect();
+        assert_eq!(records.len(), 2, "a decision and an outcome, written apart");
+        let header = format!("yett-call: {id}");
+        let dispatched = first(&calls, "request to the server", |call| call.sends(upstream.address.port(), &header));
+        let released = first(&calls, "answer to the client", |call| call.sends(listener, &header));
+        let decided = synced_after(&calls, records[0].ended).expect("the decision was never synced");
+        assert!(decided < dispatched.began, "{id}: sent at line {}, durable at line {decided}", dispatched.began);
+        assert!(records[1].began > dispatched.began, "{id}: the outcome was known before the call");
+        let ended = synced_after(&calls, records[1].ended).expect("the outcome was never synced");
+        assert!(ended < released.began, "{id}: released at line {}, durable at line {ended}", released.began);
+    }
+    let record = first(&calls, "refusal", |call| call.writes_records() && call.arguments.contains(refused.as_str()));
+    let released = first(&calls, "refusal sent", |call| call.sends(listener, &format!("yett-call: {refused}")));
+    assert!(synced_after(&calls, record.ended).unwrap() < released.began, "a refusal was answered before it was durable");
+    assert!(!calls.iter().any(|call| call.sends(upstream.address.port(), &refused)), "a refused call was sent");
+}
+
+#[test]
+fn aud_064_the_name_of_a_new_segment_is_durable_before_anything_in_it_is_acknowledged() {
+    let upstream = Upstream::start();
+    let home = Home::new(upstream.address);
+    let serving = trace::serve(&home, &[]);
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    let calls = trace::read(&home);
+    let created = first(&calls, "new segment", |call| {
+        call.name == "openat" && call.arguments.contains("/seg/0000000000000.jsonl") && call.arguments.contains("O_CREAT")
+    });
+    let named = first(&calls, "sync of the directory", |call| {
+        call.name == "fsync" && call.arguments.contains("/seg>") && call.began > created.ended && call.succeeded
+    });
+    let written = first(&calls, "first record", |call| call.writes_records());
+    let acknowledged = synced_after(&calls, written.ended).expect("the first record was never synced");
+    assert!(named.ended < acknowledged, "directory at line {}, first record at line {acknowledged}", named.ended);
+}
