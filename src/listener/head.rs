@@ -100,7 +100,12 @@ pub struct HeadScan {
 impl HeadScan {
     /// The length of the head at the front of `buffer` once it is there. `buffer` is what was given before, and more.
     pub fn advance(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        let line_max = limits.uri.saturating_add(REQUEST_LINE_REST);
         for (offset, &byte) in buffer.iter().enumerate().take(limits.bytes).skip(self.scanned) {
+            if self.lines == 0 && offset >= line_max {
+                // At the byte, not at the end of the buffer: the reason must not depend on how the head was cut.
+                return Err(HeadError::UriTooLong);
+            }
             if byte == b'\n' {
                 if !self.after_carriage_return {
                     return Err(HeadError::BareLineFeed);
@@ -123,11 +128,7 @@ impl HeadScan {
             }
         }
         self.scanned = buffer.len().min(limits.bytes);
-        let in_request_line = self.lines == 0;
-        if in_request_line && self.scanned > limits.uri.saturating_add(REQUEST_LINE_REST) {
-            return Err(HeadError::UriTooLong);
-        }
-        match (buffer.len() >= limits.bytes, in_request_line) {
+        match (buffer.len() >= limits.bytes, self.lines == 0) {
             (true, true) => Err(HeadError::UriTooLong),
             (true, false) => Err(HeadError::HeadTooLarge),
             (false, _) => Ok(None),

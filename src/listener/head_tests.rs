@@ -225,6 +225,19 @@ fn limits_hold_to_the_byte() {
 }
 
 #[test]
+fn the_reason_of_a_refusal_does_not_depend_on_how_the_head_was_cut() {
+    // Found by fuzzing: in one piece the byte behind the limit was named, in several the length of the line.
+    let limits = HeadLimits { uri: 64, ..HeadLimits::default() };
+    let head = format!("GET /{}\u{e9} HTTP/1.1\r\n", "a".repeat(110));
+    for size in [1, 7, 64, head.len()] {
+        let mut scan = HeadScan::default();
+        let ends = (1..head.len()).filter(|end| end % size == 0).chain([head.len()]);
+        let verdict = ends.map(|end| scan.advance(&head.as_bytes()[..end], &limits)).find(|verdict| *verdict != Ok(None));
+        assert_eq!(verdict, Some(Err(HeadError::UriTooLong)), "in pieces of {size} bytes");
+    }
+}
+
+#[test]
 fn a_head_that_never_ends_is_refused_while_it_grows() {
     let limits = HeadLimits::default();
     for (start, error) in [("GET /", HeadError::UriTooLong), ("GET / HTTP/1.1\r\nX: ", HeadError::HeadTooLarge)] {
