@@ -46,6 +46,19 @@ fn broken_yaml_is_one_error_with_its_place() {
 }
 
 #[test]
+fn a_mistake_at_the_end_of_a_file_without_a_newline_stands_in_the_file() {
+    // Found by fuzzing: the line named was the one behind the last, and nothing of the file was shown.
+    for (text, place) in [("a: 1\nvers", "2:5"), ("a: {b: 1", "1:9"), ("a:\n  - 'x", "2:5")] {
+        let mut report = Report::new();
+        let _tree = read("t.yaml", text.as_bytes(), &mut report);
+        let [row] = &rows(&report)[..] else { panic!("{report}") };
+        assert!(row.starts_with(place), "{text:?}: {row}");
+        let last = text.lines().last().unwrap();
+        assert!(report.to_string().contains(&format!("| {last}\n")), "{report}");
+    }
+}
+
+#[test]
 fn limits_hold_at_their_edges() {
     let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     assert!(errors(&nested(MAX_DEPTH)).is_empty());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use zeroize::Zeroizing;
 
 use super::report::{FileId, Place, Report, is_direction_control, quoted};
@@ -158,7 +158,7 @@ pub fn read(name: &str, bytes: &[u8], report: &mut Report) -> Option<Node> {
     };
     let file = report.add_file(name, text);
     check_characters(text, file, report)?;
-    Builder { file, report, open: Vec::new(), nodes: 0, root: None }.run(text)
+    Builder { file, end: position(text), report, open: Vec::new(), nodes: 0, root: None }.run(text)
 }
 
 /// The parser takes NUL for the end of the file, and a reviewer cannot see what is invisible: both could hide settings.
@@ -183,6 +183,8 @@ fn position(text: &str) -> (usize, usize) {
 /// Builds the tree from events; lists and mappings that are not finished yet stand on a stack, never in recursion.
 struct Builder<'r> {
     file: FileId,
+    /// Line and column behind the last character.
+    end: (usize, usize),
     report: &'r mut Report,
     open: Vec<Open>,
     nodes: usize,
@@ -339,7 +341,7 @@ impl Builder<'_> {
     }
 
     fn syntax(&mut self, error: &ScanError, text: &str) {
-        let (line, column) = (error.marker().line().max(1), error.marker().col() + 1);
+        let (line, column) = self.inside(error.marker());
         // The parser resolves aliases itself and knows them only by their missing anchors.
         if error.info().contains("unknown anchor") || starts_with_star(text, line, column) {
             self.refuse_alias(Place::point(self.file, line, column));
@@ -357,13 +359,13 @@ impl Builder<'_> {
     }
 
     fn place(&self, span: Span) -> Place {
-        Place {
-            file: self.file,
-            line: span.start.line(),
-            column: span.start.col() + 1,
-            end_line: span.end.line(),
-            end_column: span.end.col() + 1,
-        }
+        let ((line, column), (end_line, end_column)) = (self.inside(&span.start), self.inside(&span.end));
+        Place { file: self.file, line, column, end_line, end_column }
+    }
+
+    /// The parser puts the end of a file that has no newline at its end on a line that is not there.
+    fn inside(&self, marker: &Marker) -> (usize, usize) {
+        (marker.line().max(1), marker.col() + 1).min(self.end)
     }
 }
 
