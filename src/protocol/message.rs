@@ -86,6 +86,9 @@ pub enum EnvelopeError {
     /// `params` is not an object.
     #[error("`params` must be an object")]
     Params,
+    /// The `code` of an error is not an integer. A lenient reader takes `"1"`, `true` and `1.0` for the integer 1.
+    #[error("the `code` of an error must be an integer")]
+    ErrorCode,
     /// Neither request, notification nor response, or two of them at once.
     #[error("a message is a request, a notification or a response")]
     Shape,
@@ -98,6 +101,7 @@ impl EnvelopeError {
             Self::Json(_) => code::PARSE_ERROR,
             Self::Batch
             | Self::CaseVariant
+            | Self::ErrorCode
             | Self::Id
             | Self::Method
             | Self::NotAnObject
@@ -250,6 +254,9 @@ impl Envelope {
         if error.is_some_and(|error| error.kind() != Kind::Object) {
             return Err(EnvelopeError::Shape);
         }
+        if error.and_then(|error| error.get("code")).is_some_and(|code| code.as_i64().is_none()) {
+            return Err(EnvelopeError::ErrorCode);
+        }
         for object in [params, result, error].into_iter().flatten() {
             refuse_case_variants(object)?;
         }
@@ -380,7 +387,7 @@ mod tests {
             (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, E::Version),
             (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, E::Version),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#, E::UnknownMember),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":{}}"#, E::UnknownMember),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping","constructor":{}}"#, E::UnknownMember),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, E::Shape),
             (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, E::Shape),
             (r#"{"jsonrpc":"2.0","id":1}"#, E::Shape),
@@ -388,6 +395,10 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, E::Method),
             (r#"{"jsonrpc":"2.0","id":1,"method":"pi\u0000ng"}"#, E::Method),
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, E::Params),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":"1","message":"no"}}"#, E::ErrorCode),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.0,"message":"no"}}"#, E::ErrorCode),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":true,"message":"no"}}"#, E::ErrorCode),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-0,"message":"no"}}"#, E::ErrorCode),
             (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"x"}}"#, E::CaseVariant),
             (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"argument\u017f":{}}}"#, E::CaseVariant),
             (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"tas\u212a":{}}}"#, E::CaseVariant),

@@ -30,6 +30,9 @@ pub enum ParseError {
     /// A number beyond what an IEEE double can hold, which readers make infinite, null or an error.
     #[error("a number is too large for a double at byte {offset}")]
     NumberNotFinite { offset: usize },
+    /// The key `__proto__`, which JavaScript readers keep, leave out or take for the prototype of the object.
+    #[error("an object has the key `__proto__` at byte {offset}")]
+    PrototypeKey { offset: usize },
     /// A decoded string or key beyond [`Limits::string`](super::Limits::string).
     #[error("a string at byte {offset} is too long")]
     StringTooLong { offset: usize },
@@ -65,6 +68,7 @@ impl ParseError {
             | Self::LoneSurrogate { offset }
             | Self::NotUtf8 { offset }
             | Self::NumberNotFinite { offset }
+            | Self::PrototypeKey { offset }
             | Self::StringTooLong { offset }
             | Self::TooDeep { offset }
             | Self::TooLarge { offset }

@@ -8,6 +8,9 @@ use super::{Limits, ParseError, is_whitespace, number, string};
 /// Room for the strings with escapes that most messages have.
 const ESCAPED_STRINGS: usize = 64;
 
+/// Not a member but the prototype of an object to some JavaScript: the TypeScript SDK's schemas leave it out without a word.
+const PROTOTYPE: &[u8] = b"__proto__";
+
 /// No container is open.
 const NONE: u32 = u32::MAX;
 
@@ -150,7 +153,11 @@ impl Reader<'_> {
             None => return Err(ParseError::UnexpectedEnd { offset: self.at }),
         }
         let id = narrow(self.index.nodes.len() - 1);
-        self.keys.push(self.index.decoded(self.text.as_bytes(), id), id);
+        let decoded = self.index.decoded(self.text.as_bytes(), id);
+        if decoded == PROTOTYPE {
+            return Err(ParseError::PrototypeKey { offset: self.index.node(id).start as usize });
+        }
+        self.keys.push(decoded, id);
         match self.significant() {
             Some(b':') => self.at += 1,
             Some(_) => return Err(ParseError::UnexpectedByte { offset: self.at }),

@@ -2,7 +2,7 @@
 //!
 //! Passes through: the bytes of one JSON text. Guarantees: a [`Document`] holds exactly the bytes it was made from, and every
 //! reader that follows RFC 8259 reads the same values from them, because whatever readers are known to disagree on is refused
-//! (SECURITY.md 4.2: duplicate keys, lone surrogates, byte order marks, infinite numbers, ...). Memory is linear in the input,
+//! (SECURITY.md 4.2: duplicate keys, lone surrogates, byte order marks, infinite numbers, `__proto__`, ...). Memory is linear in the input,
 //! and so is time but for sorting the keys of large objects; nothing recurses; a few buffers are allocated, none per value.
 //! Reads always show the original; [`Edits`] show in [`Edits::apply`] only, and what they do not touch stays byte-identical.
 //!

@@ -194,7 +194,6 @@ async fn json_007_unknown_members_of_the_envelope_are_refused() {
         r#""error":{"code":1,"message":"x"}"#,
         r#""error":null"#,
         r#""auth":"Bearer x""#,
-        r#""__proto__":{"method":"tools/list"}"#,
         r#""constructor":{"prototype":{}}"#,
         r#""_meta":{}"#,
         r#""name":"danger""#,
@@ -206,5 +205,26 @@ async fn json_007_unknown_members_of_the_envelope_are_refused() {
     ];
     assert_each_refused(&stage, ENVELOPE, members.map(|member| format!("{open},{member}}}"))).await;
     assert_each_refused(&stage, ENVELOPE, members.map(|member| format!("{{{member},{}", &good[1..]))).await;
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn json_007_a_key_that_javascript_takes_for_a_prototype_is_refused_at_every_depth() {
+    let stage = Stage::new().await;
+    let good = call("{}");
+    let member = r#""__proto__":{"method":"tools/list","name":"danger"}"#;
+    let open = good.strip_suffix('}').unwrap();
+    let bodies = [
+        format!("{open},{member}}}"),
+        format!("{{{member},{}", &good[1..]),
+        request("tools/call", &format!(r#""name":"echo","arguments":{{}},{member}"#)),
+        request("tools/call", &format!(r#""name":"echo","arguments":{{{member}}}"#)),
+        call(r#"{"x":[{"\u005f\u005fproto__":null}]}"#),
+    ];
+    assert_each_refused(&stage, PARSE, bodies).await;
+    // Others that only look like it are a tool's own.
+    let answer =
+        good_head(&stage.modern(), call(r#"{"__proto":1,"__PROTO__":2,"constructor":{"prototype":{}}}"#).as_bytes()).send().await;
+    stage.assert_passes("keys that look like it", &answer);
     stage.end().await;
 }

@@ -39,6 +39,8 @@ fn input_that_readers_disagree_on_is_refused_with_its_reason_and_place() {
         (br#"{"name":1,"n\u0061me":2}"#, E::DuplicateKey { offset: 10 }),
         (br#"{"a/b":1,"a\/b":2}"#, E::DuplicateKey { offset: 9 }),
         (br#"{"":1,"":2}"#, E::DuplicateKey { offset: 6 }),
+        (br#"{"a":[{"__proto__":{}}]}"#, E::PrototypeKey { offset: 7 }),
+        (br#"{"\u005f_proto\u005f_":1}"#, E::PrototypeKey { offset: 1 }),
         ("{\"é\":1,\"\\u00e9\":2}".as_bytes(), E::DuplicateKey { offset: 8 }),
         // JSON-009, JSON-011: overlong slash, a cut character, an encoded surrogate, UTF-16, the mark.
         (b"\"\xC0\xAF\"", E::NotUtf8 { offset: 1 }),
