@@ -10,8 +10,12 @@ mod chain;
 mod cli;
 mod config_errors;
 mod dlp;
+mod fuzz_corpora;
 mod injection;
 mod lifecycle;
+#[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
+#[path = "../../fuzz/oracles/mod.rs"]
+mod oracles;
 mod parser_properties;
 mod peers;
 mod sessions;

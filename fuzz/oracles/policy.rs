@@ -1,0 +1,79 @@
+//! A policy file as anybody could write it: refused with places inside the file, or a policy whose parts fit together and that the
+//! engines take.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use tempfile::TempDir;
+use yett::layers::authz::Authorizer;
+use yett::layers::dlp::Rules;
+use yett::layers::rate_limit::RateLimits;
+use yett::policy::{Known, Policy, read_folder};
+use yett::yaml::Report;
+
+use super::yaml::{check_report, folder};
+
+/// The oracle.
+pub fn check(input: &[u8]) {
+    thread_local! {
+        static FOLDER: TempDir = folder();
+    }
+    FOLDER.with(|folder| {
+        fs::write(folder.path().join("fuzzed.yaml"), input).unwrap();
+        let read = || {
+            let mut report = Report::new();
+            (read_folder(folder.path(), &known(), &mut report), report)
+        };
+        let (policy, report) = read();
+        check_report(&report, |name| name.ends_with("fuzzed.yaml").then_some(input));
+        if !report.has_errors() {
+            check_policy(&policy);
+        }
+        let (again, report_again) = read();
+        assert_eq!(format!("{policy:?} {report}"), format!("{again:?} {report_again}"), "read twice, it differs");
+    });
+}
+
+fn known() -> Known {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Known {
+        servers: names(&["crm", "files", "demo"]),
+        issuers: names(&["corp"]),
+        api_keys: true,
+        attributes: names(&["clearance", "department"]),
+    }
+}
+
+fn check_policy(policy: &Policy) {
+    assert_eq!(policy.hash.len(), 64);
+    let roles: BTreeSet<&str> = policy.roles.iter().map(|role| role.name.as_str()).collect();
+    assert_eq!(roles.len(), policy.roles.len(), "two roles of one name");
+    for role in &policy.roles {
+        assert!(role.inherits.iter().all(|parent| roles.contains(parent.as_str())), "inherits from nobody: {role:?}");
+        assert!(!reaches(policy, &role.name, &role.name, policy.roles.len()), "inherits from itself: {role:?}");
+    }
+    for binding in &policy.bindings {
+        assert!(roles.contains(binding.role.as_str()), "binds no role: {binding:?}");
+        let conditions =
+            [&binding.issuers, &binding.subjects, &binding.groups, &binding.claimed_roles, &binding.clients, &binding.tenants];
+        assert!(conditions.iter().any(|list| !list.is_empty()), "binds everybody: {binding:?}");
+    }
+    for limit in &policy.limits {
+        assert!(limit.calls > 0 && limit.burst > 0 && !limit.period.is_zero(), "a limit of nothing: {limit:?}");
+    }
+    let _engines = (Authorizer::new(policy), Rules::new(policy.dlp.as_ref()), RateLimits::new(&policy.limits));
+}
+
+/// Whether `role` inherits from `wanted` in at most `steps` steps.
+fn reaches(policy: &Policy, role: &str, wanted: &str, steps: usize) -> bool {
+    let mut level: BTreeSet<&str> = BTreeSet::from([role]);
+    for _ in 0..steps {
+        let inherited = policy.roles.iter().filter(|role| level.contains(role.name.as_str())).flat_map(|role| &role.inherits);
+        let next: BTreeSet<&str> = inherited.map(String::as_str).collect();
+        if next.contains(wanted) {
+            return true;
+        }
+        level = next;
+    }
+    false
+}
