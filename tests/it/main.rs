@@ -9,6 +9,7 @@ mod attacks_mcp;
 mod chain;
 mod cli;
 mod config_errors;
+mod differential;
 mod dlp;
 mod fuzz_corpora;
 mod injection;

@@ -8,7 +8,7 @@ mod departure;
 mod differences;
 mod forwarded;
 mod gateway;
-mod parts;
+pub(crate) mod parts;
 mod process;
 mod questions;
 mod restricted;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `python FILE` of `tests/peers`.
-pub(super) fn python(file: &str) -> Command {
+pub(crate) fn python(file: &str) -> Command {
     let mut command = Command::new(part("venv").join("bin/python"));
     command.arg(peer(file));
     command
 }
 
 /// `node FILE` of `tests/peers`.
-pub(super) fn node(file: &str) -> Command {
+pub(crate) fn node(file: &str) -> Command {
     let modules = part("node");
     let mut command = Command::new("node");
     command.arg(peer(file)).env("YETT_PARTS", modules.parent().unwrap());
