@@ -141,7 +141,7 @@ impl Access {
 }
 
 /// Whether `name` keeps to the grammar of tool names: 1-128 characters of `A-Z a-z 0-9 _ - .`.
-fn is_tool_name(name: &str) -> bool {
+pub(crate) fn is_tool_name(name: &str) -> bool {
     (1..=MAX_TOOL_NAME).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }

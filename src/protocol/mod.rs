@@ -15,6 +15,7 @@ mod uri;
 mod version;
 mod walk;
 
+pub(crate) use access::is_tool_name;
 pub use access::{Access, AccessError, Target};
 pub use header::{decode_header, encode_header};
 pub(crate) use message::is_plain_item;

@@ -14,6 +14,7 @@ mod dlp;
 mod fuzz_corpora;
 mod injection;
 mod lifecycle;
+mod limits_message;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
 #[path = "../../fuzz/oracles/mod.rs"]
 mod oracles;

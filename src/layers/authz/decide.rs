@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::glob::Glob;
 use crate::layers::authn::Principal;
 use crate::policy::{Binding, Grant, Policy};
-use crate::protocol::{Access, ListKind, Method, Target, is_canonical};
+use crate::protocol::{Access, ListKind, Method, Target, is_canonical, is_tool_name};
 
 /// What was decided, and on what ground.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Held<'_> {
         }
         let allowed = match &access.target {
             Target::None | Target::Session => self.grants(server).next(),
-            Target::Tool(name) => self.find(server, |grant| any(&grant.tools, name)),
+            Target::Tool(name) => self.tool(server, name),
             Target::Prompt(name) => self.find(server, |grant| any(&grant.prompts, name)),
             Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete),
             Target::Method(name) => self.find(server, |grant| grant.methods.iter().any(|known| known == name)),
@@ -118,11 +118,17 @@ impl Held<'_> {
     /// Whether an item of a list is shown: the same decision as for using it.
     pub fn shows(&self, server: &str, list: ListKind, name: &str) -> bool {
         match list {
-            ListKind::Tools => self.find(server, |grant| any(&grant.tools, name)).is_some(),
+            ListKind::Tools => self.tool(server, name).is_some(),
             ListKind::Prompts => self.find(server, |grant| any(&grant.prompts, name)).is_some(),
             ListKind::Resources => self.resource(server, name, false).is_some(),
             ListKind::Templates => self.resource(server, name, true).is_some(),
         }
+    }
+
+    /// A name outside the grammar of tool names is no tool, whatever a `*` would match: a look-alike or a line break in one is there to
+    /// deceive, and no policy could name it.
+    fn tool(&self, server: &str, name: &str) -> Option<(&Arc<str>, &CompiledGrant)> {
+        self.find(server, |grant| is_tool_name(name) && any(&grant.tools, name))
     }
 
     /// A template is compared as it is written; a URI only if it can be read in one way.

@@ -219,7 +219,7 @@ const HONEST: &[&str] = &[
     r#"{"jsonrpc":"2.0","id":"req-1","method":"tools/list","params":{"cursor":"abc"}}"#,
     r#"{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "get_customer", "arguments": {"id": "c-1", "n": 3, "x": 0.5, "on": true}}}"#,
     "\r\n{\"jsonrpc\":\"2.0\",\r\n\t\"id\":3,\r\n\t\"method\":\"resources/read\",\"params\":{\"uri\":\"file:///a/b%20c.txt\"}}\r\n",
-    r#"{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"caf\u00e9","arguments":{"t":"\ud83d\ude00 \"q\" \\ \/ \n"}}}"#,
+    r#"{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"c\u0061fe","arguments":{"t":"\ud83d\ude00 \"q\" \\ \/ \n"}}}"#,
     r#"{"jsonrpc":"2.0","id":-5,"method":"prompts/get","params":{"name":"hello","arguments":{"who":"Zoë"}}}"#,
     r#"{"jsonrpc":"2.0","id":9007199254740991,"method":"ping"}"#,
 ];
