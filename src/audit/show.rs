@@ -17,6 +17,9 @@ use super::verify::{VerifyIo, find_logs, segments};
 /// Most records that [`Filter::tail`] holds back.
 const TAIL_MAX: usize = 100_000;
 
+/// Bytes after which a summary ends: a long key above many values would be written once for each of them.
+const SUMMARY_MAX: usize = 64 * 1024;
+
 /// Which records to show; what is not set selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -78,6 +81,9 @@ impl Shown {
             if !matches!(key.as_str(), "i" | "kind" | "log" | "prev" | "t" | "v") {
                 flatten(key, value, &mut summary);
             }
+        }
+        if summary.len() >= SUMMARY_MAX {
+            summary.push_str(" …");
         }
         summary
     }
@@ -163,13 +169,17 @@ fn show_log(
 
 /// ` key.inner=value` for every scalar that the columns before do not show already.
 fn flatten(key: &str, value: &Value, out: &mut String) {
+    if out.len() >= SUMMARY_MAX {
+        return;
+    }
     match value {
         Value::Object(members) => members.iter().for_each(|(inner, value)| flatten(&format!("{key}.{inner}"), value, out)),
         Value::Array(elements) => {
             elements.iter().enumerate().for_each(|(at, value)| flatten(&format!("{key}.{at}"), value, out));
         }
         Value::String(_) if matches!(key, "dec.effect" | "out.status" | "what.method" | "what.server" | "what.name") => {}
-        Value::String(text) => drop(write!(out, " {key}={}", text.escape_debug())),
-        Value::Bool(_) | Value::Null | Value::Number(_) => drop(write!(out, " {key}={value}")),
+        // A log that somebody made up may have any keys.
+        Value::String(text) => drop(write!(out, " {}={}", key.escape_debug(), text.escape_debug())),
+        Value::Bool(_) | Value::Null | Value::Number(_) => drop(write!(out, " {}={value}", key.escape_debug())),
     }
 }

@@ -62,6 +62,26 @@ fn a_summary_is_one_line_that_no_terminal_acts_on() {
 }
 
 #[test]
+fn keys_of_a_log_that_somebody_made_up_are_no_terminal_codes_and_no_flood() {
+    // Found by fuzzing: values were escaped, keys were not, and stood before every value below them.
+    let fixture = Fixture::new();
+    let long = "k".repeat(20_000);
+    let values = vec!["0"; 10_000].join(",");
+    let line = format!("{{\"i\":0,\"a\\u001b[2J\u{9b}31m\":{{\"\\n\":\"x\"}},\"{long}\":[{values}]}}\n");
+    fs::create_dir_all(fixture.log_dir().join("seg")).unwrap();
+    fs::write(fixture.segment(0), line).unwrap();
+    let mut summaries = Vec::new();
+    show(fixture.dir.path(), &Filter::default(), &mut |shown| {
+        summaries.push(shown.summary());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let [summary] = &summaries[..] else { panic!("{} lines", summaries.len()) };
+    assert!(summary.contains("a\\u{1b}[2J\\u{9b}31m.\\n=x") && !summary.chars().any(char::is_control), "{summary}");
+    assert!(summary.len() < 200_000, "{} bytes", summary.len());
+}
+
+#[test]
 fn a_report_says_it_in_words_and_in_json() {
     let fixture = Fixture::new();
     finished(&fixture, 1);
