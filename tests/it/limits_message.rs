@@ -3,7 +3,7 @@
 //! Depth and ids stand in `attacks_json/values.rs` (JSON-016, JSON-018), the body in `attacks_http/body.rs`, the head in
 //! `attacks_http/head.rs`.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use bytes::Bytes;
 use serde_json::json;
