@@ -4,7 +4,7 @@ use super::refusal::HeadError;
 
 /// Follows one chunked body (RFC 9112, 7.1) to its last byte.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ChunkedBody {
+pub(crate) struct ChunkedBody {
     state: State,
     extensions: usize,
 }
@@ -32,16 +32,16 @@ const EXTENSION_BODY: usize = 4096;
 const START: State = State::Size { size: 0, digits: 0 };
 
 impl ChunkedBody {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { state: START, extensions: 0 }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
     /// How many bytes at the front of `bytes` belong to the body; all of them until it [is done](Self::is_done).
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<usize, HeadError> {
+    pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<usize, HeadError> {
         let mut rest = bytes;
         while !self.is_done() {
             if let State::Data { left } = self.state {

@@ -3,7 +3,7 @@
 //! HTTP/1.1 in plain text; TLS and HTTP/2 come with identity. A connection belongs to one task. What the head filter refuses is
 //! recorded by the endpoint before it is answered, and then the connection is closed.
 
-mod chunked;
+pub(crate) mod chunked;
 mod connections;
 pub mod framing;
 pub mod head;

@@ -32,6 +32,9 @@ pub enum HeadError {
     /// A method that is not upper-case letters and dashes.
     #[error("the method is malformed")]
     Method,
+    /// Not `HTTP/1.0` or `HTTP/1.1`, a status from 100 to 599 and a reason: of replies, which are read as strictly.
+    #[error("the status line is malformed")]
+    StatusLine,
     /// `CONNECT`: this is not a forward proxy.
     #[error("CONNECT is not served")]
     Connect,
@@ -130,6 +133,7 @@ impl HeadError {
             | Self::NonAscii
             | Self::Unfinished
             | Self::RequestLine
+            | Self::StatusLine
             | Self::Method
             | Self::TargetForm
             | Self::Target
@@ -163,6 +167,7 @@ impl HeadError {
             Self::NonAscii => "non_ascii",
             Self::Unfinished => "unfinished",
             Self::RequestLine => "request_line",
+            Self::StatusLine => "status_line",
             Self::Method => "method",
             Self::Connect => "connect",
             Self::Version => "http_version",

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::strict::{ReplyLimits, StrictLink};
+
 /// Longest wait for a connection, handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -72,9 +74,10 @@ impl Connector {
         Ok(Self { host, port, tls })
     }
 
-    /// Opens a connection.
-    pub(super) async fn connect(&self) -> Result<Box<dyn Link>, ConnectError> {
-        tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)?
+    /// Opens a connection, on which nothing but well-framed replies comes.
+    pub(super) async fn connect(&self) -> Result<StrictLink<Box<dyn Link>>, ConnectError> {
+        let link = tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)??;
+        Ok(StrictLink::new(link, ReplyLimits::default()))
     }
 
     async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {

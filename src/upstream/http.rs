@@ -18,6 +18,7 @@ use super::connect::{ConnectError, Connector};
 use super::pool::Pool;
 use super::questions::Questions;
 use super::reply::{self, Expected};
+use super::strict::Doubt;
 use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
@@ -128,7 +129,7 @@ impl Upstream {
         })?;
         let response = lease.sender.send_request(http).await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
-            Reason::UpstreamFailed("request")
+            Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word))
         })?;
         reply::read(response, lease, expected).await
     }

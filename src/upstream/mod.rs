@@ -11,6 +11,7 @@ mod questions;
 mod reply;
 pub mod sse;
 mod stream;
+mod strict;
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -12,14 +12,14 @@ use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector};
+use super::strict::{Doubt, Reuse};
 
 /// Idle connections kept, and for how long: shorter than the idle time of common servers, so that we close first.
 const MAX_IDLE: usize = 128;
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Largest reply head accepted.
-const MAX_HEAD: usize = 64 * 1024;
-const MAX_HEADERS: usize = 100;
+/// What hyper may buffer of a reply. Heads are bounded before it, in `strict/`.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// Connections to one server.
 #[derive(Clone)]
@@ -39,12 +39,14 @@ struct Parked {
 
 struct Idle {
     sender: SendRequest<UpstreamBody>,
+    reuse: Reuse,
     since: Instant,
 }
 
 /// A connection in use. It goes back to the pool by [`Lease::give_back`] only: after any doubt it is dropped, which closes it.
 pub(super) struct Lease {
     pub(super) sender: SendRequest<UpstreamBody>,
+    reuse: Reuse,
     parked: Arc<Mutex<Parked>>,
 }
 
@@ -64,25 +66,22 @@ impl Pool {
 
     /// A connection that is ready for a request.
     pub(super) async fn lease(&self) -> Result<Lease, ConnectError> {
-        while let Some(mut sender) = self.pop() {
+        while let Some((mut sender, reuse)) = self.pop() {
             // A message is never sent twice, so a connection that the server has closed must be noticed before it is used.
-            if !sender.is_closed() && sender.ready().await.is_ok() {
-                return Ok(self.leased(sender));
+            if !sender.is_closed() && sender.ready().await.is_ok() && reuse.doubt().is_none() {
+                return Ok(self.leased(sender, reuse));
             }
         }
         let link = self.connector.connect().await?;
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS)
-            .handshake(TokioIo::new(link))
-            .await
-            .map_err(std::io::Error::other)?;
+        let reuse = link.reuse();
+        let (sender, connection) =
+            http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(link)).await.map_err(std::io::Error::other)?;
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an upstream connection ended");
             }
         });
-        Ok(self.leased(sender))
+        Ok(self.leased(sender, reuse))
     }
 
     /// Closes what is idle, and from now on what becomes idle.
@@ -92,7 +91,7 @@ impl Pool {
         parked.idle.clear();
     }
 
-    fn pop(&self) -> Option<SendRequest<UpstreamBody>> {
+    fn pop(&self) -> Option<(SendRequest<UpstreamBody>, Reuse)> {
         let mut parked = self.parked.lock();
         let newest = parked.idle.pop()?;
         if newest.since.elapsed() > IDLE {
@@ -100,20 +99,28 @@ impl Pool {
             parked.idle.clear();
             return None;
         }
-        Some(newest.sender)
+        Some((newest.sender, newest.reuse))
     }
 
-    fn leased(&self, sender: SendRequest<UpstreamBody>) -> Lease {
-        Lease { sender, parked: Arc::clone(&self.parked) }
+    fn leased(&self, sender: SendRequest<UpstreamBody>, reuse: Reuse) -> Lease {
+        Lease { sender, reuse, parked: Arc::clone(&self.parked) }
     }
 }
 
 impl Lease {
-    /// For the next request. Only after the reply was read to its end.
+    /// What is wrong with the connection, if anything is.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        self.reuse.doubt()
+    }
+
+    /// For the next request. Only after the reply was read to its end, and was what it should be.
     pub(super) fn give_back(self) {
+        if self.reuse.doubt().is_some() {
+            return;
+        }
         let mut parked = self.parked.lock();
         if parked.idle.len() < MAX_IDLE && !parked.closed {
-            parked.idle.push(Idle { sender: self.sender, since: Instant::now() });
+            parked.idle.push(Idle { sender: self.sender, reuse: self.reuse, since: Instant::now() });
         }
     }
 }

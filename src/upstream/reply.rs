@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::pool::Lease;
 use super::questions::Questions;
 use super::stream::EventStream;
+use super::strict::Doubt;
 use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
 use crate::protocol::json::Limits;
 use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
@@ -77,8 +78,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
         }
         (status, Media::Json) if expected.shape == Shape::Request && carries_message(status) => {
-            let bytes = collect(body, expected.max_message).await?;
-            lease.give_back();
+            let bytes = collect(body, &lease, expected.max_message).await?;
             let message = if status == StatusCode::OK {
                 expected.parse(bytes)?
             } else {
@@ -92,6 +92,9 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
                 return Err(Reason::UpstreamFailed("not_a_response").into());
             }
             expected.check_response(&message)?;
+            // SECURITY: not a moment earlier. An answer to another request means that the server and we no longer agree on which
+            // reply is whose.
+            lease.give_back();
             // To a legacy client 404 says that its session is gone, whichever side said it.
             let legacy_error = expected.version.has_sessions() && status == StatusCode::NOT_FOUND;
             let status = if legacy_error { StatusCode::OK } else { status };
@@ -116,10 +119,12 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
 /// The session id that a server gives: short, and a copy, since what hyper hands out keeps its whole read buffer alive.
 fn session_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, Rejection> {
     const LONGEST: usize = 1024;
-    let Some(id) = headers.get(&SESSION_ID) else {
+    let mut ids = headers.get_all(&SESSION_ID).iter();
+    let Some(id) = ids.next() else {
         return Ok(None);
     };
-    let copy = HeaderValue::from_bytes(id.as_bytes()).ok().filter(|id| id.len() <= LONGEST);
+    let only = ids.next().is_none();
+    let copy = HeaderValue::from_bytes(id.as_bytes()).ok().filter(|id| only && id.len() <= LONGEST);
     copy.map(Some).ok_or_else(|| Reason::UpstreamFailed("session_id").into())
 }
 
@@ -134,7 +139,12 @@ enum Media {
 }
 
 fn media_type(headers: &HeaderMap) -> Media {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let text = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if types.next().is_some() {
+        // Two readers could take different ones.
+        return Media::Other;
+    }
     let kind = text.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json") {
         Media::Json
@@ -145,11 +155,12 @@ fn media_type(headers: &HeaderMap) -> Media {
     }
 }
 
-async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
+async fn collect(mut body: Incoming, lease: &Lease, limit: usize) -> Result<Bytes, Rejection> {
+    let broken = || Reason::UpstreamFailed(lease.doubt().map_or("body", Doubt::word));
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_unused| Reason::UpstreamFailed("body"))?.into_data() else {
+        let Ok(data) = frame.map_err(|_unused| broken())?.into_data() else {
             continue;
         };
         if first.len() + joined.len() + data.len() > limit {

@@ -12,6 +12,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::pool::Lease;
 use super::reply::Expected;
 use super::sse::Decoder;
+use super::strict::Doubt;
 use crate::chain::{Reason, Rejection, ServerMessage};
 use crate::protocol::Shape;
 
@@ -108,7 +109,9 @@ impl Stream for EventStream {
                 }
                 Some(Err(_)) => {
                     this.done = true;
-                    return Poll::Ready(Some(Err(Reason::UpstreamFailed("body").into())));
+                    let what = this.lease.as_ref().and_then(Lease::doubt).map_or("body", Doubt::word);
+                    this.lease = None;
+                    return Poll::Ready(Some(Err(Reason::UpstreamFailed(what).into())));
                 }
                 None => {
                     this.done = true;

@@ -1,0 +1,207 @@
+//! The filter on a pipe, driven as hyper drives it: a request is written, a reply is read.
+
+use std::future::poll_fn;
+
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+
+use super::*;
+
+const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
+
+fn pair() -> (StrictLink<DuplexStream>, DuplexStream) {
+    let (near, far) = duplex(1 << 20);
+    (StrictLink::new(near, ReplyLimits::default()), far)
+}
+
+/// Writes a request, and gives everything that is read until a reply could end, an error comes, or the server has closed.
+async fn ask(link: &mut StrictLink<DuplexStream>, size: usize) -> (Vec<u8>, Option<io::Error>) {
+    if let Err(error) = link.write_all(REQUEST).await {
+        return (Vec::new(), Some(error));
+    }
+    let mut got = Vec::new();
+    loop {
+        let mut piece = vec![0; size];
+        let mut buffer = ReadBuf::new(&mut piece);
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *link).poll_read(cx, &mut buffer))).await {
+            Poll::Pending => return (got, None),
+            Poll::Ready(Err(error)) => return (got, Some(error)),
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => return (got, None),
+            Poll::Ready(Ok(())) => got.extend_from_slice(buffer.filled()),
+        }
+    }
+}
+
+fn doubt_in(error: Option<&io::Error>) -> Option<Doubt> {
+    error?.get_ref()?.downcast_ref::<Doubt>().copied()
+}
+
+/// What came of `reply`, in one piece and byte by byte.
+fn outcome(reply: &[u8]) -> (Vec<u8>, Option<Doubt>, Option<Doubt>) {
+    let run = |sent: usize, size: usize| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut link, mut far) = pair();
+            if sent == reply.len() {
+                // Only behind the request: before it the same bytes are unasked for.
+                link.write_all(REQUEST).await.unwrap();
+                far.write_all(reply).await.unwrap();
+                let mut got = Vec::new();
+                let error = drain(&mut link, size, &mut got).await;
+                return (got, doubt_in(error.as_ref()), link.reuse().doubt());
+            }
+            link.write_all(REQUEST).await.unwrap();
+            let (mut got, mut error) = (Vec::new(), None);
+            for piece in reply.chunks(sent) {
+                let _ = far.write_all(piece).await;
+                if error.is_none() {
+                    error = drain(&mut link, size, &mut got).await;
+                }
+            }
+            (got, doubt_in(error.as_ref()), link.reuse().doubt())
+        })
+    };
+    let whole = run(reply.len(), 8192);
+    for (sent, size) in [(1, 8192), (7, 3)] {
+        let (got, error, doubt) = run(sent, size);
+        // How much of a bad body has passed before it is known to be bad depends on how it came; that it is bad does not.
+        assert_eq!((error, doubt), (whole.1, whole.2), "pieces of {sent}: {}", String::from_utf8_lossy(reply));
+        assert!(whole.1.is_some() || got == whole.0, "pieces of {sent}: {}", String::from_utf8_lossy(reply));
+    }
+    whole
+}
+
+async fn drain(link: &mut StrictLink<DuplexStream>, size: usize, got: &mut Vec<u8>) -> Option<io::Error> {
+    loop {
+        let mut piece = vec![0; size];
+        let mut buffer = ReadBuf::new(&mut piece);
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *link).poll_read(cx, &mut buffer))).await {
+            Poll::Pending => return None,
+            Poll::Ready(Err(error)) => return Some(error),
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => return None,
+            Poll::Ready(Ok(())) => got.extend_from_slice(buffer.filled()),
+        }
+    }
+}
+
+#[test]
+fn a_good_reply_passes_byte_for_byte_and_its_connection_may_be_used_again() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\n\r\n",
+    ] {
+        assert_eq!(outcome(reply.as_bytes()), (reply.as_bytes().to_vec(), None, None), "{reply:?}");
+    }
+    let hinted =
+        "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+    let shown = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+    assert_eq!(outcome(hinted.as_bytes()), (shown.as_bytes().to_vec(), None, None), "interim replies end here");
+}
+
+#[test]
+fn a_reply_without_an_end_of_its_own_passes_once() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\n\r\nhello",
+        "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+    ] {
+        assert_eq!(outcome(reply.as_bytes()), (reply.as_bytes().to_vec(), None, Some(Doubt::Closes)), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_doubtful_reply_ends_its_connection() {
+    let framing = |error| Some(Doubt::Framing(error));
+    let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let table = [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            framing(HeadError::LengthAndEncoding),
+        ),
+        ("HTTP/1.1 200 OK\nContent-Length: 0\n\n".to_owned(), framing(HeadError::BareLineFeed)),
+        ("HTTP/1.1 200 OK\r\nX: \0\r\n\r\n".to_owned(), framing(HeadError::ControlByte)),
+        ("HTTP/1.1 200 OK\r\nX: \u{e9}\r\n\r\n".to_owned(), framing(HeadError::NonAscii)),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n".to_owned(), framing(HeadError::StatusLine)),
+        ("hello, this is HTTP/0.9\r\n\r\n".to_owned(), framing(HeadError::StatusLine)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n".to_owned(), framing(HeadError::Chunk)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n0\r\n\r\n".to_owned(), framing(HeadError::Chunk)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n".to_owned(), framing(HeadError::Trailers)),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n".to_owned(), Some(Doubt::Switching)),
+        (format!("{}{last}", interim.repeat(5)), Some(Doubt::Interim)),
+        (format!("HTTP/1.1 103 Early Hints\r\nX: {}\r\n\r\n", "a".repeat(16 << 10)), framing(HeadError::HeadTooLarge)),
+        (format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(16 << 10)), framing(HeadError::HeadTooLarge)),
+        (format!("HTTP/1.1 200 {}", "a".repeat(16 << 10)), framing(HeadError::HeadTooLarge)),
+        (format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(65)), framing(HeadError::TooManyHeaders)),
+    ];
+    for (reply, doubt) in &table {
+        let (got, error, standing) = outcome(reply.as_bytes());
+        assert_eq!((error, standing), (*doubt, *doubt), "{reply:.200?}");
+        assert!(!got.starts_with(b"HTTP/1.1 2") || reply.contains("chunked"), "{reply:.200?}: {}", String::from_utf8_lossy(&got));
+    }
+    assert_eq!(outcome(format!("{}{last}", interim.repeat(4)).as_bytes()).1, None, "four hints are borne");
+}
+
+#[test]
+fn interim_replies_share_the_room_of_one_head() {
+    let hint = |length: usize| format!("HTTP/1.1 103 Early Hints\r\nX: {}\r\n\r\n", "a".repeat(length - 33));
+    assert_eq!(hint(100).len(), 100);
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let fits = format!("{}{last}", hint((16 << 10) - last.len() - 1));
+    assert_eq!(outcome(fits.as_bytes()), (last.as_bytes().to_vec(), None, None));
+    let beyond = format!("{}{last}", hint((16 << 10) - last.len() + 1));
+    assert_eq!(outcome(beyond.as_bytes()).1, Some(Doubt::Framing(HeadError::HeadTooLarge)));
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_reply_ends_the_connection_and_not_the_reply() {
+    let (mut link, mut far) = pair();
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    link.write_all(REQUEST).await.unwrap();
+    far.write_all(&[&reply[..], b"HTTP/1.1 200 OK\r\n"].concat()).await.unwrap();
+    let mut got = Vec::new();
+    let error = drain(&mut link, 8192, &mut got).await;
+    assert_eq!(got, reply, "the reply itself holds");
+    assert_eq!((doubt_in(error.as_ref()), link.reuse().doubt()), (Some(Doubt::Unasked), Some(Doubt::Unasked)));
+    let (_, error) = ask(&mut link, 8192).await;
+    assert_eq!(doubt_in(error.as_ref()), Some(Doubt::Unasked), "nothing is written any more");
+}
+
+#[tokio::test]
+async fn a_reply_before_its_request_is_nobodys() {
+    let (mut link, mut far) = pair();
+    far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+    let (got, error) = ask(&mut link, 8192).await;
+    assert_eq!((got, doubt_in(error.as_ref())), (Vec::new(), Some(Doubt::Unasked)));
+    let mut sent = Vec::new();
+    drop(link);
+    far.read_to_end(&mut sent).await.unwrap();
+    assert_eq!(sent, b"", "the request stays unsent");
+}
+
+#[tokio::test]
+async fn bytes_on_an_idle_connection_end_it() {
+    let (mut link, mut far) = pair();
+    link.write_all(REQUEST).await.unwrap();
+    far.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let mut got = Vec::new();
+    assert!(drain(&mut link, 8192, &mut got).await.is_none());
+    assert_eq!(link.reuse().doubt(), None);
+    far.write_all(b"x").await.unwrap();
+    let error = drain(&mut link, 8192, &mut got).await;
+    assert_eq!((doubt_in(error.as_ref()), link.reuse().doubt()), (Some(Doubt::Unasked), Some(Doubt::Unasked)));
+}
+
+#[tokio::test]
+async fn a_reply_that_ends_before_its_request_is_the_last() {
+    let (mut link, mut far) = pair();
+    let (first, second) = REQUEST.split_at(REQUEST.len() - 1);
+    link.write_all(first).await.unwrap();
+    far.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let mut got = Vec::new();
+    assert!(drain(&mut link, 8192, &mut got).await.is_none());
+    assert!(!got.is_empty());
+    assert_eq!(link.reuse().doubt(), Some(Doubt::Early));
+    link.write_all(second).await.unwrap();
+}
