@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,12 +22,12 @@ use crate::health::{Health, Readiness};
 use crate::layers::authn::{Issuers, JwksError};
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
-use crate::listener::Listener;
+use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
 use crate::telemetry::Metrics;
-use crate::upstream::{ConnectError, Upstream, Upstreams};
+use crate::upstream::{ConnectError, Sockets, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
 const AUDIT_QUEUE: usize = 8192;
@@ -149,7 +149,10 @@ impl Gateway {
         let readiness = Arc::new(Readiness { serving: AtomicBool::new(false), log: log.condition(), mode });
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
-        let upstreams = connect_all(&config, largest, &connections)?;
+        let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
+        let shares = descriptors::share(wanted);
+        let clients = Arc::new(Semaphore::new(shares.clients.min(Semaphore::MAX_PERMITS)));
+        let upstreams = connect_all(&config, largest, &Sockets::new(shares.servers), &connections)?;
         let issuers: Vec<String> = config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
 
         let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
@@ -176,7 +179,8 @@ impl Gateway {
             });
             let chain = Arc::new(ArcSwap::from_pointee(chain));
             let failed = bind_error(&listener.name, listener.address);
-            let socket = TcpListener::bind(listener.address).await.and_then(|socket| Ok((socket.local_addr()?, socket)));
+            let socket = listener::bind(listener.address, listener.limits.stream_buffer);
+            let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
             let (address, socket) = socket.map_err(failed)?;
             // A port that the system chose is known from here on only; names and lists that depend on it are made now.
             let listener = listener.clone().bound_to(address);
@@ -184,15 +188,16 @@ impl Gateway {
             let limits = listener.limits.clone();
             let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)));
             addresses.push(address);
-            listeners.push(Listener::new(socket, endpoint, limits, Arc::clone(&metrics), connections.clone()));
+            let (clients, metrics) = (Arc::clone(&clients), Arc::clone(&metrics));
+            listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
         }
 
         let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
         let servers = config.servers.iter().map(|server| server.name.clone()).collect();
-        let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers).await?;
+        let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers)?;
         let open_metrics = config.accept_risks.contains(&crate::config::Risk::OpenMetrics);
         let token = config.health.metrics_token;
-        let health = Health::bind(config.health.address, Arc::clone(&readiness), Arc::clone(&metrics), token, open_metrics).await;
+        let health = Health::bind(config.health.address, Arc::clone(&readiness), Arc::clone(&metrics), token, open_metrics);
         let health = health.map_err(bind_error("health", config.health.address))?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -220,6 +225,11 @@ impl Gateway {
             stop,
             shutdown: config.shutdown,
         })
+    }
+
+    /// Tasks that serve clients and hold connections to servers; what it counts when nothing happens is what is idle.
+    pub fn open_tasks(&self) -> usize {
+        self.connections.len()
     }
 
     /// What the admin API does, for commands in this process.
@@ -280,9 +290,9 @@ async fn open_log(options: Options, clock: Arc<dyn Clock>) -> Result<(Log, audit
     }
 }
 
-fn connect_all(config: &Config, largest: usize, tasks: &TaskTracker) -> Result<Vec<Upstream>, StartError> {
+fn connect_all(config: &Config, largest: usize, sockets: &Sockets, tasks: &TaskTracker) -> Result<Vec<Upstream>, StartError> {
     let connect = |server: &Arc<crate::config::Server>| {
-        Upstream::new(Arc::clone(server), largest, tasks.clone())
+        Upstream::new(Arc::clone(server), largest, sockets.clone(), tasks.clone())
             .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()

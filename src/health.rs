@@ -12,11 +12,13 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Condition;
+use crate::listener::{bind, operators};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
@@ -63,14 +65,14 @@ impl Readiness {
 
 impl Health {
     /// Binds. Without `token` and without `open`, `/metrics` is refused to everybody.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
         token: Option<Secret<String>>,
         open: bool,
     ) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        let socket = bind(address, operators::BUFFER)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address, shared: Arc::new(Shared { readiness, metrics, token, open }) })
     }
@@ -87,10 +89,7 @@ impl Health {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(self.shared);
-        let served = axum::serve(self.socket, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(error = &error as &dyn std::error::Error, "the health listener ended");
-        }
+        operators::serve(self.socket, TowerToHyperService::new(routes), stop).await;
     }
 }
 

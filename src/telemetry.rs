@@ -33,6 +33,8 @@ pub struct Metrics {
     pub connections: Gauge<i64, AtomicI64>,
     /// Connections refused for want of a place.
     pub connections_refused: Counter<u64, AtomicU64>,
+    /// Connections cut because their client took nothing.
+    pub connections_stalled: Counter<u64, AtomicU64>,
     /// Legacy sessions.
     pub sessions: Gauge<i64, AtomicI64>,
 }
@@ -68,6 +70,7 @@ impl Metrics {
             audit_overload: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            connections_stalled: Counter::default(),
             sessions: Gauge::default(),
             registry: Registry::default(),
         };
@@ -78,6 +81,7 @@ impl Metrics {
         registry.register("audit_overload", "Calls refused because the audit queue was full", metrics.audit_overload.clone());
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register("connections_refused", "Connections over a limit", metrics.connections_refused.clone());
+        registry.register("connections_stalled", "Connections whose client took nothing", metrics.connections_stalled.clone());
         registry.register("sessions", "Legacy sessions", metrics.sessions.clone());
         Self { registry, ..metrics }
     }

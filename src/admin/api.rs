@@ -14,6 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
+use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
 use super::token::admin_token;
+use crate::listener::{bind, operators};
 use crate::secret::Secret;
 use crate::state::{ApiKey, KeyError, KeyStatus, NewKey, Switch};
 
@@ -61,7 +63,7 @@ struct Shared {
 
 impl Admin {
     /// Binds, with the token of `data_dir`.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         data_dir: &Path,
         operations: Arc<Operations>,
@@ -69,7 +71,7 @@ impl Admin {
     ) -> Result<Self, AdminError> {
         let token = admin_token(data_dir).map_err(AdminError::Token)?;
         let failed = |source| AdminError::Bind { address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers }) })
     }
@@ -91,10 +93,7 @@ impl Admin {
             // Outermost: without the token no path, no body and no mistake is looked at.
             .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))
             .with_state(self.shared);
-        let served = axum::serve(self.socket, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(error = &error as &dyn std::error::Error, "the admin listener ended");
-        }
+        operators::serve(self.socket, TowerToHyperService::new(routes), stop).await;
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Reason {
     SessionNotFound,
     /// The gateway ends, and the time to finish calls is over.
     Stopping,
+    /// The stream of a subscription has lived as long as it may.
+    StreamOver,
     /// A store that a decision needs is down.
     StoreUnavailable,
     /// No valid credential.
@@ -202,6 +204,7 @@ impl Reason {
             Self::SessionNotFound => "session_not_found",
             Self::Stopping => "shutdown",
             Self::StoreUnavailable => "store_unavailable",
+            Self::StreamOver => "stream_over",
             Self::Unauthenticated(_) => "unauthenticated",
             Self::UnknownMethod => "unknown_method",
             Self::UnknownTarget(..) => "unknown_target",

@@ -125,8 +125,16 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Time to send a body (30 s).
     pub body_timeout: Duration,
+    /// Least rate of a body in bytes per second (500), over each window.
+    pub body_rate: u32,
+    /// The window (10 s).
+    pub body_window: Duration,
     /// Time a connection may idle between requests (60 s).
     pub idle_timeout: Duration,
+    /// Time a client may take nothing of what is sent to it (30 s).
+    pub stall_timeout: Duration,
+    /// What is kept for a client that takes it slowly, in the process and again in the kernel (256 KiB).
+    pub stream_buffer: usize,
     /// Connections in all (10,000).
     pub connections: usize,
     /// Connections of one peer address (200).
@@ -268,4 +276,19 @@ pub struct Server {
     pub classification: Classification,
     /// How long one call may take (60 s).
     pub timeout: Duration,
+    /// What is taken from it.
+    pub limits: ServerLimits,
+}
+
+/// The limits of a server's replies. Sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Status line and headers, interim replies included (16 KiB).
+    pub head: usize,
+    /// Number of header lines (64).
+    pub headers: usize,
+    /// One message: a JSON reply, or one event. `None`: the largest request body of a listener (4 MiB).
+    pub message: Option<usize>,
+    /// How long a subscription's stream lives (1 h).
+    pub stream_life: Duration,
 }

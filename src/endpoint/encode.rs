@@ -129,7 +129,12 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
         Reason::RateLimited(wait) => {
             headers.insert(RETRY_AFTER, seconds(*wait).into());
         }
-        Reason::Killed | Reason::NotRecorded | Reason::Overloaded | Reason::Stopping | Reason::StoreUnavailable => {
+        Reason::Killed
+        | Reason::NotRecorded
+        | Reason::Overloaded
+        | Reason::Stopping
+        | Reason::StoreUnavailable
+        | Reason::StreamOver => {
             headers.insert(RETRY_AFTER, UNAVAILABLE_RETRY.into());
         }
         Reason::BodyIncomplete | Reason::BodyTooLarge | Reason::BodyTooSlow => {
@@ -208,6 +213,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
         Reason::Overloaded => unavailable("Overloaded"),
         Reason::Stopping => unavailable("Shutting down"),
+        Reason::StreamOver => unavailable("The stream is over; subscribe again"),
         Reason::RateLimited(wait) => {
             let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)

@@ -79,6 +79,10 @@ impl Endpoint {
         if let Some(document) = self.routes.metadata(path) {
             return metadata::answer(&head.method, document);
         }
+        if path == "*" {
+            // `OPTIONS *` asks about no path at all.
+            return self.refuse(Reason::MethodNotAllowed, peer, &route).await.0;
+        }
         if !Routes::is_endpoint(path) {
             return self.refuse(Reason::NoSuchPath, peer, &route).await.0;
         }

@@ -21,6 +21,8 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ pub struct FramingLimits {
     pub body_window: Duration,
     /// Requests on one connection; it is closed quietly after the reply to the last. 10,000.
     pub requests: u32,
+    /// How long a client may take nothing of what is written to it. 30 s.
+    pub stall_timeout: Duration,
+    /// How much of a reply waits for the client in this process. 64 KiB.
+    pub queue: usize,
 }
 
 impl Default for FramingLimits {
@@ -63,6 +69,8 @@ impl Default for FramingLimits {
             body_rate: 500,
             body_window: Duration::from_secs(10),
             requests: 10_000,
+            stall_timeout: Duration::from_secs(30),
+            queue: 64 * 1024,
         }
     }
 }
@@ -86,6 +94,21 @@ pub struct FilteredStream<S> {
     refusal: RefusalHandle,
     /// Who reads while a request is answered, to be woken when it has been.
     reader: Option<Waker>,
+    /// When a client that takes nothing is given up; `None` while it takes what is written.
+    give_up: Option<Instant>,
+    write_alarm: Alarm,
+    stalled: StallHandle,
+}
+
+/// Says, after the end, whether it came because the client took nothing.
+#[derive(Clone, Debug, Default)]
+pub struct StallHandle(Arc<AtomicBool>);
+
+impl StallHandle {
+    /// Whether it did.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Debug)]
@@ -128,12 +151,20 @@ impl<S> FilteredStream<S> {
             alarm: Alarm::default(),
             refusal: RefusalHandle::default(),
             reader: None,
+            give_up: None,
+            write_alarm: Alarm::default(),
+            stalled: StallHandle::default(),
         }
     }
 
     /// Where to ask, after the end, whether a refusal has to be answered.
     pub fn refusal_handle(&self) -> RefusalHandle {
         self.refusal.clone()
+    }
+
+    /// Where to ask, after the end, whether the client had stopped reading.
+    pub fn stall_handle(&self) -> StallHandle {
+        self.stalled.clone()
     }
 
     /// The connection below.
@@ -252,6 +283,18 @@ impl<S> FilteredStream<S> {
         }
     }
 
+    /// What became of a write. hyper asks again when the client takes something, or when the alarm rings.
+    fn poll_written(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.give_up = None;
+            return written;
+        }
+        let deadline = *self.give_up.get_or_insert_with(|| after(Instant::now(), self.limits.stall_timeout));
+        ready!(self.write_alarm.poll(deadline, cx));
+        self.stalled.0.store(true, Ordering::Release);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     fn wrote(&mut self) {
         if let Phase::Refused { owed, .. } = &mut self.phase
             && *owed
@@ -328,7 +371,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.inner).poll_write(cx, bytes))?;
+        let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
+        let written = ready!(this.poll_written(written, cx))?;
         this.reply.observe(bytes.get(..written).unwrap_or_default());
         this.wrote();
         Poll::Ready(Ok(written))
@@ -336,7 +380,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.inner).poll_write_vectored(cx, slices))?;
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
+        let written = ready!(this.poll_written(written, cx))?;
         this.reply.observe_vectored(slices, written);
         this.wrote();
         Poll::Ready(Ok(written))

@@ -8,13 +8,18 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 
 use super::strict::{ReplyLimits, StrictLink};
+use crate::config::ServerLimits;
 
 /// Longest wait for a connection, handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// What the kernel keeps of a reply that is not read yet; left alone it grows to megabytes for every slow client.
+const RECEIVE_BUFFER: u32 = 256 * 1024;
 
 /// A byte stream to a server.
 pub(super) trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,6 +38,9 @@ pub enum ConnectError {
     /// TLS settings do not fit together.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
+    /// Every socket that servers may have is in use.
+    #[error("all {0} sockets that servers may have are in use; raise the limit of open files")]
+    Sockets(usize),
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] io::Error),
@@ -50,6 +58,32 @@ pub struct Connector {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    limits: ReplyLimits,
+    sockets: Sockets,
+}
+
+/// How many sockets all servers together may hold: the rest of the process's descriptors is the clients' and the log's.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    places: Arc<Semaphore>,
+    all: usize,
+}
+
+impl Sockets {
+    /// So many.
+    pub fn new(all: usize) -> Self {
+        let all = all.clamp(1, Semaphore::MAX_PERMITS);
+        Self { places: Arc::new(Semaphore::new(all)), all }
+    }
+
+    /// Less than a quarter is left: whoever keeps a socket for later should not.
+    pub(super) fn are_scarce(&self) -> bool {
+        self.places.available_permits() < self.all.div_ceil(4)
+    }
+
+    fn take(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_unused| ConnectError::Sockets(self.all))
+    }
 }
 
 impl std::fmt::Debug for Connector {
@@ -60,7 +94,7 @@ impl std::fmt::Debug for Connector {
 
 impl Connector {
     /// For the host of `url`. System roots are read here, once, so that a missing one is a start-up error.
-    pub fn new(url: &::http::Uri) -> Result<Self, ConnectError> {
+    pub fn new(url: &::http::Uri, limits: ServerLimits, sockets: Sockets) -> Result<Self, ConnectError> {
         let host = url.host().ok_or_else(|| ConnectError::Host(url.to_string()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let secure = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
@@ -71,13 +105,20 @@ impl Connector {
         } else {
             None
         };
-        Ok(Self { host, port, tls })
+        let limits = ReplyLimits { head: limits.head, headers: limits.headers };
+        Ok(Self { host, port, tls, limits, sockets })
     }
 
     /// Opens a connection, on which nothing but well-framed replies comes.
     pub(super) async fn connect(&self) -> Result<StrictLink<Box<dyn Link>>, ConnectError> {
+        let place = self.sockets.take()?;
         let link = tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)??;
-        Ok(StrictLink::new(link, ReplyLimits::default()))
+        Ok(StrictLink::new(link, self.limits, place))
+    }
+
+    /// See [`Sockets::are_scarce`].
+    pub(super) fn is_short_of_sockets(&self) -> bool {
+        self.sockets.are_scarce()
     }
 
     async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {
@@ -86,13 +127,28 @@ impl Connector {
         if addresses.iter().any(|address| is_link_local(address.ip())) {
             return Err(ConnectError::LinkLocal(self.host.clone()));
         }
-        let stream = TcpStream::connect(addresses.as_slice()).await?;
+        let stream = dial(&addresses).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
             Some((connector, name)) => Ok(Box::new(connector.connect(name.clone(), stream).await?)),
             None => Ok(Box::new(stream)),
         }
     }
+}
+
+/// Tries the addresses in turn.
+async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for &address in addresses {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A reply that its client does not take waits in the server's kernel, not in ours.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn is_link_local(address: IpAddr) -> bool {

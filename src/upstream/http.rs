@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
-use super::connect::{ConnectError, Connector};
+use super::connect::{ConnectError, Connector, Sockets};
 use super::pool::Pool;
 use super::questions::Questions;
-use super::reply::{self, Expected};
+use super::reply::{self, Ends, Expected};
 use super::strict::Doubt;
 use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
@@ -56,9 +56,11 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// For `server`; replies and stream events are at most `max_message` bytes. Its connections run on `tasks`.
-    pub fn new(server: Arc<Server>, max_message: usize, tasks: TaskTracker) -> Result<Self, ConnectError> {
-        let connector = Connector::new(&server.url)?;
+    /// For `server`; replies and stream events are at most `largest` bytes, unless it has a limit of its own. Its connections run on
+    /// `tasks`, and take their places among `sockets`.
+    pub fn new(server: Arc<Server>, largest: usize, sockets: Sockets, tasks: TaskTracker) -> Result<Self, ConnectError> {
+        let connector = Connector::new(&server.url, server.limits, sockets)?;
+        let max_message = server.limits.message.unwrap_or(largest);
         let bad_host = || ConnectError::Host(server.url.to_string());
         let authority = server.url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
@@ -91,21 +93,24 @@ impl Upstream {
 
     /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
-        let deadline = (request.access.method != Method::Listen).then(|| Instant::now() + self.0.server.timeout);
+        // Even a subscription that lives for an hour is answered at once.
+        let answered_by = Instant::now() + self.0.server.timeout;
+        let ends = if request.access.method == Method::Listen {
+            Ends { at: Instant::now() + self.0.server.limits.stream_life, because: Reason::StreamOver }
+        } else {
+            Ends { at: answered_by, because: Reason::UpstreamTimeout }
+        };
         let work = async {
             tokio::select! {
                 biased;
-                reply = self.exchange(request, deadline) => reply,
+                reply = self.exchange(request, ends) => reply,
                 () = self.0.cut.cancelled() => Err(Reason::Stopping.into()),
             }
         };
-        match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into())),
-            None => work.await,
-        }
+        tokio::time::timeout_at(answered_by, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into()))
     }
 
-    async fn exchange(&self, request: McpRequest<Recorded>, deadline: Option<Instant>) -> Result<McpResponse, Rejection> {
+    async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends) -> Result<McpResponse, Rejection> {
         let McpRequest { message, access, exchange, context, .. } = request;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
@@ -118,7 +123,7 @@ impl Upstream {
             ends_session: message.rpc().is_none(),
             version: exchange.version,
             max_message: self.0.max_message,
-            deadline,
+            ends,
             cut: self.0.cut.clone(),
             questions: self.questions(&exchange, context.call),
         };

@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 
 use tower::Service;
 
-pub use connect::{ConnectError, Connector};
+pub use connect::{ConnectError, Connector, Sockets};
 pub use http::Upstream;
 
 use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply};

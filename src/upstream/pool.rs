@@ -47,7 +47,7 @@ struct Idle {
 pub(super) struct Lease {
     pub(super) sender: SendRequest<UpstreamBody>,
     reuse: Reuse,
-    parked: Arc<Mutex<Parked>>,
+    pool: Pool,
 }
 
 impl fmt::Debug for Pool {
@@ -103,7 +103,7 @@ impl Pool {
     }
 
     fn leased(&self, sender: SendRequest<UpstreamBody>, reuse: Reuse) -> Lease {
-        Lease { sender, reuse, parked: Arc::clone(&self.parked) }
+        Lease { sender, reuse, pool: self.clone() }
     }
 }
 
@@ -115,10 +115,10 @@ impl Lease {
 
     /// For the next request. Only after the reply was read to its end, and was what it should be.
     pub(super) fn give_back(self) {
-        if self.reuse.doubt().is_some() {
+        if self.reuse.doubt().is_some() || self.pool.connector.is_short_of_sockets() {
             return;
         }
-        let mut parked = self.parked.lock();
+        let mut parked = self.pool.parked.lock();
         if parked.idle.len() < MAX_IDLE && !parked.closed {
             parked.idle.push(Idle { sender: self.sender, reuse: self.reuse, since: Instant::now() });
         }

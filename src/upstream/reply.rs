@@ -18,6 +18,13 @@ use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// The latest end of a reply.
+pub(super) struct Ends {
+    pub(super) at: Instant,
+    /// What is said then.
+    pub(super) because: Reason,
+}
+
 /// What the request leads us to expect.
 pub(super) struct Expected {
     /// The id that the response must carry.
@@ -32,8 +39,8 @@ pub(super) struct Expected {
     pub(super) ends_session: bool,
     /// Largest message.
     pub(super) max_message: usize,
-    /// When the response must be there.
-    pub(super) deadline: Option<Instant>,
+    /// When the stream is over.
+    pub(super) ends: Ends,
     /// Ends a stream at the end of a shutdown.
     pub(super) cut: CancellationToken,
     /// Answers the server's questions.

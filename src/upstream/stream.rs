@@ -21,7 +21,7 @@ pub(super) struct EventStream {
     body: Incoming,
     decoder: Decoder,
     expected: Expected,
-    deadline: Option<Pin<Box<Sleep>>>,
+    ends: Pin<Box<Sleep>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     lease: Option<Lease>,
     done: bool,
@@ -32,7 +32,7 @@ impl EventStream {
         Self {
             body,
             decoder: Decoder::new(expected.max_message),
-            deadline: expected.deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+            ends: Box::pin(sleep_until(expected.ends.at)),
             cut: Box::pin(expected.cut.clone().cancelled_owned()),
             expected,
             lease: Some(lease),
@@ -91,11 +91,10 @@ impl Stream for EventStream {
                     return Poll::Ready(Some(Err(rejection)));
                 }
             }
-            if let Some(deadline) = &mut this.deadline
-                && deadline.as_mut().poll(cx).is_ready()
-            {
+            if this.ends.as_mut().poll(cx).is_ready() {
                 this.done = true;
-                return Poll::Ready(Some(Err(Reason::UpstreamTimeout.into())));
+                this.lease = None;
+                return Poll::Ready(Some(Err(this.expected.ends.because.clone().into())));
             }
             if this.cut.as_mut().poll(cx).is_ready() {
                 this.done = true;

@@ -80,7 +80,11 @@ impl Default for Limits {
             string: 1 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_rate: 500,
+            body_window: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
+            stall_timeout: Duration::from_secs(30),
+            stream_buffer: 256 << 10,
             connections: 10_000,
             connections_per_peer: 200,
             requests_per_connection: 10_000,
@@ -121,7 +125,13 @@ fn limits(node: &Node, report: &mut Report) -> Option<Limits> {
         string: string.unwrap_or(default.string),
         header_timeout: fields.optional("header_timeout", within(duration, WAIT, WAIT_WORDS)).unwrap_or(default.header_timeout),
         body_timeout: fields.optional("body_timeout", within(duration, WAIT, WAIT_WORDS)).unwrap_or(default.body_timeout),
+        body_rate: fields.optional("body_rate", number(1..=1_000_000)).unwrap_or(default.body_rate),
+        body_window: fields.optional("body_window", within(duration, WAIT, WAIT_WORDS)).unwrap_or(default.body_window),
         idle_timeout: fields.optional("idle_timeout", within(duration, WAIT, WAIT_WORDS)).unwrap_or(default.idle_timeout),
+        stall_timeout: fields.optional("stall_timeout", within(duration, WAIT, WAIT_WORDS)).unwrap_or(default.stall_timeout),
+        stream_buffer: fields
+            .optional("stream_buffer", within(size, 32 << 10..=16 << 20, "from 32KiB to 16MiB"))
+            .unwrap_or(default.stream_buffer),
         connections: fields.optional("connections", number(1..=1_000_000)).unwrap_or(default.connections),
         connections_per_peer: fields
             .optional("connections_per_peer", number(1..=1_000_000))

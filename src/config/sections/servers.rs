@@ -7,11 +7,13 @@ use http::Uri;
 
 use super::locations::{endpoint, is_loopback};
 use super::secret;
-use crate::config::units::{duration, within};
-use crate::config::{Listener, Server, ServerSelection};
+use crate::config::units::{duration, size, within};
+use crate::config::{Listener, Server, ServerLimits, ServerSelection};
 use crate::policy::Classification;
 use crate::secret::Secret;
-use crate::yaml::{Entry, Fields, Later, Node, Report, choice, entries, key_name, later, later_because, parsed, scalar, text};
+use crate::yaml::{
+    Entry, Fields, Later, Node, Report, choice, entries, key_name, later, later_because, number, parsed, scalar, text,
+};
 
 const LATER: &[Later] = &[
     later_because("stdio", "run it behind a Streamable HTTP endpoint, or use a newer release"),
@@ -55,6 +57,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
+    let limits = fields.optional("limits", limits).unwrap_or_default();
     if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
         let place = fields.place("url");
         fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
@@ -76,7 +79,29 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         purpose,
         classification,
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
+        limits,
     })
+}
+
+impl Default for ServerLimits {
+    /// SECURITY.md 4.3: what a client may send, a server may answer.
+    fn default() -> Self {
+        Self { head: 16 << 10, headers: 64, message: None, stream_life: Duration::from_hours(1) }
+    }
+}
+
+fn limits(node: &Node, report: &mut Report) -> Option<ServerLimits> {
+    let default = ServerLimits::default();
+    let mut fields = Fields::of(node, "servers.*.limits", report)?;
+    let life = within(duration, Duration::from_millis(10)..=Duration::from_hours(24), "from 10ms to 24h");
+    let read = ServerLimits {
+        head: fields.optional("head", within(size, 1 << 10..=256 << 10, "from 1KiB to 256KiB")).unwrap_or(default.head),
+        headers: fields.optional("headers", number(8..=512)).unwrap_or(default.headers),
+        message: fields.optional("message", within(size, 1 << 10..=64 << 20, "from 1KiB to 64MiB")),
+        stream_life: fields.optional("stream_life", life).unwrap_or(default.stream_life),
+    };
+    fields.finish(&[]);
+    Some(read)
 }
 
 fn url(node: &Node, report: &mut Report) -> Option<Uri> {

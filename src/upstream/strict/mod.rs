@@ -21,6 +21,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BufMut, BytesMut};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::head::ReplyBody;
 use crate::listener::chunked::ChunkedBody;
@@ -33,14 +34,6 @@ pub(super) struct ReplyLimits {
     pub(super) head: usize,
     /// Header lines.
     pub(super) headers: usize,
-}
-
-impl Default for ReplyLimits {
-    /// What the listener allows a client: 16 KiB, 64 headers.
-    fn default() -> Self {
-        let HeadLimits { bytes, headers, .. } = HeadLimits::default();
-        Self { head: bytes, headers }
-    }
 }
 
 /// Interim replies before one final reply. Nobody asked for any; a server that hints early does it once.
@@ -116,6 +109,8 @@ pub(super) struct StrictLink<S> {
     phase: Phase,
     request: RequestWatch,
     reuse: Reuse,
+    /// Given back with the socket.
+    _place: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -136,7 +131,7 @@ enum Phase {
 }
 
 impl<S> StrictLink<S> {
-    pub(super) fn new(inner: S, limits: ReplyLimits) -> Self {
+    pub(super) fn new(inner: S, limits: ReplyLimits, place: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             limits,
@@ -145,6 +140,7 @@ impl<S> StrictLink<S> {
             phase: Phase::Idle,
             request: RequestWatch::default(),
             reuse: Reuse::default(),
+            _place: place,
         }
     }
 

@@ -10,7 +10,8 @@ const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\
 
 fn pair() -> (StrictLink<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(1 << 20);
-    (StrictLink::new(near, ReplyLimits::default()), far)
+    let place = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+    (StrictLink::new(near, ReplyLimits { head: 16 << 10, headers: 64 }, place), far)
 }
 
 /// Writes a request, and gives everything that is read until a reply could end, an error comes, or the server has closed.

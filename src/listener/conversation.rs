@@ -1,0 +1,81 @@
+//! One connection from its first byte to its last: the filter, hyper on top of it, and the answer to what the filter refused.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::framing::{FilteredStream, FramingLimits, close_refused};
+use super::refusal::HeadError;
+
+/// How long a refused client may take to read why.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// The HTTP library buffers no less.
+const LEAST_BUFFER: usize = 8 * 1024;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By either side, in order or not.
+    Closed,
+    /// Its client took nothing of what it was sent.
+    Stalled,
+}
+
+/// Serves requests until the connection ends; after `stop`, until the one that is being answered is.
+///
+/// `refused` records what the filter refused and writes the answer to it.
+pub(super) async fn hold<S, B>(
+    stream: TcpStream,
+    limits: FramingLimits,
+    service: S,
+    stop: CancellationToken,
+    refused: impl AsyncFnOnce(HeadError) -> Vec<u8>,
+) -> Ended
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if stream.set_nodelay(true).is_err() {
+        return Ended::Closed;
+    }
+    let filtered = FilteredStream::new(stream, limits);
+    let (refusal, stalled) = (filtered.refusal_handle(), filtered.stall_handle());
+    let mut connection = http1::Builder::new()
+        .keep_alive(true)
+        .max_headers(limits.head.headers)
+        .max_buf_size(limits.queue.max(limits.head.bytes).max(LEAST_BUFFER))
+        .serve_connection(TokioIo::new(filtered), service);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = &error as &dyn Error, "a client connection ended");
+    }
+    if let Some(error) = refusal.take() {
+        let answer = refused(error).await;
+        let stream = connection.into_parts().io.into_inner().into_inner();
+        let _ = tokio::time::timeout(LAST_WORD, close_refused(stream, &answer)).await;
+        return Ended::Closed;
+    }
+    if stalled.is_set() {
+        // What the kernel still holds for this client would otherwise be offered to it for minutes.
+        let _ = connection.into_parts().io.into_inner().into_inner().set_zero_linger();
+        return Ended::Stalled;
+    }
+    Ended::Closed
+}
