@@ -137,7 +137,7 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
         | Reason::StreamOver => {
             headers.insert(RETRY_AFTER, UNAVAILABLE_RETRY.into());
         }
-        Reason::BodyIncomplete | Reason::BodyTooLarge | Reason::BodyTooSlow => {
+        Reason::BodyIncomplete | Reason::BodyTooLarge | Reason::BodyTooSlow | Reason::Framing(..) => {
             // What is left of the body is not worth reading, and must not be taken for the next request.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -19,7 +19,7 @@ const MAX_IDLE: usize = 128;
 const IDLE: Duration = Duration::from_secs(30);
 
 /// What hyper may buffer of a reply. Heads are bounded before it, in `strict/`.
-const MAX_BUFFER: usize = 64 * 1024;
+const MAX_BUFFER: usize = 32 * 1024;
 
 /// Connections to one server.
 #[derive(Clone)]

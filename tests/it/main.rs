@@ -10,6 +10,7 @@ mod chain;
 mod cli;
 mod config_errors;
 mod differential;
+mod descriptors;
 mod dlp;
 mod fuzz_corpora;
 mod injection;

@@ -5,6 +5,11 @@
 
 mod body;
 mod head;
+mod limits;
+mod readers;
+mod replies;
+mod rows;
+mod table;
 
 use crate::support::client::meta;
 use crate::support::http::Post;

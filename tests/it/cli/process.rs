@@ -110,6 +110,11 @@ impl Home {
         Serving::start(command(self.dir.path()).arg("serve"))
     }
 
+    /// The same with the log that an operator has.
+    pub(crate) fn serve_quietly(&self) -> Serving {
+        Serving::start_quietly(command(self.dir.path()).arg("serve"))
+    }
+
     /// Makes an API key on a stopped gateway; returns id and secret.
     pub(crate) fn key_offline(&self, subject: &str) -> (String, String) {
         let out = self.done(&["keys", "--offline", "--json", "create", "--subject", subject, "--group", "sales"]);
@@ -151,7 +156,20 @@ impl Home {
 impl Serving {
     /// Starts `command`, which is or becomes a `yett serve`.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with("trace", command)
+    }
+
+    /// The same with the log that an operator has, where a trace would be most of the load.
+    pub(crate) fn start_quietly(command: &mut Command) -> Self {
+        Self::start_with("info", command)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn start_with(level: &str, command: &mut Command) -> Self {
+        let mut child = command.env("RUST_LOG", level).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let (lines, stderr) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));
         let reader = std::thread::spawn(move || stderr.lines().for_each(|line| lines.lock().push(line.unwrap())));
