@@ -223,13 +223,14 @@ impl<S> StrictLink<S> {
 
     /// The reply is whole. What stands behind it in the buffer was not asked for: the reply holds, the connection does not.
     fn end_reply(&mut self) {
-        if self.buffer.len() > self.cleared {
-            self.fail(Doubt::Unasked);
-        } else if !self.request.is_whole() {
+        if !self.request.is_whole() {
             self.reuse.forbid(Doubt::Early);
+        }
+        if self.reuse.doubt().is_some() {
+            // There is no other reply on this connection, so nobody looks at what comes instead of one.
             self.phase = Phase::Ended;
-        } else if self.reuse.doubt().is_some() {
-            self.phase = Phase::Ended;
+        } else if self.buffer.len() > self.cleared {
+            self.fail(Doubt::Unasked);
         } else {
             self.phase = Phase::Idle;
         }

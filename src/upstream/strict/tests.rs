@@ -40,7 +40,8 @@ fn doubt_in(error: Option<&io::Error>) -> Option<Doubt> {
 fn outcome(reply: &[u8]) -> (Vec<u8>, Option<Doubt>, Option<Doubt>) {
     let run = |sent: usize, size: usize| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
+        // Byte by byte is many polls, and a task that has had its share of them would be told that nothing is there.
+        runtime.block_on(tokio::task::unconstrained(async {
             let (mut link, mut far) = pair();
             if sent == reply.len() {
                 // Only behind the request: before it the same bytes are unasked for.
@@ -59,7 +60,7 @@ fn outcome(reply: &[u8]) -> (Vec<u8>, Option<Doubt>, Option<Doubt>) {
                 }
             }
             (got, doubt_in(error.as_ref()), link.reuse().doubt())
-        })
+        }))
     };
     let whole = run(reply.len(), 8192);
     for (sent, size) in [(1, 8192), (7, 3)] {
@@ -205,4 +206,111 @@ async fn a_reply_that_ends_before_its_request_is_the_last() {
     assert!(!got.is_empty());
     assert_eq!(link.reuse().doubt(), Some(Doubt::Early));
     link.write_all(second).await.unwrap();
+}
+
+mod mutated {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Full};
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any, prop};
+    use proptest::sample::select;
+
+    use super::*;
+
+    const GOOD: [&str; 5] = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello",
+        "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
+    ];
+    const PIECES: [&str; 18] = [
+        "\r\n",
+        "\n",
+        "\r",
+        " ",
+        "\t",
+        "\0",
+        "0",
+        "1",
+        "f",
+        ":",
+        ";",
+        "x",
+        "\u{e9}",
+        "Content-Length: 5\r\n",
+        "Content-Length: 6\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "HTTP/1.1 204 No\r\n\r\n",
+        "0\r\n\r\n",
+    ];
+
+    /// A good reply with up to four pieces put in, taken out or put in the place of what was there.
+    fn reply() -> impl Strategy<Value = Vec<u8>> {
+        let change = (any::<prop::sample::Index>(), select(PIECES.to_vec()), 0_usize..4);
+        (select(GOOD.to_vec()), vec(change, 0..4)).prop_map(|(good, changes)| {
+            let mut bytes = good.as_bytes().to_vec();
+            for (at, piece, taken) in changes {
+                let at = at.index(bytes.len() + 1);
+                let end = (at + taken).min(bytes.len());
+                bytes.splice(at..end, piece.bytes());
+            }
+            bytes
+        })
+    }
+
+    /// What hyper makes of it, with the filter and without: status and body, if there is a whole reply.
+    async fn hyper_reads(reply: &[u8], filtered: bool) -> Option<(u16, Bytes)> {
+        let (near, mut far) = duplex(1 << 16);
+        let place = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+        let strict = StrictLink::new(near, ReplyLimits { head: 16 << 10, headers: 64 }, place);
+        let request =
+            hyper::Request::post("/mcp").header("content-length", "2").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let server = async {
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"{}") {
+                far.read_buf(&mut seen).await.unwrap();
+            }
+            let _ = far.write_all(reply).await;
+            let _ = far.shutdown().await;
+        };
+        let asked = async {
+            let (mut sender, answer) = if filtered {
+                let (sender, connection) = http1::handshake(TokioIo::new(strict)).await.unwrap();
+                (sender, futures_util::future::Either::Left(connection))
+            } else {
+                let (sender, connection) = http1::handshake(TokioIo::new(strict.inner)).await.unwrap();
+                (sender, futures_util::future::Either::Right(connection))
+            };
+            let exchange = async {
+                let response = sender.send_request(request).await.ok()?;
+                let status = response.status().as_u16();
+                let body = response.into_body().collect().await.ok()?.to_bytes();
+                Some((status, body))
+            };
+            tokio::join!(exchange, answer).0
+        };
+        tokio::join!(server, asked).1
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(600))]
+
+        #[test]
+        fn a_reply_is_judged_alike_however_it_arrives(reply in reply()) {
+            outcome(&reply);
+        }
+
+        /// The filter only takes away: what passes it whole is what hyper would have read, but for interim replies.
+        #[test]
+        fn what_passes_is_what_hyper_reads(reply in reply()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (strict, plain) = runtime.block_on(async { (hyper_reads(&reply, true).await, hyper_reads(&reply, false).await) });
+            if let Some(strict) = strict {
+                assert_eq!(Some(strict), plain, "{}", String::from_utf8_lossy(&reply));
+            }
+        }
+    }
 }
