@@ -119,7 +119,9 @@ fn the_admin_api_is_closed_without_its_token() {
         ["GET /v1/keys", "POST /v1/keys", "DELETE /v1/keys/x", "PUT /v1/switches/all", "GET /v1/switches", "GET /nowhere"];
     for line in paths {
         for headers in [&[][..], &[("Authorization", "Bearer wrong")], &[("Authorization", "Bearer ")]] {
-            let refused = send(serving.admin, line, headers, &body);
+            // A GET with a body is refused as one, by anybody.
+            let body = if line.starts_with("GET") { "" } else { body.as_str() };
+            let refused = send(serving.admin, line, headers, body);
             assert_eq!(refused.status, 401, "`{line}` with {headers:?}: {}", refused.body);
         }
     }
