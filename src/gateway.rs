@@ -19,7 +19,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Durability};
 use crate::endpoint::{Endpoint, Routes};
 use crate::health::{Health, Readiness};
-use crate::layers::authn::{Issuers, JwksError};
+use crate::jwks::{JwksError, KeySets};
+use crate::layers::authn::Issuers;
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
@@ -146,13 +147,16 @@ impl Gateway {
         let (connections, services) = (TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         let mode = config.audit.durability.as_str();
-        let readiness = Arc::new(Readiness { serving: AtomicBool::new(false), log: log.condition(), mode });
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
         let shares = descriptors::share(wanted);
         let clients = Arc::new(Semaphore::new(shares.clients.min(Semaphore::MAX_PERMITS)));
         let upstreams = connect_all(&config, largest, &Sockets::new(shares.servers), &connections)?;
+        let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
+        let keys = key_sets.keys();
+        let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
+        let readiness = Arc::new(Readiness { serving: AtomicBool::new(false), log: log.condition(), mode, keys });
         let issuers: Vec<String> = config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
 
         let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
@@ -165,7 +169,7 @@ impl Gateway {
                 log: Arc::clone(&log),
                 metrics: Arc::clone(&metrics),
                 durability: config.audit.durability,
-                issuers: Issuers::load(&config.identity.issuers)?,
+                issuers: known.clone(),
                 api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
                 vault: Arc::clone(&vault),
                 switches: Arc::clone(&switches),
@@ -209,6 +213,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, metrics, stop.clone()));
+        key_sets.run(&services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Condition;
 use crate::listener::{bind, operators};
+use crate::jwks::Keys;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
@@ -47,6 +48,9 @@ pub struct Readiness {
     pub log: watch::Receiver<Condition>,
     /// The log's durability.
     pub mode: &'static str,
+    /// The keys of token issuers. A replica that never had them cannot check tokens, and is no place to send callers to; a set that
+    /// goes stale later closes its issuer alone, since then all replicas are alike.
+    pub keys: Vec<Keys>,
 }
 
 impl Readiness {
@@ -54,6 +58,9 @@ impl Readiness {
     fn check(&self) -> Result<(), &'static str> {
         if !self.serving.load(Ordering::Acquire) {
             return Err("starting or stopping");
+        }
+        if !self.keys.iter().all(Keys::have_arrived) {
+            return Err("the keys of an issuer have not been read yet");
         }
         match *self.log.borrow() {
             Condition::Writing => Ok(()),

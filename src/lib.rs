@@ -20,6 +20,8 @@ pub mod chain;
 
 pub mod layers;
 
+pub mod jwks;
+
 pub mod upstream;
 
 pub mod protocol;

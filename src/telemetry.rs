@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +28,8 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter<u64, AtomicU64>>,
     duration: Histogram,
     findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
+    key_refreshes: Family<IssuerLabels, Gauge<i64, AtomicI64>>,
+    key_refresh_failures: Family<IssuerLabels, Counter<u64, AtomicU64>>,
     /// Calls refused because the audit queue was full.
     pub audit_overload: Counter<u64, AtomicU64>,
     /// Open client connections.
@@ -44,6 +47,11 @@ struct CallLabels {
     server: String,
     method: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabels {
+    issuer: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +75,8 @@ impl Metrics {
             calls: Family::default(),
             duration: Histogram::new(SECONDS),
             findings: Family::default(),
+            key_refreshes: Family::default(),
+            key_refresh_failures: Family::default(),
             audit_overload: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -78,12 +88,26 @@ impl Metrics {
         registry.register("calls", "Messages by server, method and outcome", metrics.calls.clone());
         registry.register_with_unit("call_duration", "From head to recorded answer", Unit::Seconds, metrics.duration.clone());
         registry.register("findings", "What the scanning layers saw, and what was done", metrics.findings.clone());
+        let read = "When an issuer's keys were last read, in seconds since 1970";
+        registry.register("jwks_refreshed_timestamp_seconds", read, metrics.key_refreshes.clone());
+        let failed = "Attempts to read an issuer's keys that brought none";
+        registry.register("jwks_refresh_failures", failed, metrics.key_refresh_failures.clone());
         registry.register("audit_overload", "Calls refused because the audit queue was full", metrics.audit_overload.clone());
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register("connections_refused", "Connections over a limit", metrics.connections_refused.clone());
         registry.register("connections_stalled", "Connections whose client took nothing", metrics.connections_stalled.clone());
         registry.register("sessions", "Legacy sessions", metrics.sessions.clone());
         Self { registry, ..metrics }
+    }
+
+    /// Notes an attempt to read an issuer's keys: when it brought a good set, or that it failed.
+    pub fn jwks_refresh(&self, issuer: &str, read: Option<Timestamp>) {
+        let labels = IssuerLabels { issuer: issuer.to_owned() };
+        let failures = self.key_refresh_failures.get_or_create(&labels);
+        match read {
+            Some(now) => drop(self.key_refreshes.get_or_create(&labels).set(now.as_second())),
+            None => drop(failures.inc()),
+        }
     }
 
     /// Counts a message that has ended.

@@ -3,7 +3,7 @@
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit};
 use crate::config;
-use crate::layers::authn::Issuers;
+use crate::jwks;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(super) fn run(command: &Check, terminal: &mut Terminal) -> Exit {
         return Exit::Bad;
     };
     // What only shows when it is used: keys that can verify nothing.
-    if let Err(error) = Issuers::load(&config.identity.issuers) {
+    if let Err(error) = jwks::check_files(&config.identity.issuers) {
         terminal.error(&anyhow::Error::new(error));
         return Exit::Bad;
     }

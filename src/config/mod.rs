@@ -218,23 +218,40 @@ pub struct Identity {
     pub api_keys: bool,
 }
 
-/// A token issuer whose keys are in a file.
+/// A token issuer.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     /// The operator's name, as bindings use it.
     pub name: String,
     /// The exact `iss`.
     pub issuer: String,
-    /// A JWK set.
-    pub jwks_file: PathBuf,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// How often they are read again (5 min from a URL, 1 min from a file).
+    pub refresh: Duration,
+    /// How long the last good set is believed while no other can be read (24 h).
+    pub stale: Duration,
+    /// Shortest time between two attempts that failures or unknown keys cause (10 s).
+    pub cooldown: Duration,
     /// Accepted signature algorithms, e.g. `RS256`; asymmetric only.
     pub algorithms: Vec<String>,
     /// Accepted header `typ`s, compared without case and without `application/`; default `at+jwt` and `jwt`.
     pub token_types: Vec<String>,
     /// Longest accepted lifetime, `exp - iat` (24 h).
     pub max_lifetime: Duration,
+    /// OAuth clients whose tokens are accepted, by `client_id` or `azp`; empty for all.
+    pub clients: Vec<String>,
     /// Where the facts about a caller stand.
     pub claims: Claims,
+}
+
+/// Where a JWK set is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file of this machine.
+    File(PathBuf),
+    /// At a URL: `https`, or `http` on loopback.
+    Url(http::Uri),
 }
 
 /// Where the facts about a caller stand in a token. A path without a leading `/` is one literal top-level claim; with one it

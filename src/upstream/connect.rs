@@ -22,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const RECEIVE_BUFFER: u32 = 256 * 1024;
 
 /// A byte stream to a server.
-pub(super) trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Link for T {}
 
@@ -110,7 +110,7 @@ impl Connector {
     }
 
     /// Opens a connection, on which nothing but well-framed replies comes.
-    pub(super) async fn connect(&self) -> Result<StrictLink<Box<dyn Link>>, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<StrictLink<Box<dyn Link>>, ConnectError> {
         let place = self.sockets.take()?;
         let link = tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)??;
         Ok(StrictLink::new(link, self.limits, place))

@@ -87,7 +87,7 @@ impl Fixture {
             log: Arc::clone(&log),
             metrics: Arc::new(Metrics::new()),
             durability: Durability::Strict,
-            issuers: Issuers::load(&[]).unwrap(),
+            issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
             vault: Arc::new(Vault::open(folder.path()).await.unwrap()),
             switches: Arc::new(switches),

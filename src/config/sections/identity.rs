@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Context;
-use super::locations::is_link_local_url;
+use super::locations::{is_link_local_url, key_set_url};
 use crate::config::units::{duration, within};
-use crate::config::{ClaimPath, Claims, Identity, Issuer};
-use crate::yaml::{Fields, Invalid, Later, Node, Place, Report, boolean, entries, later, later_because, name, parsed, scalar};
+use crate::config::{ClaimPath, Claims, Identity, Issuer, KeySource};
+use crate::yaml::{Fields, Invalid, Later, Node, Place, Report, boolean, entries, later, name, parsed, scalar};
 
 const LATER: &[Later] = &[later("mtls"), later("anonymous")];
-
-const ISSUER_LATER: &[Later] =
-    &[later_because("jwks_url", "save the key set and name it as `jwks_file`, or use a newer release")];
 
 /// Names that bindings use for callers without a token issuer.
 const RESERVED: [&str; 3] = ["api-key", "mtls", "anonymous"];
@@ -50,10 +47,11 @@ fn issuer(node: &Node, context: &Context<'_>, seen: &mut Vec<Seen>, report: &mut
     let mut fields = Fields::of(node, "identity.issuers[]", report)?;
     let name = fields.required("name", issuer_name);
     let issuer = fields.required("issuer", parsed(exact_issuer));
-    let jwks_file =
-        if fields.has("jwks_url") { None } else { fields.required("jwks_file", |node, report| key_set(node, context, report)) };
+    let keys = keys(&mut fields, context);
+    let timing = fields.optional("jwks", timing).unwrap_or_default();
     let algorithms = fields.required_list("algorithms", parsed(algorithm));
     let token_types = fields.list("token_types", parsed(token_type));
+    let clients = fields.list("clients", parsed(client));
     let max_lifetime = fields
         .optional("max_lifetime", within(duration, Duration::from_secs(1)..=Duration::from_hours(365 * 24), "from 1s to 365d"))
         .unwrap_or(Duration::from_hours(24));
@@ -69,22 +67,77 @@ fn issuer(node: &Node, context: &Context<'_>, seen: &mut Vec<Seen>, report: &mut
         name: name.clone().map(|name| (name, fields.place("name"))),
         issuer: issuer.clone().map(|issuer| (issuer, fields.place("issuer"))),
     };
-    fields.finish(ISSUER_LATER);
+    fields.finish(&[]);
 
     for earlier in seen.iter() {
         twice("the name", earlier.name.as_ref(), found.name.as_ref(), report);
         twice("the issuer", earlier.issuer.as_ref(), found.issuer.as_ref(), report);
     }
     seen.push(found);
+    let keys = keys?;
+    let usual = if matches!(keys, KeySource::File(_)) { Duration::from_mins(1) } else { Duration::from_mins(5) };
+    let stale = timing.stale.unwrap_or(Duration::from_hours(24));
+    let refresh = timing.refresh.unwrap_or(usual).min(stale);
     Some(Issuer {
         name: name?,
         issuer: issuer?,
-        jwks_file: jwks_file?,
+        keys,
+        refresh,
+        stale,
+        cooldown: timing.cooldown.unwrap_or(Duration::from_secs(10)).min(refresh),
+        clients,
         algorithms,
         token_types: if token_types.is_empty() { vec!["at+jwt".to_owned(), "jwt".to_owned()] } else { token_types },
         max_lifetime,
         claims: claims.unwrap_or_else(default_claims),
     })
+}
+
+/// Exactly one place.
+fn keys(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<KeySource> {
+    if fields.has("jwks_url") {
+        if fields.has("jwks_file") {
+            let place = fields.place("jwks_url");
+            fields.report().error(place, "an issuer has one key set, and two are named").hint("keep `jwks_url` or `jwks_file`");
+            fields.optional("jwks_file", |_, _| Some(()));
+        }
+        return fields.required("jwks_url", parsed(key_set_url)).map(KeySource::Url);
+    }
+    fields.required("jwks_file", |node, report| key_set(node, context, report)).map(KeySource::File)
+}
+
+/// When keys are read.
+#[derive(Default)]
+struct Timing {
+    refresh: Option<Duration>,
+    stale: Option<Duration>,
+    cooldown: Option<Duration>,
+}
+
+fn timing(node: &Node, report: &mut Report) -> Option<Timing> {
+    let second = Duration::from_secs(1);
+    let mut fields = Fields::of(node, "identity.issuers[].jwks", report)?;
+    let refresh = fields.optional("refresh", within(duration, second..=Duration::from_hours(24), "from 1s to 24h"));
+    let stale = fields.optional("stale", within(duration, second..=Duration::from_hours(24), "from 1s to 24h"));
+    let cooldown = fields.optional("cooldown", within(duration, second..=Duration::from_hours(1), "from 1s to 1h"));
+    for (shorter, longer, names) in [(refresh, stale, ["refresh", "stale"]), (cooldown, refresh, ["cooldown", "refresh"])] {
+        if let (Some(shorter), Some(longer)) = (shorter, longer)
+            && shorter > longer
+        {
+            let place = fields.place(names[0]);
+            let [shorter, longer] = names;
+            fields.report().error(place, format!("`{shorter}` is longer than `{longer}`")).hint("cooldown <= refresh <= stale");
+        }
+    }
+    fields.finish(&[]);
+    Some(Timing { refresh, stale, cooldown })
+}
+
+fn client(text: &str) -> Result<String, Invalid> {
+    if text.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
+        return Err(Invalid::new("is not a client", "write the exact `client_id` or `azp` of its tokens"));
+    }
+    Ok(text.to_owned())
 }
 
 fn twice(what: &str, earlier: Option<&(String, Place)>, later: Option<&(String, Place)>, report: &mut Report) {

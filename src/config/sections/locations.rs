@@ -23,6 +23,17 @@ pub(super) fn endpoint(text: &str) -> Result<Uri, Invalid> {
     Ok(uri)
 }
 
+/// Where an issuer publishes its keys: `https`, since whoever can change them can be anybody; `http` on this machine alone.
+pub(super) fn key_set_url(text: &str) -> Result<Uri, Invalid> {
+    let uri = absolute(text)?;
+    let host = uri.host().unwrap_or_default();
+    check_host(host)?;
+    if uri.scheme_str() == Some("http") && !is_loopback(host) {
+        return Err(Invalid::new("is not https", "whoever can change the keys on their way can sign as anybody"));
+    }
+    Ok(uri)
+}
+
 /// The URL by which clients reach a listener, lower case and without a trailing slash.
 pub(super) fn public_url(text: &str) -> Result<String, Invalid> {
     let uri = absolute(text)?;
@@ -114,7 +125,7 @@ fn check_host(host: &str) -> Result<(), Invalid> {
         };
     };
     if is_link_local(address) {
-        return Err(Invalid::new("is a link-local address", "that is where cloud metadata lives, never an MCP server"));
+        return Err(Invalid::new("is a link-local address", "that is where cloud metadata lives, nothing that Yett talks to"));
     }
     if address.is_unspecified() || address.is_multicast() {
         return Err(Invalid::new("is not the address of one machine", "write the address of the server"));
@@ -227,6 +238,17 @@ mod tests {
             "https://a..b/",
         ] {
             assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_come_by_https_or_from_this_machine() {
+        for good in ["https://login.example/jwks?p=policy", "https://10.0.0.1/", "http://127.0.0.1:8080/jwks", "http://[::1]/"] {
+            assert!(key_set_url(good).is_ok(), "{good}");
+        }
+        for bad in ["http://login.example/jwks", "http://10.0.0.1/", "https://169.254.169.254/", "https://u:p@host/", "file:///k"]
+        {
+            assert!(key_set_url(bad).is_err(), "{bad}");
         }
     }
 

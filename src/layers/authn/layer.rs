@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 use super::bearer;
 use super::principal::{Facts, Principal};
-use super::token::Issuers;
+use super::token::{Issuers, Proof, TokenError, Verified};
 use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext};
 use crate::state::{ApiKeys, KeyStatus, StoreError, Vault};
 
@@ -26,7 +26,7 @@ pub struct Authn {
     api_keys: Option<Arc<ApiKeys>>,
     vault: Arc<Vault>,
     // Keyed by SHA-256 over route and token: a token is good for one route's audience.
-    verified: RwLock<HashMap<[u8; 32], Principal>>,
+    verified: RwLock<HashMap<[u8; 32], (Principal, Proof)>>,
 }
 
 impl fmt::Debug for Authn {
@@ -66,8 +66,11 @@ impl Authn {
         if let Some(principal) = self.remembered(&place, now) {
             return Ok(principal);
         }
-        let verified = self.issuers.verify(token, &context.route.audiences, now).map_err(|error| {
+        let verified = self.verify(token, context).await.map_err(|error| {
             context.trail.with(|decision| decision.detail = Some(error.word()));
+            if error == TokenError::Stale {
+                return Reason::StoreUnavailable;
+            }
             Reason::Unauthenticated(Challenge::InvalidToken)
         })?;
         let pseudonym =
@@ -85,18 +88,29 @@ impl Authn {
             pseudonym,
         });
         let mut remembered = self.verified.write();
+        // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(place, principal.clone());
+        remembered.insert(place, (principal.clone(), verified.proof));
         Ok(principal)
+    }
+
+    /// Once, and once more if the issuer's keys were read again meanwhile.
+    async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
+        let verify = || self.issuers.verify(token, &context.route.audiences, context.received);
+        match verify() {
+            Err(TokenError::UnknownKey(issuer)) if self.issuers.look_again(issuer).await => verify(),
+            first => first,
+        }
     }
 
     fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<Principal> {
         let remembered = self.verified.read();
-        let principal = remembered.get(place)?;
-        // No leeway here: at the edge of its life a token goes through all checks again.
-        let good = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
+        let (principal, proof) = remembered.get(place)?;
+        // No leeway here: at the edge of its life a token goes through all checks again, as it does when its issuer's keys change.
+        let alive = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
+        let good = alive && self.issuers.holds(*proof, now);
         good.then(|| principal.clone())
     }
 

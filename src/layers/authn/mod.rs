@@ -3,28 +3,28 @@
 //! **Does**: turns exactly one bearer credential into a [`Principal`], or refuses with one neutral 401.
 //!
 //! **Request**: an API key (`yett_...`) is compared by keyed hash; a JWT passes the checks of SECURITY.md section 5 in their
-//! order. No body is read or parsed for a caller without a good credential.
+//! order. No body is read or parsed for a caller without a good credential. A token that names an unknown key waits at most a
+//! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once.
 //!
 //! **Reply**: passes.
 //!
 //! **Streams**: pass.
 //!
-//! **When it cannot decide**: closed. No key set, no vault: no caller.
+//! **When it cannot decide**: closed. No key set, or one that is too old, no vault: 503.
 //!
 //! **Findings**: none; which check failed stands in the record's `detail`, never in the answer.
 //!
 //! **Cost**: one SHA-256 over the token and one map look-up for a token seen before; a signature check otherwise.
 //!
-//! **Limits**: key sets come from files until discovery comes with identity; revocation of a JWT before its `exp` is not seen.
+//! **Limits**: the place of the keys is configured, since discovery comes with identity; revocation of a JWT before its `exp` is
+//! seen only when its key is withdrawn.
 
 mod bearer;
 mod claims;
-mod jwks;
 mod layer;
 mod principal;
 mod token;
 
-pub use jwks::{JwksError, KeySet};
 pub use layer::Authn;
 pub use principal::Principal;
 pub use token::{Issuers, TokenError};

@@ -13,12 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 
 use super::claims;
-use super::jwks::{JwksError, KeySet};
 use crate::config::{Claims, Issuer};
+use crate::jwks::{Keys, Stale};
 use crate::protocol::json::{Document, Kind, Limits, Value};
 
 /// Clock skew that is forgiven.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a header or payload may hold: far more than tokens do, and little enough to be read before anything is proven.
+const PARTS: Limits = Limits { depth: 16, nodes: 1_024, string: 8 * 1024 };
 
 /// Why a token is not good. For the record; the caller reads one neutral text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +38,15 @@ pub enum TokenError {
     /// An algorithm that is not on the issuer's list, or not the key's.
     #[error("algorithm")]
     Algorithm,
-    /// A key the issuer does not publish.
+    /// No name of a key at all.
+    #[error("no key named")]
+    NoKey,
+    /// A key the issuer does not publish; which of the configured issuers that is.
     #[error("unknown key")]
-    UnknownKey,
+    UnknownKey(usize),
+    /// The issuer's keys are missing or too old: nobody can say whether the token is good.
+    #[error("stale keys")]
+    Stale,
     /// The signature does not fit.
     #[error("signature")]
     Signature,
@@ -56,6 +65,9 @@ pub enum TokenError {
     /// A claim that is missing or of the wrong type.
     #[error("claim `{0}`")]
     Claim(&'static str),
+    /// A client that is not on the issuer's list, or two of them.
+    #[error("client")]
+    Client,
     /// Bound to a key that the caller did not show.
     #[error("bound token")]
     Bound,
@@ -69,6 +81,7 @@ impl TokenError {
             Self::Audience => "token_audience",
             Self::Bound => "token_bound",
             Self::Claim(_) => "token_claim",
+            Self::Client => "token_client",
             Self::Expired => "token_expired",
             Self::Header(_) => "token_header",
             Self::Issuer => "token_issuer",
@@ -76,7 +89,8 @@ impl TokenError {
             Self::Malformed => "token_malformed",
             Self::NotYetValid => "token_not_yet_valid",
             Self::Signature => "token_signature",
-            Self::UnknownKey => "token_unknown_key",
+            Self::Stale => "keys_stale",
+            Self::NoKey | Self::UnknownKey(_) => "token_unknown_key",
         }
     }
 }
@@ -92,11 +106,19 @@ pub(super) struct Verified {
     pub(super) tenant: Option<String>,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) expires: Timestamp,
+    pub(super) proof: Proof,
 }
 
-/// The configured issuers with their keys.
-#[derive(Debug)]
-pub struct Issuers(Vec<KnownIssuer>);
+/// By which keys a token was found good: holds until they change, or become too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    issuer: usize,
+    generation: u64,
+}
+
+/// The configured issuers with their keys. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Issuers(Arc<[KnownIssuer]>);
 
 #[derive(Debug)]
 struct KnownIssuer {
@@ -105,25 +127,25 @@ struct KnownIssuer {
     algorithms: Vec<Algorithm>,
     token_types: Vec<String>,
     max_lifetime: Duration,
+    clients: Vec<String>,
     claims: Claims,
-    keys: KeySet,
+    keys: Keys,
 }
 
 impl Issuers {
-    /// Reads every issuer's keys.
-    pub fn load(issuers: &[Issuer]) -> Result<Self, JwksError> {
-        let known = issuers.iter().map(|issuer| {
-            Ok(KnownIssuer {
-                name: issuer.name.as_str().into(),
-                issuer: issuer.issuer.clone(),
-                algorithms: issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
-                token_types: issuer.token_types.clone(),
-                max_lifetime: issuer.max_lifetime,
-                claims: issuer.claims.clone(),
-                keys: KeySet::read(&issuer.jwks_file)?,
-            })
+    /// Each issuer with its keys.
+    pub fn new<'a>(issuers: impl IntoIterator<Item = (&'a Issuer, Keys)>) -> Self {
+        let known = issuers.into_iter().map(|(issuer, keys)| KnownIssuer {
+            name: issuer.name.as_str().into(),
+            issuer: issuer.issuer.clone(),
+            algorithms: issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
+            token_types: issuer.token_types.clone(),
+            max_lifetime: issuer.max_lifetime,
+            clients: issuer.clients.clone(),
+            claims: issuer.claims.clone(),
+            keys,
         });
-        known.collect::<Result<_, _>>().map(Self)
+        Self(known.collect())
     }
 
     /// Whether there is any.
@@ -141,27 +163,43 @@ impl Issuers {
         let payload = payload.root();
         // Read before it is proven, only to choose whose keys to try; compared again below with what was configured.
         let issuer = payload.get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
-        let known = self.0.iter().find(|known| known.issuer == issuer).ok_or(TokenError::Issuer)?;
+        let (place, known) = self.0.iter().enumerate().find(|(_, known)| known.issuer == issuer).ok_or(TokenError::Issuer)?;
         known.check_type(header)?;
         let algorithm = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse::<Algorithm>().ok());
         let algorithm = algorithm.filter(|named| known.algorithms.contains(named)).ok_or(TokenError::Algorithm)?;
-        let kid = header.get("kid").and_then(Value::as_str).ok_or(TokenError::UnknownKey)?;
-        let key = known.keys.get(kid).ok_or(TokenError::UnknownKey)?;
+        let kid = header.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty()).ok_or(TokenError::NoKey)?;
+        let published = known.keys.current(now).map_err(|Stale| TokenError::Stale)?;
+        let key = published.set.get(kid).ok_or(TokenError::UnknownKey(place))?;
         if !key.allows(algorithm) {
             return Err(TokenError::Algorithm);
         }
-        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.key, algorithm) {
-            Ok(true) => {}
-            Ok(false) | Err(_) => return Err(TokenError::Signature),
+        if !key.verifies(algorithm, signed.as_bytes(), signature) {
+            return Err(TokenError::Signature);
         }
         check_audience(payload, audiences)?;
         let expires = known.check_times(payload, now)?;
+        let client = known.client(payload)?;
         if payload.get("cnf").is_some() {
             // SECURITY: a sender-constrained token (RFC 7800) taken as a bearer token is a stolen token's best friend. Binding to the
             // client certificate comes with identity.
             return Err(TokenError::Bound);
         }
-        known.read(payload, expires)
+        let proof = Proof { issuer: place, generation: published.generation };
+        known.read(payload, client, expires, proof)
+    }
+
+    /// Whether the keys that proved a token are the keys of its issuer still.
+    pub(super) fn holds(&self, proof: Proof, now: Timestamp) -> bool {
+        let published = self.0.get(proof.issuer).and_then(|known| known.keys.current(now).ok());
+        published.is_some_and(|published| published.generation == proof.generation)
+    }
+
+    /// See [`Keys::look_again`].
+    pub(super) async fn look_again(&self, issuer: usize) -> bool {
+        match self.0.get(issuer) {
+            Some(known) => known.keys.look_again().await,
+            None => false,
+        }
     }
 }
 
@@ -193,7 +231,21 @@ impl KnownIssuer {
         Ok(expires)
     }
 
-    fn read(&self, payload: Value<'_>, expires: Timestamp) -> Result<Verified, TokenError> {
+    /// Who got the token: `client_id` (RFC 9068) or `azp` (`OpenID` Connect). Where both stand they must be one.
+    fn client(&self, payload: Value<'_>) -> Result<Option<String>, TokenError> {
+        let read = |name| payload.get(name).map(|value| claims::text(value, "client")).transpose();
+        let (id, azp) = (read("client_id")?, read("azp")?);
+        if let (Some(id), Some(azp)) = (&id, &azp)
+            && id != azp
+        {
+            return Err(TokenError::Client);
+        }
+        let client = id.or(azp);
+        let listed = self.clients.is_empty() || client.as_ref().is_some_and(|client| self.clients.contains(client));
+        listed.then_some(client).ok_or(TokenError::Client)
+    }
+
+    fn read(&self, payload: Value<'_>, client: Option<String>, expires: Timestamp, proof: Proof) -> Result<Verified, TokenError> {
         let paths = &self.claims;
         let subject = claims::at(payload, &paths.subject).ok_or(TokenError::Claim("subject"))?;
         let list = |path: &Option<_>, name| match path.as_ref().and_then(|path| claims::at(payload, path)) {
@@ -201,7 +253,6 @@ impl KnownIssuer {
             None => Ok(Vec::new()),
         };
         let tenant = paths.tenant.as_ref().and_then(|path| claims::at(payload, path));
-        let client = payload.get("client_id").or_else(|| payload.get("azp"));
         let mut attributes = Vec::new();
         for (name, path) in &paths.attributes {
             if let Some(value) = claims::at(payload, path) {
@@ -211,12 +262,13 @@ impl KnownIssuer {
         Ok(Verified {
             issuer: Arc::clone(&self.name),
             subject: claims::text(subject, "subject")?,
-            client: client.map(|value| claims::text(value, "client")).transpose()?,
+            client,
             groups: list(&paths.groups, "groups")?,
             roles: list(&paths.roles, "roles")?,
             tenant: tenant.map(|value| claims::text(value, "tenant")).transpose()?,
             attributes,
             expires,
+            proof,
         })
     }
 }
@@ -245,7 +297,7 @@ fn split(token: &str) -> Result<Parts<'_>, TokenError> {
 
 /// An object without duplicate members at any depth.
 fn strict_object(bytes: Vec<u8>) -> Result<Document, TokenError> {
-    let document = Document::parse(Bytes::from(bytes), Limits::default()).map_err(|_unused| TokenError::Malformed)?;
+    let document = Document::parse(Bytes::from(bytes), PARTS).map_err(|_unused| TokenError::Malformed)?;
     if document.root().kind() == Kind::Object { Ok(document) } else { Err(TokenError::Malformed) }
 }
 

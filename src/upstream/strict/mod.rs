@@ -99,7 +99,7 @@ impl Reuse {
 ///
 /// Memory: one head, or one read.
 #[derive(Debug)]
-pub(super) struct StrictLink<S> {
+pub(crate) struct StrictLink<S> {
     inner: S,
     limits: ReplyLimits,
     /// What the server sent and the reader has not got.

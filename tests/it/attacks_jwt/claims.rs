@@ -212,6 +212,38 @@ async fn jwt_018_a_token_that_was_good_is_refused_once_it_has_expired() {
 }
 
 #[tokio::test]
+async fn jwt_021_the_leeway_is_thirty_seconds_and_no_clock_makes_it_more() {
+    let trusted = Trusted::new().await;
+    let start = trusted.now();
+    let expiring = |at: i64| trusted.token().claim("iat", start - 600).claim("exp", at).signed();
+    for (what, expires, good) in [("29 s", start - 29, true), ("30 s", start - 30, true), ("31 s", start - 31, false)] {
+        if good {
+            trusted.assert_good(what, &expiring(expires)).await;
+        } else {
+            trusted.assert_bad(what, &expiring(expires), "token_expired").await;
+        }
+    }
+    // One token, remembered as good, while the gateway's clock is set: each answer is by the clock as it is then.
+    let token = expiring(start + 60);
+    for (by, good) in [(0, true), (60, true), (30, true), (1, false), (-1, true), (-90, true), (-60, true), (151, false)] {
+        trusted.stage.gateway.clock.advance(by);
+        let left = start + 60 - trusted.now();
+        if good {
+            trusted.assert_good(&format!("{left} s left"), &token).await;
+        } else {
+            trusted.assert_bad(&format!("{left} s left"), &token, "token_expired").await;
+        }
+    }
+    // A clock that is a minute behind sees a token from the future.
+    trusted.stage.gateway.clock.advance(start - trusted.now() - 60);
+    let issued = |at: i64| trusted.token().claim("iat", at).claim("exp", at + 600).signed();
+    trusted.assert_bad("60 s early", &issued(start), "token_not_yet_valid").await;
+    trusted.assert_bad("31 s early", &issued(start - 29), "token_not_yet_valid").await;
+    trusted.assert_good("30 s early", &issued(start - 30)).await;
+    trusted.end().await;
+}
+
+#[tokio::test]
 async fn jwt_020_a_token_from_the_future_is_refused() {
     let trusted = Trusted::new().await;
     let now = trusted.now();

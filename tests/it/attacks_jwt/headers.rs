@@ -1,6 +1,7 @@
 //! Where a token stands in a request, and what stands in its own header.
 
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::{Trusted, assert_unauthorized};
 use crate::support::http::Post;
@@ -125,13 +126,16 @@ async fn jwt_043_a_token_anywhere_but_in_the_header_is_refused() {
 }
 
 #[tokio::test]
-async fn keys_and_extensions_that_a_token_brings_along_are_refused() {
+async fn jwt_009_keys_and_extensions_that_a_token_brings_along_are_refused() {
     let trusted = Trusted::new().await;
+    // Where the attacker waits to be asked for keys.
+    let decoy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let there = format!("http://{}/jwks.json", decoy.local_addr().unwrap());
     let attacker = Key::ec("ec-1");
     for (name, value) in [
         ("jwk", attacker.jwk()),
-        ("jku", json!("https://evil.example/jwks.json")),
-        ("x5u", json!("https://evil.example/cert.pem")),
+        ("jku", json!(there)),
+        ("x5u", json!(there)),
         ("x5c", json!(["MIIB"])),
         ("crit", json!(["exp"])),
         ("crit", json!([])),
@@ -143,6 +147,14 @@ async fn keys_and_extensions_that_a_token_brings_along_are_refused() {
         let forged = trusted.token().by(&attacker).header(name, value).signed();
         trusted.assert_bad(&format!("{name}, forged"), &forged, "token_header").await;
     }
+    let fetched = tokio::time::timeout(std::time::Duration::from_millis(200), decoy.accept()).await;
+    assert!(fetched.is_err(), "the gateway went to where a token sent it");
+    trusted.end().await;
+}
+
+#[tokio::test]
+async fn jwt_023_a_token_of_another_type_is_refused() {
+    let trusted = Trusted::new().await;
     for typ in [json!("id_token"), json!("logout+jwt"), json!("dpop+jwt"), json!(""), json!(null), json!(1), json!(["at+jwt"])] {
         trusted.assert_bad(&typ.to_string(), &trusted.token().header("typ", typ).signed(), "token_header").await;
     }
@@ -151,15 +163,52 @@ async fn keys_and_extensions_that_a_token_brings_along_are_refused() {
         trusted.assert_good(typ, &trusted.token().header("typ", typ).signed()).await;
     }
     trusted.end().await;
+
+    // An operator whose issuer marks its access tokens: an ID token of the same issuer, key and even audience is none.
+    let trusted = Trusted::with(Issuer::new("corp"), "token_types: [at+jwt]").await;
+    for typ in ["JWT", "jwt", "id_token", "id+jwt", "logout+jwt", "dpop+jwt", "at", "at+jwt+x", " at+jwt"] {
+        let token = trusted.token().header("typ", typ).claim("nonce", "n").claim("at_hash", "h").signed();
+        trusted.assert_bad(typ, &token, "token_header").await;
+    }
+    trusted.assert_bad("no typ", &trusted.token().without_header("typ").signed(), "token_header").await;
+    trusted.assert_good("an access token", &trusted.token().header("typ", "application/at+jwt").signed()).await;
+    trusted.end().await;
 }
 
 #[tokio::test]
-async fn a_kid_names_one_key_of_the_issuer_and_nothing_else() {
+async fn jwt_008_a_kid_names_one_key_of_the_issuer_and_nothing_else() {
     let trusted = Trusted::of(Issuer::with_keys("corp", [Key::ec("ec-1"), Key::ec("ec-2")])).await;
-    let kids = ["", "ec-3", "EC-1", "ec-1 ", "../ec-1", "/dev/null", "ec-1' OR '1'='1", "ec-1\u{0}", "*"].map(Value::from);
-    for kid in kids.into_iter().chain([Value::Null, json!(1), json!(["ec-1"])]) {
-        trusted.assert_bad(&kid.to_string(), &trusted.token().header("kid", kid).signed(), "token_unknown_key").await;
+    let kids = [
+        "",
+        "ec-3",
+        "EC-1",
+        "ec-1 ",
+        "../ec-1",
+        "../../../../etc/passwd",
+        "/dev/null",
+        "file:///dev/zero",
+        "https://evil.example/key",
+        "ec-1' OR '1'='1",
+        "'; DROP TABLE api_keys; --",
+        "ec-1\u{0}",
+        "\u{0}",
+        "\u{1b}[2J\r\nX: y",
+        "*",
+        "\u{435}c-1",
+    ]
+    .map(Value::from);
+    for kid in kids.into_iter().chain([Value::Null, json!(1), json!(["ec-1"]), json!({ "kid": "ec-1" })]) {
+        let answer = trusted.call(&trusted.token().header("kid", kid.clone()).signed()).await;
+        let record = assert_unauthorized(&trusted.stage, &kid.to_string(), &answer, "invalid_token");
+        assert_eq!(record["dec"]["detail"], "token_unknown_key", "{kid}: {record}");
+        // Nothing of the name is in the record, so nothing needs escaping there.
+        let text = record.to_string();
+        assert!(["passwd", "evil.example", "DROP", "dev", "\\u00"].iter().all(|part| !text.contains(part)), "{text}");
     }
+    // Too long for a token, and as long as one can be.
+    let answer = trusted.call(&trusted.token().header("kid", "k".repeat(10 * 1024)).signed()).await;
+    assert_unauthorized(&trusted.stage, "10 KB", &answer, "invalid_token");
+    trusted.assert_bad("5 KB", &trusted.token().header("kid", "k".repeat(5 * 1024)).signed(), "token_unknown_key").await;
     trusted.assert_bad("none", &trusted.token().without_header("kid").signed(), "token_unknown_key").await;
     trusted.assert_bad("the other key's", &trusted.token().header("kid", "ec-2").signed(), "token_signature").await;
     trusted.end().await;

@@ -7,6 +7,8 @@
 
 mod claims;
 mod headers;
+mod identity;
+mod keys;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,6 +31,13 @@ impl Trusted {
 
     async fn of(issuer: Issuer) -> Self {
         let stage = Stage::trusting(&[&issuer]).await;
+        stage.gateway.clock.freeze();
+        Self { stage, issuer }
+    }
+
+    /// With more of the issuer's keys in `yett.yaml`, in flow style.
+    async fn with(issuer: Issuer, extra: &str) -> Self {
+        let stage = Stage::trusting_with(&[&issuer], |builder| builder.issuer_with(&issuer, extra)).await;
         stage.gateway.clock.freeze();
         Self { stage, issuer }
     }
@@ -175,6 +184,57 @@ async fn jwt_002_a_public_key_is_no_secret() {
         )
         .await;
     trusted.assert_bad("ES256", &shared.hmac_signed(b"a secret that everybody can read"), "token_unknown_key").await;
+    trusted.end().await;
+}
+
+#[tokio::test]
+async fn jwt_004_an_algorithm_that_is_not_on_the_list_is_refused() {
+    let trusted =
+        Trusted::with(Issuer::with_keys("corp", [Key::ec("e"), Key::rsa("r"), Key::ed("d")]), "algorithms: [ES256]").await;
+    for key in &trusted.issuer.keys[1..] {
+        // Signed as its header says, by a key that the issuer publishes: only the list is against it.
+        trusted.assert_bad(key.algorithm(), &trusted.token().by(key).signed(), "token_algorithm").await;
+    }
+    for algorithm in ["RS1", "HS512", "RS256", "ES512", "ES256K", "EdDSA", "ES256 ", "es256"] {
+        trusted.assert_bad(algorithm, &trusted.token().header("alg", algorithm).signed(), "token_algorithm").await;
+    }
+    trusted.end().await;
+}
+
+#[tokio::test]
+async fn every_bad_token_is_answered_by_the_same_bytes() {
+    let trusted = Trusted::new().await;
+    let (good, now) = (trusted.token(), trusted.now());
+    let stranger = Key::ec("ec-1");
+    let tokens = [
+        "x".to_owned(),
+        "x".repeat(8 * 1024 + 1),
+        "yett_0123456789ab_0123456789".to_owned(),
+        good.unsigned(),
+        good.clone().by(&stranger).signed(),
+        good.clone().header("alg", "none").signed(),
+        good.clone().header("kid", "nobody").signed(),
+        good.clone().header("typ", "id_token").signed(),
+        good.clone().header("jku", "https://evil.example").signed(),
+        good.clone().claim("iss", "https://evil.example").signed(),
+        good.clone().claim("aud", "https://evil.example").signed(),
+        good.clone().claim("exp", now - 31).signed(),
+        good.clone().claim("nbf", now + 31).signed(),
+        good.clone().claim("exp", now + 90_000).signed(),
+        good.clone().claim("cnf", json!({})).signed(),
+        good.clone().claim("sub", "").signed(),
+        good.clone().claim("azp", "another").signed(),
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for token in &tokens {
+        let answer = trusted.call(token).await;
+        assert_unauthorized(&trusted.stage, token, &answer, "invalid_token");
+        // What differs from answer to answer whatever the token: the call's id, and the second.
+        let headers = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("date"));
+        let text = format!("{} {:?} {}", answer.status, headers.collect::<Vec<_>>(), String::from_utf8_lossy(&answer.body));
+        seen.insert(text.replace(&answer.call(), "CALL"));
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
     trusted.end().await;
 }
 

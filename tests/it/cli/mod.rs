@@ -15,4 +15,5 @@ mod keys;
 mod kill;
 pub(crate) mod process;
 mod serve;
+mod tokens;
 pub(crate) mod upstream;

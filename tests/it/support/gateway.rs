@@ -108,6 +108,21 @@ impl Gateway {
         connection.answer().await.expect("an answer")
     }
 
+    /// A GET of the health listener. `/metrics` is open if the configuration says so.
+    pub(crate) async fn health(&self, path: &str) -> Answer {
+        let address = self.running.health;
+        let mut connection = Connection::open(address).await;
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        connection.answer().await.expect("an answer")
+    }
+
+    /// What Prometheus would read.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.health("/metrics").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        String::from_utf8(answer.body).expect("text")
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }
@@ -244,16 +259,25 @@ impl Builder {
     }
 
     /// The same with more of its keys in flow style: `max_lifetime: 30d`.
-    pub(crate) fn issuer_with(mut self, issuer: &Issuer, extra: &str) -> Self {
+    pub(crate) fn issuer_with(self, issuer: &Issuer, extra: &str) -> Self {
         let file = format!("{}.jwks.json", issuer.name);
         fs::write(self.folder.path().join(&file), issuer.key_set().to_string()).expect("a key set");
+        self.issuer_at(issuer, &format!("jwks_file: {file}"), extra)
+    }
+
+    /// An issuer whose keys are where `keys` says: `jwks_url: http://...`. A key that stands in `extra` as well is taken from there.
+    pub(crate) fn issuer_at(mut self, issuer: &Issuer, keys: &str, extra: &str) -> Self {
+        let standard = [("algorithms", "[RS256, ES256, EdDSA]"), ("claims", "{ subject: sub, groups: groups }")];
+        let standard = standard.iter().filter(|(key, _)| !extra.contains(&format!("{key}:")));
+        let standard = standard.map(|(key, value)| format!(", {key}: {value}")).collect::<Vec<_>>().concat();
         let comma = if extra.is_empty() { "" } else { ", " };
-        self.issuers.push(format!(
-            "{{ name: {}, issuer: \"{}\", jwks_file: {file}, algorithms: [RS256, ES256, EdDSA], \
-             claims: {{ subject: sub, groups: groups }}{comma}{extra} }}",
-            issuer.name, issuer.url
-        ));
+        self.issuers.push(format!("{{ name: {}, issuer: \"{}\", {keys}{standard}{comma}{extra} }}", issuer.name, issuer.url));
         self
+    }
+
+    /// The folder, to put files into before the start.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts, or says why not.
@@ -277,6 +301,7 @@ impl Builder {
             ("listeners", format!("[{{ name: test, address: \"127.0.0.1:0\"{} }}]", self.listener)),
             ("admin", "{ address: \"127.0.0.1:0\" }".to_owned()),
             ("health", "{ address: \"127.0.0.1:0\" }".to_owned()),
+            ("accept_risks", "[open_metrics]".to_owned()),
             ("audit", "{ origin: test.localhost }".to_owned()),
             ("shutdown", "{ delay: 0s, drain: 10s }".to_owned()),
             ("data_dir", "data".to_owned()),

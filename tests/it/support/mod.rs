@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod raw;
+pub(crate) mod idp;
 pub(crate) mod reply;
 pub(crate) mod server;
 pub(crate) mod stage;

@@ -47,6 +47,11 @@ impl Stage {
         Self::build(issuers, |builder| issuers.iter().fold(builder, |builder, issuer| builder.issuer(issuer))).await
     }
 
+    /// The same with more of a configuration, the issuers' own part of it included.
+    pub(crate) async fn trusting_with(issuers: &[&Issuer], configure: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::build(issuers, configure).await
+    }
+
     async fn build(issuers: &[&Issuer], configure: impl FnOnce(Builder) -> Builder) -> Self {
         let upstream = Upstream::start().await;
         upstream.set_tools(["danger", "echo", "safe", "search"].map(tool));

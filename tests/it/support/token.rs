@@ -68,9 +68,13 @@ impl Issuer {
 
     /// A good token for `server`, ten minutes long, signed by the first key when it is written.
     pub(crate) fn token(&self, gateway: &Gateway, server: &str, subject: &str, groups: &[&str]) -> Token {
-        let now = gateway.clock.seconds();
+        self.token_for(&gateway.url(server), gateway.clock.seconds(), subject, groups)
+    }
+
+    /// The same for a gateway that is another process.
+    pub(crate) fn token_for(&self, audience: &str, now: i64, subject: &str, groups: &[&str]) -> Token {
         let claims = json!({
-            "iss": self.url, "sub": subject, "aud": gateway.url(server), "groups": groups,
+            "iss": self.url, "sub": subject, "aud": audience, "groups": groups,
             "iat": now, "exp": now + 600, "client_id": "test-client" });
         Token { header: Map::new(), claims: members(claims), payload: None, key: self.keys[0].clone() }.by(&self.keys[0])
     }
