@@ -29,7 +29,7 @@ use yett::chain::{
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
-use yett::layers::audit::Recorded;
+use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::layers::rate_limit::RateLimits;
@@ -175,6 +175,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
     let chain = Chain::build(Parts {
         log: Arc::new(log),
         metrics: Arc::new(Metrics::new()),
+        flood: Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 })),
         durability: Durability::Response,
         issuers: Issuers::default(),
         api_keys: Some(Arc::new(keys)),

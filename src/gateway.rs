@@ -16,10 +16,11 @@ use crate::admin::{Admin, AdminError, Operations};
 use crate::audit::{self, Condition, Disk, Draft, Kind, Log, Options};
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Refusals};
 use crate::endpoint::{Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::{JwksError, KeySets};
+use crate::layers::audit::{Alone, Flood};
 use crate::layers::authn::Issuers;
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
@@ -38,6 +39,9 @@ const SERVICES: Duration = Duration::from_secs(2);
 
 /// How long calls that were broken off may take to say so.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long a refusal that was only counted may wait for its record.
+const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often idle sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_mins(1);
@@ -107,6 +111,7 @@ pub struct Gateway {
     /// Where health and metrics are served.
     pub health: SocketAddr,
     log: Arc<Log>,
+    flood: Arc<Flood>,
     operations: Arc<Operations>,
     readiness: Arc<Readiness>,
     upstreams: Vec<Upstream>,
@@ -143,6 +148,8 @@ impl Gateway {
         let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
         let vault = Arc::new(Vault::open(&data_dir).await?);
         let metrics = Arc::new(Metrics::new());
+        let Refusals { per_peer, total } = config.audit.refusals;
+        let flood = Arc::new(Flood::new(Alone { per_peer, total }));
         let sessions = Arc::new(Sessions::default());
         let (connections, services) = (TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -168,6 +175,7 @@ impl Gateway {
             let chain = Chain::build(chain::Parts {
                 log: Arc::clone(&log),
                 metrics: Arc::clone(&metrics),
+                flood: Arc::clone(&flood),
                 durability: config.audit.durability,
                 issuers: known.clone(),
                 api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
@@ -213,6 +221,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, metrics, stop.clone()));
+        services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
@@ -221,6 +230,7 @@ impl Gateway {
             admin: admin_address,
             health: health_address,
             log,
+            flood,
             operations,
             readiness,
             upstreams,
@@ -274,6 +284,10 @@ impl Gateway {
         self.stop.cancel();
         self.services.close();
         let _ = tokio::time::timeout(SERVICES, self.services.wait()).await;
+        // What was counted and not recorded yet; from here on nothing is counted.
+        if let Err(error) = self.flood.close(&self.log).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the last refusals could not be recorded");
+        }
         let stopped = self.log.append(Draft::new(Kind::Stop)).durable().await;
         if let Err(error) = &stopped {
             tracing::error!(error = error as &dyn std::error::Error, "the stop could not be recorded");
@@ -317,6 +331,15 @@ fn start_record(durability: Durability, config: &str, policy: &str) -> Draft {
         what.text("version", env!("CARGO_PKG_VERSION"));
     });
     draft
+}
+
+/// Records what [`Flood`] has counted. A failed log ends the process, so there is nothing to try again.
+async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
+    while tokio::time::timeout(FLOOD_INTERVAL, stop.cancelled()).await.is_err() {
+        if let Err(error) = flood.flush(&log).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "refusals could not be recorded");
+        }
+    }
 }
 
 async fn sweep(sessions: Arc<Sessions>, metrics: Arc<Metrics>, stop: CancellationToken) {

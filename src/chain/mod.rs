@@ -24,7 +24,7 @@ pub use trail::{Action, Decision, Direction, Finding, Mark, Trail, What, Who};
 use crate::audit::Log;
 use crate::config::{Durability, Limits};
 use crate::endpoint::Decode;
-use crate::layers::audit::{Audit, Recorded, WriteAhead};
+use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers};
 use crate::layers::authz::{Authorizer, Authz};
 use crate::layers::dlp::{DlpLayer, Rules};
@@ -46,6 +46,8 @@ pub struct Parts<U> {
     pub log: Arc<Log>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Counts refusals that come too fast for a record each.
+    pub flood: Arc<Flood>,
     /// When an answer waits for the disk.
     pub durability: Durability,
     /// Token issuers with their keys.
@@ -88,7 +90,7 @@ impl Chain {
         let injection = policy.injection.unwrap_or(Injection::DEFAULT);
         let service = ServiceBuilder::new()
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
-            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability)))
+            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood)))
             // On the head alone: nobody unknown gets a body read.
             .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault)))
             // The only place where bytes become a message.

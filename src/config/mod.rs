@@ -165,6 +165,17 @@ pub struct Audit {
     pub loss_window: Duration,
     /// Bytes of disk kept for the outcomes of calls that have begun (64 MiB; at most an eighth of the volume).
     pub reserve: u64,
+    /// How many refusals of unknown callers in a second get a record of their own; the others are counted exactly.
+    pub refusals: Refusals,
+}
+
+/// See [`Audit::refusals`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// Of one peer address, or network of 64 bits (20).
+    pub per_peer: u32,
+    /// Of all (200).
+    pub total: u32,
 }
 
 /// When a call waits for its records to be on stable storage (SECURITY.md 2.3).

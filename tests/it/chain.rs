@@ -22,7 +22,7 @@ use yett::chain::{
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability};
-use yett::layers::audit::Recorded;
+use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::layers::rate_limit::RateLimits;
@@ -86,6 +86,7 @@ impl Fixture {
         let chain = Chain::build(Parts {
             log: Arc::clone(&log),
             metrics: Arc::new(Metrics::new()),
+            flood: Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 })),
             durability: Durability::Strict,
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),

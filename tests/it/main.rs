@@ -13,6 +13,7 @@ mod differential;
 mod descriptors;
 mod dlp;
 mod fuzz_corpora;
+mod flood;
 mod injection;
 mod lifecycle;
 mod limits_message;

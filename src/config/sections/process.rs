@@ -7,8 +7,8 @@ use super::listeners::socket_address;
 use super::locations::authority;
 use super::{Bound, Context, secret};
 use crate::config::units::{duration, size, within};
-use crate::config::{Audit, Durability, Health, Listener, Risk, Shutdown};
-use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, later, parsed, scalar};
+use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, later, number, parsed, scalar};
 
 const ADMIN: SocketAddr = loopback(9901);
 const HEALTH: SocketAddr = loopback(9902);
@@ -85,6 +85,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         durability: Durability::Strict,
         loss_window: Duration::from_millis(100),
         reserve: 64 << 20,
+        refusals: REFUSALS,
     };
     if !root.has("audit") {
         return Some(default);
@@ -108,6 +109,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             let place = fields.place("loss_window");
             fields.report().warning(place, "`loss_window` does nothing unless `durability` is `async`").hint("remove it");
         }
+        let refusals = fields.optional("refusals", refusals);
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
@@ -115,8 +117,20 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             durability: durability.unwrap_or(default.durability),
             loss_window: loss_window.unwrap_or(default.loss_window),
             reserve: reserve.map_or(default.reserve, |bytes| bytes as u64),
+            refusals: refusals.unwrap_or(default.refusals),
         })
     })
+}
+
+/// A person who mistypes, a client that retries, a scanner at work are each seen one by one; a flood is not.
+const REFUSALS: Refusals = Refusals { per_peer: 20, total: 200 };
+
+fn refusals(node: &Node, report: &mut Report) -> Option<Refusals> {
+    let mut fields = Fields::of(node, "audit.refusals", report)?;
+    let per_peer = fields.optional("per_peer", number(1..=100_000)).unwrap_or(REFUSALS.per_peer);
+    let total = fields.optional("total", number(1..=100_000)).unwrap_or(REFUSALS.total);
+    fields.finish(&[]);
+    Some(Refusals { per_peer, total })
 }
 
 /// One item of `accept_risks:`; each is warned about, so that no weak choice is forgotten.

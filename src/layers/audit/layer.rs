@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
+use super::flood::Flood;
 use super::open::OpenRecord;
-use crate::audit::Log;
-use crate::chain::{Anonymous, Arrival, Incoming, McpResponse, Middleware, Next, Reason, Rejection};
+use crate::audit::{Condition, Log};
+use crate::chain::{Anonymous, Arrival, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext};
 use crate::config::Durability;
 use crate::telemetry::Metrics;
 
@@ -17,12 +18,33 @@ pub struct Audit {
     log: Arc<Log>,
     metrics: Arc<Metrics>,
     durability: Durability,
+    flood: Arc<Flood>,
 }
 
 impl Audit {
-    /// Records to `log` and counts in `metrics`; `durability` says whether answers wait for the disk.
-    pub fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability) -> Self {
-        Self { log, metrics, durability }
+    /// Records to `log` and counts in `metrics`; `durability` says whether answers wait for the disk. Refusals that come too fast are
+    /// counted in `flood`.
+    pub fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability, flood: Arc<Flood>) -> Self {
+        Self { log, metrics, durability, flood }
+    }
+
+    /// The answer when there is no room for records: it is counted, unless there is no log any more.
+    fn without_room(&self, arrival: Arrival, context: &RequestContext) -> Rejection {
+        self.metrics.audit_overload.inc();
+        let condition = *self.log.condition().borrow();
+        match arrival {
+            // The disk is behind, and what is counted will be recorded soon: the edge's own answer can stand.
+            Arrival::Refused(_, rejection)
+                if condition == Condition::Writing && self.flood.counts_without_room(context, rejection.reason()) =>
+            {
+                rejection
+            }
+            Arrival::Refused(..) | Arrival::Request(_) => {
+                let overloaded = Reason::Overloaded;
+                let _counted = condition != Condition::Failed && self.flood.counts_without_room(context, &overloaded);
+                overloaded.into()
+            }
+        }
     }
 }
 
@@ -37,10 +59,9 @@ impl Middleware for Audit {
         };
         // A place for both records of this call is taken before anything else: a call that could not be recorded does not start.
         let Ok(slot) = self.log.try_reserve() else {
-            self.metrics.audit_overload.inc();
-            return Err(Reason::Overloaded.into());
+            return Err(self.without_room(arrival, &context));
         };
-        let record = OpenRecord::new(Arc::clone(&self.log), Arc::clone(&self.metrics), self.durability, slot, context);
+        let record = OpenRecord::new(Arc::clone(&self.log), Arc::clone(&self.metrics), self.durability, slot, context.clone());
         let result = match arrival {
             Arrival::Refused(_, rejection) => Err(rejection),
             Arrival::Request(incoming) => match AssertUnwindSafe(next.run(incoming)).catch_unwind().await {
@@ -50,7 +71,14 @@ impl Middleware for Audit {
         };
         match result {
             Ok(response) => record.complete(response).await,
-            Err(rejection) => Err(record.refuse(rejection).await),
+            Err(rejection) => {
+                let writing = *self.log.condition().borrow() == Condition::Writing;
+                if writing && self.flood.counts(&context, rejection.reason()) {
+                    record.counted(rejection.reason());
+                    return Err(rejection);
+                }
+                Err(record.refuse(rejection).await)
+            }
         }
     }
 }

@@ -4,7 +4,8 @@
 //! the decision before the upstream can act on it.
 //!
 //! **Request**: a refusal by any layer, or by the edge, is one durable `call.decision` before the answer's first byte. An
-//! allowed message is one `call.decision` before dispatch.
+//! allowed message is one `call.decision` before dispatch. Floods of refusals of callers nobody knows are counted instead, exactly,
+//! and recorded together as `auth.failure` within a second (`flood.rs`).
 //!
 //! **Reply**: one `call.outcome` is durable before the result is released. In `strict` both are waited for, in `response` the
 //! second wait covers the first, since the log is ordered; in `async` nothing is waited for.
@@ -20,14 +21,17 @@
 //!
 //! **Cost**: formatting and hashing two lines of some 400 bytes, and the wait for the disk.
 //!
-//! **Limits**: events of a stream that left within the last 5 s before a crash may be in no record.
+//! **Limits**: events of a stream that left within the last 5 s before a crash may be in no record. The `Yett-Call` of a refusal
+//! that was only counted stands in no record.
 
 mod entry;
+mod flood;
 mod layer;
 mod open;
 mod released;
 mod stream;
 mod write_ahead;
 
+pub use flood::{Alone, Flood};
 pub use layer::Audit;
 pub use write_ahead::{Recorded, WriteAhead};

@@ -34,6 +34,12 @@ impl OpenRecord {
         }
     }
 
+    /// Closes without a record of its own: the refusal was counted with others (`flood.rs`).
+    pub(super) fn counted(mut self, reason: &Reason) {
+        self.closed = true;
+        self.count(reason.word());
+    }
+
     /// Closes with an answer, durable before it is released; a stream takes the record along.
     pub(super) async fn complete(mut self, response: McpResponse) -> Result<McpResponse, Rejection> {
         let McpResponse { body, session } = response;

@@ -302,7 +302,8 @@ impl Builder {
             ("admin", "{ address: \"127.0.0.1:0\" }".to_owned()),
             ("health", "{ address: \"127.0.0.1:0\" }".to_owned()),
             ("accept_risks", "[open_metrics]".to_owned()),
-            ("audit", "{ origin: test.localhost }".to_owned()),
+            // Tests of single refusals make many of them; those of floods say what a flood is.
+            ("audit", "{ origin: test.localhost, refusals: { per_peer: 100000, total: 100000 } }".to_owned()),
             ("shutdown", "{ delay: 0s, drain: 10s }".to_owned()),
             ("data_dir", "data".to_owned()),
             ("policies", "policies/".to_owned()),
