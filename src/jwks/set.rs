@@ -184,6 +184,10 @@ fn algorithm(named: KeyAlgorithm) -> Option<Algorithm> {
 }
 
 #[cfg(test)]
+#[path = "vector_tests.rs"]
+mod vector_tests;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
