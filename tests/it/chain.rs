@@ -64,6 +64,7 @@ impl Service<McpRequest<Recorded>> for Upstream {
 struct Fixture {
     chain: Chain,
     log: Arc<Log>,
+    flood: Arc<Flood>,
     upstream: Upstream,
     token: String,
     route: Arc<Route>,
@@ -83,10 +84,11 @@ impl Fixture {
         let options = Options::new(folder.path().join("audit"), "test", "r1");
         let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
         let (log, upstream) = (Arc::new(log), Upstream::default());
+        let flood = Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 }));
         let chain = Chain::build(Parts {
             log: Arc::clone(&log),
             metrics: Arc::new(Metrics::new()),
-            flood: Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 })),
+            flood: Arc::clone(&flood),
             durability: Durability::Strict,
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
@@ -103,7 +105,7 @@ impl Fixture {
         let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
         let server = Some(Arc::clone(&config.servers[0]));
         let route = Arc::new(Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server });
-        Self { chain, log, upstream, token: secret.expose().clone(), route, folder }
+        Self { chain, log, flood, upstream, token: secret.expose().clone(), route, folder }
     }
 
     fn call(&self, tool: &str) -> Reply {
@@ -119,15 +121,19 @@ impl Fixture {
             .header("mcp-name", tool);
         let (head, ()) = request.body(()).unwrap().into_parts();
         let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
-        let context = RequestContext {
+        let context = self.context();
+        self.chain.run(Arrival::Request(Incoming { head, body, context, evidence: Anonymous }))
+    }
+
+    fn context(&self) -> RequestContext {
+        RequestContext {
             call: CallId::new(),
             received: jiff::Timestamp::now(),
             started: Instant::now(),
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             route: Arc::clone(&self.route),
             trail: Trail::default(),
-        };
-        self.chain.run(Arrival::Request(Incoming { head, body, context, evidence: Anonymous }))
+        }
     }
 
     fn records(&self) -> Vec<Value> {
@@ -176,6 +182,29 @@ async fn without_a_log_nothing_reaches_the_upstream() {
     let reason = fixture.call("get_fine").await.unwrap_err().reason().clone();
     assert!(matches!(reason, Reason::Overloaded | Reason::NotRecorded), "{reason:?}");
     assert_eq!(fixture.upstream.0.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_for_want_of_room_is_counted() {
+    let fixture = Fixture::new().await;
+    let mut slots: Vec<_> = std::iter::from_fn(|| fixture.log.try_reserve().ok()).collect();
+    for _ in 0..3 {
+        assert_eq!(fixture.call("get_fine").await.unwrap_err().reason(), &Reason::Overloaded);
+        // The edge has made up its mind; for that there is always room.
+        let refused = Arrival::Refused(fixture.context(), Reason::HostNotAllowed.into());
+        assert_eq!(fixture.chain.run(refused).await.unwrap_err().reason(), &Reason::HostNotAllowed);
+    }
+    assert_eq!(fixture.upstream.0.load(Ordering::SeqCst), 0);
+    assert!(fixture.records().is_empty());
+    fixture.flood.flush(&fixture.log).await.unwrap();
+    let records = fixture.records();
+    assert_eq!((records.len(), &records[0]["kind"], &records[0]["n"]), (1, &"auth.failure".into(), &6.into()), "{records:#?}");
+    let mut counted: Vec<_> =
+        records[0]["refused"].as_array().unwrap().iter().map(|item| (item["reason"].as_str(), item["n"].as_u64())).collect();
+    counted.sort_unstable();
+    assert_eq!(counted, [(Some("host_not_allowed"), Some(3)), (Some("overloaded"), Some(3))]);
+    slots.truncate(1);
+    assert!(fixture.call("get_fine").await.is_ok(), "there is room again");
 }
 
 #[tokio::test]

@@ -201,6 +201,61 @@ async fn jwt_004_an_algorithm_that_is_not_on_the_list_is_refused() {
     trusted.end().await;
 }
 
+/// Takes one mistake out of a token.
+type Mend<'a> = Box<dyn Fn(Token) -> Token + 'a>;
+
+/// SECURITY.md, section 5: one token with every mistake, mended one after the other. Each time the next check is what refuses it.
+#[tokio::test]
+async fn the_checks_come_in_their_order_and_the_first_failure_is_the_one_recorded() {
+    let trusted =
+        Trusted::with(Issuer::with_keys("corp", [Key::ec("e"), Key::ed("d")]), "algorithms: [ES256], clients: [c]").await;
+    let (good, now) = (trusted.token().claim("client_id", "c"), trusted.now());
+    let stranger = Key::ec("e");
+    let mut claims = good.clone();
+    for (name, value) in [
+        ("iss", json!("https://evil.example")),
+        ("aud", json!("https://evil.example")),
+        ("exp", json!(now - 31)),
+        ("client_id", json!("evil")),
+        ("cnf", json!({})),
+        ("sub", json!("")),
+    ] {
+        claims = claims.claim(name, value);
+    }
+    let mut token =
+        claims.by(&stranger).header("jku", "x").header("typ", "id_token").header("alg", "EdDSA").header("kid", "nobody");
+    let claim = |name: &'static str| -> Mend<'_> {
+        let value = good.claims.get(name).cloned();
+        Box::new(move |token: Token| match &value {
+            Some(value) => token.claim(name, value.clone()),
+            None => token.without_claim(name),
+        })
+    };
+    let steps: [(&str, Mend<'_>); 11] = [
+        ("token_header", Box::new(|token| token.without_header("jku"))),
+        ("token_issuer", claim("iss")),
+        ("token_header", Box::new(|token| token.header("typ", "at+jwt"))),
+        ("token_algorithm", Box::new(|token| token.header("alg", "ES256"))),
+        ("token_unknown_key", Box::new(|token| token.header("kid", "e"))),
+        ("token_signature", Box::new(|token| token.by(&trusted.issuer.keys[0]))),
+        ("token_audience", claim("aud")),
+        ("token_expired", claim("exp")),
+        ("token_client", claim("client_id")),
+        ("token_bound", claim("cnf")),
+        ("token_claim", claim("sub")),
+    ];
+    trusted.assert_bad("malformed", &format!("{}.", token.unsigned()), "token_malformed").await;
+    for (number, (word, mend)) in steps.iter().enumerate() {
+        trusted.assert_bad(&format!("step {number}"), &token.signed(), word).await;
+        token = mend(token);
+    }
+    trusted.assert_good("with nothing wrong any more", &token.signed()).await;
+    drop(steps);
+    let good = good.signed();
+    trusted.assert_good("the good one", &good).await;
+    trusted.stage.end().await;
+}
+
 #[tokio::test]
 async fn every_bad_token_is_answered_by_the_same_bytes() {
     let trusted = Trusted::new().await;
