@@ -1,6 +1,6 @@
 //! What does the chain cost a message: its mechanics, the real layers with nothing to look for, and everything on?
 //!
-//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for nine stations, as many as
+//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for eleven stations, as many as
 //! the chain has, that hand it on, there and back. The
 //! other cases are the real chain, with authentication, strict parsing of both messages, keyed commitments and two audit records: 256
 //! calls are in flight at a time, so that the audit writer (a disk that syncs for nothing) answers in batches as it does under load;
@@ -29,8 +29,10 @@ use yett::chain::{
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
+use yett::endpoint::BodyMemory;
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
+use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::layers::rate_limit::RateLimits;
 use yett::master_key::MasterKey;
@@ -39,6 +41,7 @@ use yett::protocol::{Access, ClientMessage, Message, ProtocolVersion, Side};
 use yett::session::Sessions;
 use yett::state::{ApiKeys, NewKey, Vault};
 use yett::telemetry::Metrics;
+use yett::upstream::Admission;
 
 #[path = "support/null_disk.rs"]
 mod null_disk;
@@ -172,9 +175,10 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
     let mut options = Options::new(folder.join("audit"), "bench", "r1");
     options.queue = 4096;
     let (log, _) = Log::open(options, Arc::new(NullDisk), Arc::new(SystemClock)).expect("a log");
+    let metrics = Arc::new(Metrics::new());
     let chain = Chain::build(Parts {
         log: Arc::new(log),
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::clone(&metrics),
         flood: Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 })),
         durability: Durability::Response,
         issuers: Issuers::default(),
@@ -187,6 +191,9 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         policy: Arc::clone(&config.policy),
         scanner: Arc::new(Scanner::new().expect("rules")),
         quarantine: Arc::new(Quarantine::default()),
+        memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
+        shares: FairShare::new(4096),
+        admission: Admission::new(&config.servers, &metrics),
         upstream: Echo(Bytes::copy_from_slice(reply.as_bytes())),
     });
     (chain, secret.expose().clone())
@@ -246,10 +253,12 @@ impl Service<McpRequest<()>> for End {
     }
 }
 
-/// Nine stations: as many as the chain has.
+/// Eleven stations: as many as the chain has.
 fn stations(criterion: &mut Criterion) {
-    let station = || Station::new(Pass);
+    let station = || Station::new(Pass, &());
     let service = ServiceBuilder::new()
+        .layer(station())
+        .layer(station())
         .layer(station())
         .layer(station())
         .layer(station())
@@ -268,12 +277,13 @@ fn stations(criterion: &mut Criterion) {
         McpRequest {
             message: ClientMessage::Rpc(message),
             access,
+            memory: None,
             exchange: Exchange { version: ProtocolVersion::V2026_07_28, session: None, mirrored: Vec::new() },
             context: bench.context(),
             evidence: (),
         }
     };
-    criterion.bench_function("chain/nine stations, nothing to do", |bencher| {
+    criterion.bench_function("chain/eleven stations, nothing to do", |bencher| {
         bencher.to_async(&bench.runtime).iter_batched(
             request,
             |request| {

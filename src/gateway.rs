@@ -17,11 +17,12 @@ use crate::audit::{self, Condition, Disk, Draft, Kind, Log, Options};
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
 use crate::config::{Config, Durability, Refusals};
-use crate::endpoint::{Endpoint, Routes};
+use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::{JwksError, KeySets};
 use crate::layers::audit::{Alone, Flood};
 use crate::layers::authn::Issuers;
+use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, RuleError, Scanner};
 use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
@@ -29,10 +30,16 @@ use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
 use crate::telemetry::Metrics;
-use crate::upstream::{ConnectError, Sockets, Upstream, Upstreams};
+use crate::upstream::{Admission, ConnectError, Sockets, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
 const AUDIT_QUEUE: usize = 8192;
+
+/// Calls under way that may be records of two lines each.
+const CALLS: usize = AUDIT_QUEUE / 2;
+
+/// Bytes of large request bodies that are held at once, by all callers. What is made of them costs three times as much again.
+const BODIES: usize = 8 << 20;
 
 /// How long operators' own connections may take to end.
 const SERVICES: Duration = Duration::from_secs(2);
@@ -43,8 +50,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a refusal that was only counted may wait for its record.
 const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often idle sessions are looked for.
-const SESSION_SWEEP: Duration = Duration::from_mins(1);
+/// How often idle sessions and connections are looked for.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// Why the gateway does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -157,9 +164,9 @@ impl Gateway {
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
-        let shares = descriptors::share(wanted);
-        let clients = Arc::new(Semaphore::new(shares.clients.min(Semaphore::MAX_PERMITS)));
-        let upstreams = connect_all(&config, largest, &Sockets::new(shares.servers), &connections)?;
+        let sockets = descriptors::share(wanted);
+        let clients = Arc::new(Semaphore::new(sockets.clients.min(Semaphore::MAX_PERMITS)));
+        let upstreams = connect_all(&config, largest, &Sockets::new(sockets.servers), &connections, &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
@@ -168,8 +175,10 @@ impl Gateway {
 
         let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
 
-        // One set of buckets for all listeners: a second port is not a second allowance.
+        // One set of buckets and places for all listeners: a second port is not a second allowance.
         let rate_limits = RateLimits::new(&config.policy.limits);
+        let (shares, admission) = (FairShare::new(CALLS), Admission::new(&config.servers, &metrics));
+        let memory = BodyMemory::new(BODIES, largest, &metrics);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let chain = Chain::build(chain::Parts {
@@ -187,6 +196,9 @@ impl Gateway {
                 policy: Arc::clone(&config.policy),
                 scanner: Arc::clone(&scanner),
                 quarantine: Arc::clone(&quarantine),
+                memory: memory.clone(),
+                shares: shares.clone(),
+                admission: admission.clone(),
                 upstream: Upstreams::new(upstreams.iter().cloned()),
             });
             let chain = Arc::new(ArcSwap::from_pointee(chain));
@@ -220,7 +232,7 @@ impl Gateway {
         }
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
-        services.spawn(sweep(sessions, metrics, stop.clone()));
+        services.spawn(sweep(sessions, metrics, upstreams.clone(), stop.clone()));
         services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
         readiness.serving.store(true, Ordering::Release);
@@ -240,6 +252,12 @@ impl Gateway {
             stop,
             shutdown: config.shutdown,
         })
+    }
+
+    /// The log, for whoever cannot wait for [`Gateway::stop`]: closed, it takes no word of a call that is broken off, and the next
+    /// start says that nobody knows how it ended.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
     }
 
     /// Tasks that serve clients and hold connections to servers; what it counts when nothing happens is what is idle.
@@ -263,13 +281,15 @@ impl Gateway {
     }
 
     /// Stops as SECURITY.md section 6 says: not ready at once, a while for balancers, calls in flight are finished, their outcomes
-    /// and a `stop` record are durable. Returns whether the log was closed in order.
+    /// and a `stop` record are durable. Subscriptions, which have no end to wait for, get their last message when the drain begins; what
+    /// is left gets it when the drain is over. Returns whether the log was closed in order.
     pub async fn stop(self) -> bool {
         self.readiness.serving.store(false, Ordering::Release);
         tokio::time::sleep(self.shutdown.delay).await;
         self.stop_accepting.cancel();
         for upstream in &self.upstreams {
             upstream.close();
+            upstream.end_subscriptions();
         }
         self.connections.close();
         if tokio::time::timeout(self.shutdown.drain, self.connections.wait()).await.is_err() {
@@ -309,9 +329,15 @@ async fn open_log(options: Options, clock: Arc<dyn Clock>) -> Result<(Log, audit
     }
 }
 
-fn connect_all(config: &Config, largest: usize, sockets: &Sockets, tasks: &TaskTracker) -> Result<Vec<Upstream>, StartError> {
+fn connect_all(
+    config: &Config,
+    largest: usize,
+    sockets: &Sockets,
+    tasks: &TaskTracker,
+    metrics: &Metrics,
+) -> Result<Vec<Upstream>, StartError> {
     let connect = |server: &Arc<crate::config::Server>| {
-        Upstream::new(Arc::clone(server), largest, sockets.clone(), tasks.clone())
+        Upstream::new(Arc::clone(server), largest, sockets.clone(), tasks.clone(), metrics)
             .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()
@@ -342,9 +368,10 @@ async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken
     }
 }
 
-async fn sweep(sessions: Arc<Sessions>, metrics: Arc<Metrics>, stop: CancellationToken) {
-    while tokio::time::timeout(SESSION_SWEEP, stop.cancelled()).await.is_err() {
+async fn sweep(sessions: Arc<Sessions>, metrics: Arc<Metrics>, upstreams: Vec<Upstream>, stop: CancellationToken) {
+    while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
         sessions.expire();
+        upstreams.iter().for_each(Upstream::expire);
         metrics.sessions.set(i64::try_from(sessions.len()).unwrap_or(i64::MAX));
     }
 }

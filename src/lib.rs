@@ -3,9 +3,9 @@
 //! The modules stand in the order in which a message meets them:
 //!
 //! ```text
-//! client ─▶ listener ─▶ endpoint ─▶ chain: audit ▸ authn ▸ decode ▸ kill_switch ▸ rate_limit ▸ authz ▸ injection ▸ dlp ▸ write-ahead
-//!                                                                                                                            │
-//! client ◀─ listener ◀─ endpoint ◀─ the same layers, the other way round ◀─────────────── upstream ◀─▶ MCP server ◀──────────┘
+//! client ─▶ listener ─▶ endpoint ─▶ chain: audit ▸ authn ▸ fair share ▸ decode ▸ kill switch ▸ rate limit ▸ authz ▸ injection ▸ dlp
+//!                                          ▸ admission ▸ write-ahead ─────────────────────────────────────────────────┐
+//! client ◀─ listener ◀─ endpoint ◀─ the same layers, the other way round ◀─────────────── upstream ◀─▶ MCP server ◀────┘
 //! ```
 //!
 //! `ARCHITECTURE.md` says who may import whom, and how to add a layer.
@@ -21,6 +21,8 @@ pub mod chain;
 pub mod layers;
 
 pub mod jwks;
+
+pub mod places;
 
 pub mod upstream;
 

@@ -21,6 +21,9 @@ use crate::chain::RequestContext;
 /// Upper bounds of call durations in seconds: from an answer out of memory to the default deadline.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
 
+/// Something that goes up and down.
+pub type Level = Gauge<i64, AtomicI64>;
+
 /// Every metric of the gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -40,6 +43,32 @@ pub struct Metrics {
     pub connections_stalled: Counter<u64, AtomicU64>,
     /// Legacy sessions.
     pub sessions: Gauge<i64, AtomicI64>,
+    /// Memory that large request bodies hold, in units of 16 KiB.
+    pub large_bodies: Level,
+    /// Large request bodies that wait for memory.
+    pub large_bodies_waiting: Level,
+    upstream_in_flight: Family<LaneLabels, Level>,
+    upstream_waiting: Family<LaneLabels, Level>,
+    upstream_refused: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    upstream_breaker: Family<ServerLabels, Level>,
+    upstream_connections: Family<ServerLabels, Level>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    server: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabels {
+    server: String,
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    server: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +111,13 @@ impl Metrics {
             connections_refused: Counter::default(),
             connections_stalled: Counter::default(),
             sessions: Gauge::default(),
+            large_bodies: Gauge::default(),
+            large_bodies_waiting: Gauge::default(),
+            upstream_in_flight: Family::default(),
+            upstream_waiting: Family::default(),
+            upstream_refused: Family::default(),
+            upstream_breaker: Family::default(),
+            upstream_connections: Family::default(),
             registry: Registry::default(),
         };
         registry.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -97,6 +133,15 @@ impl Metrics {
         registry.register("connections_refused", "Connections over a limit", metrics.connections_refused.clone());
         registry.register("connections_stalled", "Connections whose client took nothing", metrics.connections_stalled.clone());
         registry.register("sessions", "Legacy sessions", metrics.sessions.clone());
+        registry.register("large_bodies", "Memory of large request bodies, in units of 16 KiB", metrics.large_bodies.clone());
+        let waiting = "Large request bodies that wait for memory";
+        registry.register("large_bodies_waiting", waiting, metrics.large_bodies_waiting.clone());
+        registry.register("upstream_in_flight", "Messages that are with a server", metrics.upstream_in_flight.clone());
+        registry.register("upstream_waiting", "Calls that wait for a place at a server", metrics.upstream_waiting.clone());
+        registry.register("upstream_refused", "Messages that got no place at a server", metrics.upstream_refused.clone());
+        let breaker = "Circuit breaker: 0 closed, 1 half open, 2 open";
+        registry.register("upstream_breaker_state", breaker, metrics.upstream_breaker.clone());
+        registry.register("upstream_connections", "Open connections to a server", metrics.upstream_connections.clone());
         Self { registry, ..metrics }
     }
 
@@ -122,6 +167,31 @@ impl Metrics {
         let server = context.route.server.as_ref().map_or_else(|| "none".to_owned(), |server| server.name.clone());
         self.calls.get_or_create(&CallLabels { server, method, outcome }).inc();
         self.duration.observe(context.started.elapsed().as_secs_f64());
+    }
+
+    /// Messages that are with `server`, by lane.
+    pub fn upstream_in_flight(&self, server: &str, lane: &'static str) -> Level {
+        self.upstream_in_flight.get_or_create(&LaneLabels { server: server.to_owned(), lane }).clone()
+    }
+
+    /// Calls that wait for a place at `server`.
+    pub fn upstream_waiting(&self, server: &str, lane: &'static str) -> Level {
+        self.upstream_waiting.get_or_create(&LaneLabels { server: server.to_owned(), lane }).clone()
+    }
+
+    /// Counts a message that got no place at `server`.
+    pub fn upstream_refused(&self, server: &str, reason: &'static str) {
+        self.upstream_refused.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// The state of the breaker of `server`.
+    pub fn upstream_breaker(&self, server: &str) -> Level {
+        self.upstream_breaker.get_or_create(&ServerLabels { server: server.to_owned() }).clone()
+    }
+
+    /// Open connections to `server`.
+    pub fn upstream_connections(&self, server: &str) -> Level {
+        self.upstream_connections.get_or_create(&ServerLabels { server: server.to_owned() }).clone()
     }
 
     /// The text that Prometheus scrapes (OpenMetrics 1.0).

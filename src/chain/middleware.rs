@@ -1,5 +1,6 @@
 //! The one adapter between a layer, written as an async function with `next`, and tower.
 
+use std::any::type_name;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -49,40 +50,56 @@ pub trait Middleware: Send + Sync + 'static {
     fn handle(&self, request: Self::In, next: Next<Self::Out>) -> impl Future<Output = Result<McpResponse, Rejection>> + Send;
 }
 
+/// Looks on as messages come to stations, inside whatever guards them. The product's is `()`, which sees nothing and costs nothing;
+/// tests make stations fail with it, one at a time.
+pub trait Probe: Clone + Send + Sync + 'static {
+    /// A message has come to the station of this type name.
+    fn enter(&self, station: &'static str);
+}
+
+impl Probe for () {
+    fn enter(&self, _: &'static str) {}
+}
+
 /// A [`Middleware`] as a tower layer.
 #[derive(Debug)]
-pub struct Station<M>(Arc<M>);
+pub struct Station<M, P = ()> {
+    middleware: Arc<M>,
+    probe: P,
+}
 
-impl<M> Station<M> {
+impl<M, P: Probe> Station<M, P> {
     /// Wraps a layer's code.
-    pub fn new(middleware: M) -> Self {
-        Self(Arc::new(middleware))
+    pub fn new(middleware: M, probe: &P) -> Self {
+        Self { middleware: Arc::new(middleware), probe: probe.clone() }
     }
 }
 
-impl<M, S> Layer<S> for Station<M> {
-    type Service = Wrap<M, S>;
+impl<M, S, P: Probe> Layer<S> for Station<M, P> {
+    type Service = Wrap<M, S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Wrap { middleware: Arc::clone(&self.0), inner }
+        Wrap { middleware: Arc::clone(&self.middleware), inner, probe: self.probe.clone() }
     }
 }
 
 /// A [`Middleware`] around the services behind it.
 #[derive(Debug)]
-pub struct Wrap<M, S> {
+pub struct Wrap<M, S, P = ()> {
     middleware: Arc<M>,
     inner: S,
+    probe: P,
 }
 
-impl<M, S: Clone> Clone for Wrap<M, S> {
+impl<M, S: Clone, P: Clone> Clone for Wrap<M, S, P> {
     fn clone(&self) -> Self {
-        Self { middleware: Arc::clone(&self.middleware), inner: self.inner.clone() }
+        Self { middleware: Arc::clone(&self.middleware), inner: self.inner.clone(), probe: self.probe.clone() }
     }
 }
 
-impl<M, S> Service<M::In> for Wrap<M, S>
+impl<M, S, P> Service<M::In> for Wrap<M, S, P>
 where
+    P: Probe,
     M: Middleware,
     S: Service<M::Out, Response = McpResponse, Error = Rejection, Future = Reply> + Clone + Send + 'static,
 {
@@ -100,6 +117,10 @@ where
         let mut ready = mem::replace(&mut self.inner, clone);
         let middleware = Arc::clone(&self.middleware);
         let next = Next::new(move |request| ready.call(request));
-        Box::pin(async move { middleware.handle(request, next).await })
+        let probe = self.probe.clone();
+        Box::pin(async move {
+            probe.enter(type_name::<M>());
+            middleware.handle(request, next).await
+        })
     }
 }

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
-pub use middleware::{Middleware, Next, Reply, Station};
+pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
 pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route};
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
@@ -23,11 +23,12 @@ pub use trail::{Action, Decision, Direction, Finding, Mark, Trail, What, Who};
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};
-use crate::endpoint::Decode;
+use crate::endpoint::{BodyMemory, Decode};
 use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers};
 use crate::layers::authz::{Authorizer, Authz};
 use crate::layers::dlp::{DlpLayer, Rules};
+use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
 use crate::layers::kill_switch::KillSwitch;
 use crate::layers::rate_limit::RateLimits;
@@ -35,6 +36,7 @@ use crate::policy::{Injection, Policy};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, Switches, Vault};
 use crate::telemetry::Metrics;
+use crate::upstream::Admission;
 
 /// The whole chain, from an arrival to its answer.
 pub struct Chain(Box<dyn Fn(Arrival) -> Reply + Send + Sync>);
@@ -70,14 +72,32 @@ pub struct Parts<U> {
     pub scanner: Arc<Scanner>,
     /// Withheld tools; they stay withheld when the policy changes.
     pub quarantine: Arc<Quarantine>,
+    /// The memory for large bodies, shared by all callers.
+    pub memory: BodyMemory,
+    /// The room for calls under way, shared by all callers.
+    pub shares: FairShare,
+    /// The places at every server.
+    pub admission: Admission,
     /// The way on.
     pub upstream: U,
 }
 
 impl Chain {
+    /// Puts the stations together.
+    pub fn build<U>(parts: Parts<U>) -> Self
+    where
+        U: tower::Service<McpRequest<Recorded>, Response = McpResponse, Error = Rejection, Future = Reply>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self::build_watched(parts, &())
+    }
+
     /// THE list: the order of the stations, each with the reason for its place. `In` and `Out` of each station are types that say
     /// what has been proven, so a wrong order does not compile.
-    pub fn build<U>(parts: Parts<U>) -> Self
+    pub fn build_watched<U, P: Probe>(parts: Parts<U>, probe: &P) -> Self
     where
         U: tower::Service<McpRequest<Recorded>, Response = McpResponse, Error = Rejection, Future = Reply>
             + Clone
@@ -90,23 +110,28 @@ impl Chain {
         let injection = policy.injection.unwrap_or(Injection::DEFAULT);
         let service = ServiceBuilder::new()
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
-            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood)))
+            .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood), probe))
             // On the head alone: nobody unknown gets a body read.
-            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault)))
+            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault), probe))
+            // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.
+            .layer(Station::new(parts.shares, probe))
             // The only place where bytes become a message.
-            .layer(Station::new(Decode::new(parts.limits, parts.sessions)))
+            .layer(Station::new(Decode::new(parts.limits, parts.memory, parts.sessions), probe))
             // Before the limits: an order to stop costs its callers no quota.
-            .layer(Station::new(KillSwitch::new(parts.switches)))
+            .layer(Station::new(KillSwitch::new(parts.switches), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
-            .layer(Station::new(parts.rate_limits))
-            .layer(Station::new(Authz::new(authorizer, &policy.hash)))
+            .layer(Station::new(parts.rate_limits, probe))
+            .layer(Station::new(Authz::new(authorizer, &policy.hash), probe))
             // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
             // Outside dlp, so that it sees arguments as the peer wrote them.
-            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection)))
-            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref()))))
+            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
+            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref())), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
+            // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that
+            // a call without a place is one refusal and not an allowed call that came to nothing.
+            .layer(Station::new(parts.admission, probe))
             // Innermost: the decision is in the log before the upstream can act on it.
-            .layer(Station::new(WriteAhead::new(parts.log, parts.durability)))
+            .layer(Station::new(WriteAhead::new(parts.log, parts.durability), probe))
             .service(parts.upstream);
         Self(Box::new(move |arrival| {
             let work = AssertUnwindSafe(service.clone().oneshot(arrival)).catch_unwind();

@@ -33,6 +33,8 @@ pub enum Reason {
     Blocked(Category),
     /// The scan stopped what a call returned, after the call.
     BlockedResult(Category),
+    /// The server has failed again and again, and is left alone for so long.
+    BreakerOpen(Duration),
     /// The body stopped short, or broke its framing.
     BodyIncomplete,
     /// Larger than the limit.
@@ -181,6 +183,7 @@ impl Reason {
         match self {
             Self::Blocked(_) => "blocked",
             Self::BlockedResult(_) => "result_blocked",
+            Self::BreakerOpen(_) => "breaker_open",
             Self::BodyIncomplete => "body_incomplete",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",

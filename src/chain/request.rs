@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Rejection, Trail};
 use crate::config::Server;
+use crate::places::Place;
 use crate::protocol::{Access, ClientMessage, ProtocolVersion};
 
 /// An unread request body.
@@ -60,6 +61,8 @@ pub struct McpRequest<E> {
     pub access: Access,
     /// How it came, as far as the way on depends on it.
     pub exchange: Exchange,
+    /// Its part of the memory for large bodies, until it has been sent.
+    pub memory: Option<Place>,
     /// Facts.
     pub context: RequestContext,
     /// What is proven.
@@ -69,7 +72,8 @@ pub struct McpRequest<E> {
 impl<E> McpRequest<E> {
     /// The same message with other evidence.
     pub fn with_evidence<F>(self, evidence: F) -> McpRequest<F> {
-        McpRequest { message: self.message, access: self.access, exchange: self.exchange, context: self.context, evidence }
+        let Self { message, access, exchange, memory, context, evidence: _ } = self;
+        McpRequest { message, access, exchange, memory, context, evidence }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::ReplyTo;
 use crate::master_key::Committer;
 use crate::protocol::{Method, ProtocolVersion};
 
@@ -35,6 +36,8 @@ pub struct Decision {
     pub who: Option<Who>,
     /// What was asked, once that is known.
     pub what: Option<What>,
+    /// The request that a refusal would answer, once it is read: for failures that come past the station that knows it.
+    pub reply_to: Option<ReplyTo>,
 }
 
 /// What a layer says of a message it let pass.

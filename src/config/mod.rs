@@ -304,19 +304,46 @@ pub struct Server {
     pub classification: Classification,
     /// How long one call may take (60 s).
     pub timeout: Duration,
-    /// What is taken from it.
+    /// What it may cost at once.
     pub limits: ServerLimits,
+    /// When it is left alone.
+    pub breaker: Breaker,
 }
 
-/// The limits of a server's replies. Sizes in bytes.
+/// The limits of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Status line and headers, interim replies included (16 KiB).
+    /// Calls that are with the server at once (256).
+    pub concurrency: usize,
+    /// Calls that may wait for one of them to end (256).
+    pub queue: usize,
+    /// For how long (1 s).
+    pub queue_timeout: Duration,
+    /// `subscriptions/listen` streams at once (1,024).
+    pub streams: usize,
+    /// Time to connect, TLS included (5 s).
+    pub connect_timeout: Duration,
+    /// Time to the head of a reply; `None` is the whole time of a call.
+    pub first_byte_timeout: Option<Duration>,
+    /// Longest silence of a reply stream (30 min).
+    pub idle_timeout: Duration,
+    /// Status line and headers of a reply, interim replies included, in bytes (16 KiB).
     pub head: usize,
-    /// Number of header lines (64).
+    /// Number of its header lines (64).
     pub headers: usize,
-    /// One message: a JSON reply, or one event. `None`: the largest request body of a listener (4 MiB).
+    /// One message, in bytes: a JSON reply, or one event. `None`: the largest request body of a listener (4 MiB).
     pub message: Option<usize>,
     /// How long a subscription's stream lives (1 h).
     pub stream_life: Duration,
+}
+
+/// When a server that fails is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures that follow each other (20).
+    pub failures: u32,
+    /// How long, the first time (1 s).
+    pub cooldown: Duration,
+    /// How long at most, after it has failed again and again (30 s).
+    pub max_cooldown: Duration,
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method as HttpMethod};
 
-use super::body;
+use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
 use crate::chain::{
     Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext, ResponseBody, What,
 };
 use crate::config;
 use crate::layers::authn::Principal;
+use crate::places::Share;
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, AccessError, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code};
 use crate::session::{Session, Sessions};
@@ -23,6 +24,7 @@ use crate::session::{Session, Sessions};
 #[derive(Debug)]
 pub struct Decode {
     limits: config::Limits,
+    memory: BodyMemory,
     sessions: Arc<Sessions>,
 }
 
@@ -40,10 +42,18 @@ impl Middleware for Decode {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let Incoming { head, body, context, evidence: principal } = request;
+        let mut memory = None;
         let decoded = match head.method {
             HttpMethod::POST => {
                 headers::check_media(&head.headers)?;
-                let bytes = body::read(&head.headers, body, self.limits.body, self.limits.body_timeout).await?;
+                let room = (&self.memory, &Share::of(&principal));
+                let read = body::read(&head.headers, body, self.limits.body, self.limits.body_timeout, room).await;
+                let (bytes, place) = read.inspect_err(|reason| {
+                    if *reason == Reason::Overloaded {
+                        context.trail.with(|decision| decision.detail = Some("body_memory"));
+                    }
+                })?;
+                memory = place;
                 let limits = Limits { depth: self.limits.depth, nodes: self.limits.nodes, string: self.limits.string };
                 let message = Message::parse(bytes, limits, Side::Client)
                     .map_err(|error| Reason::Malformed(error.code(), error.to_string()))?;
@@ -59,6 +69,7 @@ impl Middleware for Decode {
             method: decoded.access.method,
         };
         describe(&decoded, &principal, &context);
+        context.trail.with(|decision| decision.reply_to = Some(reply_to.clone()));
         context.trail.pass("decode");
         let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers)? } else { Vec::new() };
         let handshake = decoded.access.method == Method::Initialize;
@@ -69,6 +80,7 @@ impl Middleware for Decode {
                 session: decoded.session.and_then(|session| session.upstream),
                 mirrored,
             },
+            memory,
             message: decoded.message,
             access: decoded.access,
             context: context.clone(),
@@ -86,8 +98,8 @@ impl Middleware for Decode {
 
 impl Decode {
     /// A station with these limits.
-    pub fn new(limits: config::Limits, sessions: Arc<Sessions>) -> Self {
-        Self { limits, sessions }
+    pub fn new(limits: config::Limits, memory: BodyMemory, sessions: Arc<Sessions>) -> Self {
+        Self { limits, memory, sessions }
     }
 
     fn decode(

@@ -126,7 +126,7 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
         Reason::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
         }
-        Reason::RateLimited(wait) => {
+        Reason::BreakerOpen(wait) | Reason::RateLimited(wait) => {
             headers.insert(RETRY_AFTER, seconds(*wait).into());
         }
         Reason::Killed
@@ -210,7 +210,7 @@ fn answer(rejection: &Rejection) -> Answer {
         }
         Reason::NoSuchPath => bare(StatusCode::NOT_FOUND),
         Reason::NotAcceptable => bare(StatusCode::NOT_ACCEPTABLE),
-        Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
+        Reason::BreakerOpen(_) | Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
         Reason::Overloaded => unavailable("Overloaded"),
         Reason::Stopping => unavailable("Shutting down"),
         Reason::StreamOver => unavailable("The stream is over; subscribe again"),

@@ -23,6 +23,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
+pub use body::BodyMemory;
 pub use decode::Decode;
 pub use encode::EdgeBody;
 pub use routes::Routes;

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod dlp;
+pub mod fair_share;
 pub mod injection;
 pub mod kill_switch;
 pub mod rate_limit;

@@ -45,7 +45,7 @@ pub enum ConnectError {
     #[error("the connection failed")]
     Io(#[from] io::Error),
     /// It took too long.
-    #[error("the connection took longer than 10 s")]
+    #[error("the connection took too long")]
     Timeout,
     /// The name leads to a link-local address, where cloud metadata lives and MCP servers do not.
     #[error("`{0}` resolves to a link-local address")]

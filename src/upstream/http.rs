@@ -22,7 +22,9 @@ use super::strict::Doubt;
 use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
+use crate::places::Place;
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
+use crate::telemetry::Metrics;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -47,6 +49,8 @@ struct Inner {
     answers: Arc<Semaphore>,
     /// Ends what still waits for this server at the end of a shutdown.
     cut: CancellationToken,
+    /// Ends `subscriptions/listen` streams when a shutdown begins; a child of `cut`.
+    hush: CancellationToken,
 }
 
 impl fmt::Debug for Upstream {
@@ -57,8 +61,14 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     /// For `server`; replies and stream events are at most `largest` bytes, unless it has a limit of its own. Its connections run on
-    /// `tasks`, and take their places among `sockets`.
-    pub fn new(server: Arc<Server>, largest: usize, sockets: Sockets, tasks: TaskTracker) -> Result<Self, ConnectError> {
+    /// `tasks`, take their places among `sockets`, and are counted in `metrics`.
+    pub fn new(
+        server: Arc<Server>,
+        largest: usize,
+        sockets: Sockets,
+        tasks: TaskTracker,
+        metrics: &Metrics,
+    ) -> Result<Self, ConnectError> {
         let connector = Connector::new(&server.url, server.limits, sockets)?;
         let max_message = server.limits.message.unwrap_or(largest);
         let bad_host = || ConnectError::Host(server.url.to_string());
@@ -71,9 +81,11 @@ impl Upstream {
             value.set_sensitive(true);
             Some(value)
         });
-        let pool = Pool::new(connector, tasks.clone());
+        let open = metrics.upstream_connections(&server.name);
+        let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cut) = (Arc::new(Semaphore::new(ANSWERS)), CancellationToken::new());
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, answers, cut })))
+        let hush = cut.child_token();
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, answers, cut, hush })))
     }
 
     /// The server's name.
@@ -86,6 +98,16 @@ impl Upstream {
         self.0.pool.close();
     }
 
+    /// Closes connections that have been idle for too long; called now and then.
+    pub fn expire(&self) {
+        self.0.pool.expire();
+    }
+
+    /// Ends `subscriptions/listen` streams, which would never end by themselves, with a refusal that is told and recorded.
+    pub fn end_subscriptions(&self) {
+        self.0.hush.cancel();
+    }
+
     /// Ends every call that still waits for this server, streams included, with a refusal that is answered and recorded.
     pub fn cut_off(&self) {
         self.0.cut.cancel();
@@ -95,23 +117,29 @@ impl Upstream {
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         // Even a subscription that lives for an hour is answered at once.
         let answered_by = Instant::now() + self.0.server.timeout;
-        let ends = if request.access.method == Method::Listen {
-            Ends { at: Instant::now() + self.0.server.limits.stream_life, because: Reason::StreamOver }
+        let (ends, cut) = if request.access.method == Method::Listen {
+            let at = Instant::now() + self.0.server.limits.stream_life;
+            (Ends { at, because: Reason::StreamOver }, &self.0.hush)
         } else {
-            Ends { at: answered_by, because: Reason::UpstreamTimeout }
+            (Ends { at: answered_by, because: Reason::UpstreamTimeout }, &self.0.cut)
         };
         let work = async {
             tokio::select! {
                 biased;
-                reply = self.exchange(request, ends) => reply,
-                () = self.0.cut.cancelled() => Err(Reason::Stopping.into()),
+                reply = self.exchange(request, ends, cut) => reply,
+                () = cut.cancelled() => Err(Reason::Stopping.into()),
             }
         };
         tokio::time::timeout_at(answered_by, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into()))
     }
 
-    async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends) -> Result<McpResponse, Rejection> {
-        let McpRequest { message, access, exchange, context, .. } = request;
+    async fn exchange(
+        &self,
+        request: McpRequest<Recorded>,
+        ends: Ends,
+        cut: &CancellationToken,
+    ) -> Result<McpResponse, Rejection> {
+        let McpRequest { message, access, exchange, memory, context, .. } = request;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),
@@ -124,15 +152,27 @@ impl Upstream {
             version: exchange.version,
             max_message: self.0.max_message,
             ends,
-            cut: self.0.cut.clone(),
+            idle: self.0.server.limits.idle_timeout,
+            cut: cut.clone(),
             questions: self.questions(&exchange, context.call),
         };
+        // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.
+        drop(message);
         let http = self.request(http_method, body, &access, &exchange, context.call)?;
+        let http = http.map(|body| match memory {
+            Some(memory) => body.map_frame(move |frame| held(&memory, frame)).boxed_unsync(),
+            None => body,
+        });
         let mut lease = self.0.pool.lease().await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no connection");
-            Reason::UpstreamFailed("connect")
+            Reason::UpstreamFailed(if matches!(error, ConnectError::Sockets(_)) { "no_socket" } else { "connect" })
         })?;
-        let response = lease.sender.send_request(http).await.map_err(|error| {
+        let answering = lease.sender.send_request(http);
+        let answered = match self.0.server.limits.first_byte_timeout {
+            Some(patience) => tokio::time::timeout(patience, answering).await.map_err(|_elapsed| Reason::UpstreamTimeout)?,
+            None => answering.await,
+        };
+        let response = answered.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
             Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word))
         })?;
@@ -204,6 +244,11 @@ impl Upstream {
             tracing::debug!(server = self.name(), "the server did not take an answer");
         }
     }
+}
+
+/// A frame, while `memory` lives as long as whoever gives frames.
+fn held<T>(_memory: &Place, frame: T) -> T {
+    frame
 }
 
 /// Writes the 2026-07-28 headers anew from the body that was judged.

@@ -3,7 +3,12 @@
 //! Guarantees: only configured hosts, no redirects, no decompression, no client credential, no retry of a message that may have
 //! been sent. The same era is spoken to the server as the client speaks. A client that goes away ends the upstream request,
 //! because dropping the reply drops it.
+//!
+//! [`Admission`] is a station of its own, before the record of the decision: how many messages a server gets at once, and whether it
+//! is left alone because it fails.
 
+mod admission;
+mod breaker;
 mod connect;
 mod http;
 mod pool;
@@ -20,6 +25,7 @@ use std::task::{Context, Poll};
 
 use tower::Service;
 
+pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
 pub use http::Upstream;
 

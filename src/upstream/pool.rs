@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector};
 use super::strict::{Doubt, Reuse};
+use crate::telemetry::Level;
 
 /// Idle connections kept, and for how long: shorter than the idle time of common servers, so that we close first.
 const MAX_IDLE: usize = 128;
@@ -25,8 +26,10 @@ const MAX_BUFFER: usize = 32 * 1024;
 #[derive(Clone)]
 pub(super) struct Pool {
     connector: Connector,
+    patience: Duration,
     parked: Arc<Mutex<Parked>>,
     tasks: TaskTracker,
+    open: Level,
 }
 
 /// Idle connections, oldest first.
@@ -60,8 +63,9 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector, tasks: TaskTracker) -> Self {
-        Self { connector, parked: Arc::default(), tasks }
+    /// A new connection may take `patience`; `open` shows how many there are.
+    pub(super) fn new(connector: Connector, patience: Duration, tasks: TaskTracker, open: Level) -> Self {
+        Self { connector, patience, parked: Arc::default(), tasks, open }
     }
 
     /// A connection that is ready for a request.
@@ -72,16 +76,24 @@ impl Pool {
                 return Ok(self.leased(sender, reuse));
             }
         }
-        let link = self.connector.connect().await?;
+        let connecting = tokio::time::timeout(self.patience, self.connector.connect());
+        let link = connecting.await.unwrap_or(Err(ConnectError::Timeout))?;
         let reuse = link.reuse();
         let (sender, connection) =
             http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(link)).await.map_err(std::io::Error::other)?;
+        let counted = Counted::one_of(&self.open);
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an upstream connection ended");
             }
+            drop(counted);
         });
         Ok(self.leased(sender, reuse))
+    }
+
+    /// Closes what has been idle for too long, or was closed by the server.
+    pub(super) fn expire(&self) {
+        self.parked.lock().idle.retain(|idle| idle.since.elapsed() <= IDLE && !idle.sender.is_closed());
     }
 
     /// Closes what is idle, and from now on what becomes idle.
@@ -107,6 +119,22 @@ impl Pool {
     }
 }
 
+/// Counts a connection while it lives, also when its task is ended from outside.
+struct Counted(Level);
+
+impl Counted {
+    fn one_of(level: &Level) -> Self {
+        level.inc();
+        Self(level.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Lease {
     /// What is wrong with the connection, if anything is.
     pub(super) fn doubt(&self) -> Option<Doubt> {
@@ -119,6 +147,9 @@ impl Lease {
             return;
         }
         let mut parked = self.pool.parked.lock();
+        // The oldest, which a steady trickle of calls never reaches, would be kept until the server closes them.
+        let old = parked.idle.partition_point(|idle| idle.since.elapsed() > IDLE);
+        parked.idle.drain(..old);
         if parked.idle.len() < MAX_IDLE && !parked.closed {
             parked.idle.push(Idle { sender: self.sender, reuse: self.reuse, since: Instant::now() });
         }

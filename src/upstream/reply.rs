@@ -1,5 +1,7 @@
 //! The reply of a server: what of it is believed.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
@@ -41,6 +43,8 @@ pub(super) struct Expected {
     pub(super) max_message: usize,
     /// When the stream is over.
     pub(super) ends: Ends,
+    /// Longest silence of a stream.
+    pub(super) idle: Duration,
     /// Ends a stream at the end of a shutdown.
     pub(super) cut: CancellationToken,
     /// Answers the server's questions.
@@ -117,6 +121,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             drop(lease);
             ResponseBody::Accepted
         }
+        (status, _) if status.is_server_error() => return Err(Reason::UpstreamFailed("server_error").into()),
         // An upstream's own 401 and 403 concern our credential, not the caller's, and are never relayed.
         _ => return Err(Reason::UpstreamFailed("status").into()),
     };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::pool::Lease;
@@ -22,6 +22,8 @@ pub(super) struct EventStream {
     decoder: Decoder,
     expected: Expected,
     ends: Pin<Box<Sleep>>,
+    /// Ends a stream on which nothing comes any more, comments included.
+    silence: Pin<Box<Sleep>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     lease: Option<Lease>,
     done: bool,
@@ -33,6 +35,7 @@ impl EventStream {
             body,
             decoder: Decoder::new(expected.max_message),
             ends: Box::pin(sleep_until(expected.ends.at)),
+            silence: Box::pin(sleep(expected.idle)),
             cut: Box::pin(expected.cut.clone().cancelled_owned()),
             expected,
             lease: Some(lease),
@@ -100,7 +103,14 @@ impl Stream for EventStream {
                 this.done = true;
                 return Poll::Ready(Some(Err(Reason::Stopping.into())));
             }
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+                // Only once there is nothing to read: a client that reads slowly is not the server's silence.
+                ready!(this.silence.as_mut().poll(cx));
+                this.done = true;
+                return Poll::Ready(Some(Err(Reason::UpstreamTimeout.into())));
+            };
+            this.silence.as_mut().reset(Instant::now() + this.expected.idle);
+            match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         this.decoder.push(&data);

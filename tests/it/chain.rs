@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::stream;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
@@ -17,13 +19,15 @@ use tokio::time::Instant;
 use tower::Service;
 use yett::audit::{Disk, Filter, Log, Options, Verdict};
 use yett::chain::{
-    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Reason, Rejection, Reply, RequestContext, Route,
-    Trail,
+    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Probe, Reason, Rejection, Reply, RequestContext,
+    ResponseBody, Route, ServerMessage, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability};
+use yett::endpoint::{BodyMemory, Endpoint, Routes};
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
+use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::layers::rate_limit::RateLimits;
 use yett::master_key::MasterKey;
@@ -32,15 +36,16 @@ use yett::protocol::{Message, Side};
 use yett::session::Sessions;
 use yett::state::{ApiKeys, NewKey, Vault};
 use yett::telemetry::Metrics;
+use yett::upstream::Admission;
 
 const CONFIG: &str = "version: 1\nlisteners: [ { name: t, address: '127.0.0.1:1' } ]\npolicies: policies\n\
                       servers: { crm: { url: 'http://127.0.0.1:2/mcp' } }\n";
 const POLICY: &str =
     "version: 1\nroles: { r: { allow: [ { servers: [crm], tools: [get_*] } ] } }\nbindings: [ { role: r, groups: [g] } ]\n";
 
-/// An upstream that counts, and panics for one tool.
+/// An upstream that counts. `get_panic` panics, `get_stream` answers with a stream, `get_broken` with one that panics in the middle.
 #[derive(Clone, Default)]
-struct Upstream(Arc<AtomicUsize>);
+pub(crate) struct Upstream(pub(crate) Arc<AtomicUsize>);
 
 impl Service<McpRequest<Recorded>> for Upstream {
     type Response = McpResponse;
@@ -55,39 +60,64 @@ impl Service<McpRequest<Recorded>> for Upstream {
         self.0.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             assert_ne!(request.access.mirrored_name(), Some("get_panic"), "asked to");
-            let reply = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
-            Ok(McpResponse::json(Message::parse(reply, Limits::default(), Side::Server).unwrap()))
+            let reply = message(r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+            let note = message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#);
+            let broken = match request.access.mirrored_name() {
+                Some("get_broken") => true,
+                Some("get_stream") => false,
+                _ => return Ok(McpResponse::json(reply)),
+            };
+            let messages = [note, reply].map(ServerMessage::new).into_iter().enumerate().map(move |(index, message)| {
+                assert!(index == 0 || !broken, "asked to");
+                Ok(message)
+            });
+            Ok(McpResponse { body: ResponseBody::Stream(Box::pin(stream::iter(messages))), session: None })
         })
     }
 }
 
-struct Fixture {
+fn message(text: &'static str) -> Message {
+    Message::parse(Bytes::from_static(text.as_bytes()), Limits::default(), Side::Server).unwrap()
+}
+
+pub(crate) struct Fixture {
     chain: Chain,
-    log: Arc<Log>,
+    pub(crate) log: Arc<Log>,
     flood: Arc<Flood>,
-    upstream: Upstream,
-    token: String,
+    pub(crate) upstream: Upstream,
+    tokens: Vec<String>,
     route: Arc<Route>,
-    folder: tempfile::TempDir,
+    config: config::Config,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Fixture {
     async fn new() -> Self {
+        Self::watched(&(), 64).await
+    }
+
+    /// With a probe at every station, and room for so many records.
+    pub(crate) async fn watched<P: Probe>(probe: &P, records: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         std::fs::write(folder.path().join("policies/p.yaml"), POLICY).unwrap();
         let config = config::load_str(CONFIG, folder.path()).unwrap().config;
         let master = MasterKey::open(None, folder.path()).unwrap();
         let (keys, switches) = ApiKeys::open(folder.path(), &master).await.unwrap();
-        let new = NewKey { subject: "ada".into(), groups: vec!["g".into()], tenant: None, expires: None };
-        let (_, secret) = keys.create(new, jiff::Timestamp::now()).await.unwrap();
-        let options = Options::new(folder.path().join("audit"), "test", "r1");
+        let mut tokens = Vec::new();
+        for subject in ["ada", "bob"] {
+            let new = NewKey { subject: subject.into(), groups: vec!["g".into()], tenant: None, expires: None };
+            tokens.push(keys.create(new, jiff::Timestamp::now()).await.unwrap().1.expose().clone());
+        }
+        let mut options = Options::new(folder.path().join("audit"), "test", "r1");
+        options.queue = records;
         let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
         let (log, upstream) = (Arc::new(log), Upstream::default());
+        let metrics = Arc::new(Metrics::new());
         let flood = Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 }));
-        let chain = Chain::build(Parts {
+        let parts = Parts {
             log: Arc::clone(&log),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::clone(&metrics),
             flood: Arc::clone(&flood),
             durability: Durability::Strict,
             issuers: Issuers::default(),
@@ -100,27 +130,36 @@ impl Fixture {
             policy: Arc::clone(&config.policy),
             scanner: Arc::new(Scanner::new().unwrap()),
             quarantine: Arc::new(Quarantine::default()),
+            memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
+            shares: FairShare::new(64),
+            admission: Admission::new(&config.servers, &metrics),
             upstream: upstream.clone(),
-        });
+        };
+        let chain = Chain::build_watched(parts, probe);
         let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
         let server = Some(Arc::clone(&config.servers[0]));
         let route = Arc::new(Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server });
-        Self { chain, log, flood, upstream, token: secret.expose().clone(), route, folder }
+        Self { chain, log, flood, upstream, tokens, route, config, folder }
     }
 
-    fn call(&self, tool: &str) -> Reply {
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
-        );
-        let request = Request::post("/mcp/crm")
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", "tools/call")
-            .header("mcp-name", tool);
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+    /// The endpoint in front of this chain, and a call as it would come to it.
+    pub(crate) fn into_endpoint(self) -> (Endpoint, impl Fn(&str) -> Request<Full<Bytes>>) {
+        let listener = self.config.listeners[0].clone();
+        let routes = Routes::new(&listener, &self.config.servers, Vec::new());
+        let chain = Arc::new(ArcSwap::from_pointee(self.chain));
+        let token = self.tokens[0].clone();
+        let call = move |tool: &str| request(&token, tool).map(Full::new);
+        (Endpoint::new(listener, routes, chain, Arc::new(SystemClock)), call)
+    }
+
+    pub(crate) fn call(&self, tool: &str) -> Reply {
+        self.call_as(0, tool)
+    }
+
+    /// By one of two callers.
+    pub(crate) fn call_as(&self, caller: usize, tool: &str) -> Reply {
+        let (head, body) = request(&self.tokens[caller], tool).into_parts();
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
         let context = self.context();
         self.chain.run(Arrival::Request(Incoming { head, body, context, evidence: Anonymous }))
     }
@@ -136,9 +175,25 @@ impl Fixture {
         }
     }
 
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         records(self.folder.path())
     }
+}
+
+fn request(token: &str, tool: &str) -> Request<Bytes> {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+    );
+    Request::post("/mcp/crm")
+        .header("host", "127.0.0.1:1")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .header("authorization", format!("Bearer {token}"))
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", tool)
+        .body(Bytes::from(body))
+        .unwrap()
 }
 
 fn records(folder: &Path) -> Vec<Value> {

@@ -9,8 +9,8 @@ mod attacks_mcp;
 mod chain;
 mod cli;
 mod config_errors;
-mod differential;
 mod descriptors;
+mod differential;
 mod dlp;
 mod fuzz_corpora;
 mod flood;
@@ -20,8 +20,10 @@ mod limits_message;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
 #[path = "../../fuzz/oracles/mod.rs"]
 mod oracles;
+mod overload;
 mod parser_properties;
 mod peers;
 mod sessions;
 mod streaming;
 mod support;
+mod upstream_health;

@@ -1,5 +1,6 @@
 //! `servers:`, the MCP servers behind the gateway.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use http::Uri;
 use super::locations::{endpoint, is_loopback};
 use super::secret;
 use crate::config::units::{duration, size, within};
-use crate::config::{Listener, Server, ServerLimits, ServerSelection};
+use crate::config::{Breaker, Listener, Server, ServerLimits, ServerSelection};
 use crate::policy::Classification;
 use crate::secret::Secret;
 use crate::yaml::{
@@ -58,6 +59,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
     let limits = fields.optional("limits", limits).unwrap_or_default();
+    let breaker = fields.optional("breaker", breaker).unwrap_or_default();
     if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
         let place = fields.place("url");
         fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
@@ -80,21 +82,52 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         classification,
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
         limits,
+        breaker,
     })
 }
 
 impl Default for ServerLimits {
-    /// SECURITY.md 4.3: what a client may send, a server may answer.
     fn default() -> Self {
-        Self { head: 16 << 10, headers: 64, message: None, stream_life: Duration::from_hours(1) }
+        Self {
+            // Enough for 2,500 calls/s of 100 ms each, and what a small server survives.
+            concurrency: 256,
+            queue: 256,
+            // Longer than a burst lasts; whoever waits longer is better served by an answer.
+            queue_timeout: Duration::from_secs(1),
+            streams: 1_024,
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: None,
+            // Comments count, and servers that keep streams open send them; a stream whose other side is gone does not stay for ever.
+            idle_timeout: Duration::from_mins(30),
+            // SECURITY.md 4.3: what a client may send, a server may answer.
+            head: 16 << 10,
+            headers: 64,
+            message: None,
+            // Whoever listens asks again, and is judged again.
+            stream_life: Duration::from_hours(1),
+        }
     }
 }
 
 fn limits(node: &Node, report: &mut Report) -> Option<ServerLimits> {
+    const SHORT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(10);
     let default = ServerLimits::default();
     let mut fields = Fields::of(node, "servers.*.limits", report)?;
+    let hours = within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h");
+    let days = within(duration, Duration::from_millis(10)..=Duration::from_hours(24 * 7), "from 10ms to 7d");
     let life = within(duration, Duration::from_millis(10)..=Duration::from_hours(24), "from 10ms to 24h");
     let read = ServerLimits {
+        concurrency: fields.optional("concurrency", number(1..=100_000)).unwrap_or(default.concurrency),
+        queue: fields.optional("queue", number(0..=100_000)).unwrap_or(default.queue),
+        queue_timeout: fields
+            .optional("queue_timeout", within(duration, SHORT, "from 10ms to 10s"))
+            .unwrap_or(default.queue_timeout),
+        streams: fields.optional("streams", number(0..=100_000)).unwrap_or(default.streams),
+        connect_timeout: fields
+            .optional("connect_timeout", within(duration, SHORT, "from 10ms to 10s"))
+            .unwrap_or(default.connect_timeout),
+        first_byte_timeout: fields.optional("first_byte_timeout", hours),
+        idle_timeout: fields.optional("idle_timeout", days).unwrap_or(default.idle_timeout),
         head: fields.optional("head", within(size, 1 << 10..=256 << 10, "from 1KiB to 256KiB")).unwrap_or(default.head),
         headers: fields.optional("headers", number(8..=512)).unwrap_or(default.headers),
         message: fields.optional("message", within(size, 1 << 10..=64 << 20, "from 1KiB to 64MiB")),
@@ -102,6 +135,31 @@ fn limits(node: &Node, report: &mut Report) -> Option<ServerLimits> {
     };
     fields.finish(&[]);
     Some(read)
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        // A run of twenty is seconds of a busy server that is down, and beyond what one caller's broken tool does by chance.
+        Self { failures: 20, cooldown: Duration::from_secs(1), max_cooldown: Duration::from_secs(30) }
+    }
+}
+
+fn breaker(node: &Node, report: &mut Report) -> Option<Breaker> {
+    let default = Breaker::default();
+    let mut fields = Fields::of(node, "servers.*.breaker", report)?;
+    let wait = within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h");
+    let failures = fields.optional("failures", number(1..=1_000_000)).unwrap_or(default.failures);
+    let cooldown = fields.optional("cooldown", &wait).unwrap_or(default.cooldown);
+    let longest = fields.optional("max_cooldown", &wait);
+    if longest.is_some_and(|longest| longest < cooldown) {
+        let place = fields.place("max_cooldown");
+        fields
+            .report()
+            .error(place, "`max_cooldown` is shorter than `cooldown`")
+            .hint("it is the bound of the time that doubles");
+    }
+    fields.finish(&[]);
+    Some(Breaker { failures, cooldown, max_cooldown: longest.unwrap_or(default.max_cooldown).max(cooldown) })
 }
 
 fn url(node: &Node, report: &mut Report) -> Option<Uri> {

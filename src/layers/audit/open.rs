@@ -8,6 +8,7 @@ use super::stream::AuditedStream;
 use crate::audit::{AppendError, Draft, Log, Receipt, Slot};
 use crate::chain::{McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
 use crate::config::Durability;
+use crate::protocol::Method;
 use crate::telemetry::Metrics;
 
 /// The record of one call, from its arrival to its end.
@@ -16,18 +17,19 @@ pub(super) struct OpenRecord {
     metrics: Arc<Metrics>,
     durability: Durability,
     /// Room for both records, given back when this is dropped.
-    _slot: Slot,
+    slot: Option<Slot>,
     context: RequestContext,
     closed: bool,
 }
 
 impl OpenRecord {
     pub(super) fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability, slot: Slot, context: RequestContext) -> Self {
-        Self { log, metrics, durability, _slot: slot, context, closed: false }
+        Self { log, metrics, durability, slot: Some(slot), context, closed: false }
     }
 
     /// Closes with a refusal, durable before it is answered.
     pub(super) async fn refuse(mut self, rejection: Rejection) -> Rejection {
+        let rejection = self.answering(rejection);
         match self.append_refusal(rejection.reason(), None).settled().await {
             Ok(()) => rejection,
             Err(error) => not_recorded(error, &rejection),
@@ -51,10 +53,18 @@ impl OpenRecord {
                 body
             }
             ResponseBody::Json(status, message) => {
-                self.append_outcome(&message, None).settled().await.map_err(not_recorded_plain)?;
+                let settled = self.append_outcome(&message, None).settled().await;
+                settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
                 ResponseBody::Json(status, message)
             }
-            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(AuditedStream::new(inner, self))),
+            ResponseBody::Stream(inner) => {
+                // Such a stream stays for days, and its server bounds how many there are (`upstream/admission.rs`): the one record it
+                // has still to write is not worth a place that calls need.
+                if self.context.trail.with(|decision| decision.what.as_ref().is_some_and(|what| what.method == Method::Listen)) {
+                    self.slot = None;
+                }
+                ResponseBody::Stream(Box::pin(AuditedStream::new(inner, self)))
+            }
         };
         Ok(McpResponse { body, session })
     }
@@ -99,6 +109,14 @@ impl OpenRecord {
             }
             Durability::Strict | Durability::Response => Handed(Some(self.log.append(draft))),
         }
+    }
+
+    /// Gives a refusal the request it answers, if one was read: a panic comes past whoever knows it.
+    pub(super) fn answering(&self, rejection: Rejection) -> Rejection {
+        self.context.trail.with(|decision| match &decision.reply_to {
+            Some(reply_to) => rejection.answering(reply_to),
+            None => rejection,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -85,7 +85,7 @@ impl Stream for AuditedStream {
                 return Poll::Ready(match (durable, item) {
                     (Ok(()), item) => item,
                     (Err(error), Some(Err(rejection))) => Some(Err(not_recorded(error, &rejection))),
-                    (Err(error), _) => Some(Err(not_recorded_plain(error))),
+                    (Err(error), _) => Some(Err(this.record.answering(not_recorded_plain(error)))),
                 });
             }
             if this.ended {
@@ -107,6 +107,7 @@ impl Stream for AuditedStream {
                     return Poll::Ready(Some(Ok(message)));
                 }
                 Some(Err(rejection)) => {
+                    let rejection = this.record.answering(rejection);
                     let handed = this.record.append_refusal(rejection.reason(), Some(&this.released));
                     this.hold(handed, Err(rejection));
                 }

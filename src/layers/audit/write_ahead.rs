@@ -7,15 +7,16 @@ use crate::audit::Log;
 use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
 use crate::config::Durability;
 use crate::layers::authz::Permit;
+use crate::upstream::Admitted;
 
 /// A permit whose use stands in the log. Made only by this layer; the upstream takes nothing less.
 #[derive(Clone, Debug)]
-pub struct Recorded(Permit);
+pub struct Recorded(Admitted);
 
 impl Recorded {
     /// The permit.
     pub fn permit(&self) -> &Permit {
-        &self.0
+        self.0.permit()
     }
 }
 
@@ -34,7 +35,7 @@ impl WriteAhead {
 }
 
 impl Middleware for WriteAhead {
-    type In = McpRequest<Permit>;
+    type In = McpRequest<Admitted>;
     type Out = McpRequest<Recorded>;
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {

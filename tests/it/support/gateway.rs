@@ -147,6 +147,35 @@ impl Gateway {
         eventually("the outcome of the call", || Some(self.records_of(call)).filter(|records| records.len() >= 2)).await
     }
 
+    /// What `/metrics` says of this sample, such as `yett_connections`; zero if it is not there. Needs the risk `open_metrics`.
+    pub(crate) async fn metric(&self, sample: &str) -> f64 {
+        let mut connection = Connection::open(self.running.health).await;
+        connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+        let answer = connection.answer().await.expect("metrics");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// Waits until a sample has this value.
+    pub(crate) async fn metric_is(&self, sample: &str, value: f64) {
+        let poll = async {
+            while (self.metric(sample).await - value).abs() > f64::EPSILON {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        super::within(&format!("`{sample}` to be {value}"), poll).await;
+    }
+
+    /// Makes an API key of a tenant.
+    pub(crate) async fn tenant_key(&self, subject: &str, tenant: &str) -> String {
+        let groups = vec!["staff".to_owned()];
+        let new = NewKey { subject: subject.to_owned(), groups, tenant: Some(tenant.to_owned()), expires: None };
+        let (_, secret) = self.running.operations().create_key(new).await.expect("a key");
+        secret.expose().clone()
+    }
+
     /// The data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.data()

@@ -54,7 +54,12 @@ struct Sessions {
 impl Upstream {
     /// With the tools `echo` and `search`; an unscripted tool answers `<tool> was called`.
     pub(crate) async fn start() -> Self {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// The same where another one has been.
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        let socket = TcpListener::bind(address).await.expect("a port");
         let address = socket.local_addr().expect("an address");
         let (state, tasks, stop) = (Arc::new(State::default()), TaskTracker::new(), CancellationToken::new());
         let upstream = Self { address, state: Arc::clone(&state), _stop: stop.clone().drop_guard() };
