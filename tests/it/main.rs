@@ -12,6 +12,7 @@ mod config_errors;
 mod descriptors;
 mod differential;
 mod dlp;
+mod faults;
 mod fuzz_corpora;
 mod flood;
 mod injection;
