@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
+use crate::audit::Log;
 use crate::clock::SystemClock;
 use crate::gateway::Gateway;
 use crate::telemetry;
@@ -36,9 +37,16 @@ pub(super) async fn run(path: ConfigPath, terminal: &mut Terminal) -> anyhow::Re
             return Ok(Exit::Failed);
         }
     }
+    let log = Arc::clone(gateway.log());
     tokio::select! {
         clean = gateway.stop() => Ok(if clean { Exit::Done } else { Exit::Failed }),
-        _ = terminate.recv() => Ok(Exit::Failed),
-        _ = interrupt.recv() => Ok(Exit::Failed),
+        _ = terminate.recv() => give_up(log).await,
+        _ = interrupt.recv() => give_up(log).await,
     }
+}
+
+/// Ends at once. Calls in flight are dropped with the process, which must not look as if their callers had left.
+async fn give_up(log: Arc<Log>) -> anyhow::Result<Exit> {
+    tokio::task::spawn_blocking(move || log.close()).await?;
+    Ok(Exit::Failed)
 }

@@ -11,6 +11,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Pool, Sqlite};
@@ -30,6 +31,14 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// It was written by a newer release.
+    #[error("`{}` has version {found} of its tables, this build knows {VERSION}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// What stands in it.
+        found: i64,
+    },
     /// A statement failed.
     #[error("the store failed")]
     Query(#[from] sqlx::Error),
@@ -37,6 +46,15 @@ pub enum StoreError {
     #[error("the system gives no random bytes")]
     Random,
 }
+
+/// Version of the tables, in `PRAGMA user_version`. A build that does not know them leaves them alone.
+const VERSION: i64 = 1;
+const SET_VERSION: &str = "PRAGMA user_version = 1";
+
+/// How long a statement waits for another process that holds the file, and a call for the one before it: a store that is stuck is a
+/// refusal, not a queue.
+const BUSY: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(2);
 
 /// Opens a database file with full durability; `secure_delete` overwrites what is deleted.
 async fn open(path: &Path, schema: &'static str, secure_delete: bool) -> Result<Pool<Sqlite>, StoreError> {
@@ -50,9 +68,17 @@ async fn open(path: &Path, schema: &'static str, secure_delete: bool) -> Result<
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
         .pragma("secure_delete", if secure_delete { "ON" } else { "OFF" });
     // One connection: writes are rare, and a second one would only wait for the first.
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(failed)?;
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(TURN).connect_with(options).await.map_err(failed)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(failed)?;
+    if found > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found });
+    }
     sqlx::raw_sql(schema).execute(&pool).await.map_err(failed)?;
+    if found < VERSION {
+        sqlx::raw_sql(SET_VERSION).execute(&pool).await.map_err(failed)?;
+    }
     Ok(pool)
 }

@@ -25,6 +25,8 @@ mod overload;
 mod parser_properties;
 mod peers;
 mod sessions;
+mod shutdown;
+mod starts;
 mod streaming;
 mod support;
 mod upstream_health;
