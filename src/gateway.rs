@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Reading};
 use crate::upstream::{Admission, ConnectError, Sockets, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
@@ -154,13 +154,15 @@ impl Gateway {
         let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
         let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
         let vault = Arc::new(Vault::open(&data_dir).await?);
-        let metrics = Arc::new(Metrics::new());
         let Refusals { per_peer, total } = config.audit.refusals;
         let flood = Arc::new(Flood::new(Alone { per_peer, total }));
         let sessions = Arc::new(Sessions::default());
         let (connections, services) = (TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         let mode = config.audit.durability.as_str();
+        // Readiness depends on the keys, whose refreshes are counted.
+        let ready = Arc::new(OnceLock::new());
+        let metrics = Arc::new(metrics(&log, &sessions, &ready));
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
@@ -171,6 +173,7 @@ impl Gateway {
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
         let readiness = Arc::new(Readiness { serving: AtomicBool::new(false), log: log.condition(), mode, keys });
+        let _ = ready.set(Arc::clone(&readiness));
         let issuers: Vec<String> = config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
 
         let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
@@ -232,7 +235,7 @@ impl Gateway {
         }
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
-        services.spawn(sweep(sessions, metrics, upstreams.clone(), stop.clone()));
+        services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
         services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
         readiness.serving.store(true, Ordering::Release);
@@ -368,10 +371,35 @@ async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken
     }
 }
 
-async fn sweep(sessions: Arc<Sessions>, metrics: Arc<Metrics>, upstreams: Vec<Upstream>, stop: CancellationToken) {
+async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: CancellationToken) {
     while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
         sessions.expire();
         upstreams.iter().for_each(Upstream::expire);
-        metrics.sessions.set(i64::try_from(sessions.len()).unwrap_or(i64::MAX));
     }
+}
+
+/// Metrics, with what other parts count anyway.
+fn metrics(log: &Arc<Log>, sessions: &Arc<Sessions>, ready: &Arc<OnceLock<Arc<Readiness>>>) -> Metrics {
+    let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
+    let mut metrics = Metrics::new();
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditQueue, move || count(watched.load().queued));
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::CallsInFlight, move || count(watched.load().slots));
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditLastSync, move || watched.load().last_sync.as_secs_f64());
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditSlow, move || f64::from(u8::from(watched.load().slow)));
+    for (reading, condition) in [(Reading::AuditFailed, Condition::Failed), (Reading::AuditFull, Condition::Full)] {
+        let watched = log.condition();
+        metrics.watch(reading, move || f64::from(u8::from(*watched.borrow() == condition)));
+    }
+    let watched = Arc::clone(sessions);
+    metrics.watch(Reading::Sessions, move || count(watched.len()));
+    let watched = Arc::clone(ready);
+    let is_ready = move || watched.get().is_some_and(|readiness| readiness.check().is_ok());
+    metrics.watch(Reading::Ready, move || f64::from(u8::from(is_ready())));
+    let runtime = tokio::runtime::Handle::current();
+    metrics.watch(Reading::Tasks, move || count(runtime.metrics().num_alive_tasks()));
+    metrics
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,7 +21,7 @@ use crate::audit::Condition;
 use crate::listener::{bind, operators};
 use crate::jwks::Keys;
 use crate::secret::Secret;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exposition, Metrics};
 
 /// A bound health listener.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Readiness {
 
 impl Readiness {
     /// `Err` says why not, for the operator.
-    fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), &'static str> {
         if !self.serving.load(Ordering::Acquire) {
             return Err("starting or stopping");
         }
@@ -116,6 +116,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     if !known && !shared.open {
         return (StatusCode::UNAUTHORIZED, "/metrics needs the `health.metrics_token`\n").into_response();
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], shared.metrics.render()).into_response()
+    let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Exposition::negotiate(&accept.join(","));
+    ([(CONTENT_TYPE, format.media_type())], shared.metrics.render(format)).into_response()
 }

@@ -30,3 +30,4 @@ mod starts;
 mod streaming;
 mod support;
 mod upstream_health;
+mod telemetry;

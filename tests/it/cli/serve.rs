@@ -52,7 +52,8 @@ fn metrics_are_for_those_with_the_token() {
         assert!(!refused.body.contains("yett_"), "{}", refused.body);
     }
     let authorization = format!("Bearer {METRICS_TOKEN}");
-    let shown = send(serving.health, "GET /metrics", &[("Authorization", &authorization)], "");
+    let accept = ("Accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1");
+    let shown = send(serving.health, "GET /metrics", &[("Authorization", &authorization), accept], "");
     assert_eq!(shown.status, 200);
     assert!(shown.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{shown:?}");
     let counted = r#"yett_calls_total{server="crm",method="unread",outcome="unauthenticated"} 1"#;

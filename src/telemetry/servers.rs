@@ -1,0 +1,70 @@
+//! What happens at the servers, by their configured names.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::metrics::{Level, Metrics, ServerLabel};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Servers {
+    in_flight: Family<LaneLabels, Level>,
+    waiting: Family<LaneLabels, Level>,
+    refused: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    breaker: Family<ServerLabel, Level>,
+    connections: Family<ServerLabel, Level>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabels {
+    server: String,
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    server: String,
+    reason: &'static str,
+}
+
+impl Servers {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("upstream_in_flight", "Messages that are with a server", self.in_flight.clone());
+        registry.register("upstream_waiting", "Calls that wait for a place at a server", self.waiting.clone());
+        registry.register("upstream_refused", "Messages that got no place at a server", self.refused.clone());
+        let breaker = "Circuit breaker: 0 closed, 1 half open, 2 open";
+        registry.register("upstream_breaker_state", breaker, self.breaker.clone());
+        registry.register("upstream_connections", "Open connections to a server", self.connections.clone());
+    }
+}
+
+impl Metrics {
+    /// Messages that are with `server`, by lane.
+    pub fn upstream_in_flight(&self, server: &str, lane: &'static str) -> Level {
+        self.servers.in_flight.get_or_create(&LaneLabels { server: server.to_owned(), lane }).clone()
+    }
+
+    /// Calls that wait for a place at `server`.
+    pub fn upstream_waiting(&self, server: &str, lane: &'static str) -> Level {
+        self.servers.waiting.get_or_create(&LaneLabels { server: server.to_owned(), lane }).clone()
+    }
+
+    /// Counts a message that got no place at `server`.
+    pub fn upstream_refused(&self, server: &str, reason: &'static str) {
+        self.servers.refused.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// The state of the breaker of `server`.
+    pub fn upstream_breaker(&self, server: &str) -> Level {
+        self.servers.breaker.get_or_create(&ServerLabel { server: server.to_owned() }).clone()
+    }
+
+    /// Open connections to `server`.
+    pub fn upstream_connections(&self, server: &str) -> Level {
+        self.servers.connections.get_or_create(&ServerLabel { server: server.to_owned() }).clone()
+    }
+}
