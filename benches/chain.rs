@@ -25,7 +25,7 @@ use tower::{Service, ServiceBuilder, ServiceExt as _};
 use yett::audit::{Log, Options};
 use yett::chain::{
     Anonymous, Arrival, CallId, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Rejection, Reply,
-    RequestContext, Route, Station, Trail,
+    RequestContext, Route, Station, TraceHeaders, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
@@ -278,7 +278,12 @@ fn stations(criterion: &mut Criterion) {
             message: ClientMessage::Rpc(message),
             access,
             memory: None,
-            exchange: Exchange { version: ProtocolVersion::V2026_07_28, session: None, mirrored: Vec::new() },
+            exchange: Exchange {
+                version: ProtocolVersion::V2026_07_28,
+                session: None,
+                mirrored: Vec::new(),
+                trace: TraceHeaders::default(),
+            },
             context: bench.context(),
             evidence: (),
         }

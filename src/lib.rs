@@ -46,6 +46,8 @@ pub mod health;
 
 pub mod telemetry;
 
+pub mod trace;
+
 pub mod commands;
 
 pub mod clock;

@@ -17,9 +17,9 @@ use tower::{ServiceBuilder, ServiceExt as _};
 pub use alarm::Alarm;
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
-pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route};
+pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route, TraceHeaders};
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
-pub use trail::{Action, Decision, Direction, Finding, Mark, Trail, What, Who};
+pub use trail::{Action, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};

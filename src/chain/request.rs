@@ -86,6 +86,17 @@ pub struct Exchange {
     pub session: Option<HeaderValue>,
     /// `Mcp-Param-*` headers, as they came.
     pub mirrored: Vec<(http::HeaderName, HeaderValue)>,
+    /// The place in the caller's tree.
+    pub trace: TraceHeaders,
+}
+
+/// W3C Trace Context as the server gets it.
+#[derive(Clone, Debug, Default)]
+pub struct TraceHeaders {
+    /// `traceparent`, once the message is on its way.
+    pub parent: Option<HeaderValue>,
+    /// `tracestate`: the caller's, checked and written anew.
+    pub state: Option<HeaderValue>,
 }
 
 /// Facts of one message that no layer changes.

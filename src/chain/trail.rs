@@ -6,10 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
-use super::ReplyTo;
+use super::{McpResponse, Rejection, ReplyTo, ResponseBody};
 use crate::master_key::Committer;
 use crate::protocol::{Method, ProtocolVersion};
+use crate::trace::{SpanId, Trace};
 
 /// A shared handle on the decision of one message.
 #[derive(Clone, Default)]
@@ -38,6 +40,25 @@ pub struct Decision {
     pub what: Option<What>,
     /// The request that a refusal would answer, once it is read: for failures that come past the station that knows it.
     pub reply_to: Option<ReplyTo>,
+    /// Where it stands in the tree of its caller.
+    pub trace: Trace,
+    /// When each mark was made; only where spans are exported.
+    pub times: Vec<Instant>,
+    /// Its way to the server, once it was on it.
+    pub hop: Option<Hop>,
+}
+
+/// The way to the server and back, for whoever measures it.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Its span, the parent of the server's own.
+    pub span: SpanId,
+    /// When the message was handed over.
+    pub started: Instant,
+    /// When the whole reply was in; `None` for a stream, which ends with its call.
+    pub ended: Option<Instant>,
+    /// Why there was no reply.
+    pub failed: Option<&'static str>,
 }
 
 /// What a layer says of a message it let pass.
@@ -128,11 +149,29 @@ pub struct What {
     pub args: Option<String>,
     /// Its size in bytes.
     pub size: usize,
+    /// The id of the request, where it is a number.
+    pub number: Option<i64>,
     /// Whether an outcome will follow this decision.
     pub expects_reply: bool,
 }
 
+impl Decision {
+    /// Notes what `layer` says of a message it let pass.
+    pub fn mark(&mut self, layer: &'static str, mark: Mark) {
+        self.marks.push((layer, mark));
+        // Also before it is known whether the caller's own flag counts, so that every mark has its time.
+        if self.trace.may_be_sampled() {
+            self.times.push(Instant::now());
+        }
+    }
+}
+
 impl Trail {
+    /// For a message that stands there in its caller's tree.
+    pub fn new(trace: Trace) -> Self {
+        Self(Arc::new(Mutex::new(Decision { trace, ..Decision::default() })))
+    }
+
     /// Reads or adds.
     pub fn with<T>(&self, f: impl FnOnce(&mut Decision) -> T) -> T {
         f(&mut self.0.lock())
@@ -140,12 +179,29 @@ impl Trail {
 
     /// Notes that `layer` let the message pass.
     pub fn pass(&self, layer: &'static str) {
-        self.0.lock().marks.push((layer, Mark::Ok));
+        self.0.lock().mark(layer, Mark::Ok);
     }
 
     /// Notes what `layer` saw in a message it let pass.
     pub fn pass_with_findings(&self, layer: &'static str, count: u32) {
-        self.0.lock().marks.push((layer, Mark::Findings(count)));
+        self.0.lock().mark(layer, Mark::Findings(count));
+    }
+
+    /// Notes that the message goes to its server now; gives the `traceparent` to send along.
+    pub fn depart(&self) -> String {
+        let mut decision = self.0.lock();
+        let span = decision.trace.next_hop();
+        decision.hop = Some(Hop { span, started: Instant::now(), ended: None, failed: None });
+        decision.trace.traceparent(span)
+    }
+
+    /// Notes what came back.
+    pub fn arrive(&self, result: &Result<McpResponse, Rejection>) {
+        if let Some(hop) = &mut self.0.lock().hop {
+            let streams = result.as_ref().is_ok_and(|response| matches!(response.body, ResponseBody::Stream(_)));
+            hop.ended = (!streams).then(Instant::now);
+            hop.failed = result.as_ref().err().map(|rejection| rejection.reason().word());
+        }
     }
 
     /// Adds a finding, or counts it up if the same was seen already.

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method as HttpMethod};
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
+use super::trace_context;
 use crate::chain::{
     Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext, ResponseBody, What,
 };
@@ -72,6 +73,7 @@ impl Middleware for Decode {
         context.trail.with(|decision| decision.reply_to = Some(reply_to.clone()));
         context.trail.pass("decode");
         let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers)? } else { Vec::new() };
+        let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
         let ending = decoded.access.target == Target::Session;
         let request = McpRequest {
@@ -79,6 +81,7 @@ impl Middleware for Decode {
                 version: decoded.version,
                 session: decoded.session.and_then(|session| session.upstream),
                 mirrored,
+                trace,
             },
             memory,
             message: decoded.message,
@@ -273,6 +276,7 @@ fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) 
         version: decoded.version,
         args: original.map(|bytes| commit("args", bytes)),
         size: original.map_or(0, bytes::Bytes::len),
+        number: decoded.message.rpc().and_then(|message| message.id()?.as_json().parse().ok()),
         expects_reply: decoded.access.shape == Shape::Request,
     };
     context.trail.with(|decision| decision.what = Some(what));

@@ -13,6 +13,7 @@ mod hosts;
 mod metadata;
 mod routes;
 pub mod sse;
+mod trace_context;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use routes::Routes;
 use crate::chain::{Anonymous, Arrival, CallId, Chain, Incoming, Reason, Rejection, RequestContext, Route, Trail};
 use crate::clock::Clock;
 use crate::config::Listener;
+use crate::trace::{Sampling, Trace};
 
 /// One listener's endpoint.
 #[derive(Debug)]
@@ -40,12 +42,19 @@ pub struct Endpoint {
     /// One pointer: whoever takes it judges a message by one chain, and so by one policy, to its end.
     chain: Arc<ArcSwap<Chain>>,
     clock: Arc<dyn Clock>,
+    sampling: Sampling,
 }
 
 impl Endpoint {
     /// For `listener`; `chain` may be swapped under it.
     pub fn new(listener: Listener, routes: Routes, chain: Arc<ArcSwap<Chain>>, clock: Arc<dyn Clock>) -> Self {
-        Self { listener, routes, chain, clock }
+        Self { listener, routes, chain, clock, sampling: Sampling::Off }
+    }
+
+    /// Chooses the calls that are exported as spans; without it, none.
+    #[must_use]
+    pub fn sampling(self, sampling: Sampling) -> Self {
+        Self { sampling, ..self }
     }
 
     /// Answers one request. Never fails: every refusal is an answer.
@@ -91,7 +100,8 @@ impl Endpoint {
             // A preflight carries no credential; the answer is the same on every path.
             return cors::preflight();
         }
-        let context = self.context(peer, route);
+        let trace = Trace::begin(self.sampling, trace_context::of_head(&head.headers).as_ref());
+        let context = self.context(peer, route, trace);
         let (call, route) = (context.call, Arc::clone(&context.route));
         let body = body.map_err(Into::into).boxed_unsync();
         let arrival = Arrival::Request(Incoming { head, body, context, evidence: Anonymous });
@@ -101,7 +111,8 @@ impl Endpoint {
 
     /// Records a refusal of the edge and answers it; also tells the call id, for answers that are written past hyper.
     pub async fn refuse(&self, reason: Reason, peer: IpAddr, route: &Arc<Route>) -> (Response<EdgeBody>, CallId) {
-        let context = self.context(peer, Arc::clone(route));
+        // What the edge refuses hangs under nothing: its head is not worth a look.
+        let context = self.context(peer, Arc::clone(route), Trace::begin(self.sampling, None));
         let call = context.call;
         let arrival = Arrival::Refused(context, Rejection::new(reason));
         let result = self.chain.load().run(arrival).await;
@@ -115,14 +126,14 @@ impl Endpoint {
         (response.status(), call)
     }
 
-    fn context(&self, peer: IpAddr, route: Arc<Route>) -> RequestContext {
+    fn context(&self, peer: IpAddr, route: Arc<Route>, trace: Trace) -> RequestContext {
         RequestContext {
             call: CallId::new(),
             received: self.clock.now(),
             started: Instant::now(),
             peer,
             route,
-            trail: Trail::default(),
+            trail: Trail::new(trace),
         }
     }
 }

@@ -116,6 +116,11 @@ impl Connector {
         Ok(StrictLink::new(link, self.limits, place))
     }
 
+    /// The same, for what is no MCP server.
+    pub(crate) async fn link(&self) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, ConnectError> {
+        self.connect().await
+    }
+
     /// See [`Sockets::are_scarce`].
     pub(super) fn is_short_of_sockets(&self) -> bool {
         self.sockets.are_scarce()

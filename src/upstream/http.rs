@@ -29,6 +29,8 @@ use crate::telemetry::Metrics;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Answers to questions of one server that may be on their way at once; each holds a connection.
 const ANSWERS: usize = 16;
@@ -199,6 +201,8 @@ impl Upstream {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         call.to_header().map(|id| headers.insert(YETT_CALL, id));
+        exchange.trace.parent.clone().map(|parent| headers.insert(TRACEPARENT, parent));
+        exchange.trace.state.clone().map(|state| headers.insert(TRACESTATE, state));
         if let Some(authorization) = &self.0.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }

@@ -12,6 +12,7 @@ mod breaker;
 mod connect;
 mod http;
 mod pool;
+mod propagate;
 mod questions;
 mod reply;
 pub mod sse;
@@ -43,10 +44,14 @@ impl Upstreams {
     }
 
     /// Sends a message to the server its permit names.
-    pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
+    pub async fn send(&self, mut request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         let upstream = self.0.get(&request.evidence.permit().server().name).cloned();
         let upstream = upstream.ok_or(Reason::UpstreamFailed("not_configured"))?;
-        upstream.send(request).await
+        let trail = request.context.trail.clone();
+        propagate::trace(&mut request);
+        let result = upstream.send(request).await;
+        trail.arrive(&result);
+        result
     }
 }
 

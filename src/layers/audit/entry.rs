@@ -100,6 +100,7 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
         }
     });
     draft.text("peer", &context.peer.to_string());
+    draft.text("trace", &decision.trace.id().to_string());
     what(&mut draft, context, decision);
     if let Some(who) = &decision.who {
         draft.object("who", |out| write_who(out, who));

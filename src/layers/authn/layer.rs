@@ -44,7 +44,7 @@ impl Middleware for Authn {
         let principal = self.principal(token, &request.context).await?;
         request.context.trail.with(|decision| {
             decision.who = Some(principal.who());
-            decision.marks.push(("authn", crate::chain::Mark::Ok));
+            decision.mark("authn", crate::chain::Mark::Ok);
         });
         let Incoming { head, body, context, evidence: Anonymous } = request;
         next.run(Incoming { head, body, context, evidence: principal }).await

@@ -58,6 +58,9 @@ impl DlpLayer {
             let text = crate::protocol::decode_header(text).ok_or(Reason::Blocked(Category::NotScanned))?;
             applicable.inspect_header(&text, &mut outcome);
         }
+        if let Some(state) = &request.exchange.trace.state {
+            applicable.inspect_header(state.to_str().unwrap_or_default(), &mut outcome);
+        }
         let passes = !outcome.blocked && outcome.mask(message);
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {

@@ -1,0 +1,49 @@
+//! The trace context that goes to the server: in the head always, and in `_meta` where the client has written one.
+
+use http::HeaderValue;
+
+use crate::chain::McpRequest;
+use crate::layers::audit::Recorded;
+use crate::protocol::Message;
+use crate::protocol::json::{Kind, RawJson};
+
+const PARENT: &str = "traceparent";
+const STATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
+
+/// Continues the call's trace: the server hangs under the span that begins here.
+///
+/// After the decision was recorded: this is no judgement, and it counts as no edit.
+pub(super) fn trace(request: &mut McpRequest<Recorded>) {
+    let parent = request.context.trail.depart();
+    let state = request.exchange.trace.state.as_ref().and_then(|state| state.to_str().ok());
+    if let Some(message) = request.message.rpc_mut() {
+        in_meta(message, &parent, state);
+    }
+    request.exchange.trace.parent = HeaderValue::from_str(&parent).ok();
+}
+
+/// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:
+/// it is for whoever runs the client, and W3C Baggage itself warns of passing it over a boundary of trust.
+fn in_meta(message: &mut Message, parent: &str, state: Option<&str>) {
+    let Some(meta) = message.param("_meta").filter(|meta| meta.kind() == Kind::Object) else { return };
+    let (given, has_parent) = (meta.get(STATE), meta.get(PARENT).is_some());
+    // Also one that was sent without a readable `traceparent`, whose state it would be.
+    let orphaned = given.is_some() && state.is_none();
+    let renewed = given.is_some() && !orphaned && given.and_then(crate::protocol::json::Value::as_str) != state;
+    if !has_parent && given.is_none() && meta.get(BAGGAGE).is_none() {
+        return;
+    }
+    let meta = meta.id();
+    let (document, edits) = message.split();
+    if has_parent {
+        edits.set_member(document, meta, PARENT, RawJson::string(parent));
+    }
+    if let Some(state) = state.filter(|_| renewed) {
+        edits.set_member(document, meta, STATE, RawJson::string(state));
+    }
+    edits.retain(document, meta, |value| {
+        let key = value.key().and_then(crate::protocol::json::Value::as_str);
+        !(key == Some(BAGGAGE) || (orphaned && key == Some(STATE)))
+    });
+}
