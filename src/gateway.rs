@@ -30,6 +30,7 @@ use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
 use crate::telemetry::{Metrics, Reading};
+use crate::trace::Sampling;
 use crate::upstream::{Admission, ConnectError, Sockets, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
@@ -87,6 +88,9 @@ pub enum StartError {
         /// Why.
         source: ConnectError,
     },
+    /// Spans cannot be sent as configured.
+    #[error("traces cannot be exported")]
+    Traces(#[source] ConnectError),
     /// A scan rule of this build is broken.
     #[error("the injection rules cannot be compiled")]
     Rules(#[from] RuleError),
@@ -135,7 +139,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts everything. When this returns, the gateway serves, and a `start` record is durable.
-    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let data_dir = config.data_dir.clone();
         make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
@@ -162,7 +166,11 @@ impl Gateway {
         let mode = config.audit.durability.as_str();
         // Readiness depends on the keys, whose refreshes are counted.
         let ready = Arc::new(OnceLock::new());
-        let metrics = Arc::new(metrics(&log, &sessions, &ready));
+        let mut metrics = metrics(&log, &sessions, &ready);
+        let sampling = config.telemetry.traces.as_ref().map_or(Sampling::Off, |traces| traces.sampling);
+        let exporter = config.telemetry.traces.take().map(|traces| metrics.export_traces(traces)).transpose();
+        let exporter = exporter.map_err(StartError::Traces)?;
+        let metrics = Arc::new(metrics);
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
@@ -213,7 +221,7 @@ impl Gateway {
             let listener = listener.clone().bound_to(address);
             let routes = Routes::new(&listener, &config.servers, issuers.clone());
             let limits = listener.limits.clone();
-            let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)));
+            let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)).sampling(sampling));
             addresses.push(address);
             let (clients, metrics) = (Arc::clone(&clients), Arc::clone(&metrics));
             listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
@@ -238,6 +246,9 @@ impl Gateway {
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
         services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
+        if let Some(exporter) = exporter {
+            services.spawn(exporter.run(stop.clone()));
+        }
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {

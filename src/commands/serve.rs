@@ -17,7 +17,7 @@ pub(super) async fn run(path: ConfigPath, terminal: &mut Terminal) -> anyhow::Re
     let Some(mut config) = load(&path, terminal) else {
         return Ok(Exit::Bad);
     };
-    telemetry::init_logs(watched);
+    telemetry::init_logs(&config.telemetry.logs, watched);
     telemetry::hide_panics();
     if watched {
         // Nobody balances load in front of a terminal.

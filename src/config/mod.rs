@@ -25,6 +25,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 use crate::policy::{Classification, Policy};
 use crate::secret::Secret;
+use crate::trace::Sampling;
 
 /// Everything `yett serve` needs to know, checked.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Who may be a caller.
     pub identity: Identity,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
     /// The MCP servers behind the gateway, sorted by name; at least one.
     pub servers: Vec<Arc<Server>>,
     /// The policy folder, and what was read from it.
@@ -218,6 +221,69 @@ pub struct Shutdown {
     pub delay: Duration,
     /// For calls in flight (30 s).
     pub drain: Duration,
+}
+
+/// What operators see of the process.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Log lines.
+    pub logs: Logs,
+    /// Where spans go; `None`: nowhere.
+    pub traces: Option<Traces>,
+}
+
+/// Log lines, on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// The least that is told (info).
+    pub level: LogLevel,
+    /// How (JSON lines, but text on a terminal).
+    pub format: LogFormat,
+    /// `RUST_LOG`, which goes before `level`.
+    pub directives: Option<String>,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What needs somebody to act.
+    Error,
+    /// What may.
+    Warn,
+    /// Start, stop, and the like.
+    Info,
+    /// Connections that end oddly.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A collector of spans, by OTLP over HTTP.
+#[derive(Debug)]
+pub struct Traces {
+    /// Where batches are posted.
+    pub endpoint: http::Uri,
+    /// Sent with each; credentials, mostly.
+    pub headers: Vec<(http::HeaderName, Secret<String>)>,
+    /// Which calls (all that decide themselves; callers' own decisions go before).
+    pub sampling: Sampling,
+    /// For one batch (10 s).
+    pub timeout: Duration,
+    /// `service.name` (yett).
+    pub service: String,
+    /// More attributes of the resource.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// Who may be a caller.

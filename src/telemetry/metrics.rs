@@ -18,7 +18,10 @@ use prometheus_client::registry::{Registry, Unit};
 use super::exposition::Exposition;
 use super::process::Process;
 use super::servers::Servers;
+use super::traces::{self, Exporter, Tracer};
 use crate::chain::RequestContext;
+use crate::config;
+use crate::upstream::ConnectError;
 
 /// Upper bounds of call durations in seconds: from an answer out of memory to the default deadline.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
@@ -35,10 +38,13 @@ pub struct Metrics {
     process: Registry,
     calls: Family<CallLabels, Counter<u64, AtomicU64>>,
     duration: Durations,
+    upstream_duration: Durations,
     findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
     key_refreshes: Family<IssuerLabel, Level>,
     key_refresh_failures: Family<IssuerLabel, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
+    spans: traces::Counts,
+    tracer: Option<Tracer>,
     /// Calls refused because the audit queue was full.
     pub audit_overload: Counter<u64, AtomicU64>,
     /// Open client connections.
@@ -130,7 +136,9 @@ impl Metrics {
     pub fn new() -> Self {
         let calls = Family::default();
         let duration = Durations::new_with_constructor(durations);
+        let upstream_duration = Durations::new_with_constructor(durations);
         let findings = Family::default();
+        let spans = traces::Counts::new();
         let (audit_overload, connections, connections_refused) = (Counter::default(), Gauge::default(), Counter::default());
         let connections_stalled = Counter::default();
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
@@ -141,6 +149,14 @@ impl Metrics {
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         ours.register("calls", "Messages by server, method and outcome", Family::clone(&calls));
         ours.register_with_unit("call_duration", "From head to recorded answer", Unit::Seconds, Family::clone(&duration));
+        ours.register_with_unit(
+            "upstream_duration",
+            "From sending a message to its server to the whole reply",
+            Unit::Seconds,
+            Family::clone(&upstream_duration),
+        );
+        ours.register("trace_spans_exported", "Spans that the collector took", Counter::clone(&spans.exported));
+        ours.register("trace_spans_dropped", "Spans that were lost on the way to the collector", Family::clone(&spans.dropped));
         ours.register("findings", "What the scanning layers saw, and what was done", Family::clone(&findings));
         ours.register("audit_overload", "Calls refused because the audit queue was full", Counter::clone(&audit_overload));
         ours.register("connections", "Open client connections", Gauge::clone(&connections));
@@ -170,6 +186,9 @@ impl Metrics {
             key_refreshes,
             key_refresh_failures,
             servers,
+            upstream_duration,
+            spans,
+            tracer: None,
             audit_overload,
             connections,
             connections_refused,
@@ -194,19 +213,34 @@ impl Metrics {
         self.ours.register_collector(Box::new(Watched { reading, read: Box::new(read) }));
     }
 
+    /// Makes spans of the calls that are sampled; whoever is returned sends them.
+    pub fn export_traces(&mut self, settings: config::Traces) -> Result<Exporter, ConnectError> {
+        let (tracer, exporter) = traces::channel(settings, &self.spans)?;
+        self.tracer = Some(tracer);
+        Ok(exporter)
+    }
+
     /// Counts a message that has ended.
     pub fn call(&self, context: &RequestContext, outcome: &'static str) {
-        let method = context.trail.with(|decision| {
+        if let Some(tracer) = &self.tracer {
+            tracer.call(context, outcome);
+        }
+        let (method, upstream) = context.trail.with(|decision| {
             for finding in &decision.findings {
                 let labels = FindingLabels { layer: finding.layer, kind: finding.kind, action: finding.action.as_str() };
                 self.findings.get_or_create(&labels).inc_by(u64::from(finding.count));
             }
-            decision.what.as_ref().map_or("unread", |what| what.method.name())
+            let upstream =
+                decision.hop.as_ref().map(|hop| hop.ended.map_or_else(|| hop.started.elapsed(), |ended| ended - hop.started));
+            (decision.what.as_ref().map_or("unread", |what| what.method.name()), upstream)
         });
         let server = context.route.server.as_ref().map_or_else(|| "none".to_owned(), |server| server.name.clone());
         let label = ServerLabel { server: server.clone() };
         self.calls.get_or_create(&CallLabels { server, method, outcome }).inc();
         self.duration.get_or_create(&label).observe(context.started.elapsed().as_secs_f64());
+        if let Some(upstream) = upstream {
+            self.upstream_duration.get_or_create(&label).observe(upstream.as_secs_f64());
+        }
     }
 
     /// The text that Prometheus scrapes.

@@ -1,14 +1,16 @@
-//! What operators see of the running gateway: logs and metrics, named and set up here.
+//! What operators see of the running gateway: logs, metrics and traces, named and set up here.
 //!
-//! A log line holds ids, sizes, words and times; never a body, a header or a token. Labels are bounded: configured names and the
-//! words of enums, nothing a peer can choose. All of it are copies: losing them stops nothing.
+//! None of them holds a body, a header or a token: lines and spans hold ids, sizes, words and times. Labels are bounded: configured
+//! names and the words of enums, nothing a peer can choose. All of it are copies: losing them stops nothing.
 
 mod exposition;
 mod logs;
 mod metrics;
 mod process;
 mod servers;
+mod traces;
 
 pub use exposition::Exposition;
 pub use logs::{hide_panics, init_logs};
 pub use metrics::{Level, Metrics, Reading};
+pub use traces::Exporter;

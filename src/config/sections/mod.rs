@@ -9,6 +9,7 @@ mod listeners;
 mod locations;
 mod process;
 mod servers;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,8 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
     let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
     let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: true });
+    let telemetry = fields.optional("telemetry", telemetry::telemetry);
+    let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
     // Listeners last: theirs are the addresses that somebody chose.
     bound.splice(0..0, [admin, health_bound]);
     check_addresses(&bound, fields.report());
@@ -109,6 +112,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         accept_risks,
         shutdown,
         identity,
+        telemetry,
         servers: servers?,
         policies: policies?,
         policy: Arc::default(),

@@ -258,7 +258,11 @@ fn wait(child: &mut Child) -> Option<i32> {
     eventually("the process ends", || child.try_wait().unwrap()).code()
 }
 
+/// The line that names the addresses, in either format.
 fn serving_line(line: &str) -> Option<Value> {
+    if let Some((_, fields)) = line.split_once(" serving ") {
+        return Some(fields.split(' ').filter_map(|field| field.split_once('=')).collect());
+    }
     let line: Value = serde_json::from_str(line).ok()?;
     (line["message"] == "serving").then_some(line)
 }

@@ -6,6 +6,7 @@ mod policies;
 mod secrets;
 mod settings;
 mod shipped;
+mod telemetry;
 
 use std::collections::HashMap;
 use std::fs;

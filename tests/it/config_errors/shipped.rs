@@ -29,7 +29,8 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
         .file("yett-master-key", &"k".repeat(64))
         .file("yett-metrics-token", &"t".repeat(32))
-        .variable("EVERYTHING_TOKEN", "token");
+        .variable("EVERYTHING_TOKEN", "token")
+        .variable("COLLECTOR_TOKEN", "token");
     for entry in fs::read_dir(root().join("policies")).unwrap() {
         let entry = entry.unwrap();
         folder =

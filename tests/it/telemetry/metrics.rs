@@ -51,8 +51,13 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).expect("text")
 }
 
+/// The classic text.
+pub(super) async fn scrape_text(health: SocketAddr) -> String {
+    text(&scrape(health, "").await)
+}
+
 /// The value of a sample, by its name with labels.
-fn sample(text: &str, name: &str) -> Option<f64> {
+pub(super) fn sample(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -101,6 +106,7 @@ async fn every_metric_has_a_help_text_and_counts_what_it_says() {
         (r#"yett_calls_total{server="crm",method="unread",outcome="unauthenticated"}"#, 1.0),
         (r#"yett_findings_total{layer="dlp",kind="us_ssn",action="mask"}"#, 1.0),
         (r#"yett_build_info{version="0.1.0"}"#, 1.0),
+        (r#"yett_upstream_duration_seconds_count{server="crm"}"#, 5.0),
         ("yett_audit_failed", 0.0),
         ("yett_calls_in_flight", 0.0),
         ("yett_sessions", 1.0),

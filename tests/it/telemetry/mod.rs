@@ -1,5 +1,9 @@
 //! What operators see of a running gateway.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod canary;
+mod collector;
+mod context;
 mod metrics;
+mod spans;
