@@ -168,6 +168,10 @@ impl Gateway {
         let ready = Arc::new(OnceLock::new());
         let mut metrics = metrics(&log, &sessions, &ready);
         let sampling = config.telemetry.traces.as_ref().map_or(Sampling::Off, |traces| traces.sampling);
+        if let Some(traces) = &config.telemetry.traces {
+            // Worth a line: a variable of the environment is enough to switch it on.
+            tracing::info!(collector = %traces.endpoint, "spans of sampled calls are exported");
+        }
         let exporter = config.telemetry.traces.take().map(|traces| metrics.export_traces(traces)).transpose();
         let exporter = exporter.map_err(StartError::Traces)?;
         let metrics = Arc::new(metrics);

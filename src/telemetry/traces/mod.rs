@@ -81,3 +81,45 @@ impl Tracer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::chain::{CallId, Route, Trail};
+    use crate::trace::{Sampling, Trace};
+
+    fn call(ratio: f64) -> RequestContext {
+        let resource = "http://127.0.0.1/mcp/crm".to_owned();
+        let route = Route { metadata_url: resource.clone(), resource, server: None, audiences: Vec::new() };
+        RequestContext {
+            call: CallId::new(),
+            received: jiff::Timestamp::UNIX_EPOCH,
+            started: Instant::now(),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            route: Arc::new(route),
+            trail: Trail::new(Trace::begin(Sampling::On { parent_based: true, ratio }, None)),
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_dropped() {
+        let counts = Counts::new();
+        let (queue, mut waiting) = mpsc::channel(1);
+        let tracer = Tracer { queue, counts: counts.clone() };
+        let dropped = || counts.dropped.get_or_create(&DropLabels { reason: "queue_full" }).get();
+        tracer.call(&call(0.0), "ok");
+        assert!(waiting.try_recv().is_err(), "a call that is not sampled");
+        tracer.call(&call(1.0), "ok");
+        assert_eq!(dropped(), 0);
+        // A refusal before anything was read: the request and its judgement.
+        tracer.call(&call(1.0), "unauthenticated");
+        assert_eq!(dropped(), 2);
+        let kept = waiting.try_recv().unwrap();
+        assert_eq!(kept.iter().map(|span| span.name.as_str()).collect::<Vec<_>>(), ["unread", "chain"]);
+    }
+}

@@ -13,7 +13,7 @@ bindings:
 
 /// What a browser, a proxy or an attacker may add to a request. The gateway's own credential for the server, if any, is not the
 /// client's, so `authorization` must not come through either; that one the SDK sends by itself.
-const SENT_ALONG: [&str; 8] = [
+const SENT_ALONG: [&str; 11] = [
     "Cookie=session=planted",
     "Proxy-Authorization=Basic planted",
     "X-Api-Key=planted",
@@ -22,10 +22,14 @@ const SENT_ALONG: [&str; 8] = [
     "X-Original-Url=planted",
     "Yett-Call=planted",
     "Mcp-Unknown=planted",
+    // Without a good parent the state is nobody's; baggage is never passed on.
+    "Traceparent=00-planted",
+    "Tracestate=k=planted",
+    "Baggage=k=planted",
 ];
 
 /// The only headers that a server gets from the gateway.
-const FORWARDED: [&str; 9] = [
+const FORWARDED: [&str; 10] = [
     "accept",
     "content-length",
     "content-type",
@@ -34,6 +38,7 @@ const FORWARDED: [&str; 9] = [
     "mcp-name",
     "mcp-protocol-version",
     "mcp-session-id",
+    "traceparent",
     "yett-call",
 ];
 
