@@ -20,7 +20,8 @@ pub(super) fn trace(request: &mut McpRequest<Recorded>) {
     if let Some(message) = request.message.rpc_mut() {
         in_meta(message, &parent, state);
     }
-    request.exchange.trace.parent = HeaderValue::from_str(&parent).ok();
+    // Takes the text over; it is not copied.
+    request.exchange.trace.parent = HeaderValue::try_from(parent).ok();
 }
 
 /// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:
