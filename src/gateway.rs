@@ -16,7 +16,7 @@ use crate::admin::{Admin, AdminError, Operations};
 use crate::audit::{self, Condition, Disk, Draft, Kind, Log, Options};
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
-use crate::config::{Config, Durability, Refusals};
+use crate::config::{Config, Durability, Refusals, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::{JwksError, KeySets};
@@ -29,7 +29,7 @@ use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{MasterKey, MasterKeyError, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, StoreError, Vault};
-use crate::telemetry::{Metrics, Reading};
+use crate::telemetry::{Exporter, Metrics, Reading};
 use crate::trace::Sampling;
 use crate::upstream::{Admission, ConnectError, Sockets, Upstream, Upstreams};
 
@@ -167,13 +167,7 @@ impl Gateway {
         // Readiness depends on the keys, whose refreshes are counted.
         let ready = Arc::new(OnceLock::new());
         let mut metrics = metrics(&log, &sessions, &ready);
-        let sampling = config.telemetry.traces.as_ref().map_or(Sampling::Off, |traces| traces.sampling);
-        if let Some(traces) = &config.telemetry.traces {
-            // Worth a line: a variable of the environment is enough to switch it on.
-            tracing::info!(collector = %traces.endpoint, "spans of sampled calls are exported");
-        }
-        let exporter = config.telemetry.traces.take().map(|traces| metrics.export_traces(traces)).transpose();
-        let exporter = exporter.map_err(StartError::Traces)?;
+        let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
@@ -250,9 +244,7 @@ impl Gateway {
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
         services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
-        if let Some(exporter) = exporter {
-            services.spawn(exporter.run(stop.clone()));
-        }
+        exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {
@@ -391,6 +383,16 @@ async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: Cancella
         sessions.expire();
         upstreams.iter().for_each(Upstream::expire);
     }
+}
+
+/// Which calls are exported as spans, and who sends them.
+fn export_traces(traces: Option<Traces>, metrics: &mut Metrics) -> Result<(Sampling, Option<Exporter>), StartError> {
+    let Some(traces) = traces else { return Ok((Sampling::Off, None)) };
+    // Worth a line: a variable of the environment is enough to switch it on.
+    tracing::info!(collector = %traces.endpoint, "spans of sampled calls are exported");
+    let sampling = traces.sampling;
+    let exporter = metrics.export_traces(traces).map_err(StartError::Traces)?;
+    Ok((sampling, Some(exporter)))
 }
 
 /// Metrics, with what other parts count anyway.
