@@ -27,7 +27,7 @@ fn a_serving_gateway_is_alive_and_ready() {
     let serving = home.serve();
     assert_eq!(get(serving.health, "/healthz").status, 200);
     let ready = get(serving.health, "/readyz");
-    assert_eq!((ready.status, ready.body.as_str()), (200, "ready\n"));
+    assert_eq!((ready.status, ready.body.as_str()), (200, "ready\naudit: strict\n"));
     assert_eq!(get(serving.health, "/admin").status, 404);
     home.tell_operator(&serving);
     home.done(&["healthcheck", "--config", "operator.yaml"]);
@@ -119,7 +119,7 @@ fn the_admin_api_is_closed_without_its_token() {
     let paths =
         ["GET /v1/keys", "POST /v1/keys", "DELETE /v1/keys/x", "PUT /v1/switches/all", "GET /v1/switches", "GET /nowhere"];
     for line in paths {
-        for headers in [&[][..], &[("Authorization", "Bearer wrong")], &[("Authorization", "Bearer ")]] {
+        for headers in [&[][..], &[("Authorization", "Bearer wrong")], &[("Authorization", "Bearer")]] {
             // A GET with a body is refused as one, by anybody.
             let body = if line.starts_with("GET") { "" } else { body.as_str() };
             let refused = send(serving.admin, line, headers, body);
