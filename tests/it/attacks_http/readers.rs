@@ -143,6 +143,8 @@ async fn http_035_two_hundred_readers_that_stop_cost_less_than_64_mib() {
         "address: \"127.0.0.1:0\" }]",
         "address: \"127.0.0.1:0\", limits: { stall_timeout: 5s, connections_per_peer: 300 } }]",
     );
+    // All of one caller: 200 are less than three quarters of these places.
+    home.edit("/mcp\" }\n  mail", "/mcp\", limits: { concurrency: 400 } }\n  mail");
     // What is kept is measured here; scanning a hundred megabytes in a build for tests would only take its time.
     let policy = fs::read_to_string(home.path("policies/access.yaml")).unwrap();
     home.write("policies/access.yaml", &(policy + "injection: { requests: off, results: off, definitions: off }\n"));
