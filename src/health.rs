@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Condition;
-use crate::listener::{bind, operators};
 use crate::jwks::Keys;
+use crate::listener::{bind, operators};
 use crate::secret::Secret;
 use crate::telemetry::{Exposition, Metrics};
 

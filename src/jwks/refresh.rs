@@ -101,7 +101,7 @@ impl KeySets {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    Url(String, Fetcher),
+    Url(String, Box<Fetcher>),
 }
 
 /// Reads the key sets that are files, as `yett check` does: a URL is not asked.
@@ -122,7 +122,7 @@ impl Refresher {
             KeySource::File(path) => Source::File(path.clone()),
             KeySource::Url(url) => {
                 let failed = |source| JwksError { issuer: issuer.name.clone(), place: url.to_string(), source };
-                Source::Url(url.to_string(), Fetcher::new(url).map_err(|error| failed(error.into()))?)
+                Source::Url(url.to_string(), Box::new(Fetcher::new(url).map_err(|error| failed(error.into()))?))
             }
         };
         Ok(Self {

@@ -1,0 +1,71 @@
+//! Why a gateway does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::admin::AdminError;
+use crate::audit;
+use crate::jwks::JwksError;
+use crate::layers::injection::RuleError;
+use crate::master_key::MasterKeyError;
+use crate::state::StoreError;
+use crate::upstream::ConnectError;
+
+/// Why the gateway does not start. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory `{}`", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The master key is missing or bad.
+    #[error("no master key")]
+    MasterKey(#[from] MasterKeyError),
+    /// A database cannot be opened.
+    #[error("no state")]
+    Store(#[from] StoreError),
+    /// The audit log cannot be opened.
+    #[error("the audit log cannot be opened")]
+    Audit(#[from] audit::OpenError),
+    /// The first record could not be written.
+    #[error("the audit log cannot be written")]
+    Append(#[from] audit::AppendError),
+    /// Keys of an issuer are missing.
+    #[error("an issuer has no keys")]
+    Keys(#[from] JwksError),
+    /// A server cannot be reached as configured.
+    #[error("server `{server}` cannot be used")]
+    Upstream {
+        /// The server.
+        server: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// Spans cannot be sent as configured.
+    #[error("traces cannot be exported")]
+    Traces(#[source] ConnectError),
+    /// A scan rule of this build is broken.
+    #[error("the injection rules cannot be compiled")]
+    Rules(#[from] RuleError),
+    /// The admin token cannot be made.
+    #[error("no admin API")]
+    Admin(#[from] AdminError),
+    /// A task of the start panicked.
+    #[error("starting failed inside")]
+    Internal(#[source] tokio::task::JoinError),
+    /// A port is taken, or not ours to take.
+    #[error("cannot listen on {address} ({what})")]
+    Bind {
+        /// What for.
+        what: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,228 @@
+//! Puts the stations together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::upkeep::{metrics, record_floods, sweep};
+use super::{Gateway, StartError};
+use crate::admin::{Admin, Operations};
+use crate::audit::{Disk, Draft, Kind, Log, Options};
+use crate::chain::{self, Chain};
+use crate::clock::Clock;
+use crate::config::{Config, Durability, Refusals, Risk, Traces};
+use crate::endpoint::{BodyMemory, Endpoint, Routes};
+use crate::health::{Health, Readiness};
+use crate::jwks::KeySets;
+use crate::layers::audit::{Alone, Flood};
+use crate::layers::authn::Issuers;
+use crate::layers::fair_share::FairShare;
+use crate::layers::injection::{Quarantine, Scanner};
+use crate::layers::rate_limit::RateLimits;
+use crate::listener::{self, Listener, descriptors};
+use crate::master_key::{MasterKey, make_private_dir};
+use crate::session::Sessions;
+use crate::state::{ApiKeys, Vault};
+use crate::telemetry::{Exporter, Metrics};
+use crate::trace::Sampling;
+use crate::upstream::{Admission, Sockets, Upstream, Upstreams};
+
+/// Most records that wait for the disk.
+const AUDIT_QUEUE: usize = 8192;
+
+/// Calls under way that may be records of two lines each.
+const CALLS: usize = AUDIT_QUEUE / 2;
+
+/// Bytes of large request bodies that are held at once, by all callers. What is made of them costs three times as much again.
+const BODIES: usize = 8 << 20;
+
+impl Gateway {
+    /// Starts everything. When this returns, the gateway serves, and a `start` record is durable.
+    pub async fn start(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let data_dir = config.data_dir.clone();
+        make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
+        let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
+        // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
+        let log = open_log(&config, Arc::clone(&clock)).await?;
+        let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
+        let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
+        let vault = Arc::new(Vault::open(&data_dir).await?);
+        let Refusals { per_peer, total } = config.audit.refusals;
+        let flood = Arc::new(Flood::new(Alone { per_peer, total }));
+        let sessions = Arc::new(Sessions::default());
+        let (connections, services) = (TaskTracker::new(), TaskTracker::new());
+        let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
+        // Readiness depends on the keys, whose refreshes are counted.
+        let ready = Arc::new(OnceLock::new());
+        let mut metrics = metrics(&log, &sessions, &ready);
+        let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
+        let metrics = Arc::new(metrics);
+
+        let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
+        let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
+        let sockets = descriptors::share(wanted);
+        let clients = Arc::new(Semaphore::new(sockets.clients.min(Semaphore::MAX_PERMITS)));
+        let upstreams = connect_all(&config, largest, &Sockets::new(sockets.servers), &connections, &metrics)?;
+        let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
+        let keys = key_sets.keys();
+        let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
+        let (serving, mode) = (AtomicBool::new(false), config.audit.durability.as_str());
+        let readiness = Arc::new(Readiness { serving, log: log.condition(), mode, keys });
+        let _ = ready.set(Arc::clone(&readiness));
+
+        let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
+
+        // One set of buckets and places for all listeners: a second port is not a second allowance.
+        let rate_limits = RateLimits::new(&config.policy.limits);
+        let (shares, admission) = (FairShare::new(CALLS), Admission::new(&config.servers, &metrics));
+        let memory = BodyMemory::new(BODIES, largest, &metrics);
+        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        for listener in &config.listeners {
+            let chain = Chain::build(chain::Parts {
+                log: Arc::clone(&log),
+                metrics: Arc::clone(&metrics),
+                flood: Arc::clone(&flood),
+                durability: config.audit.durability,
+                issuers: known.clone(),
+                api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
+                vault: Arc::clone(&vault),
+                switches: Arc::clone(&switches),
+                sessions: Arc::clone(&sessions),
+                limits: listener.limits.clone(),
+                rate_limits: rate_limits.clone(),
+                policy: Arc::clone(&config.policy),
+                scanner: Arc::clone(&scanner),
+                quarantine: Arc::clone(&quarantine),
+                memory: memory.clone(),
+                shares: shares.clone(),
+                admission: admission.clone(),
+                upstream: Upstreams::new(upstreams.iter().cloned()),
+            });
+            let chain = Arc::new(ArcSwap::from_pointee(chain));
+            let failed = bind_error(&listener.name, listener.address);
+            let socket = listener::bind(listener.address, listener.limits.stream_buffer);
+            let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
+            let (address, socket) = socket.map_err(failed)?;
+            // A port that the system chose is known from here on only; names and lists that depend on it are made now.
+            let listener = listener.clone().bound_to(address);
+            let routes = Routes::new(&listener, &config.servers, issuers(&config));
+            let limits = listener.limits.clone();
+            let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)).sampling(sampling));
+            addresses.push(address);
+            let (clients, metrics) = (Arc::clone(&clients), Arc::clone(&metrics));
+            listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
+        }
+
+        let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
+        let servers = config.servers.iter().map(|server| server.name.clone()).collect();
+        let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers)?;
+        let health = bind_health(&mut config, &readiness, &metrics)?;
+        let (admin_address, health_address) = (admin.address(), health.address());
+
+        // Modes stand in the log before they take effect (SECURITY.md 2.3).
+        log.append(start_record(config.audit.durability, &config.hash, &config.policy.hash)).durable().await?;
+        for listener in listeners {
+            connections.spawn(listener.run(stop_accepting.clone()));
+        }
+        services.spawn(admin.run(stop.clone()));
+        services.spawn(health.run(stop.clone()));
+        services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
+        services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
+        key_sets.run(&services, &stop);
+        exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
+        readiness.serving.store(true, Ordering::Release);
+        tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
+        Ok(Self {
+            addresses,
+            admin: admin_address,
+            health: health_address,
+            log,
+            flood,
+            operations,
+            readiness,
+            upstreams,
+            connections,
+            services,
+            stop_accepting,
+            stop,
+            shutdown: config.shutdown,
+        })
+    }
+}
+
+/// Opens the log off the workers: recovery reads up to two segments.
+async fn open_log(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Log>, StartError> {
+    let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
+    options.queue = AUDIT_QUEUE;
+    options.reserve = config.audit.reserve;
+    if config.audit.durability == Durability::Async {
+        options.linger = config.audit.loss_window;
+    }
+    let opening = tokio::task::spawn_blocking(move || Log::open(options, Arc::new(Disk), clock));
+    let (log, opened) = match opening.await {
+        Ok(opened) => opened?,
+        Err(panicked) => return Err(StartError::Internal(panicked)),
+    };
+    if !opened.unfinished.is_empty() {
+        tracing::warn!(calls = opened.unfinished.len(), "calls of the last run have no outcome; recorded as unknown");
+    }
+    Ok(Arc::new(log))
+}
+
+fn issuers(config: &Config) -> Vec<String> {
+    config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
+}
+
+/// Takes the health listener's port.
+fn bind_health(config: &mut Config, readiness: &Arc<Readiness>, metrics: &Arc<Metrics>) -> Result<Health, StartError> {
+    let open_metrics = config.accept_risks.contains(&Risk::OpenMetrics);
+    let (address, token) = (config.health.address, config.health.metrics_token.take());
+    let health = Health::bind(address, Arc::clone(readiness), Arc::clone(metrics), token, open_metrics);
+    health.map_err(bind_error("health", address))
+}
+
+fn connect_all(
+    config: &Config,
+    largest: usize,
+    sockets: &Sockets,
+    tasks: &TaskTracker,
+    metrics: &Metrics,
+) -> Result<Vec<Upstream>, StartError> {
+    let connect = |server: &Arc<crate::config::Server>| {
+        Upstream::new(Arc::clone(server), largest, sockets.clone(), tasks.clone(), metrics)
+            .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
+    };
+    config.servers.iter().map(connect).collect()
+}
+
+fn bind_error(what: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let what = what.to_owned();
+    move |source| StartError::Bind { what, address, source }
+}
+
+fn start_record(durability: Durability, config: &str, policy: &str) -> Draft {
+    let mut draft = Draft::new(Kind::Start);
+    draft.text("mode", durability.as_str());
+    draft.object("what", |what| {
+        what.text("config", config);
+        what.text("policy", policy);
+        what.text("version", env!("CARGO_PKG_VERSION"));
+    });
+    draft
+}
+
+/// Which calls are exported as spans, and who sends them.
+fn export_traces(traces: Option<Traces>, metrics: &mut Metrics) -> Result<(Sampling, Option<Exporter>), StartError> {
+    let Some(traces) = traces else { return Ok((Sampling::Off, None)) };
+    // Worth a line: a variable of the environment is enough to switch it on.
+    tracing::info!(collector = %traces.endpoint, "spans of sampled calls are exported");
+    let sampling = traces.sampling;
+    let exporter = metrics.export_traces(traces).map_err(StartError::Traces)?;
+    Ok((sampling, Some(exporter)))
+}

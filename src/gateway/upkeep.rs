@@ -1,0 +1,62 @@
+//! What has to be done now and then while the gateway serves, and what operators see of its parts.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{Condition, Log};
+use crate::health::Readiness;
+use crate::layers::audit::Flood;
+use crate::session::Sessions;
+use crate::telemetry::{Metrics, Reading};
+use crate::upstream::Upstream;
+
+/// How long a refusal that was only counted may wait for its record.
+const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often idle sessions and connections are looked for.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Records what [`Flood`] has counted. A failed log ends the process, so there is nothing to try again.
+pub(super) async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
+    while tokio::time::timeout(FLOOD_INTERVAL, stop.cancelled()).await.is_err() {
+        if let Err(error) = flood.flush(&log).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "refusals could not be recorded");
+        }
+    }
+}
+
+/// Forgets what is idle.
+pub(super) async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: CancellationToken) {
+    while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+        sessions.expire();
+        upstreams.iter().for_each(Upstream::expire);
+    }
+}
+
+/// Metrics, with what other parts count anyway.
+pub(super) fn metrics(log: &Arc<Log>, sessions: &Arc<Sessions>, ready: &Arc<OnceLock<Arc<Readiness>>>) -> Metrics {
+    let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
+    let mut metrics = Metrics::new();
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditQueue, move || count(watched.load().queued));
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::CallsInFlight, move || count(watched.load().slots));
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditLastSync, move || watched.load().last_sync.as_secs_f64());
+    let watched = Arc::clone(log);
+    metrics.watch(Reading::AuditSlow, move || f64::from(u8::from(watched.load().slow)));
+    for (reading, condition) in [(Reading::AuditFailed, Condition::Failed), (Reading::AuditFull, Condition::Full)] {
+        let watched = log.condition();
+        metrics.watch(reading, move || f64::from(u8::from(*watched.borrow() == condition)));
+    }
+    let watched = Arc::clone(sessions);
+    metrics.watch(Reading::Sessions, move || count(watched.len()));
+    let watched = Arc::clone(ready);
+    let is_ready = move || watched.get().is_some_and(|readiness| readiness.check().is_ok());
+    metrics.watch(Reading::Ready, move || f64::from(u8::from(is_ready())));
+    let runtime = tokio::runtime::Handle::current();
+    metrics.watch(Reading::Tasks, move || count(runtime.metrics().num_alive_tasks()));
+    metrics
+}
