@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
+use yett::telemetry::{Exposition, Metrics};
 
 use crate::support::gateway::Gateway;
 use crate::support::http::{Answer, Connection};
@@ -154,6 +155,11 @@ async fn what_is_going_on_is_shown_while_it_goes_on() {
 async fn operators_can_look_up_every_metric() {
     let (gateway, _upstream) = busy().await;
     let metrics = text(&scrape(gateway.running.health, "").await);
+    // What only an issuer's keys and a full server show.
+    let rare = Metrics::new();
+    rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
+    rare.upstream_refused("crm", "queue_full");
+    let metrics = format!("{metrics}{}", rare.render(Exposition::Classic));
     let shown: BTreeSet<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let manual = fs::read_to_string(manual).expect("docs/operations.md");
