@@ -72,6 +72,14 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Whether torn bytes can be one batch: all whole lines among them that are records carry one time, as those of a batch do.
+/// Nothing else is ever on its way to the disk, so everything else was there before, and somebody was told.
+pub(crate) fn is_one_batch(torn: &[u8]) -> bool {
+    let whole = torn.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let mut times = whole.filter_map(|line| Line::parse(line).ok()).map(|line| line.time);
+    times.next().is_none_or(|first| times.all(|time| time == first))
+}
+
 /// The calls of a `carry` list, each with the index of its decision.
 pub(crate) fn carried(raw: &str) -> Vec<(&str, u64)> {
     // Elements are objects of the form {"call":"...","i":1}; the line was found canonical before.

@@ -57,6 +57,9 @@ impl<R: BufRead> LineReader<R> {
             self.line.extend_from_slice(available.get(..taken).unwrap_or_default());
             if end.is_some_and(|end| available.get(end) == Some(&0)) {
                 self.source.consume(taken);
+                if self.line.len() > GIVE_UP {
+                    return Ok(Some(RawLine::Endless));
+                }
                 return self.remainder();
             }
             let newline = end;

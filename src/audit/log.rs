@@ -17,6 +17,7 @@ use super::lock::{Lock, LockError};
 use super::queue::{AppendError, Condition, Entry, Position, Queue};
 use super::record::Draft;
 use super::recovery::{RecoveryError, recover};
+use super::segment::is_full;
 use super::writer::{Limits, WriteError, Writer};
 
 /// How a log is opened. [`Options::new`] fills in the defaults.
@@ -143,7 +144,13 @@ impl Log {
             storage.create_dir_all(&path).map_err(|source| OpenError::Directory { path, source })?;
         }
         let lock = Lock::take(&layout.lock())?;
-        let found = recover(&*storage, &layout)?;
+        let found = match recover(&*storage, &layout) {
+            // What is torn is moved before it is cut off, and on a full volume only the reserve has space for it.
+            Err(RecoveryError::Io { source, .. }) if is_full(&source) && storage.occupy(&layout.reserve(), 0).is_ok() => {
+                recover(&*storage, &layout)?
+            }
+            found => found?,
+        };
 
         let name = layout.name.clone();
         let queue = Arc::new(Queue::new(queue, linger));

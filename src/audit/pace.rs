@@ -27,7 +27,8 @@ impl Pace {
         self.syncs.push_back((now, slow));
         self.slow += usize::from(slow);
         while let Some(&(at, was_slow)) = self.syncs.front()
-            && (self.syncs.len() > SYNCS || now.duration_since(at) > MEMORY)
+            // Of a disk that takes longer than the memory lasts, the last two still tell.
+            && (self.syncs.len() > SYNCS || (self.syncs.len() > 2 && now.duration_since(at) > MEMORY))
         {
             self.syncs.pop_front();
             self.slow -= usize::from(was_slow);
@@ -64,7 +65,15 @@ mod tests {
         assert!(pace.is_slow());
         tokio::time::advance(MEMORY + Duration::from_millis(1)).await;
         assert!(!pace.is_slow(), "nothing was heard of the disk for long");
-        pace.note(Duration::from_millis(1));
+        for _ in 0..2 {
+            pace.note(Duration::from_millis(1));
+        }
         assert!(!pace.is_slow());
+
+        for _ in 0..2 {
+            tokio::time::advance(2 * MEMORY).await;
+            pace.note(2 * MEMORY);
+        }
+        assert!(pace.is_slow(), "the slower the disk, the fewer syncs it has to show");
     }
 }

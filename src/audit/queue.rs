@@ -128,13 +128,14 @@ impl Queue {
         }
     }
 
-    /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is. While syncs are slow
-    /// there is room for two batches only: a call that would wait for many slow syncs is better refused at once.
+    /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is. While syncs are slow,
+    /// two batches may wait: a call that would wait for many slow syncs is better refused at once.
     pub(crate) fn reserve(&self) -> bool {
         let mut state = self.state.lock();
-        let capacity = if state.pace.is_slow() { self.capacity.min(2 * BATCH_RECORDS) } else { self.capacity };
-        let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= capacity;
-        let granted = fits && state.phase == Phase::Open && !state.full;
+        let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= self.capacity;
+        // By what waits for the disk, not by calls that are with their servers: long ones must not shut out everybody else.
+        let behind = state.pace.is_slow() && state.unacknowledged + RECORDS_PER_SLOT > 2 * BATCH_RECORDS;
+        let granted = fits && !behind && state.phase == Phase::Open && !state.full;
         state.slots += usize::from(granted);
         granted
     }

@@ -13,7 +13,7 @@ use super::fs::Storage;
 use super::hash::{Leaf, sha256_hex};
 use super::head::{HEAD_MAX, Head};
 use super::layout::{Layout, segment_index};
-use super::line::{Line, carried};
+use super::line::{Line, carried, is_one_batch};
 use super::lines::{LineReader, RawLine};
 use super::log::{Opened, Unfinished};
 use super::queue::Entry;
@@ -186,7 +186,7 @@ fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryE
     file.write_at(0, head.text(&layout.name).as_bytes()).map_err(failed("write", &path))?;
     file.sync_data().map_err(failed("sync", &path))?;
     // The directories above are new too: each name must survive, from the top down.
-    for directory in layout.directory.ancestors().take(3).collect::<Vec<_>>().iter().rev() {
+    for directory in layout.directory.ancestors().take(4).collect::<Vec<_>>().iter().rev() {
         storage.sync_dir(directory).map_err(failed("sync", directory))?;
     }
     // Crash point: a head of size 0 and no segment. The next start comes here again.
@@ -267,7 +267,7 @@ impl Scan {
             let bytes = match raw {
                 RawLine::Whole(bytes) => bytes,
                 // Never acknowledged: a batch is acknowledged only after all its bytes, newlines included, were synced.
-                RawLine::Torn(bytes) if last => {
+                RawLine::Torn(bytes) if last && is_one_batch(bytes) => {
                     self.tail.torn = bytes.to_vec();
                     break;
                 }

@@ -21,6 +21,8 @@ pub(crate) struct Segment {
     bytes: u64,
     /// Length of the file as far as it is known to be lines and zeros.
     allocated: u64,
+    /// How long the file may be: a growth that failed half-way leaves zeros behind what is known to be room.
+    end: u64,
     /// Time of its first record.
     started: Option<Stamp>,
 }
@@ -35,7 +37,7 @@ impl Segment {
         started: Option<Stamp>,
     ) -> Result<Self, WriteError> {
         let file = storage.open(&path).map_err(failed("open", &path))?;
-        Ok(Self { path, file, bytes, allocated, started })
+        Ok(Self { path, file, bytes, allocated, end: allocated, started })
     }
 
     /// A new one whose name survives a power cut.
@@ -45,7 +47,7 @@ impl Segment {
         // Crash point: the file may or may not be there, and is empty. Recovery accepts both.
         let directory = layout.segments();
         storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
-        Ok(Self { path, file, bytes: 0, allocated: 0, started: None })
+        Ok(Self { path, file, bytes: 0, allocated: 0, end: 0, started: None })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -75,11 +77,17 @@ impl Segment {
         Ok(())
     }
 
-    /// Writes whole lines where room was made, and returns once they are durable.
-    pub(crate) fn append(&mut self, lines: &[u8], time: Stamp) -> Result<(), WriteError> {
+    /// Writes whole lines where room was made. An error that says the volume is full (a file system that copies what it
+    /// overwrites) leaves the lines before as they are: it may be tried again, since nothing was synced.
+    pub(crate) fn write(&mut self, lines: &[u8]) -> Result<(), WriteError> {
+        self.end = self.end.max(self.bytes + as_u64(lines.len()));
         // Crash point: any part of the batch may be there, in any order. Nobody was told; recovery keeps what is whole from the
         // front on and moves the rest.
-        self.file.write_at(self.bytes, lines).map_err(failed("write", &self.path))?;
+        self.file.write_at(self.bytes, lines).map_err(failed("write", &self.path))
+    }
+
+    /// Returns once the lines just written are durable.
+    pub(crate) fn sync(&mut self, lines: &[u8], time: Stamp) -> Result<(), WriteError> {
         self.file.sync_data().map_err(failed("sync", &self.path))?;
         self.bytes += as_u64(lines.len());
         self.allocated = self.allocated.max(self.bytes);
@@ -89,8 +97,9 @@ impl Segment {
 
     /// Takes the room back, so that what is left is lines alone. The segment never changes again.
     pub(crate) fn seal(&mut self) -> Result<(), WriteError> {
-        if self.allocated > self.bytes {
+        if self.end > self.bytes {
             self.file.truncate(self.bytes).map_err(failed("cut", &self.path))?;
+            self.end = self.bytes;
             self.allocated = self.bytes;
         }
         Ok(())
@@ -101,6 +110,7 @@ impl Segment {
         while at < length {
             let piece = usize::try_from(length - at).unwrap_or(usize::MAX).min(ZEROS.len());
             let zeros = ZEROS.get(..piece).unwrap_or(&ZEROS);
+            self.end = self.end.max(at + as_u64(piece));
             self.file.write_at(at, zeros).map_err(failed("extend", &self.path))?;
             at += as_u64(piece);
         }

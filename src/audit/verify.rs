@@ -12,7 +12,7 @@ use super::chain::{Broken, Chain};
 use super::hash::Leaf;
 use super::head::{HEAD_MAX, Head};
 use super::layout::{segment_index, segment_name};
-use super::line::Line;
+use super::line::{Line, is_one_batch};
 use super::lines::{LineReader, RawLine};
 use super::observe::Observer;
 use super::report::{Fault, FaultReason, LogReport, Report};
@@ -266,6 +266,9 @@ impl Walk {
                         if !self.line(bytes) {
                             return Ok(false);
                         }
+                    }
+                    Some(RawLine::Torn(bytes)) if !is_one_batch(bytes) => {
+                        return Ok(self.fault(self.chain.next, Broken::Torn.into()));
                     }
                     Some(RawLine::Torn(bytes)) => break u64::try_from(bytes.len()).unwrap_or(u64::MAX),
                     Some(RawLine::Endless) => return Ok(self.fault(self.chain.next, Broken::Endless.into())),

@@ -36,6 +36,9 @@ const CLOCK_STEP: i64 = 1_000_000;
 /// Bytes of open calls in one `tick` record, below what one member may hold.
 const CARRY_BYTES: usize = 2_800;
 
+/// Most that one open call takes of the `tick` records that carry it, their own members included.
+const CARRIED_BYTES: usize = 128;
+
 /// Longest raw call id that is followed from decision to outcome; ours have 38 characters.
 const CALL_MAX: usize = 256;
 
@@ -193,8 +196,10 @@ impl Writer {
         if let Some(step) = step {
             self.push(Entry::own(step), &time);
         }
+        // What is carried belongs to the batch, and a torn batch has a largest length.
+        let carried = if begins_segment { (self.open.len() + BATCH_RECORDS) * CARRIED_BYTES } else { 0 };
         for _ in 0..BATCH_RECORDS {
-            if self.buffer.len() >= BATCH_BYTES {
+            if self.buffer.len() >= BATCH_BYTES.saturating_sub(carried) && !self.buffer.is_empty() {
                 break;
             }
             let Some(entry) = pending.pop_front() else { break };
@@ -207,7 +212,11 @@ impl Writer {
         }
 
         self.make_room()?;
-        self.segment.append(&self.buffer, now)?;
+        match self.segment.write(&self.buffer) {
+            Err(failure) if is_full(&failure.source) && self.reserve.release() => self.segment.write(&self.buffer)?,
+            written => written?,
+        }
+        self.segment.sync(&self.buffer, now)?;
         // Crash point: the batch is durable, the head does not count it. Recovery verifies and counts it.
         self.write_head()
         // Crash point: durable and counted, nobody told. A caller that got no answer may find its record.

@@ -1,7 +1,7 @@
 //! How many connections there may be, in all and from one peer.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -20,14 +20,27 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
-    by_peer: HashMap<IpAddr, usize>,
+    by_peer: HashMap<Peer, usize>,
+}
+
+/// Whom one machine cannot help being: with IPv6 it has a network of 2^64 addresses to come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Peer(IpAddr);
+
+impl Peer {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => Self(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))),
+            address @ IpAddr::V4(_) => Self(address),
+        }
+    }
 }
 
 /// A connection's place; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     connections: Arc<Connections>,
-    peer: IpAddr,
+    peer: Peer,
     _process: OwnedSemaphorePermit,
 }
 
@@ -38,6 +51,7 @@ impl Connections {
 
     /// A place for a connection from `peer`, if there is one.
     pub(super) fn enter(this: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let peer = Peer::of(peer);
         let mut open = this.open.lock();
         if open.all >= this.all {
             return None;
@@ -82,6 +96,18 @@ mod counting {
         assert!(Connections::enter(&connections, two).is_none(), "all places are used up");
         drop(first);
         assert!(Connections::enter(&connections, two).is_some());
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_are_one_peer() {
+        let connections = Arc::new(Connections::new(9, 2, Arc::new(Semaphore::new(9))));
+        let enter = |address: &str| Connections::enter(&connections, address.parse().unwrap());
+        let held = [enter("2001:db8::1"), enter("2001:db8::ffff:1")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(enter("2001:db8::2").is_none(), "another address of the same network is the same peer");
+        let others = [enter("2001:db8:0:1::1"), enter("::ffff:192.0.2.1"), enter("192.0.2.1")];
+        assert!(others.iter().all(Option::is_some));
+        assert!(enter("::ffff:192.0.2.1").is_none(), "a mapped address is the IPv4 one");
     }
 
     #[test]

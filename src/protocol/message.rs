@@ -95,6 +95,12 @@ pub enum EnvelopeError {
 }
 
 impl EnvelopeError {
+    /// Whether the message is larger than what is read, in one way or another, and not malformed.
+    pub fn is_too_large(&self) -> bool {
+        use ParseError::{StringTooLong, TooDeep, TooLarge, TooManyValues};
+        matches!(self, Self::Json(StringTooLong { .. } | TooDeep { .. } | TooLarge { .. } | TooManyValues { .. }))
+    }
+
     /// The JSON-RPC code that says it.
     pub fn code(&self) -> i64 {
         match self {

@@ -168,7 +168,13 @@ impl Stay {
                 body
             }
             ResponseBody::Stream(inner) => {
-                let mut stay = Some(self);
+                let mut stay = self;
+                // A stream may last for days, and say nothing for long: its head shows already that the server is back.
+                if stay.pass.is_probe() {
+                    stay.report(Ending::Answered);
+                    stay.pass = stay.pass.after_probe();
+                }
+                let mut stay = Some(stay);
                 ResponseBody::Stream(Box::pin(inner.inspect(move |item| Self::watch(&mut stay, item))))
             }
         };
@@ -178,16 +184,7 @@ impl Stay {
     fn watch(stay: &mut Option<Self>, item: &Result<ServerMessage, Rejection>) {
         let ending = match item {
             Ok(message) if message.is_final() => Ending::Answered,
-            Ok(_) => {
-                // A stream may last for days: its first message shows already that the server is back.
-                if let Some(stay) = stay
-                    && stay.pass.is_probe()
-                {
-                    stay.report(Ending::Answered);
-                    stay.pass = stay.pass.after_probe();
-                }
-                return;
-            }
+            Ok(_) => return,
             Err(rejection) => Ending::of(rejection.reason()),
         };
         if let Some(stay) = stay.take() {

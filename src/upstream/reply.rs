@@ -58,7 +58,7 @@ impl Expected {
         let limits = Limits { string: self.max_message, ..Limits::default() };
         Message::parse(bytes, limits, Side::Server).map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "a server sent something that is not a message");
-            Reason::UpstreamFailed("not_a_message").into()
+            Reason::UpstreamFailed(if error.is_too_large() { "too_large" } else { "not_a_message" }).into()
         })
     }
 

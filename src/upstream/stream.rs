@@ -11,7 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::pool::Lease;
 use super::reply::Expected;
-use super::sse::Decoder;
+use super::sse::{Decoder, SseError};
 use super::strict::Doubt;
 use crate::chain::{Reason, Rejection, ServerMessage};
 use crate::protocol::Shape;
@@ -47,7 +47,7 @@ impl EventStream {
         loop {
             let event = self.decoder.next_event().map_err(|error| {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a server's event stream is broken");
-                Reason::UpstreamFailed("event_stream")
+                Reason::UpstreamFailed(if matches!(error, SseError::TooLarge { .. }) { "too_large" } else { "event_stream" })
             })?;
             let Some(event) = event else {
                 return Ok(None);

@@ -182,6 +182,9 @@ impl LogFile for FaultyFile {
                 let left =
                     if self.shared.occupied.load(Ordering::SeqCst) == 0 { self.shared.given.load(Ordering::SeqCst) } else { 0 };
                 if left < bytes.len() as u64 {
+                    // As real ones do: what fits is there before the error comes.
+                    let fits = usize::try_from(left).unwrap();
+                    self.file.write_at(offset, &bytes[..fits.max(bytes.len() / 2)])?;
                     return Err(io::ErrorKind::StorageFull.into());
                 }
                 self.shared.given.fetch_sub(bytes.len() as u64, Ordering::SeqCst);
@@ -194,7 +197,7 @@ impl LogFile for FaultyFile {
             && at == count
         {
             self.file.write_at(offset, &bytes[..kept.min(bytes.len())])?;
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+            return Err(io::Error::from_raw_os_error(5));
         }
         self.shared.written.store(offset + bytes.len() as u64, Ordering::SeqCst);
         self.file.write_at(offset, bytes)

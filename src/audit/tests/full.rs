@@ -9,6 +9,28 @@ fn until(log: &Log, wanted: Condition) {
     eventually(|| *log.condition().borrow() == wanted);
 }
 
+#[test]
+fn a_segment_that_is_sealed_on_a_full_volume_has_no_room_behind_its_lines() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let options = Options { segment_bytes: 20_000, room: 64 * 1024, ..fixture.options() };
+    let (log, _) = open_with(options.clone(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    // Room is made in part only, again and again, and files can still be created.
+    disk.fill(40_000);
+    for call in 0..60 {
+        put(&log, denial(&format!("{call}{}", "x".repeat(700))));
+    }
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    let report = fixture.verify();
+    assert_eq!(report.verdict(), Verdict::Unanchored, "{report}");
+    assert!(report.segments > 2, "{report}");
+    let (log, opened) = open_with(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+    assert!(!opened.unclean);
+    log.close();
+}
+
 /// Fills the room that was made already.
 fn use_up_the_room(log: &Log) -> usize {
     let line = "x".repeat(1_000);
@@ -127,8 +149,13 @@ fn a_disk_that_becomes_slow_takes_two_batches_at_most_and_loses_nothing() {
     put(&log, start());
     put(&log, denial("a"));
     assert!(log.load().slow);
-    let slots: Vec<_> = std::iter::from_fn(|| log.try_reserve().ok()).collect();
-    assert_eq!(slots.len(), 256, "two records a call, two batches");
+    let slots: Vec<_> = std::iter::from_fn(|| log.try_reserve().ok()).take(1_000).collect();
+    assert_eq!(slots.len(), 1_000, "calls that are with their servers do not wait for the disk");
+    disk.pause();
+    let waiting: Vec<_> = (0..511).map(|call| log.append(denial(&call.to_string()))).collect();
+    assert_eq!(log.try_reserve().unwrap_err(), Full, "two batches wait already");
+    disk.resume();
+    assert!(waiting.into_iter().all(|receipt| receipt.wait().is_ok()));
     drop(slots);
     disk.slow_down(Duration::ZERO);
     for call in 0..100 {

@@ -170,6 +170,22 @@ fn zeros_where_the_head_counts_a_record_are_no_crash() {
 }
 
 #[test]
+fn a_zero_behind_an_old_head_does_not_hide_the_records_of_several_batches() {
+    let fixture = Fixture::new();
+    finished(&fixture, 3);
+    let full = fs::read(fixture.segment(0)).unwrap();
+    let second: usize = fixture.lines()[..1].iter().map(|line| line.len() + 1).sum();
+    let mut bytes = full;
+    bytes[second + 20] = 0;
+    fs::write(fixture.segment(0), &bytes).unwrap();
+    let leaf = Leaf::of(fixture.lines()[0].as_bytes());
+    fs::write(fixture.log_dir().join("head"), format!("gw.example/audit/r1\n{:016}\n{leaf}\n", 1)).unwrap();
+    assert_eq!(fixture.verify().verdict(), Verdict::Tampered, "records that were acknowledged one by one");
+    assert!(matches!(fixture.try_open().unwrap_err(), OpenError::Recovery(RecoveryError::Broken { index: 1, .. })));
+    assert_eq!(fs::read(fixture.segment(0)).unwrap(), bytes, "evidence is left alone");
+}
+
+#[test]
 fn a_sealed_segment_has_no_room_behind_its_lines() {
     let fixture = Fixture::new();
     let options = Options { segment_bytes: 600, ..fixture.options() };

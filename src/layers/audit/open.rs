@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::{self, Outcome};
 use super::released::Released;
 use super::stream::AuditedStream;
-use crate::audit::{AppendError, Draft, Log, Receipt, Slot};
+use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
 use crate::chain::{McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
 use crate::config::Durability;
 use crate::protocol::Method;
@@ -99,6 +99,16 @@ impl OpenRecord {
             Some(committer.commit(self.context.call.as_bytes(), "seg", &released.digest()))
         });
         self.log.append(entry::segment(&self.context, released, sum))
+    }
+
+    /// Whether what space is left is for the ends of calls.
+    pub(super) fn volume_is_full(&self) -> bool {
+        *self.log.condition().borrow() == Condition::Full
+    }
+
+    /// Whether nothing about this call is known to be on the disk when its first event comes: its decision waits for its outcome.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.durability == Durability::Response
     }
 
     fn hand_over(&self, draft: Draft) -> Handed {

@@ -26,6 +26,8 @@ pub(super) struct AuditedStream {
     released: Released,
     /// Rings when released events have waited long enough for a record.
     alarm: Alarm,
+    /// The next event is the first of a call of which no record is known to be durable.
+    first: bool,
     /// The last record about released events, until it is durable. There is one at most, so that a stream cannot fill the queue.
     segment: Option<Wait<Position>>,
     /// The next one is due.
@@ -37,8 +39,8 @@ pub(super) struct AuditedStream {
 
 impl AuditedStream {
     pub(super) fn new(inner: MessageStream, record: OpenRecord) -> Self {
-        let (released, alarm) = (Released::default(), Alarm::default());
-        Self { inner, record, released, alarm, segment: None, due: false, held: None, ended: false }
+        let (released, alarm, first) = (Released::default(), Alarm::default(), record.is_unwritten());
+        Self { inner, record, released, alarm, first, segment: None, due: false, held: None, ended: false }
     }
 
     /// Records what was released, once it is due. Pending only while an earlier record is on its way to a slow disk and the next
@@ -53,7 +55,9 @@ impl AuditedStream {
                 Poll::Pending => return Poll::Ready(Ok(())),
             }
         }
-        if mem::take(&mut self.due) && !self.released.is_empty() {
+        // On a full volume the reserve is for outcomes, and they cover what was released; records go on when there is room again.
+        if self.due && !self.released.is_empty() && !self.record.volume_is_full() {
+            self.due = false;
             self.alarm.clear();
             self.segment = Some(Box::pin(self.record.append_segment(&self.released.take()).durable()));
         }
@@ -82,6 +86,7 @@ impl Stream for AuditedStream {
             if let Some((wait, _)) = &mut this.held {
                 let durable = ready!(wait.as_mut().poll(cx));
                 let item = this.held.take().map(|(_, item)| item);
+                this.ended |= durable.is_err();
                 return Poll::Ready(match (durable, item) {
                     (Ok(()), item) => item,
                     (Err(error), Some(Err(rejection))) => Some(Err(not_recorded(error, &rejection))),
@@ -103,6 +108,12 @@ impl Stream for AuditedStream {
                 }
                 Some(Ok(message)) => {
                     this.released.add(&message.message.encode());
+                    if mem::take(&mut this.first) {
+                        // The log is ordered: with this record the decision is durable as well.
+                        let receipt = this.record.append_segment(&this.released.take());
+                        this.held = Some((Box::pin(async { receipt.durable().await.map(drop) }), Ok(message)));
+                        continue;
+                    }
                     this.alarm.set(SEGMENT_AGE);
                     return Poll::Ready(Some(Ok(message)));
                 }

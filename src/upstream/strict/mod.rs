@@ -349,7 +349,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictLink<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        match Pin::new(&mut self.get_mut().inner).poll_shutdown(cx) {
+            // Saying goodbye is a courtesy: a server that takes nothing any more must not keep the socket and its place by it.
+            Poll::Pending => Poll::Ready(Ok(())),
+            ended @ Poll::Ready(_) => ended,
+        }
     }
 }
 

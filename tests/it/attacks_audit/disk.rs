@@ -112,7 +112,7 @@ fn aud_023_on_a_log_that_became_read_only_nothing_is_sent_and_the_process_ends()
 
 #[test]
 fn aud_024_on_a_disk_that_syncs_in_half_a_second_calls_beyond_two_batches_are_refused_and_none_is_lost() {
-    const CLIENTS: usize = 400;
+    const CLIENTS: usize = 900;
     let scene = Scene::new();
     scene.home.edit("name: local, ", "name: local, limits: { connections_per_peer: 1000 }, ");
     let serving = trace::serve(&scene.home, &["-e", "inject=fdatasync:delay_exit=500000"]);
