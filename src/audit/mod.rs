@@ -19,6 +19,7 @@
 mod canonical;
 mod chain;
 mod fs;
+mod gather;
 mod hash;
 mod head;
 mod layout;

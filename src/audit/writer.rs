@@ -1,6 +1,7 @@
 //! The one thread that writes a log: takes what is queued, numbers and chains it, writes once, syncs once, answers all.
 //!
-//! No delay is added to form batches: the next batch forms while the sync of this one runs.
+//! The next batch forms while the sync of this one runs. Only where records come by the thousand a second, and the disk is too
+//! fast for that, a batch is given a millisecond ([`Gather`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::clock::Clock;
 
 use super::canonical::LINE_MAX;
 use super::fs::{LogFile, Storage};
+use super::gather::Gather;
 use super::hash::Leaf;
 use super::head::Head;
 use super::layout::Layout;
@@ -145,7 +147,7 @@ impl Writer {
     }
 
     fn serve(&mut self, queue: &Queue) -> Result<(), WriteError> {
-        let mut pending = VecDeque::new();
+        let (mut pending, mut gather) = (VecDeque::new(), Gather::new());
         loop {
             self.reserve.retake_if_due();
             queue.set_full(!self.reserve.is_held());
@@ -164,11 +166,19 @@ impl Writer {
                 self.segment.seal()?;
                 return self.sync_head();
             }
+            if wake == Wake::Work
+                && let Some(moment) = gather.wait(pending.len(), BATCH_RECORDS)
+            {
+                std::thread::sleep(moment);
+                queue.take(&mut pending, Duration::ZERO);
+            }
             if !pending.is_empty() {
                 let before = pending.len() - usize::from(ticks);
                 let started = Instant::now();
                 self.commit(&mut pending)?;
-                queue.acknowledged(before.saturating_sub(pending.len()), started.elapsed());
+                let written = before.saturating_sub(pending.len());
+                queue.acknowledged(written, started.elapsed());
+                gather.note(written);
                 for (index, receipt) in self.receipts.drain(..) {
                     // The caller may have left; the record stays.
                     let _ = receipt.send(Ok(Position { index }));
