@@ -2,14 +2,14 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::mem;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tower::{Layer, Service};
 
-use super::{McpResponse, Rejection};
+use super::{McpResponse, Reason, Rejection};
 
 /// What a layer answers with, some time.
 pub type Reply = Pin<Box<dyn Future<Output = Result<McpResponse, Rejection>> + Send>>;
@@ -79,21 +79,25 @@ impl<M, S, P: Probe> Layer<S> for Station<M, P> {
     type Service = Wrap<M, S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Wrap { middleware: Arc::clone(&self.middleware), inner, probe: self.probe.clone() }
+        Wrap(Arc::new(Shared { middleware: Arc::clone(&self.middleware), inner, probe: self.probe.clone() }))
     }
 }
 
 /// A [`Middleware`] around the services behind it.
 #[derive(Debug)]
-pub struct Wrap<M, S, P = ()> {
+pub struct Wrap<M, S, P = ()>(Arc<Shared<M, S, P>>);
+
+/// Behind one pointer, so that a copy of a station is not a copy of all stations behind it: each makes one a message.
+#[derive(Debug)]
+struct Shared<M, S, P> {
     middleware: Arc<M>,
     inner: S,
     probe: P,
 }
 
-impl<M, S: Clone, P: Clone> Clone for Wrap<M, S, P> {
+impl<M, S, P> Clone for Wrap<M, S, P> {
     fn clone(&self) -> Self {
-        Self { middleware: Arc::clone(&self.middleware), inner: self.inner.clone(), probe: self.probe.clone() }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -101,26 +105,33 @@ impl<M, S, P> Service<M::In> for Wrap<M, S, P>
 where
     P: Probe,
     M: Middleware,
-    S: Service<M::Out, Response = McpResponse, Error = Rejection, Future = Reply> + Clone + Send + 'static,
+    S: Service<M::Out, Response = McpResponse, Error = Rejection, Future = Reply> + Clone + Send + Sync + 'static,
 {
     type Response = McpResponse;
     type Error = Rejection;
     type Future = Reply;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
-        self.inner.poll_ready(cx)
+    /// A station has nothing to wait for before it has a message.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: M::In) -> Reply {
-        // `self.inner` was polled ready, its clone was not: keep the clone, use the original.
-        let clone = self.inner.clone();
-        let mut ready = mem::replace(&mut self.inner, clone);
-        let middleware = Arc::clone(&self.middleware);
-        let next = Next::new(move |request| ready.call(request));
-        let probe = self.probe.clone();
+        let shared = Arc::clone(&self.0);
+        let behind = Arc::clone(&shared);
+        let next = Next::new(move |request| {
+            // tower: a copy is asked whether it is ready before it is called. Nothing in the chain ever waits there; what did would
+            // be out of room.
+            let mut inner = behind.inner.clone();
+            match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(())) => inner.call(request),
+                Poll::Ready(Err(rejection)) => Box::pin(ready(Err(rejection))),
+                Poll::Pending => Box::pin(ready(Err(Reason::Overloaded.into()))),
+            }
+        });
         Box::pin(async move {
-            probe.enter(type_name::<M>());
-            middleware.handle(request, next).await
+            shared.probe.enter(type_name::<M>());
+            shared.middleware.handle(request, next).await
         })
     }
 }
