@@ -52,7 +52,7 @@ where
     let filtered = FilteredStream::new(stream, limits);
     let (refusal, stalled) = (filtered.refusal_handle(), filtered.stall_handle());
     let mut connection = http1::Builder::new()
-        .keep_alive(limits.requests > 1)
+        .keep_alive(true)
         .max_headers(limits.head.headers)
         .max_buf_size(limits.queue.max(limits.head.bytes).max(LEAST_BUFFER))
         .serve_connection(TokioIo::new(filtered), service);

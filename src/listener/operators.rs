@@ -28,14 +28,13 @@ pub const CONNECTIONS: usize = 32;
 /// Kept by the kernel for each direction of a connection.
 pub const BUFFER: usize = 64 * 1024;
 
-/// Nobody who means well needs long, or a second request: whoever keeps a connection keeps one of few places.
+/// Nobody who means well needs long.
 fn limits() -> FramingLimits {
     FramingLimits {
         header_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(30),
         body_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
-        requests: 1,
         ..FramingLimits::default()
     }
 }
