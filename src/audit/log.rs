@@ -225,7 +225,7 @@ pub struct Load {
     pub slots: usize,
     /// How long the last write and sync of a batch took.
     pub last_sync: Duration,
-    /// Syncs take so long that room for new calls is reduced to two batches.
+    /// Syncs take so long that no call begins while two batches of records wait.
     pub slow: bool,
 }
 

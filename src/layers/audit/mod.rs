@@ -8,10 +8,11 @@
 //! and recorded together as `auth.failure` within a second (`flood.rs`).
 //!
 //! **Reply**: one `call.outcome` is durable before the result is released. In `strict` both are waited for, in `response` the
-//! second wait covers the first, since the log is ordered; in `async` nothing is waited for.
+//! second wait covers the first, since the log is ordered; in `async` neither is waited for.
 //!
-//! **Streams**: messages pass as they come; the response waits for its outcome. Every 64 messages, 1 MiB or 5 s a
-//! `stream.segment` record commits to what was released so far; a stream waits when two of its records are behind. A stream that
+//! **Streams**: messages pass as they come, in `response` the first once the decision is durable; the response waits for its outcome. Every 64 messages, 1 MiB or 5 s a
+//! `stream.segment` record commits to what was released so far; a stream waits when two of its records are behind, in every mode. On a full
+//! volume none is written: what space is left is for outcomes. A stream that
 //! ends otherwise (the client left, the upstream broke off, a layer refused) is an outcome too.
 //!
 //! **When it cannot decide**: closed. No room in the queue, no log: 503 before dispatch. A panic in any layer is caught here and

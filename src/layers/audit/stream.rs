@@ -99,7 +99,7 @@ impl Stream for AuditedStream {
             if let Err(error) = ready!(this.poll_segment(cx)) {
                 this.ended = true;
                 drop(this.record.append_end("not_recorded", &this.released));
-                return Poll::Ready(Some(Err(not_recorded_plain(error))));
+                return Poll::Ready(Some(Err(this.record.answering(not_recorded_plain(error)))));
             }
             match ready!(this.poll_layers(cx)) {
                 Some(Ok(message)) if message.is_final() => {

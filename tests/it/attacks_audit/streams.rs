@@ -90,6 +90,33 @@ async fn events_of_a_stream_that_falls_silent_are_committed_to_before_it_ends() 
 }
 
 #[tokio::test]
+async fn in_response_mode_the_first_event_of_a_stream_waits_for_the_decision() {
+    let crm = Upstream::start().await;
+    let gateway =
+        Gateway::start().servers([("crm", &crm)]).config_extra("audit: { origin: test.localhost, durability: response }\n").await;
+    let key = gateway.key("ada", &["staff"]).await;
+    let end = Gate::default();
+    crm.on_tool(
+        "echo",
+        Reply::stream([Step::message(&note(0)), Step::message(&note(1)), Step::Wait(end.clone()), Step::text("x")]),
+    );
+    let mut events = gateway.modern("crm", &key).stream("tools/call", json!({ "name": "echo", "arguments": {} })).await;
+    assert_eq!(events.next().await, Some(note(0)));
+    // Durable before it is released, so no waiting here.
+    let records = gateway.records_of(&events.head.call());
+    assert_eq!(kinds(&records), ["call.decision", "stream.segment"], "{records:#?}");
+    assert_eq!((&records[1]["seg"]["first"], &records[1]["seg"]["events"]), (&json!(0), &json!(1)), "{records:#?}");
+    assert_eq!(events.next().await, Some(note(1)), "only the first one waits");
+    let call = events.head.call();
+    end.open();
+    assert_eq!(events.rest().await.len(), 1);
+    let records = gateway.records_of(&call);
+    assert_eq!(kinds(&records), ["call.decision", "stream.segment", "call.outcome"], "{records:#?}");
+    assert_eq!(records[2]["out"]["events"], 2, "{records:#?}");
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn in_async_mode_answers_do_not_wait_and_their_records_follow() {
     let crm = Upstream::start().await;
     let gateway = Gateway::start()
