@@ -52,6 +52,8 @@ pub mod commands;
 
 pub mod clock;
 
+mod blocks;
+
 pub mod master_key;
 
 pub mod secret;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::canonical::INTEGER_MAX;
 use super::hash::sha256_hex;
+use crate::blocks::string_end;
 
 /// Longest string value, escapes included. Names, ids and hashes are far below; what is longer is content, and content
 /// does not belong in a record.
@@ -162,7 +163,7 @@ impl Sink<'_> {
     pub(crate) fn string(&mut self, value: &str) {
         let room = self.limit.saturating_sub(self.text.len() + 2).min(STRING_MAX);
         self.text.push('"');
-        if value.len() <= room && value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        if value.len() <= room && string_end(value.as_bytes(), 0) == value.len() {
             self.text.push_str(value);
         } else {
             self.escaped(value, room);

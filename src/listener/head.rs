@@ -8,6 +8,7 @@
 use std::net::Ipv6Addr;
 
 pub use super::refusal::HeadError;
+use crate::blocks::printable_end;
 
 /// How large a head may be. Sizes in bytes, the closing empty line included.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,7 @@ pub fn check(head: &[u8], limits: &HeadLimits) -> Result<Head, HeadError> {
 
 /// [`check`] for a head whose end a [`HeadScan`] has just found.
 pub(super) fn check_scanned(head: &[u8], limits: &HeadLimits) -> Result<Head, HeadError> {
-    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = lines(head);
     let (method, version) = request_line(lines.next().unwrap_or_default(), limits)?;
     let mut fields = Fields::default();
     for (index, line) in lines.take_while(|line| !line.is_empty()).enumerate() {
@@ -84,6 +85,18 @@ pub(super) fn check_scanned(head: &[u8], limits: &HeadLimits) -> Result<Head, He
         fields.read(line)?;
     }
     Ok(Head { method, body: fields.framing(method, version)? })
+}
+
+/// The lines of a head, without their ends.
+pub(crate) fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(head);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let end = memchr::memchr(b'\n', all);
+        rest = end.and_then(|end| all.get(end + 1..));
+        let line = all.get(..end.unwrap_or(all.len())).unwrap_or_default();
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Looks for the end of a head in a buffer that grows, and at every byte once: a head fed byte by byte costs what one in one piece does.
@@ -101,11 +114,18 @@ impl HeadScan {
     /// The length of the head at the front of `buffer` once it is there. `buffer` is what was given before, and more.
     pub fn advance(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         let line_max = limits.uri.saturating_add(REQUEST_LINE_REST);
-        for (offset, &byte) in buffer.iter().enumerate().take(limits.bytes).skip(self.scanned) {
-            if self.lines == 0 && offset >= line_max {
-                // At the byte, not at the end of the buffer: the reason must not depend on how the head was cut.
+        let whole = buffer.get(..limits.bytes).unwrap_or(buffer);
+        let mut offset = self.scanned;
+        loop {
+            // In the request line only as far as it may go: the reason must not depend on how the head was cut.
+            let part = if self.lines == 0 { whole.get(..line_max).unwrap_or(whole) } else { whole };
+            if !self.after_carriage_return {
+                offset = printable_end(part, offset);
+            }
+            if self.lines == 0 && offset >= line_max && offset < whole.len() {
                 return Err(HeadError::UriTooLong);
             }
+            let Some(&byte) = whole.get(offset) else { break };
             if byte == b'\n' {
                 if !self.after_carriage_return {
                     return Err(HeadError::BareLineFeed);
@@ -123,9 +143,10 @@ impl HeadScan {
                 self.after_carriage_return = true;
             } else if byte >= 0x80 {
                 return Err(HeadError::NonAscii);
-            } else if byte != b'\t' && byte.is_ascii_control() {
+            } else if byte != b'\t' {
                 return Err(HeadError::ControlByte);
             }
+            offset += 1;
         }
         self.scanned = buffer.len().min(limits.bytes);
         match (buffer.len() >= limits.bytes, self.lines == 0) {

@@ -1,9 +1,7 @@
 //! Strings: finding their end, decoding escapes, mapping decoded offsets back, and writing them.
 
 use super::ParseError;
-
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+use crate::blocks::string_end;
 
 /// What one pass over a string found.
 pub(super) struct Scanned {
@@ -17,7 +15,7 @@ pub(super) struct Scanned {
 /// `arena`, one without is not copied.
 pub(super) fn scan(text: &str, start: usize, arena: &mut String) -> Result<Scanned, ParseError> {
     let bytes = text.as_bytes();
-    let stop = plain_end(bytes, start);
+    let stop = string_end(bytes, start);
     if bytes.get(stop) == Some(&b'"') {
         return Ok(Scanned { close: stop, escaped: false });
     }
@@ -42,45 +40,12 @@ fn decode(text: &str, start: usize, stop: usize, arena: &mut String) -> Result<u
                 let escape = escape_at(bytes, stop)?;
                 arena.push(escape.character);
                 run = stop + escape.length;
-                stop = plain_end(bytes, run);
+                stop = string_end(bytes, run);
             }
             Some(_) => return Err(ParseError::ControlCharacter { offset: stop }),
             None => return Err(ParseError::UnexpectedEnd { offset: stop }),
         }
     }
-}
-
-/// The offset of the first byte at or after `from` that is a quote, a backslash or a control character; else the length.
-fn plain_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
-        let (words, _) = block.as_chunks::<8>();
-        // Four words for one branch. Where strings end is not predictable, so inside a block nothing branches.
-        let (found, offset) = words.iter().rev().fold((0, 0), |(found, offset), word| {
-            let marks = special_in(*word);
-            (found | marks, if marks == 0 { offset + 8 } else { marks.trailing_zeros() as usize / 8 })
-        });
-        if found != 0 {
-            return at + offset;
-        }
-        at += 32;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(rest.len())
-}
-
-/// Marks quotes, backslashes and control characters among eight bytes; the lowest mark is the top bit of the first of them.
-///
-/// "Bit Twiddling Hacks" (Anderson), "haszero" and "hasless": a borrow can set false marks above the first true one only.
-#[inline]
-fn special_in(word: [u8; 8]) -> u64 {
-    let word = u64::from_le_bytes(word);
-    let quote = word ^ (ONES * u64::from(b'"'));
-    let backslash = word ^ (ONES * u64::from(b'\\'));
-    let marks = (quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash)
-        | (word.wrapping_sub(ONES * 0x20) & !word);
-    marks & HIGHS
 }
 
 struct Escape {
@@ -169,7 +134,7 @@ impl<'a> OffsetMap<'a> {
 pub(super) fn escape_into(out: &mut String, text: &str) {
     let mut run = 0;
     loop {
-        let stop = plain_end(text.as_bytes(), run);
+        let stop = string_end(text.as_bytes(), run);
         out.push_str(text.get(run..stop).unwrap_or_default());
         let Some(&byte) = text.as_bytes().get(stop) else { return };
         match byte {

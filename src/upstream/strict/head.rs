@@ -1,6 +1,6 @@
 //! The strict reading of one reply head: status line, and the headers that frame the body. Pure, no allocation.
 
-use crate::listener::head::HeadError;
+use crate::listener::head::{HeadError, lines};
 
 /// What the filter needs to know of a reply head that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ const LENGTH_DIGITS: usize = 19;
 
 /// Judges a head whose bytes a [`HeadScan`](crate::listener::head::HeadScan) has passed: ASCII, every line ended by CRLF.
 pub(super) fn check(head: &[u8], headers: usize) -> Result<ReplyHead, HeadError> {
-    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = lines(head);
     let (status, old) = status_line(lines.next().unwrap_or_default())?;
     let mut fields = Fields::default();
     for (index, line) in lines.take_while(|line| !line.is_empty()).enumerate() {
