@@ -7,14 +7,14 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 
 use super::fs::Storage;
 use super::layout::{BadName, Layout};
 use super::lock::{Lock, LockError};
-use super::queue::{AppendError, Condition, Entry, Position, Queue};
+use super::queue::{AppendError, Condition, Entry, Position, Queue, hand_out};
 use super::record::Draft;
 use super::recovery::{RecoveryError, recover};
 use super::segment::is_full;
@@ -191,6 +191,18 @@ impl Log {
     /// for, or after [`Options::linger`]: a decision in `response` mode, whose outcome covers it, and everything in `async` mode.
     pub fn append_unhurried(&self, draft: Draft) {
         self.inner.queue.push(Entry::own(draft), false);
+    }
+
+    /// Hands out the answers of the writer on this runtime, until the log is closed. Without it every answer wakes its caller's
+    /// thread by itself, from the writer's; with it a batch does so once.
+    pub fn hand_out_answers(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (sender, mut batches) = mpsc::unbounded_channel();
+        self.inner.queue.answer_through(sender);
+        async move {
+            while let Some(batch) = batches.recv().await {
+                hand_out(batch);
+            }
+        }
     }
 
     /// What the log can take on. [`Condition::Failed`] is for ever: the process must stop serving and exit.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::pace::Pace;
 use super::record::Draft;
@@ -58,6 +58,9 @@ impl Entry {
     }
 }
 
+/// Who waits for records, and what became of them.
+pub(crate) type Answers = Vec<(oneshot::Sender<Result<Position, AppendError>>, Result<Position, AppendError>)>;
+
 /// What the writer finds when it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
@@ -100,6 +103,8 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
     condition: watch::Sender<Condition>,
+    /// Takes whole batches of answers, once somebody hands them out on the runtime.
+    answers: Mutex<Option<mpsc::UnboundedSender<Answers>>>,
     last_sync_micros: AtomicU64,
     linger: Duration,
 }
@@ -123,6 +128,7 @@ impl Queue {
             state: Mutex::new(state),
             wake: Condvar::new(),
             condition: watch::Sender::new(Condition::Writing),
+            answers: Mutex::new(None),
             last_sync_micros: AtomicU64::new(0),
             linger,
         }
@@ -197,6 +203,27 @@ impl Queue {
         state.pace.note(sync);
     }
 
+    /// From now on answers are handed out by whoever reads the other end. They are never more than the queue has room for.
+    pub(crate) fn answer_through(&self, answers: mpsc::UnboundedSender<Answers>) {
+        *self.answers.lock() = Some(answers);
+    }
+
+    /// Answers a batch: in one piece if somebody hands it out, else one by one.
+    pub(crate) fn answer(&self, batch: Answers) {
+        let handed = match &*self.answers.lock() {
+            Some(answers) => answers.send(batch).map_err(|rest| rest.0),
+            None => Err(batch),
+        };
+        if let Err(batch) = handed {
+            hand_out(batch);
+        }
+    }
+
+    /// The writer has nothing more to say: whoever hands out answers may go.
+    pub(crate) fn end_answers(&self) {
+        self.answers.lock().take();
+    }
+
     /// No entries from now on; the writer finishes what it has.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
@@ -256,5 +283,12 @@ impl Queue {
 
     pub(crate) fn last_sync(&self) -> Duration {
         Duration::from_micros(self.last_sync_micros.load(Ordering::Relaxed))
+    }
+}
+
+/// Tells everybody in a batch. Who has left is not told; the record stays.
+pub(crate) fn hand_out(batch: Answers) {
+    for (receipt, answer) in batch {
+        let _ = receipt.send(answer);
     }
 }

@@ -134,7 +134,9 @@ impl Writer {
     /// Runs until the queue is closed or the disk fails.
     pub(crate) fn run(mut self, queue: &Queue) {
         let unwound = FailOnUnwind(queue);
-        match self.serve(queue) {
+        let served = self.serve(queue);
+        queue.end_answers();
+        match served {
             Ok(()) => std::mem::forget(unwound),
             Err(failure) => {
                 queue.fail(Some(failure));
@@ -179,10 +181,7 @@ impl Writer {
                 let written = before.saturating_sub(pending.len());
                 queue.acknowledged(written, started.elapsed());
                 gather.note(written);
-                for (index, receipt) in self.receipts.drain(..) {
-                    // The caller may have left; the record stays.
-                    let _ = receipt.send(Ok(Position { index }));
-                }
+                queue.answer(self.receipts.drain(..).map(|(index, receipt)| (receipt, Ok(Position { index }))).collect());
                 if pending.is_empty() {
                     self.segment.make_room_ahead(self.limits.room)?;
                 }

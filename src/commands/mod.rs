@@ -99,13 +99,20 @@ pub fn run() -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
-        // One core is the audit writer's: a worker there only takes turns with it. On two cores one worker serves as many calls a
-        // second as two, for less CPU a call far from saturation, since it is not woken by the other (benches/load).
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        builder.worker_threads(cores.saturating_sub(1).max(1));
-    }
+    // One core is the audit writer's: a worker there only takes turns with it. On two cores one worker serves as many calls a second as
+    // two, for less CPU a call far from saturation, since it is not woken by the other (benches/load).
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = cores.saturating_sub(1).max(1);
+    let mut builder = match std::env::var_os("TOKIO_WORKER_THREADS") {
+        // What shares nothing needs no queues that others may take from.
+        None if workers == 1 => tokio::runtime::Builder::new_current_thread(),
+        None => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+        Some(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(command);
     // A blocking read of a terminal or a hung disk must not keep a finished command alive.

@@ -172,6 +172,11 @@ async fn open_log(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Log>, St
     if !opened.unfinished.is_empty() {
         tracing::warn!(calls = opened.unfinished.len(), "calls of the last run have no outcome; recorded as unknown");
     }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the log, which the shutdown closes after every task that it waits for"
+    )]
+    tokio::spawn(log.hand_out_answers());
     Ok(Arc::new(log))
 }
 
