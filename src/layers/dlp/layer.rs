@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::rules::{Hit, Outcome, Rules};
 use crate::chain::{
-    Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Trail,
+    Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage,
+    Trail,
 };
 use crate::layers::authz::Permit;
 use crate::policy::{Classification, DlpAction};
@@ -47,25 +48,26 @@ impl DlpLayer {
     fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<(), Rejection> {
         let server = Arc::clone(request.evidence.server());
         let applicable = self.rules.applicable(&server.name, true, server.classification);
-        let trail = request.context.trail.clone();
-        let Some(message) = request.message.rpc_mut().filter(|_| !applicable.is_empty()) else {
+        let Carried { message, access, exchange, context, .. } = &mut *request.carried;
+        let trail = context.trail.clone();
+        let Some(message) = message.rpc_mut().filter(|_| !applicable.is_empty()) else {
             trail.pass_with_findings(LAYER, 0);
             return Ok(());
         };
         let mut outcome = applicable.inspect(message);
-        for (_, value) in &request.exchange.mirrored {
+        for (_, value) in &exchange.mirrored {
             let text = value.to_str().unwrap_or_default();
             let text = crate::protocol::decode_header(text).ok_or(Reason::Blocked(Category::NotScanned))?;
             applicable.inspect_header(&text, &mut outcome);
         }
-        if let Some(state) = &request.exchange.trace.state {
+        if let Some(state) = &exchange.trace.state {
             applicable.inspect_header(state.to_str().unwrap_or_default(), &mut outcome);
         }
         let passes = !outcome.blocked && outcome.mask(message);
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {
             // The name may be what was found; the record repeats nothing that must not pass.
-            let named = request.access.public_name().is_some_and(|name| applicable.finds(name));
+            let named = access.public_name().is_some_and(|name| applicable.finds(name));
             if named {
                 trail.with(|decision| decision.what.iter_mut().for_each(|what| what.name = None));
             }

@@ -143,11 +143,17 @@ pub fn scan(text: &str, set: DetectorSet, out: &mut Vec<Match>) {
     resolve(out, before);
 }
 
+/// No match is shorter: `a@b.co`. Most keys and many values of a message are.
+const SHORTEST: usize = 6;
+
 /// Appends what the detectors of `set` find in `text`, sorted by start, the longer first; matches of different detectors may
 /// overlap.
 pub fn find(text: &str, set: DetectorSet, out: &mut Vec<Match>) {
     let before = out.len();
     let bytes = text.as_bytes();
+    if bytes.len() < SHORTEST {
+        return;
+    }
     scan_digit_runs(bytes, set, out);
     if set.contains(Detector::Email) {
         email::scan(bytes, |span| {

@@ -82,8 +82,14 @@ impl Anchors {
     }
 }
 
+/// No credential is shorter: `AKIA` and sixteen characters. The automaton has its price for every text, however short.
+const SHORTEST: usize = 20;
+
 /// Hands every credential and its kind to `visit`.
 pub(super) fn scan(bytes: &[u8], mut visit: impl FnMut(&'static str, Range<usize>)) {
+    if bytes.len() < SHORTEST {
+        return;
+    }
     ANCHORS.visit(bytes, |row, anchor| {
         let place = Place { bytes, start: anchor.start, body: anchor.end };
         let glued = anchor.start.checked_sub(1).is_some_and(|before| super::runs::is_alphanumeric(bytes, before));
