@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use yett::audit::{Log, Options};
 use yett::chain::{
-    Anonymous, Arrival, CallId, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Rejection, Reply,
-    RequestContext, Route, Station, TraceHeaders, Trail,
+    Anonymous, Arrival, CallId, Carried, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Rejection,
+    Reply, RequestContext, Route, Station, TraceHeaders, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
@@ -130,7 +130,7 @@ impl Bench {
             .expect("a request");
         let (head, ()) = request.into_parts();
         let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
-        Arrival::Request(Incoming { head, body, context: self.context(), evidence: Anonymous })
+        Arrival::Request(Incoming { head: Box::new(head), body, context: self.context(), evidence: Anonymous })
     }
 
     fn context(&self) -> RequestContext {
@@ -245,7 +245,7 @@ impl Service<McpRequest<()>> for End {
 
     fn call(&mut self, request: McpRequest<()>) -> Reply {
         Box::pin(async move {
-            match request.message {
+            match request.carried.message {
                 ClientMessage::Rpc(message) => Ok(McpResponse::json(message)),
                 ClientMessage::EndSession => Ok(McpResponse::accepted()),
             }
@@ -274,7 +274,7 @@ fn stations(criterion: &mut Criterion) {
     let request = || {
         let message = Message::parse(body.clone(), Limits::default(), Side::Client).expect("a call");
         let access = Access::of(&message).expect("an access");
-        McpRequest {
+        let carried = Box::new(Carried {
             message: ClientMessage::Rpc(message),
             access,
             memory: None,
@@ -285,8 +285,8 @@ fn stations(criterion: &mut Criterion) {
                 trace: TraceHeaders::default(),
             },
             context: bench.context(),
-            evidence: (),
-        }
+        });
+        McpRequest { carried, evidence: () }
     };
     criterion.bench_function("chain/eleven stations, nothing to do", |bencher| {
         bencher.to_async(&bench.runtime).iter_batched(

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
@@ -91,12 +92,12 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes keyed commitments for one subject: whoever holds the subject's key can test a guess, nobody else can. Destroying the key
 /// makes every commitment of that subject meaningless, while the log keeps verifying (SECURITY.md 2.8).
 #[derive(Clone)]
-pub struct Committer(hmac::Key);
+pub struct Committer(Arc<hmac::Key>);
 
 impl Committer {
     /// From a subject's key.
     pub fn new(key: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key)))
     }
 
     /// The commitment to `bytes` as `part` (`args`, `res`, `target`) of the call with that id: HMAC-SHA256 under a nonce that is
@@ -118,9 +119,13 @@ impl fmt::Debug for Committer {
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 #[cfg(test)]

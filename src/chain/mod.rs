@@ -5,6 +5,7 @@ mod middleware;
 mod rejection;
 mod request;
 mod response;
+mod stage;
 mod trail;
 
 use std::fmt;
@@ -17,8 +18,11 @@ use tower::{ServiceBuilder, ServiceExt as _};
 pub use alarm::Alarm;
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
-pub use request::{Anonymous, Arrival, Body, CallId, Exchange, Incoming, McpRequest, RequestContext, Route, TraceHeaders};
+pub use request::{
+    Anonymous, Arrival, Body, CallId, Carried, Exchange, Incoming, McpRequest, RequestContext, Route, TraceHeaders,
+};
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
+pub use stage::end_of_stage;
 pub use trail::{Action, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
 
 use crate::audit::Log;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +26,6 @@ pub struct Anonymous;
 
 /// What the edge hands to the chain.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every arrival is a request, and it lives in one boxed future")]
 pub enum Arrival {
     /// A request whose framing, Host and Origin are in order.
     Request(Incoming<Anonymous>),
@@ -36,7 +36,7 @@ pub enum Arrival {
 /// A request of which only the head has been looked at.
 pub struct Incoming<E> {
     /// Method, target and headers.
-    pub head: Parts,
+    pub head: Box<Parts>,
     /// The body, not read.
     pub body: Body,
     /// Facts.
@@ -55,6 +55,15 @@ impl<E> fmt::Debug for Incoming<E> {
 /// A client message on its way in, and what has been proven about its sender.
 #[derive(Debug)]
 pub struct McpRequest<E> {
+    /// The message and how it came. In one piece on the heap: it passes through a dozen futures, each of which would hold copies of it.
+    pub carried: Box<Carried>,
+    /// What is proven.
+    pub evidence: E,
+}
+
+/// What a request carries, whatever has been proven about its sender.
+#[derive(Debug)]
+pub struct Carried {
     /// The message.
     pub message: ClientMessage,
     /// What it asks for.
@@ -65,15 +74,26 @@ pub struct McpRequest<E> {
     pub memory: Option<Place>,
     /// Facts.
     pub context: RequestContext,
-    /// What is proven.
-    pub evidence: E,
 }
 
 impl<E> McpRequest<E> {
     /// The same message with other evidence.
     pub fn with_evidence<F>(self, evidence: F) -> McpRequest<F> {
-        let Self { message, access, exchange, memory, context, evidence: _ } = self;
-        McpRequest { message, access, exchange, memory, context, evidence }
+        McpRequest { carried: self.carried, evidence }
+    }
+}
+
+impl<E> Deref for McpRequest<E> {
+    type Target = Carried;
+
+    fn deref(&self) -> &Carried {
+        &self.carried
+    }
+}
+
+impl<E> DerefMut for McpRequest<E> {
+    fn deref_mut(&mut self) -> &mut Carried {
+        &mut self.carried
     }
 }
 

@@ -33,7 +33,7 @@ pub enum ResponseBody {
     Ended,
     /// One message. The status is 200, or what a modern server gave with its JSON-RPC error (400, 404): clients decide on their
     /// fallback to a legacy revision by it.
-    Json(StatusCode, Box<ServerMessage>),
+    Json(StatusCode, ServerMessage),
     /// Notifications, then the response.
     Stream(MessageStream),
 }
@@ -55,8 +55,8 @@ pub type MessageStream = Pin<Box<dyn Stream<Item = Result<ServerMessage, Rejecti
 /// One message from a server, and how to answer it if it is a question.
 #[derive(Debug)]
 pub struct ServerMessage {
-    /// The message.
-    pub message: Message,
+    /// The message. On the heap, for every layer hands it on.
+    pub message: Box<Message>,
     /// Takes the answer to a request that the server makes of the client; `None` for everything else.
     pub responder: Option<Arc<dyn Responder>>,
 }
@@ -73,7 +73,7 @@ pub trait Responder: fmt::Debug + Send + Sync {
 impl ServerMessage {
     /// A message that is not a question, or that nobody will answer.
     pub fn new(message: Message) -> Self {
-        Self { message, responder: None }
+        Self { message: Box::new(message), responder: None }
     }
 
     /// Whether this is the response that ends the exchange.
@@ -85,7 +85,7 @@ impl ServerMessage {
 impl McpResponse {
     /// An answer with one message and status 200.
     pub fn json(message: Message) -> Self {
-        Self { body: ResponseBody::Json(StatusCode::OK, Box::new(ServerMessage::new(message))), session: None }
+        Self { body: ResponseBody::Json(StatusCode::OK, ServerMessage::new(message)), session: None }
     }
 
     /// An answer to a notification.
@@ -103,8 +103,8 @@ impl McpResponse {
         let Self { body, session } = self;
         let body = match body {
             ResponseBody::Accepted | ResponseBody::Ended => body,
-            ResponseBody::Json(status, message) => match f(*message)? {
-                Some(message) => ResponseBody::Json(status, Box::new(message)),
+            ResponseBody::Json(status, message) => match f(message)? {
+                Some(message) => ResponseBody::Json(status, message),
                 None => return Err(Rejection::internal("a layer dropped the response")),
             },
             ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Mapped { inner, f: Some(f) })),

@@ -12,7 +12,8 @@ use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
 use super::trace_context;
 use crate::chain::{
-    Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext, ResponseBody, What,
+    Carried, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext,
+    ResponseBody, What, end_of_stage,
 };
 use crate::config;
 use crate::layers::authn::Principal;
@@ -76,7 +77,7 @@ impl Middleware for Decode {
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
         let ending = decoded.access.target == Target::Session;
-        let request = McpRequest {
+        let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
                 session: decoded.session.and_then(|session| session.upstream),
@@ -87,8 +88,9 @@ impl Middleware for Decode {
             message: decoded.message,
             access: decoded.access,
             context: context.clone(),
-            evidence: principal.clone(),
-        };
+        });
+        let request = McpRequest { carried, evidence: principal.clone() };
+        end_of_stage().await;
         let result = next.run(request).await;
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));

@@ -104,7 +104,7 @@ impl Endpoint {
         let context = self.context(peer, route, trace);
         let (call, route) = (context.call, Arc::clone(&context.route));
         let body = body.map_err(Into::into).boxed_unsync();
-        let arrival = Arrival::Request(Incoming { head, body, context, evidence: Anonymous });
+        let arrival = Arrival::Request(Incoming { head: Box::new(head), body, context, evidence: Anonymous });
         let result = self.chain.load().run(arrival).await;
         encode::response(result, call, &route)
     }

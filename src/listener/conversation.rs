@@ -57,6 +57,7 @@ where
         .max_buf_size(limits.queue.max(limits.head.bytes).max(LEAST_BUFFER))
         .serve_connection(TokioIo::new(filtered), service);
     let ended = tokio::select! {
+        biased;
         ended = &mut connection => ended,
         () = stop.cancelled() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
@@ -69,7 +70,7 @@ where
     if let Some(error) = refusal.take() {
         let answer = refused(error).await;
         let stream = connection.into_parts().io.into_inner().into_inner();
-        let _ = tokio::time::timeout(LAST_WORD, close_refused(stream, &answer)).await;
+        let _ = tokio::time::timeout(LAST_WORD, Box::pin(close_refused(stream, &answer))).await;
         return Ended::Closed;
     }
     if stalled.is_set() {

@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::questions::Questions;
 use super::reply::{self, Ends, Expected};
 use super::strict::Doubt;
-use crate::chain::{CallId, Exchange, McpRequest, McpResponse, Reason, Rejection};
+use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::places::Place;
@@ -141,7 +141,7 @@ impl Upstream {
         ends: Ends,
         cut: &CancellationToken,
     ) -> Result<McpResponse, Rejection> {
-        let McpRequest { message, access, exchange, memory, context, .. } = request;
+        let Carried { message, access, exchange, memory, context } = *request.carried;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),

@@ -30,7 +30,7 @@ pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
 pub use http::Upstream;
 
-use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply};
+use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply, end_of_stage};
 use crate::layers::audit::Recorded;
 
 /// All servers by name: the innermost service of the chain.
@@ -48,6 +48,7 @@ impl Upstreams {
         let upstream = self.0.get(&request.evidence.permit().server().name).cloned();
         let upstream = upstream.ok_or(Reason::UpstreamFailed("not_configured"))?;
         let trail = request.context.trail.clone();
+        end_of_stage().await;
         propagate::trace(&mut request);
         let result = upstream.send(request).await;
         trail.arrive(&result);

@@ -76,6 +76,12 @@ impl Pool {
                 return Ok(self.leased(sender, reuse));
             }
         }
+        // Most calls find a connection, and need not hold the room that opening one takes.
+        Box::pin(self.open()).await
+    }
+
+    /// A new connection.
+    async fn open(&self) -> Result<Lease, ConnectError> {
         let connecting = tokio::time::timeout(self.patience, self.connector.connect());
         let link = connecting.await.unwrap_or(Err(ConnectError::Timeout))?;
         let reuse = link.reuse();

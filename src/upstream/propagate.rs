@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::chain::McpRequest;
+use crate::chain::{Carried, McpRequest};
 use crate::layers::audit::Recorded;
 use crate::protocol::Message;
 use crate::protocol::json::{Kind, RawJson};
@@ -15,13 +15,14 @@ const BAGGAGE: &str = "baggage";
 ///
 /// After the decision was recorded: this is no judgement, and it counts as no edit.
 pub(super) fn trace(request: &mut McpRequest<Recorded>) {
-    let parent = request.context.trail.depart();
-    let state = request.exchange.trace.state.as_ref().and_then(|state| state.to_str().ok());
-    if let Some(message) = request.message.rpc_mut() {
+    let Carried { message, exchange, context, .. } = &mut *request.carried;
+    let parent = context.trail.depart();
+    let state = exchange.trace.state.as_ref().and_then(|state| state.to_str().ok());
+    if let Some(message) = message.rpc_mut() {
         in_meta(message, &parent, state);
     }
     // Takes the text over; it is not copied.
-    request.exchange.trace.parent = HeaderValue::try_from(parent).ok();
+    exchange.trace.parent = HeaderValue::try_from(parent).ok();
 }
 
 /// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:

@@ -14,7 +14,7 @@ use super::pool::Lease;
 use super::questions::Questions;
 use super::stream::EventStream;
 use super::strict::Doubt;
-use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
+use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage, end_of_stage};
 use crate::protocol::json::Limits;
 use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
 
@@ -90,6 +90,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         }
         (status, Media::Json) if expected.shape == Shape::Request && carries_message(status) => {
             let bytes = collect(body, &lease, expected.max_message).await?;
+            end_of_stage().await;
             let message = if status == StatusCode::OK {
                 expected.parse(bytes)?
             } else {
@@ -109,7 +110,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             // To a legacy client 404 says that its session is gone, whichever side said it.
             let legacy_error = expected.version.has_sessions() && status == StatusCode::NOT_FOUND;
             let status = if legacy_error { StatusCode::OK } else { status };
-            ResponseBody::Json(status, Box::new(ServerMessage::new(message)))
+            ResponseBody::Json(status, ServerMessage::new(message))
         }
         // A server need not let sessions be ended; ours is over all the same. MCP 2025-11-25, "Session Management".
         (status, _) if expected.ends_session && (status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED) => {

@@ -161,7 +161,7 @@ impl Fixture {
         let (head, body) = request(&self.tokens[caller], tool).into_parts();
         let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
         let context = self.context();
-        self.chain.run(Arrival::Request(Incoming { head, body, context, evidence: Anonymous }))
+        self.chain.run(Arrival::Request(Incoming { head: Box::new(head), body, context, evidence: Anonymous }))
     }
 
     fn context(&self) -> RequestContext {

@@ -60,13 +60,14 @@ impl Authn {
     async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
         let now = context.received;
         if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
-            return self.by_api_key(keys, token, context, now).await;
+            return Box::pin(self.by_api_key(keys, token, context, now)).await;
         }
         let place = place_of(token, &context.route.resource);
         if let Some(principal) = self.remembered(&place, now) {
             return Ok(principal);
         }
-        let verified = self.verify(token, context).await.map_err(|error| {
+        // Rare: what it needs is not to be part of every call.
+        let verified = Box::pin(self.verify(token, context)).await.map_err(|error| {
             context.trail.with(|decision| decision.detail = Some(error.word()));
             if error == TokenError::Stale {
                 return Reason::StoreUnavailable;
