@@ -45,7 +45,8 @@ struct Gate {
     calls: Arc<Lane>,
     streams: Arc<Lane>,
     signals: Arc<Lane>,
-    breaker: Mutex<Breaker>,
+    /// By caller and not by share: colleagues of one tenant do not shut each other out either.
+    breaker: Mutex<Breaker<Arc<str>>>,
     state: Level,
     metrics: Arc<Metrics>,
 }
@@ -64,7 +65,7 @@ impl Middleware for Admission {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let gate = self.0.get(&request.evidence.server().name).map(Arc::clone).ok_or(Reason::UpstreamFailed("not_configured"))?;
-        let entered = gate.enter(&request.access, Share::of(request.evidence.principal())).await;
+        let entered = gate.enter(&request.access, &request.evidence).await;
         let stay = entered.map_err(|(reason, word)| {
             gate.metrics.upstream_refused(&gate.server.name, word);
             request.context.trail.with(|decision| decision.detail = Some(word));
@@ -100,10 +101,11 @@ impl Gate {
     }
 
     /// A place for this access, or the refusal with a word for the operator.
-    async fn enter(self: &Arc<Self>, access: &Access, share: Share) -> Result<Stay, (Reason, &'static str)> {
+    async fn enter(self: &Arc<Self>, access: &Access, permit: &Permit) -> Result<Stay, (Reason, &'static str)> {
         let open = |wait| (Reason::BreakerOpen(wait), "breaker_open");
         // Before the queue: nobody waits for a server that is left alone.
-        if let Some(wait) = self.breaker.lock().refuses(Instant::now()) {
+        let caller = &permit.principal().pseudonym().name;
+        if let Some(wait) = self.breaker.lock().refuses(caller, Instant::now()) {
             return Err(open(wait));
         }
         let (lane, full) = match (access.method, access.shape) {
@@ -111,15 +113,15 @@ impl Gate {
             (_, Shape::Request) => (&self.calls, "queue_full"),
             (_, Shape::Notification | Shape::Response) => (&self.signals, "signals_full"),
         };
-        let place = lane.enter(share, 1).await.map_err(|refused| match refused {
+        let place = lane.enter(Share::of(permit.principal()), 1).await.map_err(|refused| match refused {
             Refused::Full => (Reason::Overloaded, full),
             Refused::Late => (Reason::Overloaded, "queue_timeout"),
         })?;
-        let pass = self.with_breaker(Breaker::enter).map_err(open)?;
+        let pass = self.with_breaker(|breaker, now| breaker.enter(caller, now)).map_err(open)?;
         Ok(Stay { gate: Arc::clone(self), pass, settled: false, _place: place })
     }
 
-    fn with_breaker<T>(&self, change: impl FnOnce(&mut Breaker, Instant) -> T) -> T {
+    fn with_breaker<T>(&self, change: impl FnOnce(&mut Breaker<Arc<str>>, Instant) -> T) -> T {
         let mut breaker = self.breaker.lock();
         let before = breaker.position();
         let result = change(&mut breaker, Instant::now());
@@ -138,7 +140,7 @@ impl Gate {
 /// One message at its server: a place, and what its end will say about the server.
 struct Stay {
     gate: Arc<Gate>,
-    pass: Pass,
+    pass: Pass<Arc<str>>,
     settled: bool,
     _place: Place,
 }
@@ -156,8 +158,8 @@ impl Stay {
 
     fn report(&mut self, ending: Ending) {
         let chance = random_bytes::<2>().map_or(0.5, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX));
-        let pass = self.pass;
-        self.gate.with_breaker(|breaker, now| breaker.ended(pass, ending, now, chance));
+        let Self { gate, pass, .. } = self;
+        gate.with_breaker(|breaker, now| breaker.ended(pass, ending, now, chance));
     }
 
     fn until_end_of(self, response: McpResponse) -> McpResponse {
@@ -172,7 +174,6 @@ impl Stay {
                 // A stream may last for days, and say nothing for long: its head shows already that the server is back.
                 if stay.pass.is_probe() {
                     stay.report(Ending::Answered);
-                    stay.pass = stay.pass.after_probe();
                 }
                 let mut stay = Some(stay);
                 ResponseBody::Stream(Box::pin(inner.inspect(move |item| Self::watch(&mut stay, item))))

@@ -1,11 +1,22 @@
 //! A circuit breaker: a server that fails again and again is left alone for a while. Plain state; time and chance come from outside.
 //!
-//! Closed, until so many faults follow each other. Open, for a time that doubles with each failed probe and is stretched at random,
-//! so that replicas do not come back in step. Half open, when that time is over: one call goes through, and its end decides.
+//! It counts by caller, since what fails may be one caller's tool and not the server:
+//!
+//! - **A caller** whose calls fail so many times in a row is shut out alone. Nobody else notices.
+//! - **The server** is suspected once so many faults of more than one caller follow each other, and nobody is answered between them.
+//!   None of them counts for more than half. From then on whoever had a part in it is shut out, and one failed call is enough to join
+//!   them. Callers whose calls have not failed still go through, one call each and few at once: a caller whose own calls succeed is
+//!   not shut out by others, whatever these do. Any answer ends the suspicion.
+//!
+//! Who is shut out waits for a time that doubles with each failed probe and is stretched at random, so that replicas do not come back
+//! in step. When it is over one call of theirs goes through, and its end decides. Each has a probe of their own: nobody can use up
+//! those of others and fail them for ever.
 //!
 //! A fault is the server's: no connection, a broken or malformed reply, HTTP 5xx, no reply in time. Whatever it answers is a success,
 //! errors of its tools included. A caller who leaves, a shutdown, a record that could not be written say nothing about it.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,39 +24,75 @@ use tokio::time::Instant;
 use crate::chain::Reason;
 use crate::config::Breaker as Settings;
 
+/// Callers with faults that are remembered; with more of them the one not heard of for the longest is forgotten.
+const MAX_CALLERS: usize = 1024;
+
+/// Probes under way beyond which no further one begins at a suspected server.
+const PROBES: usize = 8;
+
+/// Time to wait before another look at a probe that is under way.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(super) struct Breaker<K> {
     settings: Settings,
-    state: State,
-    /// Counts the times it opened: the end of a call that began before the last one says nothing any more.
-    epoch: u64,
-    /// The next time it stays open, before chance.
-    cooldown: Duration,
+    /// Only those whose last call failed, or who try out a suspected server: empty while all is well.
+    callers: HashMap<K, Caller>,
+    run: Run,
+    suspected: bool,
+    /// Probes under way.
+    probes: usize,
+    /// Counts calls, so that a fault of one that began before somebody was shut out is known as such.
+    calls: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Closed { faults: u32 },
-    HalfOpen { probing: bool },
-    Open { until: Instant },
+#[derive(Debug)]
+struct Caller {
+    /// Faults in a row.
+    faults: u32,
+    /// What of it belongs to which [`Run`].
+    part: (u64, u32),
+    shut: Option<Shut>,
+    /// The next time it is shut out, before chance.
+    cooldown: Duration,
+    heard: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shut {
+    until: Instant,
+    probing: bool,
+    /// The last call that had begun then.
+    after: u64,
+}
+
+/// Faults of all callers that follow each other: any answer begins a new one.
+#[derive(Debug, Default)]
+struct Run {
+    number: u64,
+    faults: u32,
+    /// The same, with no more of each caller than half of what it takes.
+    weighed: u32,
+    callers: u32,
 }
 
 /// What an operator sees of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
-    /// Calls pass.
+    /// Somebody was answered lately, or nobody has failed often enough.
     Closed,
-    /// One call is to show whether the server is back.
+    /// A call is to show whether the server is back.
     HalfOpen,
-    /// Calls are refused.
+    /// Those who failed are refused, and nobody has been answered since.
     Open,
 }
 
 /// The right of one call to go through.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
-    epoch: u64,
+#[derive(Debug)]
+pub(super) struct Pass<K> {
+    caller: K,
+    call: u64,
     probe: bool,
 }
 
@@ -60,84 +107,145 @@ pub(super) enum Ending {
     Nothing,
 }
 
-/// Time to wait before another look at a probe that is under way.
-const PROBE: Duration = Duration::from_secs(1);
-
-impl Breaker {
+impl<K: Clone + Eq + Hash> Breaker<K> {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, state: State::Closed { faults: 0 }, epoch: 0, cooldown: settings.cooldown }
+        Self { settings, callers: HashMap::new(), run: Run::default(), suspected: false, probes: 0, calls: 0 }
     }
 
-    /// How long to wait, if calls are refused at `now`.
-    pub(super) fn refuses(&self, now: Instant) -> Option<Duration> {
-        match self.state {
-            State::Closed { .. } | State::HalfOpen { probing: false } => None,
-            State::HalfOpen { probing: true } => Some(PROBE),
-            State::Open { until } => Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero()),
+    /// How long to wait, if calls of this caller are refused at `now`.
+    pub(super) fn refuses(&self, caller: &K, now: Instant) -> Option<Duration> {
+        if self.callers.is_empty() && !self.suspected {
+            return None;
         }
+        if let Some(shut) = self.callers.get(caller).and_then(|caller| caller.shut) {
+            let left = shut.until.saturating_duration_since(now);
+            if !left.is_zero() {
+                return Some(left);
+            }
+            if shut.probing {
+                return Some(PROBE);
+            }
+        }
+        (self.suspected && self.probes >= PROBES).then_some(PROBE)
     }
 
     /// Lets a call through, or says how long to wait.
-    pub(super) fn enter(&mut self, now: Instant) -> Result<Pass, Duration> {
-        if let Some(wait) = self.refuses(now) {
+    pub(super) fn enter(&mut self, caller: &K, now: Instant) -> Result<Pass<K>, Duration> {
+        if let Some(wait) = self.refuses(caller, now) {
             return Err(wait);
         }
-        let probe = !matches!(self.state, State::Closed { .. });
-        if probe {
-            self.state = State::HalfOpen { probing: true };
+        if self.suspected {
+            // On trial like everybody else, from now on.
+            let after = self.calls;
+            self.remember(caller, now).shut.get_or_insert(Shut { until: now, probing: false, after });
         }
-        Ok(Pass { epoch: self.epoch, probe })
+        let shut =
+            if self.callers.is_empty() { None } else { self.callers.get_mut(caller).and_then(|known| known.shut.as_mut()) };
+        let probe = shut.is_some();
+        if let Some(shut) = shut {
+            shut.probing = true;
+            self.probes += 1;
+        }
+        self.calls += 1;
+        Ok(Pass { caller: caller.clone(), call: self.calls, probe })
     }
 
-    /// Takes note of a call's end. `chance`, from 0 to 1, stretches the time to come by up to a half.
-    pub(super) fn ended(&mut self, pass: Pass, ending: Ending, now: Instant, chance: f64) {
-        if pass.epoch != self.epoch {
-            return;
+    /// Takes note of a call's end, once for each pass: a probe is none any more afterwards. `chance`, from 0 to 1, stretches the time
+    /// to come by up to a half.
+    pub(super) fn ended(&mut self, pass: &mut Pass<K>, ending: Ending, now: Instant, chance: f64) {
+        let probe = std::mem::replace(&mut pass.probe, false);
+        if probe {
+            self.probes = self.probes.saturating_sub(1);
+            if let Some(shut) = self.callers.get_mut(&pass.caller).and_then(|caller| caller.shut.as_mut()) {
+                shut.probing = false;
+            }
         }
-        match (self.state, ending) {
-            (State::Closed { .. }, Ending::Answered) => self.state = State::Closed { faults: 0 },
-            (State::Closed { faults }, Ending::Fault) => {
-                let faults = faults.saturating_add(1);
-                self.state = State::Closed { faults };
-                if faults >= self.settings.failures {
-                    self.open(now, chance);
-                }
-            }
-            (State::HalfOpen { .. }, Ending::Answered) if pass.probe => {
-                self.state = State::Closed { faults: 0 };
-                self.cooldown = self.settings.cooldown;
-            }
-            (State::HalfOpen { .. }, Ending::Fault) if pass.probe => self.open(now, chance),
-            (State::HalfOpen { .. }, Ending::Nothing) if pass.probe => self.state = State::HalfOpen { probing: false },
-            (State::Closed { .. } | State::HalfOpen { .. } | State::Open { .. }, _) => {}
+        match ending {
+            Ending::Answered => self.answered(&pass.caller, now),
+            Ending::Fault => self.failed(pass, probe, now, chance),
+            Ending::Nothing => {}
         }
     }
 
     pub(super) fn position(&self) -> Position {
-        match self.state {
-            State::Closed { .. } => Position::Closed,
-            State::HalfOpen { .. } => Position::HalfOpen,
-            State::Open { .. } => Position::Open,
+        if self.run.faults < self.settings.failures {
+            Position::Closed
+        } else if self.probes == 0 {
+            Position::Open
+        } else {
+            Position::HalfOpen
         }
     }
 
-    fn open(&mut self, now: Instant, chance: f64) {
-        let stay = self.cooldown.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0);
-        self.state = State::Open { until: now + stay };
-        self.epoch += 1;
-        self.cooldown = self.cooldown.saturating_mul(2).min(self.settings.max_cooldown);
+    /// An answer is news of the server, whenever its call began.
+    fn answered(&mut self, caller: &K, now: Instant) {
+        if self.run.faults > 0 {
+            self.run = Run { number: self.run.number + 1, ..Run::default() };
+        }
+        if !self.callers.is_empty() {
+            self.callers.remove(caller);
+        }
+        if std::mem::replace(&mut self.suspected, false) {
+            // The server is back: whoever was shut out may see for themselves at once, one call each.
+            self.callers.retain(|_, caller| caller.faults > 0);
+            for shut in self.callers.values_mut().filter_map(|caller| caller.shut.as_mut()) {
+                shut.until = shut.until.min(now);
+            }
+        }
+    }
+
+    fn failed(&mut self, pass: &Pass<K>, probe: bool, now: Instant, chance: f64) {
+        let (settings, calls, suspected, run) = (self.settings, self.calls, self.suspected, self.run.number);
+        let shut = self.callers.get(&pass.caller).and_then(|caller| caller.shut);
+        // It began when nobody knew yet: from a suspicion on every call is a probe.
+        if !probe && (suspected || shut.is_some_and(|shut| pass.call <= shut.after)) {
+            return;
+        }
+        let caller = self.remember(&pass.caller, now);
+        caller.faults = caller.faults.saturating_add(1);
+        let part = if caller.part.0 == run { caller.part.1 } else { 0 };
+        caller.part = (run, part.saturating_add(1));
+        if probe || caller.faults >= settings.failures {
+            caller.shut_out(settings, now, chance, calls);
+        }
+        self.run.faults = self.run.faults.saturating_add(1);
+        self.run.callers += u32::from(part == 0);
+        self.run.weighed += u32::from(part < settings.failures.div_ceil(2));
+        if !suspected && self.run.callers > 1 && self.run.weighed >= settings.failures {
+            self.suspected = true;
+            let part_of_it = self.callers.values_mut().filter(|caller| caller.part.0 == run && caller.shut.is_none());
+            part_of_it.for_each(|caller| caller.shut_out(settings, now, chance, calls));
+        }
+    }
+
+    /// The entry of this caller. Room for it is made by forgetting another, one without a probe under way if there is one.
+    fn remember(&mut self, caller: &K, now: Instant) -> &mut Caller {
+        if self.callers.len() >= MAX_CALLERS && !self.callers.contains_key(caller) {
+            let oldest = self.callers.iter().min_by_key(|(_, known)| (known.shut.is_some_and(|shut| shut.probing), known.heard));
+            if let Some(oldest) = oldest.map(|(oldest, _)| oldest.clone()) {
+                self.callers.remove(&oldest);
+            }
+        }
+        let cooldown = self.settings.cooldown;
+        let new = || Caller { faults: 0, part: (0, 0), shut: None, cooldown, heard: now };
+        let known = self.callers.entry(caller.clone()).or_insert_with(new);
+        known.heard = now;
+        known
     }
 }
 
-impl Pass {
-    /// Whether its end decides about the server.
-    pub(super) fn is_probe(self) -> bool {
-        self.probe
+impl Caller {
+    fn shut_out(&mut self, settings: Settings, now: Instant, chance: f64, calls: u64) {
+        let stay = self.cooldown.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0);
+        self.shut = Some(Shut { until: now + stay, probing: false, after: calls });
+        self.cooldown = self.cooldown.saturating_mul(2).min(settings.max_cooldown);
     }
+}
 
-    /// What is left of it once it has decided.
-    pub(super) fn after_probe(self) -> Self {
-        Self { probe: false, ..self }
+impl<K> Pass<K> {
+    /// Whether its end decides about the server.
+    pub(super) fn is_probe(&self) -> bool {
+        self.probe
     }
 }
 
@@ -178,130 +286,5 @@ impl Ending {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SETTINGS: Settings = Settings { failures: 3, cooldown: Duration::from_secs(1), max_cooldown: Duration::from_secs(4) };
-
-    struct Scene {
-        breaker: Breaker,
-        now: Instant,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            Self { breaker: Breaker::new(SETTINGS), now: Instant::now() }
-        }
-
-        fn call(&mut self, ending: Ending) {
-            let pass = self.breaker.enter(self.now).unwrap();
-            self.breaker.ended(pass, ending, self.now, 0.0);
-        }
-
-        fn open(&mut self) {
-            for _ in 0..3 {
-                self.call(Ending::Fault);
-            }
-            assert_eq!(self.breaker.position(), Position::Open);
-        }
-
-        fn pass(&mut self, seconds: u64) {
-            self.now += Duration::from_secs(seconds);
-        }
-    }
-
-    #[test]
-    fn it_opens_after_a_run_of_faults_and_not_before() {
-        let mut scene = Scene::new();
-        for _ in 0..10 {
-            scene.call(Ending::Fault);
-            scene.call(Ending::Fault);
-            scene.call(Ending::Nothing);
-            scene.call(Ending::Answered);
-            assert_eq!(scene.breaker.position(), Position::Closed, "an answer ends the run");
-        }
-        scene.open();
-        assert_eq!(scene.breaker.enter(scene.now).unwrap_err(), SETTINGS.cooldown);
-    }
-
-    #[test]
-    fn calls_that_say_nothing_neither_open_nor_end_a_run() {
-        let mut scene = Scene::new();
-        for _ in 0..100 {
-            scene.call(Ending::Nothing);
-        }
-        scene.call(Ending::Fault);
-        scene.call(Ending::Nothing);
-        scene.call(Ending::Fault);
-        scene.call(Ending::Nothing);
-        assert_eq!(scene.breaker.position(), Position::Closed);
-        scene.call(Ending::Fault);
-        assert_eq!(scene.breaker.position(), Position::Open);
-    }
-
-    #[test]
-    fn after_a_while_one_call_goes_through_and_its_end_decides() {
-        let mut scene = Scene::new();
-        scene.open();
-        scene.pass(1);
-        let probe = scene.breaker.enter(scene.now).unwrap();
-        assert_eq!(scene.breaker.position(), Position::HalfOpen);
-        assert_eq!(scene.breaker.enter(scene.now).unwrap_err(), PROBE, "a second one goes through beside the probe");
-        scene.breaker.ended(probe, Ending::Answered, scene.now, 0.0);
-        assert_eq!(scene.breaker.position(), Position::Closed);
-        scene.call(Ending::Fault);
-        assert_eq!(scene.breaker.position(), Position::Closed, "the run begins anew");
-    }
-
-    #[test]
-    fn each_failed_probe_doubles_the_time_up_to_its_bound_and_an_answer_resets_it() {
-        let mut scene = Scene::new();
-        scene.open();
-        for seconds in [1, 2, 4, 4, 4] {
-            assert_eq!(scene.breaker.enter(scene.now).unwrap_err(), Duration::from_secs(seconds));
-            scene.pass(seconds);
-            scene.call(Ending::Fault);
-        }
-        scene.pass(4);
-        scene.call(Ending::Answered);
-        scene.open();
-        assert_eq!(scene.breaker.enter(scene.now).unwrap_err(), SETTINGS.cooldown);
-    }
-
-    #[test]
-    fn a_probe_that_says_nothing_makes_room_for_the_next() {
-        let mut scene = Scene::new();
-        scene.open();
-        scene.pass(1);
-        scene.call(Ending::Nothing);
-        assert_eq!(scene.breaker.position(), Position::HalfOpen);
-        scene.call(Ending::Answered);
-        assert_eq!(scene.breaker.position(), Position::Closed);
-    }
-
-    #[test]
-    fn calls_that_began_before_it_opened_decide_nothing() {
-        let mut scene = Scene::new();
-        let early: Vec<_> = (0..2).map(|_| scene.breaker.enter(scene.now).unwrap()).collect();
-        scene.open();
-        scene.breaker.ended(early[0], Ending::Answered, scene.now, 0.0);
-        assert_eq!(scene.breaker.position(), Position::Open);
-        scene.pass(1);
-        let probe = scene.breaker.enter(scene.now).unwrap();
-        scene.breaker.ended(early[1], Ending::Fault, scene.now, 0.0);
-        scene.breaker.ended(probe, Ending::Answered, scene.now, 0.0);
-        assert_eq!(scene.breaker.position(), Position::Closed);
-    }
-
-    #[test]
-    fn chance_stretches_and_never_shortens() {
-        for (chance, milliseconds) in [(0.0, 1_000), (1.0, 1_500), (0.5, 1_250), (9.0, 1_500), (-1.0, 1_000)] {
-            let mut scene = Scene::new();
-            for _ in 0..3 {
-                let pass = scene.breaker.enter(scene.now).unwrap();
-                scene.breaker.ended(pass, Ending::Fault, scene.now, chance);
-            }
-            assert_eq!(scene.breaker.refuses(scene.now), Some(Duration::from_millis(milliseconds)), "{chance}");
-        }
-    }
-}
+#[path = "breaker_tests.rs"]
+mod tests;

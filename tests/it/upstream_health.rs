@@ -86,6 +86,79 @@ async fn a_server_that_fails_again_and_again_is_left_alone() {
 }
 
 #[tokio::test]
+async fn one_callers_failing_tool_closes_a_server_to_nobody_else() {
+    let stage = Stage::with("breaker: { failures: 3, cooldown: 10ms, max_cooldown: 10ms }").await;
+    // The same tenant, and none: neither makes two callers one.
+    let eve = stage.gateway.modern("crm", &stage.gateway.tenant_key("eve", "acme").await);
+    let colleague = stage.gateway.modern("crm", &stage.gateway.tenant_key("bob", "acme").await);
+    stage.crm.on_tool("broken", Reply::empty(500));
+    let (mut faults, mut refused) = (0, 0);
+    while refused < 3 {
+        let answer = eve.call("broken", json!({})).await;
+        match (answer.status, answer.code()) {
+            (200, Some(-31502)) => faults += 1,
+            (503, Some(-31503)) => refused += 1,
+            _ => panic!("{answer:?}"),
+        }
+        assert!(faults < 100, "whoever fails again and again is never refused");
+        for other in [&stage.ada, &colleague] {
+            assert_eq!(other.call("echo", json!({})).await.text(), "echo was called", "after {faults} faults of somebody else");
+        }
+    }
+    assert!((stage.gateway.metric(STATE).await - CLOSED).abs() < f64::EPSILON, "others are answered");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn two_who_fail_together_close_a_server_to_themselves_until_anybody_is_answered() {
+    let stage = Stage::with("breaker: { failures: 4, cooldown: 1h, max_cooldown: 1h }").await;
+    let bob = stage.gateway.modern("crm", &stage.gateway.key("bob", &["staff"]).await);
+    let eve = stage.gateway.modern("crm", &stage.gateway.key("eve", &["staff"]).await);
+    stage.crm.on_tool("echo", Reply::empty(500));
+    for client in [&stage.ada, &bob, &stage.ada, &bob] {
+        assert_eq!(client.call("echo", json!({})).await.code(), Some(-31502));
+    }
+    stage.gateway.metric_is(STATE, OPEN).await;
+    let before = stage.crm.calls().len();
+    for client in [&stage.ada, &bob] {
+        assert_eq!(client.call("echo", json!({})).await.status, 503);
+    }
+    // From now on one fault is enough for whoever comes.
+    assert_eq!(eve.call("echo", json!({})).await.code(), Some(-31502));
+    assert_eq!(eve.call("echo", json!({})).await.status, 503);
+    assert_eq!(stage.crm.calls().len(), before + 1);
+    stage.crm.on_tool("echo", Reply::text("back"));
+    let new = stage.gateway.modern("crm", &stage.gateway.key("new", &["staff"]).await);
+    for client in [&new, &stage.ada, &bob, &eve] {
+        assert_eq!(client.call("echo", json!({})).await.text(), "back", "an answer to one shows that the server is back");
+    }
+    stage.gateway.metric_is(STATE, CLOSED).await;
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_silent_subscription_on_trial_counts_with_its_head() {
+    let stage = Stage::with("breaker: { failures: 1, cooldown: 10ms, max_cooldown: 10ms }").await;
+    assert_eq!(stage.answers(Reply::empty(500)).await.code(), Some(-31502));
+    let never = Gate::default();
+    stage.crm.on_method("subscriptions/listen", Reply::stream([Step::Wait(never.clone())]));
+    let through = async {
+        loop {
+            let listen = json!({ "notifications": { "toolsListChanged": true } });
+            let events = stage.ada.stream("subscriptions/listen", listen).await;
+            if events.head.status == 200 {
+                break events;
+            }
+        }
+    };
+    let _events = within("a stream that goes through", through).await;
+    stage.gateway.metric_is(STATE, CLOSED).await;
+    assert_eq!(stage.answers(Reply::text("well")).await.text(), "well", "calls wait for a stream that says nothing");
+    never.open();
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn every_fault_of_a_server_counts() {
     let gone: SocketAddr = {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -127,8 +200,11 @@ async fn every_fault_of_a_server_counts() {
 
 #[tokio::test]
 async fn what_is_not_the_servers_fault_does_not_count() {
-    let stage =
-        Stage::with("breaker: { failures: 1, cooldown: 1h, max_cooldown: 1h }, limits: { concurrency: 1, queue: 0 }").await;
+    const TOO_LARGE: &str = "a result that is too large";
+    let stage = Stage::with(
+        "breaker: { failures: 1, cooldown: 1h, max_cooldown: 1h }, limits: { concurrency: 1, queue: 0, message: 64KiB }",
+    )
+    .await;
     let json = |body: &str| Reply::body("application/json", body);
     let answers = [
         ("an error of the server", Reply::error(-32603, "no such customer")),
@@ -138,9 +214,11 @@ async fn what_is_not_the_servers_fault_does_not_count() {
         ("403", Reply::empty(403)),
         ("404", Reply::empty(404)),
         ("429", Reply::empty(429)),
+        (TOO_LARGE, Reply::text(&"x".repeat(128 << 10))),
     ];
     for (what, reply) in answers {
-        stage.answers(reply).await;
+        let answer = stage.answers(reply).await;
+        assert!(what != TOO_LARGE || answer.code() == Some(-31502), "{answer:?}");
         let well = stage.answers(Reply::text("well")).await;
         assert_eq!(well.text(), "well", "{what} counts: {well:?}");
     }
