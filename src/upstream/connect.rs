@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,11 +13,15 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 
+use super::pool::Parked;
 use super::strict::{ReplyLimits, StrictLink};
 use crate::config::ServerLimits;
 
 /// Longest wait for a connection, handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the socket of an idle connection that is closed for another server may take to be free.
+const FREED: Duration = Duration::from_secs(1);
 
 /// What the kernel keeps of a reply that is not read yet; left alone it grows to megabytes for every slow client.
 const RECEIVE_BUFFER: u32 = 256 * 1024;
@@ -67,13 +72,15 @@ pub struct Connector {
 pub struct Sockets {
     places: Arc<Semaphore>,
     all: usize,
+    /// The idle connections of each server.
+    parked: Arc<Mutex<Vec<Weak<Mutex<Parked>>>>>,
 }
 
 impl Sockets {
     /// So many.
     pub fn new(all: usize) -> Self {
         let all = all.clamp(1, Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(all)), all }
+        Self { places: Arc::new(Semaphore::new(all)), all, parked: Arc::default() }
     }
 
     /// Less than a quarter is left: whoever keeps a socket for later should not.
@@ -81,8 +88,27 @@ impl Sockets {
         self.places.available_permits() < self.all.div_ceil(4)
     }
 
-    fn take(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_unused| ConnectError::Sockets(self.all))
+    async fn take(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        // What another server keeps for later goes to the one that needs it now.
+        let freed = if self.close_oldest_idle() {
+            tokio::time::timeout(FREED, Arc::clone(&self.places).acquire_owned()).await.ok().and_then(Result::ok)
+        } else {
+            None
+        };
+        freed.ok_or(ConnectError::Sockets(self.all))
+    }
+
+    /// Closes the connection that has been idle for the longest, whosever it is. False if there is none.
+    fn close_oldest_idle(&self) -> bool {
+        let mut all = self.parked.lock();
+        all.retain(|parked| parked.strong_count() > 0);
+        let all: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        let oldest = all.iter().filter_map(|parked| Some((parked.lock().oldest()?, parked)));
+        // Taken in between it is in use, and there is nothing to close.
+        oldest.min_by_key(|(since, _)| *since).is_some_and(|(_, parked)| parked.lock().close_oldest())
     }
 }
 
@@ -111,7 +137,7 @@ impl Connector {
 
     /// Opens a connection, on which nothing but well-framed replies comes.
     pub(crate) async fn connect(&self) -> Result<StrictLink<Box<dyn Link>>, ConnectError> {
-        let place = self.sockets.take()?;
+        let place = self.sockets.take().await?;
         let link = tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)??;
         Ok(StrictLink::new(link, self.limits, place))
     }
@@ -119,6 +145,11 @@ impl Connector {
     /// The same, for what is no MCP server.
     pub(crate) async fn link(&self) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, ConnectError> {
         self.connect().await
+    }
+
+    /// Idle connections that may be closed when another server has no socket.
+    pub(super) fn offer(&self, parked: &Arc<Mutex<Parked>>) {
+        self.sockets.parked.lock().push(Arc::downgrade(parked));
     }
 
     /// See [`Sockets::are_scarce`].

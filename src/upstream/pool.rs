@@ -34,7 +34,7 @@ pub(super) struct Pool {
 
 /// Idle connections, oldest first.
 #[derive(Default)]
-struct Parked {
+pub(super) struct Parked {
     idle: Vec<Idle>,
     /// Nothing is kept any more: the gateway is stopping.
     closed: bool,
@@ -65,7 +65,9 @@ impl fmt::Debug for Pool {
 impl Pool {
     /// A new connection may take `patience`; `open` shows how many there are.
     pub(super) fn new(connector: Connector, patience: Duration, tasks: TaskTracker, open: Level) -> Self {
-        Self { connector, patience, parked: Arc::default(), tasks, open }
+        let parked = Arc::default();
+        connector.offer(&parked);
+        Self { connector, patience, parked, tasks, open }
     }
 
     /// A connection that is ready for a request.
@@ -122,6 +124,26 @@ impl Pool {
 
     fn leased(&self, sender: SendRequest<UpstreamBody>, reuse: Reuse) -> Lease {
         Lease { sender, reuse, pool: self.clone() }
+    }
+}
+
+impl Parked {
+    /// Since when the oldest has been idle.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.idle.first().map(|idle| idle.since)
+    }
+
+    /// Closes the oldest; false if there is none any more.
+    pub(super) fn close_oldest(&mut self) -> bool {
+        let any = !self.idle.is_empty();
+        self.idle.drain(..usize::from(any));
+        any
+    }
+}
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked").field("idle", &self.idle.len()).field("closed", &self.closed).finish()
     }
 }
 

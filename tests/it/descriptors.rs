@@ -96,6 +96,33 @@ fn http_037_a_thousand_connections_do_not_take_the_descriptors_of_256_files() {
 }
 
 #[test]
+fn idle_connections_of_one_server_are_closed_for_the_calls_of_another() {
+    let upstream = Upstream::start();
+    let home = Home::new(upstream.address);
+    let (_, secret) = home.key_offline("ada");
+    // Eight beside what is reserved: four for clients, four for servers.
+    let serving = serve_with(&home, yett::listener::descriptors::RESERVED + 8);
+    for server in ["crm", "mail", "crm"] {
+        let tool = if server == "crm" { "get_customer" } else { "read_mail" };
+        let before = upstream.received().len();
+        upstream.hold();
+        thread::scope(|scope| {
+            let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| call(serving.listener, server, &secret, tool))).collect();
+            eventually(&format!("{server} has four calls at once"), || {
+                assert!(calls.iter().all(|call| !call.is_finished()), "{server} has no socket");
+                (upstream.received().len() == before + 4).then_some(())
+            });
+            upstream.release();
+            for call in calls {
+                assert_eq!(call.join().unwrap().json()["result"]["content"][0]["text"], "done", "{server}");
+            }
+        });
+    }
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
 fn http_037_without_any_descriptor_left_the_accept_loop_waits_and_recovers() {
     raise_own_limit();
     let upstream = Upstream::start();
