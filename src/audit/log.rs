@@ -205,6 +205,13 @@ impl Log {
         }
     }
 
+    /// Queues the last record: what is appended after it fails with [`AppendError::Closed`]. [`Log::close`] waits for it.
+    pub fn append_last(&self, draft: Draft) -> Receipt {
+        let (sender, receiver) = oneshot::channel();
+        self.inner.queue.push_last(Entry { draft, receipt: Some(sender) });
+        Receipt { receiver }
+    }
+
     /// What the log can take on. [`Condition::Failed`] is for ever: the process must stop serving and exit.
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.inner.queue.condition()
@@ -222,7 +229,7 @@ impl Log {
     }
 
     /// Writes what is queued, syncs the head and ends the thread; later appends fail with [`AppendError::Closed`].
-    /// Blocks until done. Append the `stop` record before.
+    /// Blocks until done. The `stop` record comes before, by [`Log::append_last`].
     pub fn close(&self) {
         self.inner.close();
     }

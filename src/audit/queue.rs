@@ -154,12 +154,22 @@ impl Queue {
     /// Hands an entry to the writer; the entry is dropped with its answer sent when there is no writer any more. One that is not
     /// `urgent` goes with the next that is, or when it has lingered, and so costs no sync of its own.
     pub(crate) fn push(&self, entry: Entry, urgent: bool) {
+        self.hand_over(entry, urgent, Phase::Open);
+    }
+
+    /// Hands over an entry behind which there is no other: the queue is closed in the same moment.
+    pub(crate) fn push_last(&self, entry: Entry) {
+        self.hand_over(entry, true, Phase::Closed);
+    }
+
+    fn hand_over(&self, entry: Entry, urgent: bool, then: Phase) {
         let mut state = self.state.lock();
         let refusal = match state.phase {
             Phase::Open => {
                 state.entries.push_back(entry);
                 state.unacknowledged += 1;
                 state.urgent |= urgent;
+                state.phase = then;
                 // The flag is cleared here, so that a burst wakes the thread once.
                 let wake = urgent && std::mem::take(&mut state.sleeping);
                 drop(state);

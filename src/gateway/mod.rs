@@ -106,11 +106,12 @@ impl Gateway {
         if let Err(error) = self.flood.close(&self.log).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the last refusals could not be recorded");
         }
-        let stopped = self.log.append(Draft::new(Kind::Stop)).durable().await;
+        self.operations.close().await;
+        // Nothing stands behind it: what still ends after this moment is `unknown` at the next start, and its caller is told nothing.
+        let stopped = self.log.append_last(Draft::new(Kind::Stop)).durable().await;
         if let Err(error) = &stopped {
             tracing::error!(error = error as &dyn std::error::Error, "the stop could not be recorded");
         }
-        self.operations.close().await;
         let log = Arc::clone(&self.log);
         // Closing waits for the disk, so not on a worker of the runtime.
         let _ = tokio::task::spawn_blocking(move || log.close()).await;

@@ -51,6 +51,37 @@ fn an_unhurried_record_keeps_its_place_and_goes_with_the_next() {
 }
 
 #[test]
+fn nothing_stands_behind_the_last_record_however_many_append() {
+    let fixture = Fixture::new();
+    for round in 1..=20 {
+        let (log, _) = fixture.open();
+        put(&log, start());
+        std::thread::scope(|scope| {
+            let appending: Vec<_> = (0..4)
+                .map(|_| {
+                    let log = log.clone();
+                    scope.spawn(move || {
+                        let mut appended = 0;
+                        while log.append(denial("c1")).wait().is_ok() {
+                            appended += 1;
+                        }
+                        appended
+                    })
+                })
+                .collect();
+            let before = fixture.lines().len();
+            eventually(|| fixture.lines().len() > before + 10);
+            log.append_last(Draft::new(Kind::Stop)).wait().unwrap();
+            assert_eq!(log.append(denial("c2")).wait(), Err(AppendError::Closed));
+            assert!(appending.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>() > 0);
+        });
+        log.close();
+        assert_eq!(fixture.kinds().last().map(String::as_str), Some("stop"), "round {round}");
+    }
+    assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
+}
+
+#[test]
 fn many_threads_lose_nothing_and_keep_their_order() {
     let fixture = Fixture::new();
     let (log, _) = fixture.open();
