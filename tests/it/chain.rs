@@ -98,6 +98,10 @@ impl Fixture {
 
     /// With a probe at every station, and room for so many records.
     pub(crate) async fn watched<P: Probe>(probe: &P, records: usize) -> Self {
+        Self::with(probe, records, Alone { per_peer: 1_000, total: 1_000 }).await
+    }
+
+    async fn with<P: Probe>(probe: &P, records: usize, alone: Alone) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         std::fs::write(folder.path().join("policies/p.yaml"), POLICY).unwrap();
@@ -114,7 +118,7 @@ impl Fixture {
         let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
         let (log, upstream) = (Arc::new(log), Upstream::default());
         let metrics = Arc::new(Metrics::new());
-        let flood = Arc::new(Flood::new(Alone { per_peer: 1_000, total: 1_000 }));
+        let flood = Arc::new(Flood::new(alone));
         let parts = Parts {
             log: Arc::clone(&log),
             metrics: Arc::clone(&metrics),
@@ -275,4 +279,23 @@ async fn a_caller_who_leaves_is_an_outcome_too() {
     let last = records.last().expect("a record");
     let ends = [last.pointer("/out/status"), last.pointer("/dec/reason")];
     assert!(ends.contains(&Some(&Value::from("client_gone"))), "{records:#?}");
+}
+
+#[tokio::test]
+async fn callers_nobody_knows_yet_who_leave_are_counted_like_those_who_are_refused() {
+    const LEFT: u64 = 30;
+    let fixture = Fixture::with(&(), 64, Alone { per_peer: 10, total: 10 }).await;
+    for _ in 0..LEFT {
+        let mut reply = fixture.call("get_fine");
+        // The vault is asked for the name of this caller, who is gone before it has one.
+        assert!(futures_util::poll!(&mut reply).is_pending());
+    }
+    fixture.flood.flush(&fixture.log).await.unwrap();
+    fixture.log.close();
+    let records = fixture.records();
+    let together: u64 = records.iter().filter_map(|record| record["n"].as_u64()).sum();
+    let alone = records.iter().filter(|record| record["kind"] == "call.decision").count() as u64;
+    assert_eq!(alone + together, LEFT, "{records:#?}");
+    // Where a second began meanwhile, there are ten more.
+    assert!((10..=20).contains(&alone), "{alone} have a record of their own: {records:#?}");
 }

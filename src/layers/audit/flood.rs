@@ -82,13 +82,14 @@ impl Flood {
 
     /// Whether this refusal was counted here, so that it must not be recorded by itself.
     pub(super) fn counts(&self, context: &RequestContext, reason: &Reason) -> bool {
-        let (known, detail) = context.trail.with(|decision| (decision.recorded || decision.who.is_some(), decision.detail));
         // Our own failures are each worth a line, and are not the peer's to cause.
-        if known || matches!(reason, Reason::Internal(_)) {
-            return false;
-        }
-        let what = What::new(context, reason.word(), detail);
-        self.book.lock().enter(self.alone, what, context.received)
+        !matches!(reason, Reason::Internal(_)) && self.counts_end(context, reason.word())
+    }
+
+    /// The same for a call that ends in another way, such as that its caller went away.
+    pub(super) fn counts_end(&self, context: &RequestContext, word: &'static str) -> bool {
+        let (known, detail) = context.trail.with(|decision| (decision.recorded || decision.who.is_some(), decision.detail));
+        !known && self.book.lock().enter(self.alone, What::new(context, word, detail), context.received)
     }
 
     /// Counts a refusal for which there is no room in the queue. Whether that is still possible.

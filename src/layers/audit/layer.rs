@@ -61,7 +61,8 @@ impl Middleware for Audit {
         let Ok(slot) = self.log.try_reserve() else {
             return Err(self.without_room(arrival, &context));
         };
-        let record = OpenRecord::new(Arc::clone(&self.log), Arc::clone(&self.metrics), self.durability, slot, context.clone());
+        let (log, metrics, flood) = (Arc::clone(&self.log), Arc::clone(&self.metrics), Arc::clone(&self.flood));
+        let record = OpenRecord::new(log, metrics, flood, self.durability, slot, context);
         let result = match arrival {
             Arrival::Refused(_, rejection) => Err(rejection),
             Arrival::Request(incoming) => match AssertUnwindSafe(next.run(incoming)).catch_unwind().await {
@@ -71,14 +72,7 @@ impl Middleware for Audit {
         };
         match result {
             Ok(response) => record.complete(response).await,
-            Err(rejection) => {
-                let writing = *self.log.condition().borrow() == Condition::Writing;
-                if writing && self.flood.counts(&context, rejection.reason()) {
-                    record.counted(rejection.reason());
-                    return Err(rejection);
-                }
-                Err(record.refuse(rejection).await)
-            }
+            Err(rejection) => Err(record.refuse(rejection).await),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::{self, Outcome};
+use super::flood::Flood;
 use super::released::Released;
 use super::stream::AuditedStream;
 use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
@@ -15,6 +16,7 @@ use crate::telemetry::Metrics;
 pub(super) struct OpenRecord {
     log: Arc<Log>,
     metrics: Arc<Metrics>,
+    flood: Arc<Flood>,
     durability: Durability,
     /// Room for both records, given back when this is dropped.
     slot: Option<Slot>,
@@ -23,12 +25,23 @@ pub(super) struct OpenRecord {
 }
 
 impl OpenRecord {
-    pub(super) fn new(log: Arc<Log>, metrics: Arc<Metrics>, durability: Durability, slot: Slot, context: RequestContext) -> Self {
-        Self { log, metrics, durability, slot: Some(slot), context, closed: false }
+    pub(super) fn new(
+        log: Arc<Log>,
+        metrics: Arc<Metrics>,
+        flood: Arc<Flood>,
+        durability: Durability,
+        slot: Slot,
+        context: RequestContext,
+    ) -> Self {
+        Self { log, metrics, flood, durability, slot: Some(slot), context, closed: false }
     }
 
-    /// Closes with a refusal, durable before it is answered.
+    /// Closes with a refusal: durable before it is answered, or counted with others (`flood.rs`).
     pub(super) async fn refuse(mut self, rejection: Rejection) -> Rejection {
+        if self.may_count() && self.flood.counts(&self.context, rejection.reason()) {
+            self.counted(rejection.reason().word());
+            return rejection;
+        }
         let rejection = self.answering(rejection);
         match self.append_refusal(rejection.reason(), None).settled().await {
             Ok(()) => rejection,
@@ -36,10 +49,15 @@ impl OpenRecord {
         }
     }
 
-    /// Closes without a record of its own: the refusal was counted with others (`flood.rs`).
-    pub(super) fn counted(mut self, reason: &Reason) {
+    /// Closes without a record of its own.
+    fn counted(&mut self, word: &'static str) {
         self.closed = true;
-        self.count(reason.word());
+        self.count(word);
+    }
+
+    /// Counts stay in memory while the volume is full, so there each refusal has its record, or none.
+    fn may_count(&self) -> bool {
+        *self.log.condition().borrow() == Condition::Writing
     }
 
     /// Closes with an answer, durable before it is released; a stream takes the record along.
@@ -140,9 +158,15 @@ impl OpenRecord {
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
-        if !self.closed {
-            // The request's future was dropped: the client went away. Nobody waits, but it happened.
-            drop(self.append_end("client_gone", &Released::default()));
+        const GONE: &str = "client_gone";
+        if self.closed {
+            return;
+        }
+        // The request's future was dropped: the client went away. Nobody waits, but it happened.
+        if self.may_count() && self.flood.counts_end(&self.context, GONE) {
+            self.counted(GONE);
+        } else {
+            drop(self.append_end(GONE, &Released::default()));
         }
     }
 }
