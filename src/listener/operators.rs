@@ -1,18 +1,25 @@
 //! The listeners of operators (health, admin): the same accept loop and the same filter, and few connections.
 //!
 //! A probe or a command line needs one connection for a moment. What is refused here is no message, and leaves no record.
+//!
+//! Connections may be kept. Where they get scarce, each that comes closes the one that has been idle for the longest, so that
+//! nobody can hold them all by doing nothing.
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::{Request, Response};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +31,12 @@ use super::refusal::refusal_response;
 
 /// Connections to one such listener; they are part of what [`descriptors`](super::descriptors) reserves.
 pub const CONNECTIONS: usize = 32;
+
+/// Open connections beyond which one that is idle has to go for each that comes. What is left is for those who come meanwhile.
+const CROWDED: usize = CONNECTIONS - 8;
+
+/// How long one that has to go may take to send what it has left, or to end a request it has begun to send.
+const LEAVING: Duration = Duration::from_millis(500);
 
 /// Kept by the kernel for each direction of a connection.
 pub const BUFFER: usize = 64 * 1024;
@@ -43,7 +56,7 @@ fn limits() -> FramingLimits {
 pub async fn serve<S, B>(socket: TcpListener, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -51,10 +64,17 @@ where
     let tasks = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = Arc::new(Connections::new(CONNECTIONS, CONNECTIONS, places));
+    let guests = Guests::default();
     let serve_one = |stream, _peer, place| {
-        let conversation = hold(stream, limits(), service.clone(), stop.clone(), async |error| refusal_response(error, ""));
+        let guest = Arc::new(Guest::new(stop.child_token()));
+        guests.make_room_for(&guest);
+        let (service, leave) = (Watched { service: service.clone(), guest: Arc::clone(&guest) }, guest.leave.clone());
+        let conversation = hold(stream, limits(), service, leave, async |error| refusal_response(error, ""));
         tasks.spawn(async move {
-            conversation.await;
+            tokio::select! {
+                _ended = conversation => {}
+                () = guest.overstays() => {}
+            }
             drop(place);
         });
     };
@@ -62,4 +82,95 @@ where
     drop(socket);
     tasks.close();
     tasks.wait().await;
+}
+
+/// Open connections, oldest first.
+#[derive(Debug, Default)]
+struct Guests(Mutex<Vec<Weak<Guest>>>);
+
+/// A connection that may be asked to leave.
+#[derive(Debug)]
+struct Guest {
+    /// Requests that are being answered.
+    busy: AtomicUsize,
+    idle_since: Mutex<Instant>,
+    leave: CancellationToken,
+}
+
+impl Guests {
+    fn make_room_for(&self, newcomer: &Arc<Guest>) {
+        let mut all = self.0.lock();
+        all.retain(|guest| guest.strong_count() > 0);
+        if all.len() >= CROWDED {
+            let idle = all.iter().filter_map(Weak::upgrade).filter(|guest| guest.is_idle());
+            if let Some(oldest) = idle.min_by_key(|guest| *guest.idle_since.lock()) {
+                oldest.leave.cancel();
+            }
+        }
+        all.push(Arc::downgrade(newcomer));
+    }
+}
+
+impl Guest {
+    fn new(leave: CancellationToken) -> Self {
+        Self { busy: AtomicUsize::new(0), idle_since: Mutex::new(Instant::now()), leave }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0 && !self.leave.is_cancelled()
+    }
+
+    /// Ends when it was asked to leave and is still there. A request that is being answered is answered.
+    async fn overstays(&self) {
+        self.leave.cancelled().await;
+        loop {
+            tokio::time::sleep(LEAVING).await;
+            if self.busy.load(Ordering::Relaxed) == 0 && self.idle_since.lock().elapsed() >= LEAVING {
+                return;
+            }
+        }
+    }
+}
+
+/// A service that knows when it is at work.
+#[derive(Clone, Debug)]
+struct Watched<S> {
+    service: S,
+    guest: Arc<Guest>,
+}
+
+/// A request that is being answered.
+struct Busy(Arc<Guest>);
+
+impl Busy {
+    fn with(guest: &Arc<Guest>) -> Self {
+        guest.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(guest))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.idle_since.lock() = Instant::now();
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<S, B> Service<Request<Incoming>> for Watched<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (busy, answer) = (Busy::with(&self.guest), self.service.call(request));
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        })
+    }
 }

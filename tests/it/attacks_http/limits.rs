@@ -302,19 +302,44 @@ async fn a_connection_to_an_operators_port_is_counted_filtered_and_timed() {
             assert_eq!(connection.answer().await.expect("an answer").status, expected, "{what}: {bent:.80}");
         }
         let mut held = Vec::new();
-        for number in 0..32 {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            assert!(is_served(&mut stream).await, "{what}: connection {number}");
-            held.push(stream);
+        for number in 0..40 {
+            let mut connection = Connection::open(address).await;
+            connection.send(good.as_bytes()).await;
+            assert_eq!(connection.answer().await.expect("an answer").status, status, "{what}: connection {number}");
+            held.push(connection);
         }
-        assert!(!is_served(&mut TcpStream::connect(address).await.unwrap()).await, "{what}: one more than its share");
-        drop(held);
-        let freed = async {
-            while !is_served(&mut TcpStream::connect(address).await.unwrap()).await {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        // Those that were idle for the longest had to go, and the newest are kept.
+        for connection in held.iter_mut().rev().take(16) {
+            connection.send(good.as_bytes()).await;
+            assert_eq!(connection.answer().await.expect("an answer").status, status, "{what}: a connection that is kept");
+        }
+        assert!(held[0].rest().await.is_empty(), "{what}: the oldest is closed without a word");
+    }
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_an_operators_port() {
+    let server = RawServer::start();
+    let gateway = Gateway::start().server_at("crm", server.address, "").await;
+    for (what, address) in [("health", gateway.running.health), ("admin", gateway.running.admin)] {
+        // Silent, in the middle of a head, and answered once: each more than there are places.
+        for begin in ["", "GET /healthz HT", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+            let mut held = Vec::new();
+            for _ in 0..40 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let _ = stream.write_all(begin.as_bytes()).await;
+                held.push(stream);
             }
-        };
-        within("a free place", freed).await;
+            let somebody = async {
+                while !is_served(&mut TcpStream::connect(address).await.unwrap()).await {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            // Less than the time after which idle connections and heads are given up anyway.
+            let answered = tokio::time::timeout(std::time::Duration::from_secs(4), somebody).await;
+            assert!(answered.is_ok(), "{what}: connections that sent {begin:?} hold the port");
+        }
     }
     gateway.stop_and_verify().await;
 }
