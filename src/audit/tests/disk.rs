@@ -17,6 +17,8 @@ pub(super) struct Faults {
     pub(super) sync: Option<u64>,
     /// The write that puts down only this many bytes and answers an error.
     pub(super) short_write: Option<(u64, usize)>,
+    /// The write for which there is no space beside the reserve: half of it is put down.
+    pub(super) full_write: Option<u64>,
     /// The sync before which the thread panics.
     pub(super) panic: Option<u64>,
 }
@@ -171,8 +173,13 @@ struct FaultyFile {
 
 impl LogFile for FaultyFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let no_space = |full: bool| full && self.shared.occupied.load(Ordering::SeqCst) > 0;
         if !self.name.contains(".jsonl") {
             self.shared.note("write", &self.name);
+            // The head is overwritten in place; what is moved to quarantine needs space of its own.
+            if self.name.contains(".part") && no_space(self.shared.full.load(Ordering::SeqCst)) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             return self.file.write_at(offset, bytes);
         }
         // Room ahead of the lines.
@@ -198,6 +205,10 @@ impl LogFile for FaultyFile {
         {
             self.file.write_at(offset, &bytes[..kept.min(bytes.len())])?;
             return Err(io::Error::from_raw_os_error(5));
+        }
+        if no_space(self.shared.faults.full_write.is_some_and(|at| count >= at)) {
+            self.file.write_at(offset, &bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.shared.written.store(offset + bytes.len() as u64, Ordering::SeqCst);
         self.file.write_at(offset, bytes)

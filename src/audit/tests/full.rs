@@ -80,6 +80,46 @@ fn aud_021_calls_in_flight_are_recorded_in_the_reserve_and_no_other_begins_until
 }
 
 #[test]
+fn a_batch_that_finds_no_space_half_way_is_written_again_out_of_the_reserve() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults { full_write: Some(2), ..Faults::default() });
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    assert!(disk.occupied() > 0);
+    assert_eq!(put(&log, decision("c1")), 1, "a record of which half is on the disk is lost");
+    assert_eq!(disk.occupied(), 0, "the reserve is still held");
+    assert_eq!(disk.writes(), 3, "written by halves once, and once as a whole");
+    assert_eq!(put(&log, outcome("c1")), 2);
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    assert_eq!(fixture.kinds(), ["start", "call.decision", "call.outcome", "stop"]);
+    assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
+}
+
+#[test]
+fn bytes_of_a_torn_batch_are_moved_on_a_full_volume_too() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    log.close();
+    let torn = "{\"call\":\"c1\",\"dec\":{\"eff";
+    let mut segment = fs::OpenOptions::new().append(true).open(fixture.segment(0)).unwrap();
+    std::io::Write::write_all(&mut segment, torn.as_bytes()).unwrap();
+
+    disk.fill(4 * MIB);
+    let (log, opened) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    assert_eq!(opened.quarantined_bytes, torn.len() as u64);
+    until(&log, Condition::Full);
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    assert_eq!(fixture.kinds(), ["start", "recovery", "stop"]);
+    let recovery = json(&fixture.lines()[1]);
+    let moved = fixture.log_dir().join("quarantine").join(recovery["recovery"]["file"].as_str().unwrap());
+    assert_eq!(fs::read_to_string(moved).unwrap(), torn, "the bytes are not where the record says");
+}
+
+#[test]
 fn a_reserve_that_is_used_up_fails_the_log_at_a_whole_line() {
     let fixture = Fixture::new();
     let disk = FaultyDisk::new(Faults::default());

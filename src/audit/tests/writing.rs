@@ -51,6 +51,60 @@ fn an_unhurried_record_keeps_its_place_and_goes_with_the_next() {
 }
 
 #[test]
+fn the_open_calls_that_a_segment_begins_with_fit_into_its_first_batch_and_none_is_cut() {
+    const OPEN: usize = 4_096;
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let options = Options { segment_bytes: 1_000_000, ..fixture.options() };
+    let (log, _) = open_with(options.clone(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    // Ids as long as ours.
+    let calls: Vec<_> = (0..OPEN).map(|number| format!("0199a3c4-7d2e-7aaa-8bbb-{number:012}")).collect();
+    for call in &calls {
+        drop(log.append(decision(call)));
+    }
+    put(&log, denial("last"));
+    let full = || {
+        let mut draft = denial("full");
+        draft.object("what", |what| {
+            for key in ["a", "b", "c", "d"] {
+                what.text(key, &"x".repeat(3_000));
+            }
+        });
+        draft
+    };
+    // Whole batches wait for the segment to begin.
+    disk.pause();
+    let waiting: Vec<_> = (0..600).map(|_| log.append(full())).collect();
+    disk.resume();
+    assert!(waiting.into_iter().all(|receipt| receipt.wait().is_ok()));
+    log.close();
+
+    let lines = fixture.lines();
+    let mut batches: Vec<(String, usize)> = Vec::new();
+    let mut carried = std::collections::HashMap::<String, usize>::new();
+    for line in &lines {
+        let record = json(line);
+        let time = record["t"].as_str().unwrap();
+        match batches.last_mut() {
+            Some((last, bytes)) if last == time => *bytes += line.len() + 1,
+            _ => batches.push((time.to_owned(), line.len() + 1)),
+        }
+        assert!(record["kind"] != "tick" || record.get("cut").is_none(), "{line}");
+        for call in record["carry"].as_array().into_iter().flatten() {
+            *carried.entry(call["call"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    assert!(calls.iter().all(|call| carried.contains_key(call)), "a call is missing: {} of {OPEN}", carried.len());
+    let largest = batches.iter().map(|(_, bytes)| *bytes).max().unwrap();
+    assert!(largest > 900_000, "no batch is full: {largest}");
+    assert!(largest <= 1_048_576 + 16_384, "a batch of {largest} bytes, torn, would be no torn batch to the next start");
+    let (log, opened) = fixture.open();
+    assert_eq!(opened.unfinished.len(), OPEN);
+    log.close();
+}
+
+#[test]
 fn nothing_stands_behind_the_last_record_however_many_append() {
     let fixture = Fixture::new();
     for round in 1..=20 {

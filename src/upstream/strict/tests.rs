@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::*;
 
@@ -34,6 +34,46 @@ async fn ask(link: &mut StrictLink<DuplexStream>, size: usize) -> (Vec<u8>, Opti
 
 fn doubt_in(error: Option<&io::Error>) -> Option<Doubt> {
     error?.get_ref()?.downcast_ref::<Doubt>().copied()
+}
+
+/// A socket whose goodbye never gets through, since its peer takes nothing any more.
+#[derive(Debug)]
+struct Stuck(DuplexStream);
+
+impl AsyncRead for Stuck {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_goodbye_is_passed_on_and_never_waited_for() {
+    // With TLS, the shutdown is what sends `close_notify`.
+    let (mut link, mut far) = pair();
+    link.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    far.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty(), "the server hears no goodbye while the link is there");
+
+    let (near, _far) = duplex(16);
+    let place = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+    let mut link = StrictLink::new(Stuck(near), ReplyLimits { head: 16 << 10, headers: 64 }, place);
+    let ended = poll_fn(|cx| Poll::Ready(Pin::new(&mut link).poll_shutdown(cx))).await;
+    assert!(matches!(ended, Poll::Ready(Ok(()))), "a server that takes nothing keeps its socket: {ended:?}");
 }
 
 /// What came of `reply`, in one piece and byte by byte.
