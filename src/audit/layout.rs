@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Name of the file that the writer of a log holds a lock on.
+pub(crate) const LOCK: &str = "lock";
+
 /// Longest origin and replica name; keeps the writer's members within their share of a line.
 const NAME_MAX: usize = 200;
 
@@ -46,7 +49,7 @@ impl Layout {
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
-        self.directory.join("lock")
+        self.directory.join(LOCK)
     }
 }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::chain::{Broken, Chain};
 use super::hash::Leaf;
 use super::head::{HEAD_MAX, Head};
-use super::layout::{segment_index, segment_name};
+use super::layout::{LOCK, segment_index, segment_name};
 use super::line::{Line, is_one_batch};
 use super::lines::{LineReader, RawLine};
+use super::lock;
 use super::observe::Observer;
 use super::report::{Fault, FaultReason, LogReport, Report};
 
@@ -22,7 +23,7 @@ const SEARCH_DEPTH: u8 = 3;
 
 /// How often and how long to wait for a writer to finish a line or a head that was caught half-way.
 const RETRIES: u8 = 5;
-const RETRY_AFTER: Duration = if cfg!(fuzzing) { Duration::ZERO } else { Duration::from_millis(20) };
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Why nothing could be verified; exit code 4.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +185,8 @@ enum HeadFile {
 
 fn read_head(directory: &Path) -> Result<HeadFile, VerifyIo> {
     let path = directory.join("head");
-    for _ in 0..RETRIES {
+    let mut patience = Patience::new(directory);
+    loop {
         let mut text = Vec::new();
         match regular_file(&path)? {
             Opened::File(file) => file.take(HEAD_MAX).read_to_end(&mut text).map_err(unreadable(&path))?,
@@ -197,13 +199,40 @@ fn read_head(directory: &Path) -> Result<HeadFile, VerifyIo> {
         if text.is_empty() {
             return Ok(HeadFile::Missing);
         }
-        std::thread::sleep(RETRY_AFTER);
+        if !patience.again() {
+            return Ok(HeadFile::Malformed);
+        }
     }
-    Ok(HeadFile::Malformed)
+}
+
+/// How often something half-written is read again: while its writer is at work a few times, and once in a log at rest, whose
+/// writer may have ended in between.
+struct Patience {
+    lock: PathBuf,
+    left: u8,
+}
+
+impl Patience {
+    fn new(directory: &Path) -> Self {
+        Self { lock: directory.join(LOCK), left: RETRIES }
+    }
+
+    /// Whether to read again, now that there was time for a writer to go on.
+    fn again(&mut self) -> bool {
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = if lock::may_be_held(&self.lock) {
+            std::thread::sleep(RETRY_AFTER);
+            left
+        } else {
+            0
+        };
+        true
+    }
 }
 
 /// One pass over one log.
 struct Walk {
+    directory: PathBuf,
     chain: Chain,
     head: Option<Head>,
     observer: Observer,
@@ -235,7 +264,7 @@ impl Walk {
         };
         report.head = head.map(|head| head.size);
         let chain = if first == 0 { Chain::genesis(log) } else { Chain::from_middle(log, first) };
-        Self { chain, head, observer: Observer::default(), report, suspect: None }
+        Self { directory: directory.to_owned(), chain, head, observer: Observer::default(), report, suspect: None }
     }
 
     /// Checks one segment; false when there is no point in going on.
@@ -248,7 +277,7 @@ impl Walk {
             return Ok(self.fault(segment.first, FaultReason::Overlap { first: segment.first }));
         }
         let mut offset = 0;
-        let mut retries = if last { RETRIES } else { 0 };
+        let mut patience = Patience::new(&self.directory);
         loop {
             let Opened::File(mut file) = regular_file(&segment.path)? else {
                 return Ok(self.fault(next, FaultReason::NotAFile));
@@ -279,12 +308,10 @@ impl Walk {
             if !last || counted {
                 return Ok(self.fault(self.chain.next, Broken::Torn.into()));
             }
-            if retries == 0 {
+            if !patience.again() {
                 self.report.unfinished_bytes = torn;
                 return Ok(true);
             }
-            retries -= 1;
-            std::thread::sleep(RETRY_AFTER);
         }
     }
 

@@ -105,6 +105,39 @@ fn the_open_calls_that_a_segment_begins_with_fit_into_its_first_batch_and_none_i
 }
 
 #[test]
+fn whether_a_log_is_being_written_is_asked_of_its_lock() {
+    use super::super::lock::may_be_held;
+    let fixture = Fixture::new();
+    let lock = fixture.log_dir().join("lock");
+    assert!(!may_be_held(&lock), "there is no log");
+    let (log, _) = fixture.open();
+    assert!(may_be_held(&lock));
+    log.close();
+    assert!(!may_be_held(&lock));
+    fs::remove_file(&lock).unwrap();
+    assert!(!may_be_held(&lock) && !lock.exists(), "looking makes a file");
+    fs::create_dir(&lock).unwrap();
+    assert!(!may_be_held(&lock));
+}
+
+#[test]
+fn who_only_looks_is_not_in_the_way_of_a_start() {
+    use super::super::lock::Lock;
+    let fixture = Fixture::new();
+    fixture.open().0.close();
+    let path = fixture.log_dir().join("lock");
+    let look = || {
+        let file = fs::File::open(&path).unwrap();
+        file.lock_shared().unwrap();
+        file
+    };
+    let mut looking = Some(look());
+    assert!(Lock::take_after(&path, || drop(looking.take())).is_ok(), "a look has kept a start out");
+    let _for_good = look();
+    assert!(matches!(Lock::take(&path), Err(LockError::Held(_))));
+}
+
+#[test]
 fn nothing_stands_behind_the_last_record_however_many_append() {
     let fixture = Fixture::new();
     for round in 1..=20 {
