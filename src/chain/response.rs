@@ -14,6 +14,7 @@ use futures_util::Stream;
 use http::{HeaderValue, StatusCode};
 
 use super::Rejection;
+use crate::places::Place;
 use crate::protocol::{Message, Shape};
 
 /// What goes back to the client.
@@ -59,6 +60,8 @@ pub struct ServerMessage {
     pub message: Box<Message>,
     /// Takes the answer to a request that the server makes of the client; `None` for everything else.
     pub responder: Option<Arc<dyn Responder>>,
+    /// Its part of the memory for large replies, until it is handed to the client's connection.
+    pub memory: Option<Place>,
 }
 
 /// Takes an answer to a request that a server has made.
@@ -73,7 +76,7 @@ pub trait Responder: fmt::Debug + Send + Sync {
 impl ServerMessage {
     /// A message that is not a question, or that nobody will answer.
     pub fn new(message: Message) -> Self {
-        Self { message: Box::new(message), responder: None }
+        Self { message: Box::new(message), responder: None, memory: None }
     }
 
     /// Whether this is the response that ends the exchange.

@@ -50,10 +50,9 @@ impl Middleware for Decode {
                 headers::check_media(&head.headers)?;
                 let room = (&self.memory, &Share::of(&principal));
                 let read = body::read(&head.headers, body, self.limits.body, self.limits.body_timeout, room).await;
-                let (bytes, place) = read.inspect_err(|reason| {
-                    if *reason == Reason::Overloaded {
-                        context.trail.with(|decision| decision.detail = Some("body_memory"));
-                    }
+                let (bytes, place) = read.map_err(|(reason, detail)| {
+                    context.trail.with(|decision| decision.detail = detail);
+                    reason
                 })?;
                 memory = place;
                 let limits = Limits { depth: self.limits.depth, nodes: self.limits.nodes, string: self.limits.string };

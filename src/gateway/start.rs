@@ -31,13 +31,16 @@ use crate::session::Sessions;
 use crate::state::{ApiKeys, Vault};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
-use crate::upstream::{Admission, Sockets, Upstream, Upstreams};
+use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream, Upstreams};
 
 /// Most records that wait for the disk.
 const AUDIT_QUEUE: usize = 8192;
 
 /// Calls under way that may be records of two lines each.
 const CALLS: usize = AUDIT_QUEUE / 2;
+
+/// Bytes of large replies that are read and judged at once, for all callers.
+const REPLIES: usize = 8 << 20;
 
 /// Bytes of large request bodies that are held at once, by all callers. What is made of them costs three times as much again.
 const BODIES: usize = 8 << 20;
@@ -199,8 +202,9 @@ fn connect_all(
     tasks: &TaskTracker,
     metrics: &Metrics,
 ) -> Result<Vec<Upstream>, StartError> {
+    let memory = ReplyMemory::new(REPLIES, metrics);
     let connect = |server: &Arc<crate::config::Server>| {
-        Upstream::new(Arc::clone(server), largest, sockets.clone(), tasks.clone(), metrics)
+        Upstream::new(Arc::clone(server), largest, sockets.clone(), memory.clone(), tasks.clone(), metrics)
             .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()

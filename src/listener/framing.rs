@@ -134,7 +134,8 @@ enum Wait {
 
 /// A call fits with its head, mostly; a connection that waits for one holds no more.
 const HEAD_READ: usize = 4 * 1024;
-const BODY_READ: usize = 16 * 1024;
+/// One less than a step of hyper's, which would make its buffer twice as large the first time it is filled.
+const BODY_READ: usize = 16 * 1024 - 1;
 
 impl<S> FilteredStream<S> {
     /// Filters what `inner` reads. Time starts at the first read.
@@ -332,12 +333,30 @@ impl<S: AsyncRead + Unpin> FilteredStream<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> FilteredStream<S> {
+    /// Reads a body of known length past the buffer: who waits for the rest of one holds none.
+    fn poll_body(&mut self, cx: &mut Context<'_>, reader: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        let Phase::Length(left, pace) = &mut self.phase else { return self.poll_fill(cx) };
+        let before = reader.filled().len();
+        let mut part = (&mut self.inner).take((*left).min(BODY_READ as u64));
+        ready!(Pin::new(&mut part).poll_read(cx, reader))?;
+        let read = reader.filled().len() - before;
+        pace.arrived(read);
+        *left -= read as u64;
+        if *left == 0 {
+            self.phase = Phase::Head(HeadScan::default());
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, reader: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if reader.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        let before = reader.filled().len();
         loop {
             if let Err(error) = this.judge() {
                 this.refuse(error);
@@ -358,8 +377,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
                 }
                 Phase::Head(_) | Phase::Length(..) | Phase::Chunked(..) => {}
             }
-            match this.poll_fill(cx) {
+            // INVARIANT: nothing of a body of known length is buffered here, or it would have been cleared.
+            match this.poll_body(cx, reader) {
                 Poll::Ready(Ok(0)) => this.phase = Phase::Ended,
+                Poll::Ready(Ok(_)) if reader.filled().len() > before => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => ready!(this.poll_overdue(cx)),

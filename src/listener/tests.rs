@@ -358,6 +358,19 @@ async fn a_connection_serves_so_many_requests() {
 }
 
 #[tokio::test]
+async fn the_request_behind_a_long_body_is_no_part_of_it() {
+    let mut gateway = Gateway::start(FramingLimits { requests: 2, ..FramingLimits::default() }).await;
+    let long = "x".repeat(50_000);
+    gateway.send([post("/", &long), post("/", "end")].concat()).await;
+    let (answers, refusal, calls) = gateway.finish().await;
+    assert_eq!((statuses(&answers), refusal, calls), (vec!["200", "200"], None, 2));
+    assert!(
+        answers.contains(&format!("\r\n\r\n{long}HTTP/1.1 200")) && answers.ends_with("\r\n\r\nend"),
+        "a body is not what was sent"
+    );
+}
+
+#[tokio::test]
 async fn a_hang_up_is_noticed_while_a_reply_is_awaited() {
     let mut gateway = Gateway::start(FramingLimits::default()).await;
     gateway.send(post("/held", "abc")).await;

@@ -119,6 +119,12 @@ impl<K: Clone + Eq + Hash> Fair<K> {
         self.waiting
     }
 
+    /// Whether another caller waits who holds less than this one: its places are wanted for somebody who comes short.
+    pub fn is_pressed(&self, key: &K) -> bool {
+        let held = self.callers.get(key).map_or(0, |caller| caller.held);
+        self.waiting > 0 && self.callers.values().any(|caller| caller.held < held && !caller.tickets.is_empty())
+    }
+
     /// Whether somebody who holds `held` places may take so many more.
     fn may_take(&self, held: usize, places: usize) -> bool {
         let Some(free) = self.capacity.saturating_sub(self.used).checked_sub(places) else { return false };
@@ -229,6 +235,21 @@ mod tests {
         assert_eq!(fair.leave(&1, 1), [0], "all hold nothing now, so the one who came first");
         assert_eq!(fair.leave(&1, 1), [3]);
         assert_eq!(fair.leave(&2, 1), [4]);
+    }
+
+    #[test]
+    fn a_caller_is_pressed_by_who_waits_and_holds_less() {
+        let mut fair = Fair::new(8, 8);
+        assert_eq!(fair.enter(&1, 5), Entry::Granted);
+        assert_eq!(fair.enter(&2, 3), Entry::Granted);
+        assert!(matches!(fair.enter(&1, 1), Entry::Waits { .. }));
+        assert!(!fair.is_pressed(&1), "a caller presses itself");
+        assert!(!fair.is_pressed(&2), "who holds more presses who holds less");
+        let Entry::Waits { ticket, .. } = fair.enter(&3, 4) else { panic!("three is not made to wait") };
+        assert!(fair.is_pressed(&1) && fair.is_pressed(&2));
+        assert_eq!(fair.cancel(&3, ticket), Some(Vec::new()));
+        assert!(!fair.is_pressed(&1));
+        assert!(!fair.is_pressed(&9), "who holds nothing has nothing to give");
     }
 
     #[test]

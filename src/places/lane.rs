@@ -132,6 +132,13 @@ impl Drop for Waiting {
     }
 }
 
+impl Place {
+    /// Whether another caller waits for places who holds fewer than the one who has this.
+    pub fn is_pressed(&self) -> bool {
+        self.lane.state.lock().fair.is_pressed(&self.share)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.lane.leave(&self.share, self.places);

@@ -57,6 +57,10 @@ pub struct Metrics {
     pub large_bodies: Level,
     /// Large request bodies that wait for memory.
     pub large_bodies_waiting: Level,
+    /// Memory that large replies hold, in units of 16 KiB.
+    pub large_replies: Level,
+    /// Large replies that wait for memory.
+    pub large_replies_waiting: Level,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -143,6 +147,7 @@ impl Metrics {
         let connections_stalled = Counter::default();
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
+        let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let servers = Servers::default();
 
         let mut ours = Registry::with_prefix("yett");
@@ -173,6 +178,9 @@ impl Metrics {
         ours.register("large_bodies", "Memory of large request bodies, in units of 16 KiB", Level::clone(&large_bodies));
         let waiting = "Large request bodies that wait for memory";
         ours.register("large_bodies_waiting", waiting, Level::clone(&large_bodies_waiting));
+        ours.register("large_replies", "Memory of large replies, in units of 16 KiB", Level::clone(&large_replies));
+        let waiting = "Large replies that wait for memory";
+        ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
         servers.register(&mut ours);
 
         let mut process = Registry::default();
@@ -195,6 +203,8 @@ impl Metrics {
             connections_stalled,
             large_bodies,
             large_bodies_waiting,
+            large_replies,
+            large_replies_waiting,
         }
     }
 

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector, Sockets};
+use super::memory::ReplyMemory;
 use super::pool::Pool;
 use super::questions::Questions;
 use super::reply::{self, Ends, Expected};
@@ -46,6 +47,7 @@ struct Inner {
     host: HeaderValue,
     authorization: Option<HeaderValue>,
     tasks: TaskTracker,
+    memory: ReplyMemory,
     max_message: usize,
     /// SECURITY: a server that asks without end must not open a socket of ours with every question.
     answers: Arc<Semaphore>,
@@ -68,6 +70,7 @@ impl Upstream {
         server: Arc<Server>,
         largest: usize,
         sockets: Sockets,
+        memory: ReplyMemory,
         tasks: TaskTracker,
         metrics: &Metrics,
     ) -> Result<Self, ConnectError> {
@@ -87,7 +90,7 @@ impl Upstream {
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cut) = (Arc::new(Semaphore::new(ANSWERS)), CancellationToken::new());
         let hush = cut.child_token();
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, max_message, answers, cut, hush })))
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, memory, max_message, answers, cut, hush })))
     }
 
     /// The server's name.
@@ -141,7 +144,8 @@ impl Upstream {
         ends: Ends,
         cut: &CancellationToken,
     ) -> Result<McpResponse, Rejection> {
-        let Carried { message, access, exchange, memory, context } = *request.carried;
+        let McpRequest { carried, evidence } = request;
+        let Carried { message, access, exchange, memory, context } = *carried;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),
@@ -156,6 +160,8 @@ impl Upstream {
             ends,
             idle: self.0.server.limits.idle_timeout,
             cut: cut.clone(),
+            memory: self.0.memory.clone(),
+            call: evidence,
             questions: self.questions(&exchange, context.call),
         };
         // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.

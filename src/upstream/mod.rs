@@ -11,6 +11,7 @@ mod admission;
 mod breaker;
 mod connect;
 mod http;
+mod memory;
 mod pool;
 mod propagate;
 mod questions;
@@ -29,6 +30,7 @@ use tower::Service;
 pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
 pub use http::Upstream;
+pub use memory::ReplyMemory;
 
 use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply, end_of_stage};
 use crate::layers::audit::Recorded;

@@ -5,16 +5,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::{ReplyMemory, SMALL};
 use super::pool::Lease;
 use super::questions::Questions;
 use super::stream::EventStream;
 use super::strict::Doubt;
 use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage, end_of_stage};
+use crate::layers::audit::Recorded;
+use crate::places::{Place, Share};
 use crate::protocol::json::Limits;
 use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
 
@@ -47,6 +51,10 @@ pub(super) struct Expected {
     pub(super) idle: Duration,
     /// Ends a stream at the end of a shutdown.
     pub(super) cut: CancellationToken,
+    /// Memory for a large reply, and whose share of it is taken.
+    pub(super) memory: ReplyMemory,
+    /// The call as it was recorded.
+    pub(super) call: Recorded,
     /// Answers the server's questions.
     pub(super) questions: Questions,
 }
@@ -89,7 +97,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
         }
         (status, Media::Json) if expected.shape == Shape::Request && carries_message(status) => {
-            let bytes = collect(body, &lease, expected.max_message).await?;
+            let (bytes, memory) = collect(body, &lease, &expected).await?;
             end_of_stage().await;
             let message = if status == StatusCode::OK {
                 expected.parse(bytes)?
@@ -110,7 +118,9 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             // To a legacy client 404 says that its session is gone, whichever side said it.
             let legacy_error = expected.version.has_sessions() && status == StatusCode::NOT_FOUND;
             let status = if legacy_error { StatusCode::OK } else { status };
-            ResponseBody::Json(status, ServerMessage::new(message))
+            let mut message = ServerMessage::new(message);
+            message.memory = memory;
+            ResponseBody::Json(status, message)
         }
         // A server need not let sessions be ended; ours is over all the same. MCP 2025-11-25, "Session Management".
         (status, _) if expected.ends_session && (status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED) => {
@@ -168,25 +178,41 @@ fn media_type(headers: &HeaderMap) -> Media {
     }
 }
 
-async fn collect(mut body: Incoming, lease: &Lease, limit: usize) -> Result<Bytes, Rejection> {
+/// The whole of a reply, and its part of the memory for large ones.
+async fn collect(mut body: Incoming, lease: &Lease, expected: &Expected) -> Result<(Bytes, Option<Place>), Rejection> {
     let broken = || Reason::UpstreamFailed(lease.doubt().map_or("body", Doubt::word));
+    let limit = expected.max_message;
+    let declared = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(Reason::UpstreamFailed("too_large").into());
+    }
+    let take = || expected.memory.take(Share::of(expected.call.permit().principal()), declared);
+    // Before it is read, where its length is known: what waits lies in the kernel, and then at the server.
+    let (mut asked, mut place) = (false, None);
+    if declared.is_some_and(|length| length > SMALL) {
+        (asked, place) = (true, take().await);
+    }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_unused| broken())?.into_data() else {
             continue;
         };
-        if first.len() + joined.len() + data.len() > limit {
+        let so_far = first.len() + joined.len() + data.len();
+        if so_far > limit {
             return Err(Reason::UpstreamFailed("too_large").into());
         }
-        if first.is_empty() && joined.is_empty() {
+        if so_far > SMALL && !asked {
+            (asked, place) = (true, take().await);
+        }
+        if so_far == data.len() {
             first = data;
         } else {
-            if !first.is_empty() {
-                joined.extend_from_slice(&std::mem::take(&mut first));
-            }
+            // In one piece, as far as it is known: a buffer that doubles leaves as much behind as it holds.
+            joined.reserve(declared.unwrap_or(0).max(so_far).saturating_sub(joined.len()));
+            joined.extend_from_slice(&std::mem::take(&mut first));
             joined.extend_from_slice(&data);
         }
     }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    Ok((if joined.is_empty() { first } else { joined.freeze() }, place))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
 use crate::support::http::{Answer, Connection};
+use crate::support::raw::{RawServer, good_reply};
 use crate::support::reply::{Gate, Reply, Step};
 use crate::support::server::Upstream;
 use crate::support::{eventually, within};
@@ -297,4 +298,57 @@ async fn large_bodies_share_a_bounded_memory_and_small_ones_never_wait_for_it() 
     stage.gate.open();
     assert_eq!(answer(open).await.text(), "at last");
     stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn large_bodies_that_do_not_come_give_way_to_another_callers() {
+    let stage = Stage::with("limits: { concurrency: 64 }").await;
+    let large = |client: &Client| {
+        let message = client.message(Some(&json!(1)), "tools/call", json!({ "name": "echo", "arguments": {} }));
+        client.post_bytes(&message, vec![b' '; 4 << 20])
+    };
+    let begin = async |name: &str| {
+        let mut connection = stage.gateway.connect().await;
+        connection.send(&large(&stage.client(name).await).bytes()[..100_000]).await;
+        connection
+    };
+    // All of the memory, announced by two callers who send no more. They have 30 s by the listener's limits.
+    let (one, two) = (begin("one").await, begin("two").await);
+    stage.gateway.metric_is("yett_large_bodies", 512.0).await;
+    let bob = stage.client("bob").await;
+    assert_eq!(large(&bob).send().await.status, 400, "spaces are no message, but they are not read while others hold all memory");
+    let cut = tokio::select! { cut = answer(one) => cut, cut = answer(two) => cut };
+    assert_eq!((cut.status, cut.header("connection")), (408, Some("close")), "{cut:?}");
+    let decision = &stage.gateway.records_of(&cut.call())[0]["dec"];
+    assert_eq!((&decision["reason"], &decision["detail"]), (&json!("body_too_slow"), &json!("body_memory")), "{decision}");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn large_replies_wait_for_each_other_but_not_for_ever() {
+    let server = RawServer::start();
+    let gateway = Gateway::start().config_extra("accept_risks: [open_metrics]").server_at("crm", server.address, "").await;
+    let client = async |name: &str| gateway.modern("crm", &gateway.key(name, &["staff"]).await);
+    let (ada, bob) = (client("ada").await, client("bob").await);
+    let large = (3 << 20) - 4096;
+    let begun = good_reply(&"x".repeat(large)).into_bytes();
+    server.answers(&begun[..1_000]);
+    // Two replies of 192 units of 16 KiB that do not come; there are 512 units, and ada may have no more of them.
+    let held = [send(&ada).await, send(&ada).await];
+    gateway.metric_is("yett_large_replies", 384.0).await;
+    server.answers(good_reply(&"x".repeat(15_000)));
+    assert_eq!(ada.call("get", json!({})).await.status, 200, "a small reply waits for the memory of large ones");
+    server.answers(good_reply(&"x".repeat(1 << 20)));
+    let other = within("another caller's reply, for which there is memory", bob.call("get", json!({}))).await;
+    assert_eq!(other.text().len(), 1 << 20);
+    gateway.metric_is("yett_large_replies", 384.0).await;
+    // The call has been made, so the reply is read in the end: there is no refusing it.
+    server.answers(begun.clone());
+    let waits = send(&ada).await;
+    gateway.metric_is("yett_large_replies_waiting", 1.0).await;
+    let late = answer(waits).await;
+    assert_eq!((late.status, late.text().len()), (200, large));
+    drop(held);
+    gateway.metric_is("yett_large_replies", 0.0).await;
+    gateway.stop_and_verify().await;
 }
