@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::Service;
-use yett::audit::{Disk, Filter, Log, Options, Verdict};
+use yett::audit::{Disk, Filter, Log, Options, Storage, Verdict};
 use yett::chain::{
     Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Probe, Reason, Rejection, Reply, RequestContext,
     ResponseBody, Route, ServerMessage, Trail,
@@ -43,7 +43,14 @@ const CONFIG: &str = "version: 1\nlisteners: [ { name: t, address: '127.0.0.1:1'
 const POLICY: &str =
     "version: 1\nroles: { r: { allow: [ { servers: [crm], tools: [get_*] } ] } }\nbindings: [ { role: r, groups: [g] } ]\n";
 
-/// An upstream that counts. `get_panic` panics, `get_stream` answers with a stream, `get_broken` with one that panics in the middle.
+/// Refusals that stand alone: as many as these tests can cause.
+const ALONE: Alone = Alone { per_peer: 1_000, total: 1_000 };
+
+/// Notifications in the stream of `get_long`.
+pub(crate) const NOTES: usize = 200;
+
+/// An upstream that counts. `get_panic` panics, `get_stream` and `get_long` answer with a stream, `get_broken` with one that panics in
+/// the middle.
 #[derive(Clone, Default)]
 pub(crate) struct Upstream(pub(crate) Arc<AtomicUsize>);
 
@@ -61,16 +68,18 @@ impl Service<McpRequest<Recorded>> for Upstream {
         Box::pin(async move {
             assert_ne!(request.access.mirrored_name(), Some("get_panic"), "asked to");
             let reply = message(r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
-            let note = message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#);
-            let broken = match request.access.mirrored_name() {
-                Some("get_broken") => true,
-                Some("get_stream") => false,
+            let note = |_| message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#);
+            let (notes, broken) = match request.access.mirrored_name() {
+                Some("get_broken") => (1, true),
+                Some("get_stream") => (1, false),
+                Some("get_long") => (NOTES, false),
                 _ => return Ok(McpResponse::json(reply)),
             };
-            let messages = [note, reply].map(ServerMessage::new).into_iter().enumerate().map(move |(index, message)| {
-                assert!(index == 0 || !broken, "asked to");
-                Ok(message)
-            });
+            let messages =
+                (0..notes).map(note).chain([reply]).map(ServerMessage::new).enumerate().map(move |(index, message)| {
+                    assert!(index == 0 || !broken, "asked to");
+                    Ok(message)
+                });
             Ok(McpResponse { body: ResponseBody::Stream(Box::pin(stream::iter(messages))), session: None })
         })
     }
@@ -98,10 +107,15 @@ impl Fixture {
 
     /// With a probe at every station, and room for so many records.
     pub(crate) async fn watched<P: Probe>(probe: &P, records: usize) -> Self {
-        Self::with(probe, records, Alone { per_peer: 1_000, total: 1_000 }).await
+        Self::with(probe, records, ALONE, Arc::new(Disk)).await
     }
 
-    async fn with<P: Probe>(probe: &P, records: usize, alone: Alone) -> Self {
+    /// With a log on this disk.
+    pub(crate) async fn on(disk: Arc<dyn Storage>) -> Self {
+        Self::with(&(), 64, ALONE, disk).await
+    }
+
+    async fn with<P: Probe>(probe: &P, records: usize, alone: Alone, disk: Arc<dyn Storage>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         std::fs::write(folder.path().join("policies/p.yaml"), POLICY).unwrap();
@@ -115,7 +129,7 @@ impl Fixture {
         }
         let mut options = Options::new(folder.path().join("audit"), "test", "r1");
         options.queue = records;
-        let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+        let (log, _) = Log::open(options, disk, Arc::new(SystemClock)).unwrap();
         let (log, upstream) = (Arc::new(log), Upstream::default());
         let metrics = Arc::new(Metrics::new());
         let flood = Arc::new(Flood::new(alone));
@@ -284,7 +298,7 @@ async fn a_caller_who_leaves_is_an_outcome_too() {
 #[tokio::test]
 async fn callers_nobody_knows_yet_who_leave_are_counted_like_those_who_are_refused() {
     const LEFT: u64 = 30;
-    let fixture = Fixture::with(&(), 64, Alone { per_peer: 10, total: 10 }).await;
+    let fixture = Fixture::with(&(), 64, Alone { per_peer: 10, total: 10 }, Arc::new(Disk)).await;
     for _ in 0..LEFT {
         let mut reply = fixture.call("get_fine");
         // The vault is asked for the name of this caller, who is gone before it has one.

@@ -7,6 +7,7 @@ mod attacks_json;
 mod attacks_jwt;
 mod attacks_mcp;
 mod chain;
+mod chain_full;
 mod cli;
 mod config_errors;
 mod descriptors;
