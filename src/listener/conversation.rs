@@ -22,6 +22,10 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 /// The HTTP library buffers no less.
 const LEAST_BUFFER: usize = 8 * 1024;
 
+/// The HTTP library has room for so many headers on its stack, and takes memory for each request once it is told another number. Fewer
+/// are the filter's to count.
+const HEADERS: usize = 100;
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -51,9 +55,12 @@ where
     }
     let filtered = FilteredStream::new(stream, limits);
     let (refusal, stalled) = (filtered.refusal_handle(), filtered.stall_handle());
-    let mut connection = http1::Builder::new()
+    let mut http = http1::Builder::new();
+    if limits.head.headers > HEADERS {
+        http.max_headers(limits.head.headers);
+    }
+    let mut connection = http
         .keep_alive(true)
-        .max_headers(limits.head.headers)
         .max_buf_size(limits.queue.max(limits.head.bytes).max(LEAST_BUFFER))
         .serve_connection(TokioIo::new(filtered), service);
     let ended = tokio::select! {

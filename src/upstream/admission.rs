@@ -157,7 +157,9 @@ impl Stay {
     }
 
     fn report(&mut self, ending: Ending) {
-        let chance = random_bytes::<2>().map_or(0.5, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX));
+        // Asked of the system only where something may be shut out.
+        let random = || random_bytes::<2>().map_or(0.5, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX));
+        let chance = if matches!(ending, Ending::Fault) { random() } else { 0.0 };
         let Self { gate, pass, .. } = self;
         gate.with_breaker(|breaker, now| breaker.ended(pass, ending, now, chance));
     }

@@ -176,10 +176,11 @@ impl Lease {
         }
         let mut parked = self.pool.parked.lock();
         // The oldest, which a steady trickle of calls never reaches, would be kept until the server closes them.
-        let old = parked.idle.partition_point(|idle| idle.since.elapsed() > IDLE);
+        let now = Instant::now();
+        let old = parked.idle.partition_point(|idle| now.duration_since(idle.since) > IDLE);
         parked.idle.drain(..old);
         if parked.idle.len() < MAX_IDLE && !parked.closed {
-            parked.idle.push(Idle { sender: self.sender, reuse: self.reuse, since: Instant::now() });
+            parked.idle.push(Idle { sender: self.sender, reuse: self.reuse, since: now });
         }
     }
 }
