@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// A call makes some hundred short-lived allocations, freed on other threads than their own; this allocator is made for that. It costs
-/// some twenty MiB of memory more than the system's.
+/// A call makes some hundred short-lived allocations, freed on other threads than their own; this allocator is made for that. It
+/// asks for no huge pages (`no_thp`): with them an idle gateway holds 37 MiB in place of 21, and a flood leaves more behind than it used.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

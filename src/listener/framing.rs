@@ -77,7 +77,7 @@ impl Default for FramingLimits {
 
 /// A connection that gives its reader only requests whose framing was checked. Writes pass through.
 ///
-/// Memory: at most one head, or 16 KiB of body, is buffered; while a request is answered, at most one read of what follows it.
+/// Memory: at most one head, or 16 KiB of a body in chunks, is buffered; while a request is answered, at most one read of what follows it.
 #[derive(Debug)]
 pub struct FilteredStream<S> {
     inner: S,
