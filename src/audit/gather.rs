@@ -2,28 +2,30 @@
 //!
 //! On a disk that takes milliseconds a batch forms while the one before it is synced. One that answers in a tenth of that would be
 //! asked for every second record, and the asking, the waking and the sleeping cost more than everything else that is done for a
-//! call. Below the rate nothing ever waits.
+//! call. Below the rate nothing ever waits; what the rate is, is the durability mode's to say.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The rate above which waiting pays, and for how long: at least eight records come in that time.
-const RECORDS: u32 = 80;
+/// Over how long the rate is taken, and how long a batch waits.
 const WINDOW: Duration = Duration::from_millis(10);
 const WAIT: Duration = Duration::from_millis(1);
 
 /// Counts what comes.
 #[derive(Debug)]
 pub(crate) struct Gather {
+    /// Records in a window that make waiting worth it.
+    threshold: u32,
     since: Instant,
     records: u32,
     fast: bool,
 }
 
 impl Gather {
-    pub(crate) fn new() -> Self {
-        Self { since: Instant::now(), records: 0, fast: false }
+    /// Waits from `rate` records a second on.
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { threshold: rate / 100, since: Instant::now(), records: 0, fast: false }
     }
 
     /// Notes records that were taken.
@@ -32,7 +34,7 @@ impl Gather {
         let passed = self.since.elapsed();
         if passed >= WINDOW {
             let windows = u32::try_from(passed.as_micros() / WINDOW.as_micros()).unwrap_or(u32::MAX);
-            self.fast = self.records / windows.max(1) >= RECORDS;
+            self.fast = self.records / windows.max(1) >= self.threshold;
             self.since = Instant::now();
             self.records = 0;
         }
@@ -50,7 +52,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_rate_that_fills_the_wait_makes_it() {
-        let mut gather = Gather::new();
+        let mut gather = Gather::new(8_000);
         assert_eq!(gather.wait(1, 256), None);
         for (each_millisecond, waits) in [(7, false), (8, true), (100, true), (0, false), (4, false)] {
             for _ in 0..20 {

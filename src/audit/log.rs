@@ -44,6 +44,8 @@ pub struct Options {
     pub room: u64,
     /// Bytes kept free for the outcomes of calls that have begun; on a small volume an eighth of it at most.
     pub reserve: u64,
+    /// Records a second from which on a batch is given a millisecond to form. 8,000: below, a wait would be a delay for little.
+    pub gather: u32,
 }
 
 impl Options {
@@ -62,6 +64,7 @@ impl Options {
             linger: Duration::from_millis(500),
             room: 1024 * 1024,
             reserve: 64 * 1024 * 1024,
+            gather: 8_000,
         }
     }
 }
@@ -138,7 +141,7 @@ impl Log {
     /// Takes the log's lock, repairs what a crash left, writes the records that say so, and starts the writer thread.
     /// Blocks on the disk; at most two segments are read.
     pub fn open(options: Options, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Result<(Self, Opened), OpenError> {
-        let Options { dir, origin, replica, queue, segment_bytes, segment_age, tick, linger, room, reserve } = options;
+        let Options { dir, origin, replica, queue, segment_bytes, segment_age, tick, linger, room, reserve, gather } = options;
         let layout = Layout::new(&dir, &origin, &replica)?;
         for path in [layout.segments(), layout.quarantine()] {
             storage.create_dir_all(&path).map_err(|source| OpenError::Directory { path, source })?;
@@ -154,7 +157,7 @@ impl Log {
 
         let name = layout.name.clone();
         let queue = Arc::new(Queue::new(queue, linger));
-        let limits = Limits { segment_bytes, segment_age, tick, room, reserve };
+        let limits = Limits { segment_bytes, segment_age, tick, room, reserve, gather };
         let (writer, opened) = Writer::open(storage, clock, layout, limits, found)?;
 
         let thread_queue = Arc::clone(&queue);

@@ -65,6 +65,7 @@ pub(crate) struct Limits {
     pub(crate) tick: Duration,
     pub(crate) room: u64,
     pub(crate) reserve: u64,
+    pub(crate) gather: u32,
 }
 
 /// Sole owner of the log's files.
@@ -149,7 +150,7 @@ impl Writer {
     }
 
     fn serve(&mut self, queue: &Queue) -> Result<(), WriteError> {
-        let (mut pending, mut gather) = (VecDeque::new(), Gather::new());
+        let (mut pending, mut gather) = (VecDeque::new(), Gather::new(self.limits.gather));
         loop {
             self.reserve.retake_if_due();
             queue.set_full(!self.reserve.is_held());
