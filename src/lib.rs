@@ -58,4 +58,6 @@ pub mod master_key;
 
 pub mod secret;
 
+pub mod tlog;
+
 mod checksum;

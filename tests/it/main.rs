@@ -31,4 +31,5 @@ mod starts;
 mod streaming;
 mod support;
 mod telemetry;
+mod tlog_interop;
 mod upstream_health;
