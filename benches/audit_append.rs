@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use yett::audit::{Disk, Draft, Kind, Leaf, Log, Options, Storage, canonical_members, verify};
+use yett::audit::{Disk, Draft, Kind, Log, Options, Storage, canonical_members, verify};
 use yett::clock::SystemClock;
+use yett::seal::Key;
+use yett::tlog::Hash;
 
 #[path = "support/null_disk.rs"]
 mod null_disk;
@@ -45,7 +47,7 @@ fn append(criterion: &mut Criterion) {
             let Ok(directory) = tempfile::tempdir_in(std::env::current_dir().unwrap_or_default().join("target")) else {
                 continue;
             };
-            let options = Options::new(directory.path(), "bench.example", "r1");
+            let options = Options::new(directory.path(), "bench.example", "r1", Key::generate().expect("a key"));
             let Ok((log, _)) = Log::open(options, Arc::clone(&disk), Arc::new(SystemClock)) else { continue };
             group.throughput(Throughput::Elements(batch));
             group.bench_function(BenchmarkId::new(name, format!("batch {batch}")), |bencher| {
@@ -62,7 +64,7 @@ fn append(criterion: &mut Criterion) {
 
 fn parts(criterion: &mut Criterion) {
     let Ok(directory) = tempfile::tempdir_in(std::env::current_dir().unwrap_or_default().join("target")) else { return };
-    let options = Options::new(directory.path(), "bench.example", "r1");
+    let options = Options::new(directory.path(), "bench.example", "r1", Key::generate().expect("a key"));
     let Ok((log, _)) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)) else { return };
     let records = 20_000_u64;
     let receipts: Vec<_> = (0..records).map(|_| log.append(decision())).collect();
@@ -74,7 +76,7 @@ fn parts(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("parts");
     group.bench_function("draft a decision", |bencher| bencher.iter(decision));
-    group.bench_function(format!("hash a line of {} bytes", line.len()), |bencher| bencher.iter(|| Leaf::of(line.as_bytes())));
+    group.bench_function(format!("hash a line of {} bytes", line.len()), |bencher| bencher.iter(|| Hash::leaf(line.as_bytes())));
     group.bench_function("check a line's form", |bencher| bencher.iter(|| canonical_members(line.as_bytes(), |_, _| ())));
     group.throughput(Throughput::Elements(records));
     group.bench_function("verify, per record", |bencher| {

@@ -172,7 +172,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
     let (keys, switches) = ApiKeys::open(folder, &master).await.expect("state");
     let new = NewKey { subject: "bench".into(), groups: vec!["bench".into()], tenant: None, expires: None };
     let (_, secret) = keys.create(new, jiff::Timestamp::now()).await.expect("a key");
-    let mut options = Options::new(folder.join("audit"), "bench", "r1");
+    let mut options = Options::new(folder.join("audit"), "bench", "r1", master.sealing("audit epoch keys").expect("a key"));
     options.queue = 4096;
     let (log, _) = Log::open(options, Arc::new(NullDisk), Arc::new(SystemClock)).expect("a log");
     let metrics = Arc::new(Metrics::new());

@@ -56,6 +56,8 @@ mod blocks;
 
 pub mod master_key;
 
+pub mod seal;
+
 pub mod secret;
 
 pub mod tlog;

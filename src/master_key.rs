@@ -10,6 +10,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 
+use crate::seal::{Key, SealError};
 use crate::secret::Secret;
 
 const LENGTH: usize = 32;
@@ -61,6 +62,12 @@ impl MasterKey {
             }
             Err(source) => Err(MasterKeyError::Io { path, source }),
         }
+    }
+
+    /// The key for sealing what has one use.
+    pub fn sealing(&self, label: &str) -> Result<Key, SealError> {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
+        Key::new(Secret::new(hmac::sign(&root, label.as_bytes()).as_ref().to_vec()))
     }
 
     /// The key for one use.

@@ -60,6 +60,14 @@ pub trait Storage: Send + Sync + Debug {
     /// Makes the names in a directory survive a power cut.
     fn sync_dir(&self, directory: &Path) -> io::Result<()>;
 
+    /// Puts `bytes` in the place of a file in one step for whoever reads it. After a power cut it is the old one, the new one, or
+    /// damaged: only for copies.
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Overwrites a file and removes it, both durably. That the bytes are gone from the medium is beyond a program on many file
+    /// systems and disks; that no name leads to them is not. A file that is not there is destroyed.
+    fn destroy(&self, path: &Path) -> io::Result<()>;
+
     /// Makes `path` a file that occupies `bytes` of the volume and holds nothing. It fails with
     /// [`io::ErrorKind::StorageFull`] when they are not to be had, and then occupies nothing.
     fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()>;
@@ -116,6 +124,23 @@ impl Storage for Disk {
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
+    }
+
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let new = path.with_extension("new");
+        let mut file = private().create(true).truncate(true).open(&new)?;
+        file.write_all(bytes)?;
+        fs::rename(new, path)
+    }
+
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        let file = match private().open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        fill(&file, file.metadata()?.len())?;
+        fs::remove_file(path)?;
+        path.parent().map_or(Ok(()), |directory| self.sync_dir(directory))
     }
 
     fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()> {

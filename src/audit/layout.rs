@@ -36,8 +36,27 @@ impl Layout {
         self.segments().join(segment_name(first))
     }
 
-    pub(crate) fn head(&self) -> PathBuf {
-        self.directory.join("head")
+    /// Where heads are, a file for each segment.
+    pub(crate) fn heads(&self) -> PathBuf {
+        self.directory.join("checkpoints")
+    }
+
+    pub(crate) fn heads_file(&self, segment: u64) -> PathBuf {
+        self.heads().join(heads_name(segment))
+    }
+
+    /// The newest head alone.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.directory.join("checkpoint")
+    }
+
+    /// Private keys that heads are signed with.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.directory.join("keys")
+    }
+
+    pub(crate) fn epoch_key(&self, number: u64) -> PathBuf {
+        self.keys().join(format!("{number:06}.key"))
     }
 
     pub(crate) fn quarantine(&self) -> PathBuf {
@@ -60,8 +79,27 @@ pub(crate) fn segment_name(first: u64) -> String {
 
 /// The index in a segment's name; `None` for any other file.
 pub(crate) fn segment_index(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".jsonl")?;
-    (digits.len() == 13 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    number(name, ".jsonl", 13)
+}
+
+/// `0000000000000.notes`: the heads made while the segment of that name was the last.
+pub(crate) fn heads_name(segment: u64) -> String {
+    format!("{segment:013}.notes")
+}
+
+/// The index in the name of a file of heads; `None` for any other file.
+pub(crate) fn heads_index(name: &str) -> Option<u64> {
+    number(name, ".notes", 13)
+}
+
+/// The number of the epoch in the name of a key file.
+pub(crate) fn epoch_number(name: &str) -> Option<u64> {
+    number(name, ".key", 6)
+}
+
+fn number(name: &str, suffix: &str, width: usize) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
+    (digits.len() == width && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// SECURITY: these names become directories and stand unescaped in records.

@@ -10,8 +10,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::seal::Key;
 
+use super::epoch::EpochError;
 use super::fs::Storage;
+use super::heads::{KnownHead, SignedHead};
 use super::layout::{BadName, Layout};
 use super::lock::{Lock, LockError};
 use super::queue::{AppendError, Condition, Entry, Position, Queue, hand_out};
@@ -46,13 +49,21 @@ pub struct Options {
     pub reserve: u64,
     /// Records a second from which on a batch is given a millisecond to form. 8,000: below, a wait would be a delay for little.
     pub gather: u32,
+    /// Seals the keys that heads are signed with.
+    pub seal: Arc<Key>,
+    /// How long keys are used.
+    pub epoch: Duration,
+    /// Whether heads carry a second signature, ML-DSA-44.
+    pub second_signature: bool,
+    /// The newest head that somebody outside the log's directory remembers: what is on disk must continue it.
+    pub known: Option<KnownHead>,
 }
 
 impl Options {
     /// The defaults of the format: 64 MiB or 24 h a segment, a tick every 60 s, 8192 records queued, 1 MiB of room ahead
     /// (some thousand records, made in a millisecond or two), 64 MiB in reserve (what the outcomes of as many calls as can be open
-    /// may take at their longest).
-    pub fn new(dir: impl Into<PathBuf>, origin: impl Into<String>, replica: impl Into<String>) -> Self {
+    /// may take at their longest), new keys every day.
+    pub fn new(dir: impl Into<PathBuf>, origin: impl Into<String>, replica: impl Into<String>, seal: Key) -> Self {
         Self {
             dir: dir.into(),
             origin: origin.into(),
@@ -65,6 +76,10 @@ impl Options {
             room: 1024 * 1024,
             reserve: 64 * 1024 * 1024,
             gather: 8_000,
+            seal: Arc::new(seal),
+            epoch: Duration::from_hours(24),
+            second_signature: false,
+            known: None,
         }
     }
 }
@@ -106,6 +121,9 @@ pub enum OpenError {
     /// Another process writes it, or the lock cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// There is no key to sign with.
+    #[error(transparent)]
+    Key(#[from] EpochError),
     /// Origin or replica cannot be used.
     #[error(transparent)]
     Name(#[from] BadName),
@@ -134,6 +152,7 @@ pub struct Log {
 struct Inner {
     name: String,
     queue: Arc<Queue>,
+    heads: watch::Receiver<Option<SignedHead>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -141,24 +160,34 @@ impl Log {
     /// Takes the log's lock, repairs what a crash left, writes the records that say so, and starts the writer thread.
     /// Blocks on the disk; at most two segments are read.
     pub fn open(options: Options, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Result<(Self, Opened), OpenError> {
-        let Options { dir, origin, replica, queue, segment_bytes, segment_age, tick, linger, room, reserve, gather } = options;
-        let layout = Layout::new(&dir, &origin, &replica)?;
-        for path in [layout.segments(), layout.quarantine()] {
+        let layout = Layout::new(&options.dir, &options.origin, &options.replica)?;
+        for path in [layout.segments(), layout.heads(), layout.keys(), layout.quarantine()] {
             storage.create_dir_all(&path).map_err(|source| OpenError::Directory { path, source })?;
         }
         let lock = Lock::take(&layout.lock())?;
-        let found = match recover(&*storage, &layout) {
+        let known = options.known.as_ref();
+        let found = match recover(&*storage, &layout, &options.seal, known) {
             // What is torn is moved before it is cut off, and on a full volume only the reserve has space for it.
             Err(RecoveryError::Io { source, .. }) if is_full(&source) && storage.occupy(&layout.reserve(), 0).is_ok() => {
-                recover(&*storage, &layout)?
+                recover(&*storage, &layout, &options.seal, known)?
             }
             found => found?,
         };
 
         let name = layout.name.clone();
-        let queue = Arc::new(Queue::new(queue, linger));
-        let limits = Limits { segment_bytes, segment_age, tick, room, reserve, gather };
-        let (writer, opened) = Writer::open(storage, clock, layout, limits, found)?;
+        let queue = Arc::new(Queue::new(options.queue, options.linger));
+        let limits = Limits {
+            segment_bytes: options.segment_bytes,
+            segment_age: options.segment_age,
+            tick: options.tick,
+            room: options.room,
+            reserve: options.reserve,
+            gather: options.gather,
+            epoch: options.epoch,
+            second_signature: options.second_signature,
+        };
+        let (newest, heads) = watch::channel(None);
+        let (writer, opened) = Writer::open(storage, clock, layout, limits, options.seal, found, newest)?;
 
         let thread_queue = Arc::clone(&queue);
         let thread = Builder::new()
@@ -169,7 +198,12 @@ impl Log {
                 drop(lock);
             })
             .map_err(OpenError::Thread)?;
-        Ok((Self { inner: Arc::new(Inner { name, queue, thread: Mutex::new(Some(thread)) }) }, opened))
+        Ok((Self { inner: Arc::new(Inner { name, queue, heads, thread: Mutex::new(Some(thread)) }) }, opened))
+    }
+
+    /// The newest signed head, and each that comes after it.
+    pub fn heads(&self) -> watch::Receiver<Option<SignedHead>> {
+        self.inner.heads.clone()
     }
 
     /// Name of the log, `<origin>/audit/<replica>`; with an index it is a receipt.

@@ -18,15 +18,16 @@
 
 mod canonical;
 mod chain;
+mod epoch;
 mod fs;
 mod gather;
-mod hash;
-mod head;
+mod heads;
 mod layout;
 mod line;
 mod lines;
 mod lock;
 mod log;
+mod notes;
 mod observe;
 mod pace;
 mod queue;
@@ -47,7 +48,8 @@ mod tests;
 pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
 pub use fs::{Disk, LogFile, Space, Storage};
-pub use hash::Leaf;
+pub use epoch::{BadHead, EpochError};
+pub use heads::{KnownHead, SignedHead};
 pub use layout::BadName;
 pub use line::NotRecord;
 pub use lock::LockError;

@@ -237,7 +237,7 @@ impl Draft {
 pub(crate) struct OwnedMembers<'a> {
     pub(crate) index: u64,
     pub(crate) log: &'a str,
-    /// Leaf hash of the previous record, in hexadecimal.
+    /// Hash hash of the previous record, in hexadecimal.
     pub(crate) prev: &'a [u8; 64],
     pub(crate) time: &'a str,
 }
@@ -258,11 +258,11 @@ fn push_member(out: &mut Vec<u8>, key: &str, value: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::super::canonical::canonical_members;
-    use super::super::hash::Leaf;
+    use crate::tlog::Hash;
     use super::*;
 
     fn line(mut draft: Draft) -> String {
-        let prev = Leaf::NONE.hex();
+        let prev = Hash::ZERO.hex();
         let owned = OwnedMembers { index: 7, log: "o/audit/r1", prev: &prev, time: "2026-11-21T03:00:00.341132Z" };
         let mut out = Vec::new();
         draft.write_line(&owned, &mut out);

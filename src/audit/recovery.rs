@@ -5,20 +5,23 @@
 //! read: the head is never older than the last one, and calls still open are carried from segment to segment.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Broken, Chain};
 use super::fs::Storage;
-use super::hash::{Leaf, sha256_hex};
-use super::head::{HEAD_MAX, Head};
-use super::layout::{Layout, segment_index};
+use super::epoch::{BadHead, Epoch, EpochError};
+use super::heads::{self, FoundHeads, KnownHead};
+use super::layout::{Layout, epoch_number, segment_index};
 use super::line::{Line, carried, is_one_batch};
 use super::lines::{LineReader, RawLine};
 use super::log::{Opened, Unfinished};
 use super::queue::Entry;
 use super::record::{Draft, Kind};
 use super::stamp::Stamp;
+use super::value::sha256_hex;
+use crate::seal::Key;
+use crate::tlog::{Checkpoint, Frontier, Hash};
 
 /// Why a log cannot be continued. Each of these needs a person: run `yett audit verify`, keep a copy, start a new replica
 /// name if the log is to be left as it is.
@@ -43,14 +46,14 @@ pub enum RecoveryError {
         /// Records found.
         found: u64,
     },
-    /// The head says something else about a record than the record.
-    #[error("the audit log's head does not match record {index}")]
+    /// The head says something else than the records.
+    #[error("the audit log's newest head, over {size} records, does not match them: something was changed")]
     HeadDiffers {
-        /// The last record the head counts.
-        index: u64,
+        /// Records the head counts.
+        size: u64,
     },
     /// No head, although there are records.
-    #[error("the audit log has records but no readable head in `{}`", .0.display())]
+    #[error("the audit log has records but no head in `{}`", .0.display())]
     HeadMissing(PathBuf),
     /// The head is older than any crash can make it.
     #[error("the audit log's head counts {size} records but the last segment begins at {segment}: an old head was put back")]
@@ -60,6 +63,50 @@ pub enum RecoveryError {
         /// First record of the last segment.
         segment: u64,
     },
+    /// A file of heads is damaged other than by a crash.
+    #[error("the audit log's heads in `{}` cannot be read: {reason}", .path.display())]
+    HeadUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The head is signed by somebody else.
+    #[error("the audit log's newest head, over {size} records, is not signed by this log's key: {reason}")]
+    HeadUnsigned {
+        /// Records the head counts.
+        size: u64,
+        /// What is wrong.
+        #[source]
+        reason: BadHead,
+    },
+    /// Somebody else knows more of this log than its directory.
+    #[error(
+        "the audit log has {found} records, but {size} were signed before (says {keeper}): an old copy was put back, or another \
+         gateway writes it. To go on with a new log, start with another `audit.replica`"
+    )]
+    RolledBack {
+        /// Records that were signed.
+        size: u64,
+        /// Records found.
+        found: u64,
+        /// Who says so.
+        keeper: &'static str,
+    },
+    /// Somebody else knows another history of this log.
+    #[error(
+        "the audit log says another history than the one that was signed before, over {size} records (says {keeper}). To go on with a \
+         new log, start with another `audit.replica`"
+    )]
+    Forked {
+        /// Records that were signed.
+        size: u64,
+        /// Who says so.
+        keeper: &'static str,
+    },
+    /// There is no key to sign heads with.
+    #[error(transparent)]
+    Key(#[from] EpochError),
     /// The disk failed.
     #[error("cannot {action} `{}`", .path.display())]
     Io {
@@ -77,7 +124,7 @@ pub enum RecoveryError {
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) next: u64,
-    pub(crate) previous: Leaf,
+    pub(crate) previous: Hash,
     pub(crate) time: Stamp,
     pub(crate) segment_first: u64,
     pub(crate) segment_bytes: u64,
@@ -85,6 +132,12 @@ pub(crate) struct Recovered {
     pub(crate) segment_allocated: u64,
     pub(crate) segment_started: Option<Stamp>,
     pub(crate) open: HashMap<Box<str>, u64>,
+    /// The tree over all records.
+    pub(crate) tree: Frontier,
+    /// The keys in force, and those that wait for their hand-over. None for a log that begins.
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) next_epoch: Option<Epoch>,
+    pub(crate) heads: FoundHeads,
     quarantined: Option<Quarantined>,
     unclean: bool,
 }
@@ -98,36 +151,103 @@ struct Quarantined {
 }
 
 /// Reads, checks and repairs. The caller holds the lock.
-pub(crate) fn recover(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
+pub(crate) fn recover(
+    storage: &dyn Storage,
+    layout: &Layout,
+    seal: &Key,
+    known: Option<&KnownHead>,
+) -> Result<Recovered, RecoveryError> {
     let directory = layout.segments();
     let files = storage.list(&directory).map_err(failed("list", &directory))?;
     let mut firsts: Vec<(u64, u64)> = files.iter().filter_map(|(name, length)| Some((segment_index(name)?, *length))).collect();
     firsts.sort_unstable();
-    let head = read_head(storage, layout)?;
+    let heads = heads::find(storage, layout)?;
+    let counted = heads.newest.as_ref().map_or(0, |(head, _)| head.size);
     let Some(&(last, length)) = firsts.last() else {
-        return match head {
-            Some(head) if head.size > 0 => Err(RecoveryError::Cut { size: head.size, found: 0 }),
-            _ => create(storage, layout),
-        };
+        known.map_or(Ok(()), |known| known.check(0, None))?;
+        return if counted > 0 { Err(RecoveryError::Cut { size: counted, found: 0 }) } else { create(storage, layout, heads) };
     };
-    let head = head.ok_or_else(|| RecoveryError::HeadMissing(layout.head()))?;
-    if head.size < last {
-        return Err(RecoveryError::HeadOld { size: head.size, segment: last });
+    if counted < last {
+        return Err(RecoveryError::HeadOld { size: counted, segment: last });
     }
 
     let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).map(|(first, _)| *first);
     let start = before.unwrap_or(last);
-    let chain =
-        if start == 0 { Chain::genesis(Some(layout.name.clone())) } else { Chain::from_middle(Some(layout.name.clone()), start) };
-    let mut scan = Scan { chain, head, open: HashMap::new(), last_kind_stop: true, tail: Tail { length, ..Tail::default() } };
+    let name = Some(layout.name.clone());
+    let chain = if start == 0 { Chain::genesis(name) } else { Chain::from_middle(name, start) };
+    let mut scan = Scan {
+        chain,
+        head: heads.newest.as_ref().map(|(head, _)| head.clone()),
+        open: HashMap::new(),
+        last_kind_stop: true,
+        tail: Tail { length, ..Tail::default() },
+    };
     if let Some(first) = before {
         scan.segment(storage, layout, first, false)?;
     }
     scan.segment(storage, layout, last, true)?;
-    if scan.head.size > scan.chain.next {
-        return Err(RecoveryError::Cut { size: scan.head.size, found: scan.chain.next });
+    let found = scan.chain.next;
+    if counted > found {
+        return Err(RecoveryError::Cut { size: counted, found });
     }
-    scan.repair(storage, layout, last)
+    // The one record that a log can have before its first head announces the keys that will sign it.
+    if counted == 0 && found > 1 {
+        return Err(RecoveryError::HeadMissing(layout.heads()));
+    }
+    if let Some(known) = known {
+        let root = heads::root_at(storage, layout, known.size)?;
+        known.check(found, root.as_ref())?;
+    }
+    let keys = if found == 0 { Keys::default() } else { epochs(storage, layout, seal, &scan.chain, &heads)? };
+    scan.repair(storage, layout, last, keys, heads)
+}
+
+/// What is to become of the signing keys.
+#[derive(Debug, Default)]
+struct Keys {
+    /// They sign the next head.
+    epoch: Option<Epoch>,
+    /// They wait for it.
+    next: Option<Epoch>,
+    /// Private keys whose time is over, or never came.
+    doomed: Vec<u64>,
+}
+
+fn epochs(
+    storage: &dyn Storage,
+    layout: &Layout,
+    seal: &Key,
+    chain: &Chain,
+    heads: &FoundHeads,
+) -> Result<Keys, RecoveryError> {
+    let directory = layout.keys();
+    let listed = storage.list(&directory).map_err(failed("list", &directory))?;
+    let mut numbers: Vec<u64> = listed.iter().filter_map(|(name, _)| epoch_number(name)).collect();
+    numbers.sort_unstable();
+    let counted = heads.newest.as_ref().map_or(0, |(head, _)| head.size);
+    let announced = chain.announced.as_ref().map(|(index, keys)| (*index, keys.number));
+    // Keys above the newest that was announced belong to a start that died before it did so.
+    let newest = announced.map(|(_, number)| number).or_else(|| numbers.first().copied());
+    let newest = newest.ok_or_else(|| EpochError::Missing(layout.epoch_key(0).display().to_string()))?;
+    let epoch = Epoch::load(storage, layout, seal, newest)?;
+    if announced.is_some() && chain.announced.as_ref().map(|(_, keys)| keys) != Some(&epoch.keys) {
+        return Err(EpochError::Missing(layout.epoch_key(newest).display().to_string()).into());
+    }
+    if let Some((head, note)) = &heads.newest {
+        let signed = epoch.keys.verify(note).or_else(|reason| match &epoch.before {
+            Some(before) => before.verify(note),
+            None => Err(reason),
+        });
+        signed.map_err(|reason| RecoveryError::HeadUnsigned { size: head.size, reason })?;
+    }
+    let waits = newest > 0 && announced.is_some_and(|(index, _)| index >= counted);
+    let in_use = if waits { newest - 1..=newest } else { newest..=newest };
+    let doomed = numbers.into_iter().filter(|number| !in_use.contains(number)).collect();
+    if waits {
+        let old = Epoch::load(storage, layout, seal, newest - 1)?;
+        return Ok(Keys { epoch: Some(old), next: Some(epoch), doomed });
+    }
+    Ok(Keys { epoch: Some(epoch), next: None, doomed })
 }
 
 impl Recovered {
@@ -177,60 +297,39 @@ impl Recovered {
     }
 }
 
-/// Makes an empty log. The head comes first: from the first record on there has always been one, so that a missing head
-/// is never the work of a crash.
-fn create(storage: &dyn Storage, layout: &Layout) -> Result<Recovered, RecoveryError> {
-    let head = Head { size: 0, leaf: Leaf::NONE };
-    let path = layout.head();
-    let mut file = storage.open_or_create(&path).map_err(failed("create", &path))?;
-    file.write_at(0, head.text(&layout.name).as_bytes()).map_err(failed("write", &path))?;
-    file.sync_data().map_err(failed("sync", &path))?;
+/// Makes an empty log.
+fn create(storage: &dyn Storage, layout: &Layout, heads: FoundHeads) -> Result<Recovered, RecoveryError> {
     // The directories above are new too: each name must survive, from the top down.
     for directory in layout.directory.ancestors().take(4).collect::<Vec<_>>().iter().rev() {
         storage.sync_dir(directory).map_err(failed("sync", directory))?;
     }
-    // Crash point: a head of size 0 and no segment. The next start comes here again.
+    // Crash point: directories without a segment. The next start comes here again.
     let path = layout.segment(0);
     storage.create(&path).map_err(failed("create", &path))?;
     let directory = layout.segments();
     storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
     Ok(Recovered {
         next: 0,
-        previous: Leaf::NONE,
+        previous: Hash::ZERO,
         time: Stamp::EPOCH,
         segment_first: 0,
         segment_bytes: 0,
         segment_allocated: 0,
         segment_started: None,
         open: HashMap::new(),
+        tree: Frontier::default(),
+        epoch: None,
+        next_epoch: None,
+        heads,
         quarantined: None,
         unclean: false,
     })
 }
 
-/// `None` when there is none, or an empty one that a crash left at creation.
-fn read_head(storage: &dyn Storage, layout: &Layout) -> Result<Option<Head>, RecoveryError> {
-    let path = layout.head();
-    let file = match storage.read(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("open", &path)(error)),
-    };
-    let mut text = Vec::new();
-    file.take(HEAD_MAX).read_to_end(&mut text).map_err(failed("read", &path))?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    match Head::parse(&text) {
-        Some((log, head)) if log == layout.name => Ok(Some(head)),
-        Some(_) | None => Err(RecoveryError::HeadMissing(path)),
-    }
-}
-
 /// Walks the last segments.
 struct Scan {
     chain: Chain,
-    head: Head,
+    head: Option<Checkpoint>,
     open: HashMap<Box<str>, u64>,
     last_kind_stop: bool,
     tail: Tail,
@@ -277,7 +376,7 @@ impl Scan {
             };
             let line = self.chain.accept(bytes).map_err(|reason| broken(index, reason))?;
             if last {
-                self.tail.take(bytes, &line, line.index < self.head.size);
+                self.tail.take(bytes, &line, self.head.as_ref().is_some_and(|head| line.index < head.size));
             }
             follow(&mut self.open, &line);
             self.last_kind_stop = line.kind == "stop";
@@ -286,14 +385,31 @@ impl Scan {
         Ok(())
     }
 
-    /// Does the head agree, if it speaks of the record just read?
+    /// Does the head agree, if it speaks of all up to the record just read?
     fn compare_head(&self) -> Result<(), RecoveryError> {
-        let differs = self.head.size == self.chain.next && self.chain.previous.is_some_and(|leaf| leaf != self.head.leaf);
-        if differs { Err(RecoveryError::HeadDiffers { index: self.head.size.saturating_sub(1) }) } else { Ok(()) }
+        let Some(head) = self.head.as_ref().filter(|head| head.size == self.chain.next) else { return Ok(()) };
+        // A segment without the tree it begins with has failed before.
+        match &self.chain.tree {
+            Some(tree) if tree.root() != head.root => Err(RecoveryError::HeadDiffers { size: head.size }),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    fn repair(self, storage: &dyn Storage, layout: &Layout, last: u64) -> Result<Recovered, RecoveryError> {
+    fn repair(
+        self,
+        storage: &dyn Storage,
+        layout: &Layout,
+        last: u64,
+        keys: Keys,
+        heads: FoundHeads,
+    ) -> Result<Recovered, RecoveryError> {
         let Self { chain, open, last_kind_stop, tail, .. } = self;
+        // Rotation leaves no two segments without a record: then one of them was removed.
+        let missing = || RecoveryError::Broken { segment: layout.segment(last), index: chain.next, reason: Broken::Tree };
+        let tree = chain.tree.clone().ok_or_else(missing)?;
+        for number in keys.doomed {
+            Epoch::destroy(storage, layout, number)?;
+        }
         let repaired = !tail.torn.is_empty() || !tail.uncounted.is_empty();
         let quarantined = if tail.torn.is_empty() { None } else { Some(quarantine(storage, layout, chain.next, &tail.torn)?) };
         if repaired {
@@ -306,8 +422,7 @@ impl Scan {
         }
         Ok(Recovered {
             next: chain.next,
-            // Unknown only when both segments read are empty, which rotation cannot leave: then the head says it.
-            previous: chain.previous.unwrap_or(self.head.leaf),
+            previous: chain.previous.unwrap_or(Hash::ZERO),
             time: chain.time,
             segment_first: last,
             segment_bytes: tail.bytes,
@@ -315,6 +430,10 @@ impl Scan {
             segment_started: tail.started,
             unclean: chain.next > 0 && (!last_kind_stop || quarantined.is_some() || !open.is_empty()),
             open,
+            tree,
+            epoch: keys.epoch,
+            next_epoch: keys.next,
+            heads,
             quarantined,
         })
     }
@@ -365,7 +484,7 @@ fn quarantine(storage: &dyn Storage, layout: &Layout, index: u64, bytes: &[u8]) 
     Ok(Quarantined { file, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256: sha256_hex(bytes) })
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {
     let path = path.to_owned();
     move |source| RecoveryError::Io { action, path, source }
 }

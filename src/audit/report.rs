@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::chain::Broken;
+use super::epoch::BadHead;
 
 /// Most gaps, warnings and intervals that are kept one by one; more are only counted.
 const LISTED_MAX: usize = 100;
@@ -69,19 +70,50 @@ pub enum FaultReason {
     #[error("a second record claims this index: one was inserted")]
     Duplicate,
     /// The head counts more records than there are.
-    #[error("it is missing: the head counts {size} records, so the end was cut off")]
+    #[error("it is missing: a head counts {size} records, so the end was cut off")]
     Cut {
         /// Records the head counts.
         size: u64,
     },
-    /// The head vouches for other bytes.
-    #[error("its bytes are not those the head vouches for: this record or the head was changed, or all up to here was rewritten")]
-    HeadDiffers,
-    /// The head is not in its one form.
-    #[error("the head cannot be read, so nobody can tell whether the end was cut off")]
-    HeadMalformed,
+    /// A head vouches for other bytes.
+    #[error(
+        "the head over {size} records vouches for other bytes: this record, or that head, was changed, or all from record {from} on was \
+         written anew"
+    )]
+    HeadDiffers {
+        /// Records the last head counts that was right.
+        from: u64,
+        /// Records this one counts.
+        size: u64,
+    },
+    /// A head is not in its one form.
+    #[error("a head behind it cannot be read: {reason}")]
+    HeadMalformed {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A head names another log.
+    #[error("a head behind it names another log")]
+    HeadName,
+    /// A head stands where it cannot.
+    #[error("the head over {size} records is not in its place")]
+    HeadOrder {
+        /// Records it counts.
+        size: u64,
+    },
+    /// A head is not signed by who must have signed it.
+    #[error("the head over {size} records does not have the signatures of the keys that were in force: {reason}")]
+    HeadUnsigned {
+        /// Records it counts.
+        size: u64,
+        /// What is wrong.
+        reason: BadHead,
+    },
+    /// More records behind the last head than a writer leaves there.
+    #[error("more than 10000 records from here on are under no head: they were not written by this log's writer")]
+    Uncovered,
     /// There are records and no head.
-    #[error("the head is missing, so nobody can tell whether the end was cut off")]
+    #[error("there is no head, so nobody can tell whether the end was cut off")]
     HeadMissing,
     /// Records or a segment before the one that is here.
     #[error("records {index} to {last} are missing")]
@@ -156,10 +188,20 @@ pub struct LogReport {
     pub first: u64,
     /// Records that were checked.
     pub records: u64,
-    /// Leaf hash of the last record that was checked.
+    /// Hash hash of the last record that was checked.
     pub leaf: Option<String>,
-    /// Records the head counts.
+    /// Records the newest head counts.
     pub head: Option<u64>,
+    /// Root of the tree in that head, base64.
+    pub root: Option<String>,
+    /// How many heads there are.
+    pub heads: u64,
+    /// Heads whose keys were announced by records that are not here.
+    pub unchecked_heads: u64,
+    /// Records behind the newest head, covered by the chain alone.
+    pub uncovered: u64,
+    /// The verifier key of epoch 0, which an auditor should know from elsewhere.
+    pub key: Option<String>,
     /// The first thing that is wrong.
     pub fault: Option<Fault>,
     /// Bytes behind the last newline that the head does not count: a crash, or a writer at work.
@@ -181,7 +223,7 @@ impl LogReport {
     pub fn verdict(&self) -> Verdict {
         if self.fault.is_some() {
             Verdict::Tampered
-        } else if self.first > 0 || self.unfinished_bytes > 0 {
+        } else if self.first > 0 || self.unfinished_bytes > 0 || (self.records > 0 && self.heads == 0) {
             Verdict::Incomplete
         } else if self.gaps.total > 0 {
             Verdict::Gaps
@@ -199,6 +241,7 @@ impl LogReport {
             Verdict::Incomplete if self.first > 0 => {
                 format!("intact from record {} on; the records before it are not here", self.first)
             }
+            Verdict::Incomplete if self.heads == 0 => "it was begun, and no head was made yet".to_owned(),
             Verdict::Incomplete => format!(
                 "intact up to its last newline; {} bytes behind it are an unfinished line (a crash, or a writer at work)",
                 self.unfinished_bytes
@@ -227,6 +270,8 @@ impl LogReport {
             "first": self.first,
             "gaps": notes(&self.gaps),
             "head": self.head,
+            "heads": self.heads,
+            "key": self.key,
             "kinds": self.kinds,
             "leaf": self.leaf,
             "log": self.log,
@@ -234,7 +279,10 @@ impl LogReport {
             "modes": modes,
             "open_calls": self.open_calls,
             "records": self.records,
+            "root": self.root,
             "segments": self.segments,
+            "unchecked_heads": self.unchecked_heads,
+            "uncovered": self.uncovered,
             "unfinished_bytes": self.unfinished_bytes,
             "verdict": self.verdict().as_str(),
             "warnings": notes(&self.warnings),
@@ -283,6 +331,12 @@ impl fmt::Display for LogReport {
         writeln!(f, "  {}: {}", self.verdict().as_str(), self.sentence().escape_debug())?;
         let checked = if self.fault.is_some() { "checked before that" } else { "checked" };
         writeln!(f, "  {} records in {} segments {checked}", self.records, self.segments)?;
+        if let (Some(size), Some(root)) = (self.head, &self.root) {
+            writeln!(f, "  {} signed heads, the newest over {size} records: {root}", self.heads)?;
+        }
+        if let Some(key) = &self.key {
+            writeln!(f, "  key {}", key.escape_debug())?;
+        }
         for (kind, count) in &self.kinds {
             writeln!(f, "    {count:>10} {kind}")?;
         }

@@ -16,6 +16,8 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 /// See the module.
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
+    /// Index of its first record.
+    first: u64,
     file: Box<dyn LogFile>,
     /// Bytes of lines.
     bytes: u64,
@@ -32,12 +34,13 @@ impl Segment {
     pub(crate) fn open(
         storage: &dyn Storage,
         path: PathBuf,
+        first: u64,
         bytes: u64,
         allocated: u64,
         started: Option<Stamp>,
     ) -> Result<Self, WriteError> {
         let file = storage.open(&path).map_err(failed("open", &path))?;
-        Ok(Self { path, file, bytes, allocated, end: allocated, started })
+        Ok(Self { path, first, file, bytes, allocated, end: allocated, started })
     }
 
     /// A new one whose name survives a power cut.
@@ -47,7 +50,11 @@ impl Segment {
         // Crash point: the file may or may not be there, and is empty. Recovery accepts both.
         let directory = layout.segments();
         storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
-        Ok(Self { path, file, bytes: 0, allocated: 0, end: 0, started: None })
+        Ok(Self { path, first, file, bytes: 0, allocated: 0, end: 0, started: None })
+    }
+
+    pub(crate) fn first(&self) -> u64 {
+        self.first
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -128,6 +135,12 @@ impl fmt::Debug for Segment {
 /// Whether an error says that the volume, the owner's share of it, or what one file may take of it is used up.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull)
+}
+
+/// Whether an error says that something is used up which others may give back: space, or descriptors.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    let descriptors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    is_full(error) || rustix::io::Errno::from_io_error(error).is_some_and(|errno| descriptors.contains(&errno))
 }
 
 fn as_u64(length: usize) -> u64 {

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use super::canonical::INTEGER_MAX;
-use super::hash::sha256_hex;
 use crate::blocks::string_end;
+use crate::master_key::hex;
 
 /// Longest string value, escapes included. Names, ids and hashes are far below; what is longer is content, and content
 /// does not belong in a record.
@@ -256,6 +258,11 @@ fn sort_members(text: &mut String, start: usize) {
     members.sort_by_key(key);
     members.dedup_by_key(|member| key(member));
     text.push_str(&members.join(","));
+}
+
+/// SHA-256 of whole bytes, for what is not a leaf: cut strings and quarantined bytes.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]

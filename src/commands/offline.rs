@@ -22,11 +22,12 @@ impl Offline {
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
         let data_dir = &config.data_dir;
         make_private_dir(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
-        let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
+        let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
+        let seal = master.sealing("audit epoch keys")?;
+        let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
         let clock = Arc::new(SystemClock);
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;
         let log = Arc::new(log);
-        let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
         let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
         let vault = Arc::new(Vault::open(data_dir).await?);
         let operations = Operations::new(Arc::clone(&log), Arc::new(keys), Arc::new(switches), vault, Arc::new(SystemClock));

@@ -9,6 +9,7 @@ use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
 use crate::master_key::MasterKeyError;
+use crate::seal::SealError;
 use crate::state::StoreError;
 use crate::upstream::ConnectError;
 
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The master key is missing or bad.
     #[error("no master key")]
     MasterKey(#[from] MasterKeyError),
+    /// No key follows from the master key.
+    #[error("the master key cannot be used")]
+    Seal(#[from] SealError),
     /// A database cannot be opened.
     #[error("no state")]
     Store(#[from] StoreError),

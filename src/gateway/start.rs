@@ -55,7 +55,7 @@ impl Gateway {
         make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
         // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
-        let log = open_log(&config, Arc::clone(&clock)).await?;
+        let log = open_log(&config, &master, Arc::clone(&clock)).await?;
         let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
         let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
         let vault = Arc::new(Vault::open(&data_dir).await?);
@@ -163,8 +163,9 @@ impl Gateway {
 }
 
 /// Opens the log off the workers: recovery reads up to two segments.
-async fn open_log(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Log>, StartError> {
-    let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
+async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) -> Result<Arc<Log>, StartError> {
+    let seal = master.sealing("audit epoch keys")?;
+    let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
     options.queue = AUDIT_QUEUE;
     options.reserve = config.audit.reserve;
     match config.audit.durability {

@@ -83,6 +83,14 @@ impl Storage for SmallDisk {
         Disk.sync_dir(directory)
     }
 
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        Disk.publish(path, bytes)
+    }
+
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        Disk.destroy(path)
+    }
+
     fn occupy(&self, _path: &Path, bytes: u64) -> io::Result<()> {
         if bytes > 0 && self.0.full.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -16,32 +16,28 @@ fn cut(path: &Path, length: usize) {
 
 /// The head as it was when the log had `size` records.
 fn old_head(fixture: &Fixture, size: usize) -> String {
-    let leaf = match size {
-        0 => Leaf::NONE,
-        _ => Leaf::of(fixture.lines()[size - 1].as_bytes()),
-    };
-    format!("gw.example/audit/r1\n{size:016}\n{leaf}\n")
+    heads(fixture, &fixture.lines(), &[size])
 }
 
 #[test]
 fn every_cut_behind_the_acknowledged_records_is_repaired() {
     let fixture = Fixture::new();
     finished(&fixture, 2);
-    let acknowledged = 3;
+    let acknowledged = 4;
     let full = fs::read(fixture.segment(0)).unwrap();
     let counted: usize = fixture.lines()[..acknowledged].iter().map(|line| line.len() + 1).sum();
     let head = old_head(&fixture, acknowledged);
     for length in counted..=full.len() {
         let copy = copy_of(&fixture);
         cut(&copy.segment(0), length);
-        fs::write(copy.log_dir().join("head"), &head).unwrap();
+        fs::write(copy.heads_file(), &head).unwrap();
         let whole = full[..length].split(|byte| *byte == b'\n').count() - 1;
         let torn = length - full[..length].iter().rposition(|byte| *byte == b'\n').unwrap() - 1;
 
         let (log, opened) = copy.open();
         assert_eq!(opened.quarantined_bytes, torn as u64, "cut at {length}");
-        // The second call is open once its decision, record 3, is there whole, and closed again by record 4.
-        assert_eq!(opened.unfinished.len(), usize::from(whole == 4), "cut at {length}");
+        // The second call is open once its decision, record 4, is there whole, and closed again by record 5.
+        assert_eq!(opened.unfinished.len(), usize::from(whole == 5), "cut at {length}");
         put(&log, Draft::new(Kind::Stop));
         log.close();
 
@@ -67,14 +63,14 @@ fn every_cut_into_acknowledged_records_is_refused_and_changes_nothing() {
         let copy = copy_of(&fixture);
         cut(&copy.segment(0), length);
         let refused = copy.try_open().unwrap_err();
-        assert!(matches!(refused, OpenError::Recovery(RecoveryError::Cut { size: 4, .. })), "cut at {length}: {refused}");
+        assert!(matches!(refused, OpenError::Recovery(RecoveryError::Cut { size: 5, .. })), "cut at {length}: {refused}");
         assert_eq!(fs::read(copy.segment(0)).unwrap(), full[..length]);
         let report = copy.verify();
         assert_eq!(report.verdict(), Verdict::Tampered, "cut at {length}");
     }
     fs::remove_file(fixture.segment(0)).unwrap();
-    assert!(matches!(fixture.try_open().unwrap_err(), OpenError::Recovery(RecoveryError::Cut { size: 4, found: 0 })));
-    assert_eq!(fixture.verify().fault, Some(Fault { index: 0, reason: FaultReason::Cut { size: 4 } }));
+    assert!(matches!(fixture.try_open().unwrap_err(), OpenError::Recovery(RecoveryError::Cut { size: 5, found: 0 })));
+    assert_eq!(fixture.verify().fault, Some(Fault { index: 0, reason: FaultReason::Cut { size: 5 } }));
 }
 
 #[test]
@@ -97,23 +93,29 @@ fn every_changed_byte_stops_the_start() {
 fn the_head_must_be_there_and_true() {
     let fixture = Fixture::new();
     finished(&fixture, 1);
-    let write = |text: &str| fs::write(fixture.log_dir().join("head"), text).unwrap();
+    let write = |text: &str| fs::write(fixture.heads_file(), text).unwrap();
     let refusal = || {
         let OpenError::Recovery(error) = fixture.try_open().unwrap_err() else { panic!("not refused by recovery") };
         error
     };
-    let good = old_head(&fixture, 4);
+    let good = old_head(&fixture, 5);
 
-    fs::remove_file(fixture.log_dir().join("head")).unwrap();
+    fs::remove_file(fixture.heads_file()).unwrap();
     assert!(matches!(refusal(), RecoveryError::HeadMissing(_)));
-    for bad in ["", "x", &good.replace("gw.example", "other.example"), &good.to_uppercase()] {
+    for bad in ["", "x", &good[..good.len() - 1], &good[..good.len() / 2]] {
         write(bad);
         assert!(matches!(refusal(), RecoveryError::HeadMissing(_)), "{bad}");
     }
-    write(&good.replace("0000000000000004", "0000000000000003"));
-    assert!(matches!(refusal(), RecoveryError::HeadDiffers { index: 2 }));
-    write(&good.replace("0000000000000004", "0000000000000005"));
-    assert!(matches!(refusal(), RecoveryError::Cut { size: 5, found: 4 }));
+    write(&good.replace("gw.example/audit/r1\n5", "other.example/audit/r1\n5"));
+    assert!(matches!(refusal(), RecoveryError::HeadUnsigned { size: 5, .. }));
+    write(&good.replace("\u{2014} gw.example", "\u{2014} other.example"));
+    assert!(matches!(refusal(), RecoveryError::HeadUnsigned { size: 5, .. }));
+    write(&good.replace("\n5\n", "\n4\n"));
+    assert!(matches!(refusal(), RecoveryError::HeadDiffers { size: 4 }));
+    write(&good.replace("\n5\n", "\n6\n"));
+    assert!(matches!(refusal(), RecoveryError::Cut { size: 6, found: 5 }));
+    write(&format!("{}{good}", good.replace('\u{2014}', "-")));
+    assert!(matches!(refusal(), RecoveryError::HeadUnreadable { .. }));
     write(&good);
     fixture.open();
 }
@@ -121,13 +123,17 @@ fn the_head_must_be_there_and_true() {
 #[test]
 fn a_crash_at_creation_is_created_again() {
     let fixture = Fixture::new();
-    fs::create_dir_all(fixture.log_dir().join("seg")).unwrap();
-    fs::write(fixture.log_dir().join("head"), "").unwrap();
-    fixture.open();
-    fs::remove_file(fixture.segment(0)).unwrap();
+    for directory in ["seg", "checkpoints", "keys"] {
+        fs::create_dir_all(fixture.log_dir().join(directory)).unwrap();
+    }
+    fs::write(fixture.log_dir().join("keys/000000.key"), "half a k").unwrap();
+    fs::write(fixture.segment(0), "").unwrap();
     let (log, opened) = fixture.open();
-    assert_eq!(opened, Opened::default());
+    assert_eq!(opened, Opened { next_index: 1, ..Opened::default() });
     put(&log, start());
+    log.close();
+    assert_eq!(fixture.kinds(), ["key.rotate", "start"]);
+    assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
 }
 
 #[test]
@@ -150,7 +156,8 @@ fn open_calls_are_ended_once_and_found_across_sealed_segments() {
     let (log, opened) = open_with(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
     assert!(opened.unclean);
     assert_eq!(opened.unfinished.len(), 99);
-    assert_eq!(opened.unfinished[0], Unfinished { call: "long-0".to_owned(), index: 1 });
+    let index = fixture.lines().iter().position(|line| json(line)["call"] == "long-0").unwrap() as u64;
+    assert_eq!(opened.unfinished[0], Unfinished { call: "long-0".to_owned(), index });
     put(&log, start());
     put(&log, Draft::new(Kind::Stop));
     log.close();
@@ -170,12 +177,13 @@ fn an_empty_segment_left_by_rotation_is_continued() {
     put(&log, start());
     put(&log, decision("c1"));
     log.close();
-    fs::write(fixture.segment(2), "").unwrap();
+    fs::write(fixture.segment(3), "").unwrap();
     let (log, opened) = fixture.open();
     assert_eq!(opened.unfinished.len(), 1);
     put(&log, Draft::new(Kind::Stop));
     log.close();
-    assert_eq!(fixture.kinds(), ["start", "call.decision", "recovery", "call.outcome", "stop"]);
+    let kinds = ["key.rotate", "start", "call.decision", "tick", "recovery", "call.outcome", "key.rotate", "stop"];
+    assert_eq!(fixture.kinds(), kinds);
     let report = fixture.verify();
     assert_eq!((report.verdict(), report.segments), (Verdict::Unanchored, 2), "{report}");
 }
@@ -189,6 +197,9 @@ fn a_head_older_than_the_last_segment_is_refused() {
         put(&log, denial(&call.to_string()));
     }
     log.close();
-    fs::write(fixture.log_dir().join("head"), old_head(&fixture, 1)).unwrap();
+    let head = old_head(&fixture, 1);
+    fs::remove_dir_all(fixture.log_dir().join("checkpoints")).unwrap();
+    fs::create_dir(fixture.log_dir().join("checkpoints")).unwrap();
+    fs::write(fixture.heads_file(), head).unwrap();
     assert!(matches!(fixture.try_open().unwrap_err(), OpenError::Recovery(RecoveryError::HeadOld { size: 1, .. })));
 }

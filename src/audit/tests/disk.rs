@@ -51,12 +51,13 @@ impl FaultyDisk {
         Arc::new(Self { shared: Arc::new(Shared { faults, ..Shared::default() }) })
     }
 
+    /// Syncs of segments. Counted from 0, here and for faults: a new log begins with the record of its keys.
     pub(super) fn syncs(&self) -> u64 {
-        self.shared.syncs.load(Ordering::SeqCst)
+        self.shared.syncs.load(Ordering::SeqCst).saturating_sub(1)
     }
 
     pub(super) fn writes(&self) -> u64 {
-        self.shared.writes.load(Ordering::SeqCst)
+        self.shared.writes.load(Ordering::SeqCst).saturating_sub(1)
     }
 
     /// Bytes of segments that would survive a power cut.
@@ -95,7 +96,7 @@ impl FaultyDisk {
         self.shared.full.store(false, Ordering::SeqCst);
     }
 
-    /// What was done, in order: `create x`, `append x`, `sync x`, `sync_dir x`, `head`.
+    /// What was done, in order: `create x`, `append x`, `sync x`, `sync_dir x`, `write x`.
     pub(super) fn journal(&self) -> Vec<String> {
         self.shared.journal.lock().clone()
     }
@@ -148,6 +149,16 @@ impl Storage for FaultyDisk {
         Disk.sync_dir(directory)
     }
 
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.shared.note("publish", &path.file_name().unwrap().to_string_lossy());
+        Disk.publish(path, bytes)
+    }
+
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        self.shared.note("destroy", &path.file_name().unwrap().to_string_lossy());
+        Disk.destroy(path)
+    }
+
     /// Sparse: the tests of a full volume have a disk of their own.
     fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()> {
         if self.shared.full.load(Ordering::SeqCst) && bytes > 0 {
@@ -176,8 +187,10 @@ impl LogFile for FaultyFile {
         let no_space = |full: bool| full && self.shared.occupied.load(Ordering::SeqCst) > 0;
         if !self.name.contains(".jsonl") {
             self.shared.note("write", &self.name);
-            // The head is overwritten in place; what is moved to quarantine needs space of its own.
-            if self.name.contains(".part") && no_space(self.shared.full.load(Ordering::SeqCst)) {
+            // Heads are small: they find a place while there is any.
+            let kept_out = self.name.contains(".part")
+                || (self.name.contains(".notes") && self.shared.given.load(Ordering::SeqCst) == 0);
+            if kept_out && no_space(self.shared.full.load(Ordering::SeqCst)) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             return self.file.write_at(offset, bytes);
@@ -199,7 +212,7 @@ impl LogFile for FaultyFile {
             return self.file.write_at(offset, bytes);
         }
         self.shared.note("append", &self.name);
-        let count = self.shared.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let count = self.shared.writes.fetch_add(1, Ordering::SeqCst);
         if let Some((at, kept)) = self.shared.faults.short_write
             && at == count
         {
@@ -221,10 +234,10 @@ impl LogFile for FaultyFile {
 
     fn sync_data(&mut self) -> io::Result<()> {
         self.shared.note("sync", &self.name);
-        if self.name == "head" {
+        if !self.name.contains(".jsonl") {
             return self.file.sync_data();
         }
-        let count = self.shared.syncs.fetch_add(1, Ordering::SeqCst) + 1;
+        let count = self.shared.syncs.fetch_add(1, Ordering::SeqCst);
         let delay = *self.shared.delay.lock();
         std::thread::sleep(delay);
         let mut paused = self.shared.paused.lock();

@@ -28,18 +28,18 @@ fn show_filters_by_every_column() {
     log.close();
     let some = |text: &str| Some(text.to_owned());
     let all = Filter::default();
-    assert_eq!(shown(&fixture, &all), [0, 1, 2, 3, 4]);
-    assert_eq!(shown(&fixture, &Filter { kinds: vec!["start".to_owned(), "stop".to_owned()], ..all.clone() }), [0, 4]);
-    assert_eq!(shown(&fixture, &Filter { kinds: vec!["call".to_owned()], ..all.clone() }), [1, 2, 3]);
-    assert_eq!(shown(&fixture, &Filter { call: some("c1"), ..all.clone() }), [1, 2]);
-    assert_eq!(shown(&fixture, &Filter { server: some("crm"), ..all.clone() }), [1]);
-    assert_eq!(shown(&fixture, &Filter { effect: some("deny"), ..all.clone() }), [3]);
+    assert_eq!(shown(&fixture, &all), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(shown(&fixture, &Filter { kinds: vec!["start".to_owned(), "stop".to_owned()], ..all.clone() }), [1, 5]);
+    assert_eq!(shown(&fixture, &Filter { kinds: vec!["call".to_owned()], ..all.clone() }), [2, 3, 4]);
+    assert_eq!(shown(&fixture, &Filter { call: some("c1"), ..all.clone() }), [2, 3]);
+    assert_eq!(shown(&fixture, &Filter { server: some("crm"), ..all.clone() }), [2]);
+    assert_eq!(shown(&fixture, &Filter { effect: some("deny"), ..all.clone() }), [4]);
     assert_eq!(shown(&fixture, &Filter { limit: Some(2), ..all.clone() }), [0, 1]);
-    assert_eq!(shown(&fixture, &Filter { tail: Some(2), ..all.clone() }), [3, 4]);
+    assert_eq!(shown(&fixture, &Filter { tail: Some(2), ..all.clone() }), [4, 5]);
     let time = json(&fixture.lines()[2])["t"].as_str().unwrap().parse().unwrap();
     let from = shown(&fixture, &Filter { from: Some(time), ..all.clone() });
     let to = shown(&fixture, &Filter { to: Some(time), ..all });
-    assert_eq!([to, from].concat(), [0, 1, 2, 3, 4]);
+    assert_eq!([to, from].concat(), [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -53,11 +53,11 @@ fn a_summary_is_one_line_that_no_terminal_acts_on() {
     let mut summaries = Vec::new();
     show(fixture.dir.path(), &Filter::default(), &mut |shown| {
         summaries.push(shown.summary());
-        ControlFlow::Break(())
+        ControlFlow::Continue(())
     })
     .unwrap();
-    let summary = &summaries[0];
-    assert!(summary.contains("0 call.decision allow tools/call crm/search call=c1 dec.rule=r15 note=a\\nb"), "{summary}");
+    let summary = &summaries[1];
+    assert!(summary.contains("1 call.decision allow tools/call crm/search call=c1 dec.rule=r15 note=a\\nb"), "{summary}");
     assert!(!summary.chars().any(|c| c.is_control() || c == '\u{202e}'), "{summary}");
 }
 
@@ -89,16 +89,16 @@ fn a_report_says_it_in_words_and_in_json() {
     let report = verify_watched(&fixture.log_dir(), &mut |progress| seen = progress).unwrap();
     assert_eq!(seen.done, seen.total);
     let text = report.to_string();
-    assert!(text.contains("unanchored: intact, unanchored") && text.contains("mode strict from record 0"), "{text}");
+    assert!(text.contains("unanchored: intact, unanchored") && text.contains("mode strict from record 1"), "{text}");
     let report = json(&report.to_json());
     assert_eq!((&report["exit"], &report["logs"][0]["kinds"]["call.decision"]), (&3.into(), &1.into()));
-    assert_eq!(report["logs"][0]["leaf"], Leaf::of(fixture.lines()[3].as_bytes()).to_string());
+    assert_eq!(report["logs"][0]["leaf"], Hash::leaf(fixture.lines()[4].as_bytes()).to_string());
 
     let bytes = fs::read_to_string(fixture.segment(0)).unwrap();
     fs::write(fixture.segment(0), bytes.replacen("allow", "deny!", 1)).unwrap();
     let report = verify(fixture.dir.path()).unwrap();
-    assert!(report.to_string().contains("tampered: record 1: its bytes are not those that were written"), "{report}");
-    assert_eq!(json(&report.to_json())["logs"][0]["fault"]["index"], 1);
+    assert!(report.to_string().contains("tampered: record 2: its bytes are not those that were written"), "{report}");
+    assert_eq!(json(&report.to_json())["logs"][0]["fault"]["index"], 2);
 }
 
 proptest! {
@@ -113,7 +113,7 @@ proptest! {
         draft.object("what", |what| {
             what.text("long", &long).integer("n", number).list("x", |list| { list.text(&text).integer(big); });
         });
-        let prev = Leaf::NONE.hex();
+        let prev = Hash::ZERO.hex();
         let owned = OwnedMembers { index: 3, log: "o/audit/r", prev: &prev, time: "2026-11-21T03:00:00.341132Z" };
         let mut line = Vec::new();
         draft.write_line(&owned, &mut line);

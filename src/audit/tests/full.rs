@@ -76,7 +76,7 @@ fn aud_021_calls_in_flight_are_recorded_in_the_reserve_and_no_other_begins_until
     log.close();
     let report = fixture.verify();
     assert_eq!((report.verdict(), report.open_calls), (Verdict::Unanchored, 0), "{report}");
-    assert_eq!(report.records, 6 + u64::try_from(refused).unwrap());
+    assert_eq!(report.records, 7 + u64::try_from(refused).unwrap());
 }
 
 #[test]
@@ -86,13 +86,13 @@ fn a_batch_that_finds_no_space_half_way_is_written_again_out_of_the_reserve() {
     let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
     put(&log, start());
     assert!(disk.occupied() > 0);
-    assert_eq!(put(&log, decision("c1")), 1, "a record of which half is on the disk is lost");
+    assert_eq!(put(&log, decision("c1")), 2, "a record of which half is on the disk is lost");
     assert_eq!(disk.occupied(), 0, "the reserve is still held");
     assert_eq!(disk.writes(), 3, "written by halves once, and once as a whole");
-    assert_eq!(put(&log, outcome("c1")), 2);
+    assert_eq!(put(&log, outcome("c1")), 3);
     put(&log, Draft::new(Kind::Stop));
     log.close();
-    assert_eq!(fixture.kinds(), ["start", "call.decision", "call.outcome", "stop"]);
+    assert_eq!(fixture.kinds(), ["key.rotate", "start", "call.decision", "call.outcome", "stop"]);
     assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
 }
 
@@ -113,8 +113,8 @@ fn bytes_of_a_torn_batch_are_moved_on_a_full_volume_too() {
     until(&log, Condition::Full);
     put(&log, Draft::new(Kind::Stop));
     log.close();
-    assert_eq!(fixture.kinds(), ["start", "recovery", "stop"]);
-    let recovery = json(&fixture.lines()[1]);
+    assert_eq!(fixture.kinds(), ["key.rotate", "start", "recovery", "key.rotate", "stop"]);
+    let recovery = json(&fixture.lines()[2]);
     let moved = fixture.log_dir().join("quarantine").join(recovery["recovery"]["file"].as_str().unwrap());
     assert_eq!(fs::read_to_string(moved).unwrap(), torn, "the bytes are not where the record says");
 }
@@ -143,12 +143,30 @@ fn a_reserve_that_is_used_up_fails_the_log_at_a_whole_line() {
     assert_eq!(failure, AppendError::Failed);
     assert_eq!(log.failure().unwrap().source.kind(), std::io::ErrorKind::StorageFull);
     log.close();
-    assert_eq!(fixture.lines().len(), acknowledged, "the line that did not fit was not begun");
+    assert_eq!(fixture.lines().len(), 1 + acknowledged, "the line that did not fit was not begun");
 
     let (log, opened) = fixture.open();
     assert_eq!((opened.quarantined_bytes, opened.unclean), (0, true));
     log.close();
     assert_eq!(fixture.verify().fault, None);
+}
+
+#[test]
+fn heads_wait_for_room_and_records_do_not_wait_for_them() {
+    let fixture = Fixture::new();
+    let disk = FaultyDisk::new(Faults::default());
+    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
+    let size = || log.heads().borrow().as_ref().map(|head| head.head.size);
+    disk.fill(0);
+    put(&log, start());
+    std::thread::sleep(Duration::from_millis(1_200));
+    put(&log, denial("a"));
+    assert_eq!(size(), Some(1), "there was no room for a head");
+    assert_eq!(fixture.verify().uncovered, 2);
+    disk.clear();
+    eventually(|| size() == Some(3));
+    log.close();
+    assert_eq!(fixture.verify().verdict(), Verdict::Unanchored);
 }
 
 #[test]

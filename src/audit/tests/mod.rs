@@ -20,6 +20,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::{Clock, SystemClock};
+use crate::seal::Key;
+use crate::secret::Secret;
+use crate::tlog::{Checkpoint, Frontier, Hash};
+
+use super::epoch::Epoch;
+use super::layout::{Layout, epoch_number};
 
 /// A clock that tests move.
 #[derive(Debug)]
@@ -53,11 +59,16 @@ impl Fixture {
 
     fn options(&self) -> Options {
         // Little room, since many of these tests open a log many times; the sizes themselves have tests of their own.
-        Options { room: 32 * 1024, ..Options::new(self.dir.path().join("audit"), "gw.example", "r1") }
+        Options { room: 32 * 1024, ..Options::new(self.dir.path().join("audit"), "gw.example", "r1", seal()) }
     }
 
     fn log_dir(&self) -> PathBuf {
         self.dir.path().join("audit/gw.example/r1")
+    }
+
+    /// The heads made while the first segment was the last.
+    fn heads_file(&self) -> PathBuf {
+        self.log_dir().join("checkpoints/0000000000000.notes")
     }
 
     fn segment(&self, first: u64) -> PathBuf {
@@ -92,8 +103,29 @@ impl Fixture {
     }
 }
 
+/// The key under which these tests keep signing keys.
+fn seal() -> Key {
+    Key::new(Secret::new(vec![7; 32])).unwrap()
+}
+
 fn open_with(options: Options, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Result<(Log, Opened), OpenError> {
     Log::open(options, storage, clock)
+}
+
+/// Heads over the first so many of `lines`, signed with the keys that the log of the fixture has in force.
+fn heads(fixture: &Fixture, lines: &[String], sizes: &[usize]) -> String {
+    let layout = Layout::new(&fixture.dir.path().join("audit"), "gw.example", "r1").unwrap();
+    let numbers = fs::read_dir(layout.keys()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let number = numbers.filter_map(|name| epoch_number(&name)).max().unwrap();
+    let epoch = Epoch::load(&Disk, &layout, &seal(), number).unwrap();
+    let mut text = String::new();
+    for size in sizes {
+        let mut tree = Frontier::new();
+        lines[..*size].iter().for_each(|line| tree.push(Hash::leaf(line.as_bytes())));
+        let head = Checkpoint { origin: layout.name.clone(), size: *size as u64, root: tree.root() };
+        text.push_str(&format!("{}\n", epoch.sign(&head, 1_000).unwrap()));
+    }
+    text
 }
 
 fn json(line: &str) -> serde_json::Value {

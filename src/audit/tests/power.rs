@@ -86,7 +86,7 @@ fn aud_018_a_thousand_power_cuts_lose_no_acknowledged_record() {
         // What the cut left is never called tampered, before a start has repaired it and after.
         let raw = on_real_disk(&fixture, &disk);
         // Every fifth: verification waits for a writer that may be at work.
-        if cut % 5 == 0 && raw.log_dir().join("head").exists() {
+        if cut % 5 == 0 && raw.log_dir().join("seg").exists() {
             let before = raw.verify();
             assert_ne!(before.verdict(), Verdict::Tampered, "{what}: {before}");
         }
@@ -121,16 +121,16 @@ fn aud_018_every_byte_of_the_last_batch_can_be_the_last() {
     let full = fs::read(fixture.segment(0)).unwrap();
     let acknowledged = 4;
     let counted: usize = fixture.lines()[..acknowledged].iter().map(|line| line.len() + 1).sum();
-    let head = {
-        let leaf = Leaf::of(fixture.lines()[acknowledged - 1].as_bytes());
-        format!("gw.example/audit/r1\n{acknowledged:016}\n{leaf}\n")
-    };
+    let head = heads(&fixture, &fixture.lines(), &[acknowledged]);
+    let key_file = fixture.log_dir().join("keys/000000.key");
+    let key = fs::read(&key_file).unwrap();
     for length in counted..full.len() {
         // Room was made before the batch: what was not written is zeros.
         let mut bytes = full[..length].to_vec();
         bytes.resize(full.len() + 5_000, 0);
-        let (segment, head_file) = (fixture.segment(0), fixture.log_dir().join("head"));
-        let disk = SimDisk::holding([(segment, bytes), (head_file, head.clone().into_bytes())]);
+        let (segment, head_file) = (fixture.segment(0), fixture.heads_file());
+        let disk =
+            SimDisk::holding([(segment, bytes), (head_file, head.clone().into_bytes()), (key_file.clone(), key.clone())]);
         let torn = length - full[..length].iter().rposition(|byte| *byte == b'\n').unwrap() - 1;
         // Verification waits for a writer that may be at work, so not at every byte.
         if length % 16 == 0 {
@@ -176,10 +176,9 @@ fn a_zero_behind_an_old_head_does_not_hide_the_records_of_several_batches() {
     let full = fs::read(fixture.segment(0)).unwrap();
     let second: usize = fixture.lines()[..1].iter().map(|line| line.len() + 1).sum();
     let mut bytes = full;
+    fs::write(fixture.heads_file(), heads(&fixture, &fixture.lines(), &[1])).unwrap();
     bytes[second + 20] = 0;
     fs::write(fixture.segment(0), &bytes).unwrap();
-    let leaf = Leaf::of(fixture.lines()[0].as_bytes());
-    fs::write(fixture.log_dir().join("head"), format!("gw.example/audit/r1\n{:016}\n{leaf}\n", 1)).unwrap();
     assert_eq!(fixture.verify().verdict(), Verdict::Tampered, "records that were acknowledged one by one");
     assert!(matches!(fixture.try_open().unwrap_err(), OpenError::Recovery(RecoveryError::Broken { index: 1, .. })));
     assert_eq!(fs::read(fixture.segment(0)).unwrap(), bytes, "evidence is left alone");

@@ -239,6 +239,22 @@ impl Storage for SimDisk {
         })
     }
 
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.act(|state| {
+            let inode = state.files.entry(path.to_owned()).or_default();
+            inode.current = bytes.to_vec();
+            inode.pending = vec![Change::Length(0), Change::Write(0, bytes.to_vec())];
+            Ok(())
+        })
+    }
+
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        self.act(|state| {
+            state.files.remove(path);
+            Ok(())
+        })
+    }
+
     fn occupy(&self, _path: &Path, _bytes: u64) -> io::Result<()> {
         Ok(())
     }

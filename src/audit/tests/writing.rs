@@ -7,12 +7,12 @@ use super::*;
 fn records_are_numbered_chained_and_verified() {
     let fixture = Fixture::new();
     let (log, opened) = fixture.open();
-    assert_eq!(opened, Opened::default());
+    assert_eq!(opened, Opened { next_index: 1, ..Opened::default() });
     assert_eq!(log.name(), "gw.example/audit/r1");
-    assert_eq!(put(&log, start()), 0);
-    assert_eq!(put(&log, decision("c1")), 1);
-    assert_eq!(put(&log, outcome("c1")), 2);
-    assert_eq!(put(&log, Draft::new(Kind::Stop)), 3);
+    assert_eq!(put(&log, start()), 1);
+    assert_eq!(put(&log, decision("c1")), 2);
+    assert_eq!(put(&log, outcome("c1")), 3);
+    assert_eq!(put(&log, Draft::new(Kind::Stop)), 4);
     log.close();
 
     let lines = fixture.lines();
@@ -23,12 +23,17 @@ fn records_are_numbered_chained_and_verified() {
         assert_eq!(record["prev"], prev.as_str());
         assert_eq!(record["log"], "gw.example/audit/r1");
         assert_eq!(record["v"], 1);
-        prev = Leaf::of(line.as_bytes()).to_string();
+        prev = Hash::leaf(line.as_bytes()).to_string();
     }
-    let head = fs::read_to_string(fixture.log_dir().join("head")).unwrap();
-    assert_eq!(head, format!("gw.example/audit/r1\n0000000000000004\n{prev}\n"));
+    let mut tree = Frontier::new();
+    lines.iter().for_each(|line| tree.push(Hash::leaf(line.as_bytes())));
+    let head = fs::read_to_string(fixture.log_dir().join("checkpoint")).unwrap();
+    let said = format!("gw.example/audit/r1\n5\n{}\n\n\u{2014} gw.example/audit/r1 ", tree.root().base64());
+    assert!(head.starts_with(&said), "{head}");
+    assert!(fs::read_to_string(fixture.heads_file()).unwrap().ends_with(&format!("{head}\n")));
     let report = fixture.verify();
-    assert_eq!((report.verdict(), report.records, report.open_calls), (Verdict::Unanchored, 4, 0), "{report}");
+    assert_eq!((report.verdict(), report.records, report.open_calls), (Verdict::Unanchored, 5, 0), "{report}");
+    assert_eq!((report.head, report.uncovered, report.root), (Some(5), 0, Some(tree.root().base64())));
     assert_eq!(report.modes[0].mode, "strict");
 }
 
@@ -38,16 +43,16 @@ fn an_unhurried_record_keeps_its_place_and_goes_with_the_next() {
     let (log, _) = fixture.open();
     put(&log, start());
     log.append_unhurried(decision("c1"));
-    assert_eq!(put(&log, outcome("c1")), 2, "the decision stands before its outcome");
+    assert_eq!(put(&log, outcome("c1")), 3, "the decision stands before its outcome");
     log.append_unhurried(decision("c2"));
     let written = (0..400).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
-        fixture.lines().len() == 4
+        fixture.lines().len() == 5
     });
     assert!(written, "an unhurried record nobody followed was not written");
     log.append_unhurried(Draft::new(Kind::Stop));
     log.close();
-    assert_eq!(fixture.lines().len(), 5, "closing writes what is queued");
+    assert_eq!(fixture.lines().len(), 6, "closing writes what is queued");
 }
 
 #[test]
@@ -189,7 +194,7 @@ fn many_threads_lose_nothing_and_keep_their_order() {
     put(&log, Draft::new(Kind::Stop));
     log.close();
     let report = fixture.verify();
-    assert_eq!((report.records, report.open_calls, report.warnings.total), (801, 0, 0), "{report}");
+    assert_eq!((report.records, report.open_calls, report.warnings.total), (802, 0, 0), "{report}");
     assert_eq!(report.verdict(), Verdict::Unanchored);
 }
 
@@ -203,9 +208,9 @@ fn one_sync_covers_all_that_was_queued_during_the_last_one() {
     eventually(|| disk.syncs() == 1);
     let rest: Vec<_> = (0..300).map(|call| log.append(denial(&call.to_string()))).collect();
     disk.resume();
-    assert_eq!(first.wait().unwrap().index, 0);
+    assert_eq!(first.wait().unwrap().index, 1);
     for (at, receipt) in rest.into_iter().enumerate() {
-        assert_eq!(receipt.wait().unwrap().index, at as u64 + 1);
+        assert_eq!(receipt.wait().unwrap().index, at as u64 + 2);
     }
     // 300 records are one batch of 256 and one of 44.
     assert_eq!((disk.syncs(), disk.writes()), (3, 3));
@@ -220,16 +225,23 @@ fn what_is_acknowledged_survives_a_power_cut() {
     assert_eq!(
         disk.journal().into_iter().filter(in_audit).collect::<Vec<_>>(),
         [
-            "write head",
-            "sync head",
             "sync_dir audit",
             "sync_dir gw.example",
             "sync_dir r1",
             "create 0000000000000.jsonl",
             "sync_dir seg",
+            "destroy 000000.key",
+            "create 000000.key",
+            "write 000000.key",
+            "sync 000000.key",
+            "sync_dir keys",
             "take reserve",
-            "write head",
-            "sync head"
+            "append 0000000000000.jsonl",
+            "sync 0000000000000.jsonl",
+            "sync_dir checkpoints",
+            "write 0000000000000.notes",
+            "sync 0000000000000.notes",
+            "publish checkpoint"
         ]
     );
     for call in 0..20 {
@@ -238,7 +250,7 @@ fn what_is_acknowledged_survives_a_power_cut() {
         assert!(disk.synced() >= end as u64);
     }
     log.close();
-    assert_eq!(disk.journal().last().unwrap(), "sync head");
+    assert_eq!(disk.journal()[disk.journal().len() - 3..], ["sync 0000000000000.notes", "publish checkpoint", "cut 0000000000000.jsonl"]);
 }
 
 #[test]
@@ -285,8 +297,8 @@ fn after_one_failed_sync_nothing_is_acknowledged_and_nothing_is_synced_again() {
     // The line was written but not acknowledged; the next start takes it in, writes it again and ends the call.
     let disk = FaultyDisk::new(Faults::default());
     let (log, opened) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-    assert_eq!(opened.unfinished, [Unfinished { call: "c1".to_owned(), index: 1 }]);
-    let length = fixture.lines()[1].len() + 1;
+    assert_eq!(opened.unfinished, [Unfinished { call: "c1".to_owned(), index: 2 }]);
+    let length: usize = fixture.lines()[1..3].iter().map(|line| line.len() + 1).sum();
     let offset = fixture.lines()[0].len() + 1;
     assert!(disk.journal().contains(&format!("replace_tail {offset}+{length}")), "{:?}", disk.journal());
     log.close();
@@ -308,7 +320,7 @@ fn a_short_write_fails_its_batch_and_is_moved_by_the_next_start() {
         assert_eq!(opened.quarantined_bytes, kept as u64);
         assert_eq!(opened.unfinished, []);
         log.close();
-        assert_eq!(fixture.kinds(), ["start", "recovery"]);
+        assert_eq!(fixture.kinds(), ["key.rotate", "start", "recovery", "key.rotate"]);
         assert_eq!(fixture.verify().verdict(), if kept > 0 { Verdict::Gaps } else { Verdict::Unanchored });
     }
 }
@@ -328,12 +340,12 @@ async fn a_receipt_can_be_awaited_and_a_dropped_one_loses_nothing() {
     let fixture = Fixture::new();
     let (log, _) = fixture.open();
     drop(log.append(start()));
-    assert_eq!(log.append(Draft::new(Kind::Stop)).durable().await, Ok(Position { index: 1 }));
+    assert_eq!(log.append(Draft::new(Kind::Stop)).durable().await, Ok(Position { index: 2 }));
     assert_eq!(*log.condition().borrow(), Condition::Writing);
     log.close();
     assert_eq!(log.append(start()).durable().await, Err(AppendError::Closed));
     assert_eq!(log.try_reserve().unwrap_err(), Full);
-    assert_eq!(fixture.kinds(), ["start", "stop"]);
+    assert_eq!(fixture.kinds(), ["key.rotate", "start", "stop"]);
 }
 
 #[test]
@@ -362,11 +374,11 @@ fn aud_064_segments_are_sealed_by_size_and_age_and_a_new_one_is_durable_before_i
     let report = fixture.verify();
     assert!(report.segments >= 3 && report.verdict() == Verdict::Unanchored, "{report}");
     let journal = disk.journal();
-    for (at, step) in journal.iter().enumerate().filter(|(_, step)| step.starts_with("create") && !step.ends_with("0.jsonl")) {
+    for (at, step) in journal.iter().enumerate().filter(|(_, step)| step.starts_with("create") && step.ends_with(".jsonl") && !step.ends_with("0.jsonl")) {
         let name = step.strip_prefix("create ").unwrap();
-        assert_eq!(journal[at - 1], "sync head");
-        assert!(journal[at - 2].starts_with("cut "), "the room of the old one is given back first");
-        assert_eq!(journal[at + 1..at + 5], ["sync_dir seg", &format!("append {name}"), &format!("sync {name}"), "write head"]);
+        assert!(journal[at - 1].starts_with("cut "), "the room of the old one is given back first");
+        assert_eq!(journal[at - 2], "publish checkpoint", "what is sealed is under a head");
+        assert_eq!(journal[at + 1..at + 4], ["sync_dir seg", &format!("append {name}"), &format!("sync {name}")]);
     }
 
     let fixture = Fixture::new();
@@ -379,8 +391,9 @@ fn aud_064_segments_are_sealed_by_size_and_age_and_a_new_one_is_durable_before_i
     clock.advance(1);
     put(&log, denial("b"));
     log.close();
-    // Records: start, clock.step, a, clock.step, b.
-    assert!(fixture.segment(3).exists());
+    // Records: key.rotate, start, clock.step, a, tick, b.
+    assert!(fixture.segment(4).exists());
+    assert_eq!(fixture.kinds()[4..], ["tick", "call.decision"]);
     assert_eq!(fixture.verify().segments, 2);
 }
 
@@ -393,7 +406,7 @@ fn a_second_writer_is_refused_and_the_lock_goes_with_the_first() {
     put(&log, start());
     log.close();
     let (second, opened) = fixture.open();
-    assert_eq!(opened.next_index, 2, "start, recovery: the first run wrote no stop");
+    assert_eq!(opened.next_index, 4, "key.rotate, start, recovery, key.rotate: the first run wrote no stop");
     drop(log);
     drop(second);
     fixture.open();
@@ -414,11 +427,11 @@ fn time_never_runs_back_except_at_a_record_that_says_so() {
     log.close();
     assert_eq!(
         fixture.kinds(),
-        ["start", "clock.step", "call.decision", "clock.step", "call.decision", "clock.step", "call.decision"]
+        ["key.rotate", "start", "clock.step", "call.decision", "clock.step", "tick", "call.decision", "clock.step", "call.decision"]
     );
     let lines = fixture.lines();
-    assert_eq!(json(&lines[1])["t"], "2026-11-21T02:00:00.500000Z");
-    assert_eq!(json(&lines[6])["t"], "2026-11-21T02:00:00.500000Z");
+    assert_eq!(json(&lines[2])["t"], "2026-11-21T02:00:00.500000Z");
+    assert_eq!(json(&lines[8])["t"], "2026-11-21T02:00:00.500000Z");
     let report = fixture.verify();
     assert_eq!((report.verdict(), report.warnings.total), (Verdict::Unanchored, 3), "{report}");
 

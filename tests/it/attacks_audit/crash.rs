@@ -109,6 +109,12 @@ fn aud_015_killed_at_random_under_load_no_told_result_and_no_sent_call_is_withou
     assert!(told.len() as u64 > rounds, "the load did nothing");
 }
 
+/// Calls before the one that is cut off: the thread that opens the log writes more often than that, and must not be the one that dies.
+const BEFORE: usize = 40;
+
+/// The file whose writes are counted: heads are written by the clock.
+const SEGMENT: &str = "0000000000000.jsonl";
+
 #[test]
 fn aud_016_a_crash_between_the_servers_reply_and_the_outcome_ends_the_call_as_unknown() {
     // Which of the writer's writes is the outcome's? A run in peace tells.
@@ -117,12 +123,15 @@ fn aud_016_a_crash_between_the_servers_reply_and_the_outcome_ends_the_call_as_un
         let home = Home::new(upstream.address);
         let (_, secret) = home.key_offline("ada");
         let serving = trace::serve(&home, &[]);
-        let reply = try_call(serving.listener, "crm", &secret, "get_customer").unwrap();
+        let call = || try_call(serving.listener, "crm", &secret, "get_customer").unwrap();
+        (0..BEFORE).for_each(|_| drop(call()));
+        let reply = call();
         let call = reply.header("yett-call").unwrap().to_owned();
         assert_eq!(serving.terminate().0, Some(0));
         let calls = trace::read(&home);
         let outcome = calls.iter().filter(|entry| entry.writes_records() && entry.arguments.contains(&call)).nth(1).unwrap();
-        let of_thread = |entry: &&trace::SysCall| entry.name == "pwrite64" && entry.thread == outcome.thread;
+        let of_thread =
+            |entry: &&trace::SysCall| entry.name == "pwrite64" && entry.thread == outcome.thread && entry.arguments.contains(SEGMENT);
         calls.iter().filter(of_thread).filter(|entry| entry.began <= outcome.began).count()
     };
 
@@ -130,17 +139,21 @@ fn aud_016_a_crash_between_the_servers_reply_and_the_outcome_ends_the_call_as_un
     let home = Home::new(upstream.address);
     let (_, secret) = home.key_offline("ada");
     // SIGKILL when the outcome is about to be written.
-    let serving = trace::serve(&home, &["-e", &format!("inject=pwrite64:signal=KILL:when={write_of_the_outcome}")]);
-    let reply = try_call(serving.listener, "crm", &secret, "get_customer");
+    let segment = home.path(&format!("data/audit/cli.localhost/r1/seg/{SEGMENT}"));
+    let kill = format!("inject=pwrite64:signal=KILL:when={write_of_the_outcome}");
+    let serving = trace::serve(&home, &["-P", segment.to_str().unwrap(), "-e", &kill]);
+    let call = || try_call(serving.listener, "crm", &secret, "get_customer");
+    (0..BEFORE).for_each(|at| assert!(call().is_some(), "killed in call {at} already"));
+    let reply = call();
     assert!(reply.is_none(), "the client was told a result that is not recorded: {reply:?}");
     assert_eq!(serving.wait().0, None, "it was not killed");
     let received = upstream.calls();
-    assert_eq!(received.len(), 1, "the server has answered the call");
+    assert_eq!(received.len(), BEFORE + 1, "the server has answered the call");
 
     let serving = home.serve();
     assert_eq!(serving.terminate().0, Some(0));
     let records = home.records();
-    let of_call: Vec<_> = records.iter().filter(|record| record["call"] == received[0].as_str()).collect();
+    let of_call: Vec<_> = records.iter().filter(|record| record["call"] == received[BEFORE].as_str()).collect();
     assert_eq!(of_call.len(), 2, "{of_call:#?}");
     assert_eq!(of_call[0]["dec"]["effect"], "allow");
     assert_eq!(of_call[1]["out"], serde_json::json!({ "reason": "restart", "status": "unknown" }));

@@ -105,7 +105,18 @@ fn filters_select_records() {
     assert_eq!(all, home.records());
     assert_eq!(
         kinds(&all),
-        ["admin", "stop", "start", "call.decision", "call.decision", "call.decision", "call.outcome", "stop"],
+        [
+            "key.rotate",
+            "admin",
+            "stop",
+            "key.rotate",
+            "start",
+            "call.decision",
+            "call.decision",
+            "call.decision",
+            "call.outcome",
+            "stop"
+        ],
         "{all:#?}"
     );
     assert_eq!(
@@ -114,16 +125,16 @@ fn filters_select_records() {
     );
     assert_eq!(kinds(&shown(&home, &["--kind", "admin", "--kind", "stop"])), ["admin", "stop", "stop"]);
     assert_eq!(kinds(&shown(&home, &["--call", &id])), ["call.decision", "call.outcome"]);
-    assert_eq!(shown(&home, &["--server", "mail"]), all[4..5]);
-    assert_eq!(shown(&home, &["--effect", "deny"]), all[3..5]);
-    assert_eq!(shown(&home, &["--effect", "allow"]), all[5..6]);
+    assert_eq!(shown(&home, &["--server", "mail"]), all[6..7]);
+    assert_eq!(shown(&home, &["--effect", "deny"]), all[5..7]);
+    assert_eq!(shown(&home, &["--effect", "allow"]), all[7..8]);
     assert_eq!(shown(&home, &["--limit", "2"]), all[..2]);
-    assert_eq!(shown(&home, &["--tail", "1"]), all[7..]);
+    assert_eq!(shown(&home, &["--tail", "1"]), all[9..]);
     assert_eq!(shown(&home, &["--kind", "call.outcome", "--effect", "deny"]), [Value::Null; 0]);
-    let middle = all[3]["t"].as_str().unwrap();
+    let middle = all[5]["t"].as_str().unwrap();
     let (before, after) = (shown(&home, &["--to", middle]), shown(&home, &["--from", middle]));
     assert_eq!([before.len(), after.len()].iter().sum::<usize>(), all.len());
-    assert!(after.contains(&all[3]) && !before.contains(&all[3]), "`--from` is inclusive, `--to` is not");
+    assert!(after.contains(&all[5]) && !before.contains(&all[5]), "`--from` is inclusive, `--to` is not");
     assert_eq!(home.run(&["audit", "show", "data", "--from", "yesterday"]).code, Some(2));
 }
 

@@ -71,7 +71,7 @@ fn sigterm_ends_it_with_zero_and_a_stop_record() {
         assert_eq!(code, Some(0), "after SIG{signal}:\n{log}");
     }
     let kinds: Vec<_> = home.records().iter().map(|record| record["kind"].clone()).collect();
-    assert_eq!(kinds, ["start", "stop", "start", "stop"]);
+    assert_eq!(kinds, ["key.rotate", "start", "stop", "key.rotate", "start", "stop"]);
     home.done(&["audit", "verify", "data", "--accept-unanchored"]);
 }
 
@@ -87,7 +87,7 @@ fn a_second_gateway_on_the_same_data_is_refused() {
     let offline = home.run(&["keys", "--offline", "create", "--subject", "eve"]);
     assert_eq!((offline.code, offline.out.as_str()), (Some(2), ""), "{}", offline.err);
     serving.terminate();
-    assert_eq!(home.records().len(), 2, "the refused ones left records");
+    assert_eq!(home.records().len(), 3, "the refused ones left records");
 }
 
 #[test]

@@ -3,29 +3,34 @@
 //! The next batch forms while the sync of this one runs. Only where records come by the thousand a second, and the disk is too
 //! fast for that, a batch is given a millisecond ([`Gather`]).
 
+mod keys;
+mod own;
+
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::seal::Key;
+use crate::tlog::{Frontier, Hash};
 
 use super::canonical::LINE_MAX;
-use super::fs::{LogFile, Storage};
+use super::fs::Storage;
 use super::gather::Gather;
-use super::hash::Leaf;
-use super::head::Head;
+use super::epoch::Epoch;
+use super::heads::{Heads, SignedHead};
 use super::layout::Layout;
-use super::log::Opened;
+use super::log::{OpenError, Opened};
 use super::queue::{AppendError, Entry, Position, Queue, Wake};
 use super::record::{Draft, Kind, OwnedMembers};
 use super::recovery::Recovered;
 use super::reserve::{self, Reserve};
-use super::segment::{Segment, is_full};
+use super::segment::{Segment, is_full, is_passing};
 use super::stamp::Stamp;
 
 /// Most records and bytes in one write (SECURITY.md 2.3). Bounds what one torn write can leave behind.
@@ -34,9 +39,6 @@ pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Difference between wall clock and monotonic clock that is written down.
 const CLOCK_STEP: i64 = 1_000_000;
-
-/// Bytes of open calls in one `tick` record, below what one member may hold.
-const CARRY_BYTES: usize = 2_800;
 
 /// Most that one open call takes of the `tick` records that carry it, their own members included.
 const CARRIED_BYTES: usize = 128;
@@ -66,6 +68,8 @@ pub(crate) struct Limits {
     pub(crate) room: u64,
     pub(crate) reserve: u64,
     pub(crate) gather: u32,
+    pub(crate) epoch: Duration,
+    pub(crate) second_signature: bool,
 }
 
 /// Sole owner of the log's files.
@@ -76,9 +80,14 @@ pub(crate) struct Writer {
     limits: Limits,
     segment: Segment,
     reserve: Reserve,
-    head: Box<dyn LogFile>,
+    heads: Heads,
+    /// Seals the private keys.
+    seal: Arc<Key>,
+    next_epoch: Instant,
+    /// Over all records that were given an index.
+    tree: Frontier,
     next: u64,
-    previous: Leaf,
+    previous: Hash,
     /// Time of the last record.
     time: Stamp,
     /// Wall and monotonic time of the last look at the clock.
@@ -91,19 +100,27 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Continues what recovery found, and makes its findings records before anything else can be one.
+    /// Continues what recovery found, and makes its findings records before anything else can be one. Then come the keys of this run.
     pub(crate) fn open(
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
         layout: Layout,
         limits: Limits,
-        found: Recovered,
-    ) -> Result<(Self, Opened), WriteError> {
+        seal: Arc<Key>,
+        mut found: Recovered,
+        newest: watch::Sender<Option<SignedHead>>,
+    ) -> Result<(Self, Opened), OpenError> {
         let mut drafts = found.drafts();
         let mut opened = found.opened();
         let (bytes, allocated) = (found.segment_bytes, found.segment_allocated);
-        let segment = Segment::open(&*storage, layout.segment(found.segment_first), bytes, allocated, found.segment_started)?;
-        let head = storage.open_or_create(&layout.head()).map_err(failed("open", &layout.head()))?;
+        let segment = Segment::open(&*storage, layout.segment(found.segment_first), found.segment_first, bytes, allocated, found.segment_started)?;
+        let begins = found.epoch.is_none();
+        let epoch = match found.epoch.take() {
+            Some(epoch) => epoch,
+            None => Epoch::create(&*storage, &layout, &seal, None, limits.second_signature)?,
+        };
+        let first = epoch.keys.announcement();
+        let heads = Heads::new(Arc::clone(&storage), layout.clone(), epoch, found.next_epoch.take(), &found.heads, newest)?;
         let mut writer = Self {
             reserve: Reserve::take(Arc::clone(&storage), &layout, limits.reserve, 2 * limits.room),
             storage,
@@ -111,7 +128,10 @@ impl Writer {
             layout,
             limits,
             segment,
-            head,
+            heads,
+            seal,
+            next_epoch: Instant::now() + limits.epoch,
+            tree: found.tree,
             next: found.next,
             previous: found.previous,
             time: found.time,
@@ -121,12 +141,19 @@ impl Writer {
             buffer: Vec::with_capacity(64 * 1024),
             receipts: Vec::with_capacity(BATCH_RECORDS),
         };
-        // Crash point: the head may be behind the segment. Recovery has verified up to the end and made it durable.
-        writer.write_head()?;
-        writer.sync_head()?;
+        if begins {
+            drafts.push_front(Entry::own(first));
+        }
+        // Crash point: the head may be behind the segment, and may be the hand-over that the last run did not come to. Recovery has
+        // verified up to the end and made it durable.
+        writer.make_head()?;
         while !drafts.is_empty() {
             // Crash point: a start that dies here has answered some calls; the next one finds only the others open.
             writer.commit(&mut drafts)?;
+        }
+        writer.make_head()?;
+        if !begins {
+            writer.change_keys()?;
         }
         opened.next_index = writer.next;
         Ok((writer, opened))
@@ -158,16 +185,19 @@ impl Writer {
             if !self.reserve.is_held() {
                 patience = patience.min(reserve::RETRY);
             }
+            if let Some(due) = self.heads.due_in(self.next) {
+                patience = patience.min(due);
+            }
             let wake = queue.take(&mut pending, patience);
             let ticks = wake != Wake::Closed && Instant::now() >= self.next_tick;
             if ticks {
                 self.next_tick = Instant::now() + self.limits.tick;
-                pending.push_front(Entry::own(self.tick(queue)));
+                pending.push_front(Entry::own(own::tick(&self.open, queue)));
             }
             if wake == Wake::Closed {
-                // A log at rest is plain lines.
-                self.segment.seal()?;
-                return self.sync_head();
+                // A log at rest is plain lines, all of them under a head.
+                self.make_head()?;
+                return self.segment.seal();
             }
             if wake == Wake::Work
                 && let Some(moment) = gather.wait(pending.len(), BATCH_RECORDS)
@@ -187,9 +217,11 @@ impl Writer {
                     self.segment.make_room_ahead(self.limits.room)?;
                 }
             }
-            if ticks {
-                // A power cut may take back what the kernel had of the head, so once a minute it is made durable.
-                self.sync_head()?;
+            if self.heads.due_in(self.next).is_some_and(|due| due.is_zero()) {
+                self.make_head()?;
+            }
+            if Instant::now() >= self.next_epoch && self.reserve.is_held() {
+                self.change_keys().map_err(|failure| failure.into_write(&self.layout))?;
             }
         }
     }
@@ -208,6 +240,10 @@ impl Writer {
         }
         // What is carried belongs to the batch, and a torn batch has a largest length.
         let carried = if begins_segment { (self.open.len() + BATCH_RECORDS) * CARRIED_BYTES } else { 0 };
+        if begins_segment {
+            // What follows can be checked against heads without what came before.
+            self.push(Entry::own(own::tree(&self.tree)), &time);
+        }
         for _ in 0..BATCH_RECORDS {
             if self.buffer.len() >= BATCH_BYTES.saturating_sub(carried) && !self.buffer.is_empty() {
                 break;
@@ -216,7 +252,7 @@ impl Writer {
             self.push(entry, &time);
         }
         if begins_segment {
-            for draft in self.carry() {
+            for draft in own::carry(&self.open) {
                 self.push(Entry::own(draft), &time);
             }
         }
@@ -226,10 +262,9 @@ impl Writer {
             Err(failure) if is_full(&failure.source) && self.reserve.release() => self.segment.write(&self.buffer)?,
             written => written?,
         }
-        self.segment.sync(&self.buffer, now)?;
-        // Crash point: the batch is durable, the head does not count it. Recovery verifies and counts it.
-        self.write_head()
-        // Crash point: durable and counted, nobody told. A caller that got no answer may find its record.
+        self.segment.sync(&self.buffer, now)
+        // Crash point: durable, nobody told, under no head. Recovery verifies and counts it; a caller that got no answer may find
+        // its record.
     }
 
     /// Room for the batch, out of the reserve if the volume is full: then the calls that have begun can still be recorded, and
@@ -259,7 +294,8 @@ impl Writer {
             self.buffer.truncate(start);
             Draft::new(entry.draft.kind()).write_line(&owned, &mut self.buffer);
         }
-        self.previous = Leaf::of(self.buffer.get(start..).unwrap_or_default());
+        self.previous = Hash::leaf(self.buffer.get(start..).unwrap_or_default());
+        self.tree.push(self.previous);
         self.buffer.push(b'\n');
         self.next += 1;
         self.follow(&entry.draft, index);
@@ -313,65 +349,27 @@ impl Writer {
         if bytes == 0 || (bytes < self.limits.segment_bytes && !old) {
             return Ok(());
         }
+        // Recovery relies on it: the newest head is never older than the last segment, so it reads no further back.
+        self.make_head()?;
+        if self.heads.size() < self.next {
+            // The volume is full: the old one goes on.
+            return Ok(());
+        }
         // Only the last segment may end in room that was not used.
         self.segment.seal()?;
-        // Recovery relies on it: a durable head is never older than the last segment, so it reads no further back.
-        self.sync_head()?;
         match Segment::create(&*self.storage, &self.layout, self.next) {
             Ok(segment) => self.segment = segment,
-            // On a full volume the old one goes on: it can live off the reserve.
-            Err(failure) if failure.action == "create" && is_full(&failure.source) => {}
+            // On a full volume, or without a descriptor, the old one goes on: it can live off the reserve.
+            Err(failure) if failure.action == "create" && is_passing(&failure.source) => {}
             Err(failure) => return Err(failure),
         }
         Ok(())
     }
 
-    /// A sign of life, with what an operator would ask first.
-    fn tick(&self, queue: &Queue) -> Draft {
-        let (queued, slots) = queue.depth();
-        let mut draft = Draft::new(Kind::Tick);
-        draft.object("n", |n| {
-            n.count("open", self.open.len()).count("queued", queued).count("slots", slots);
-        });
-        draft
-    }
-
-    /// The calls that are open where a segment begins, so that recovery need not search older ones. They stand at the end
-    /// of the segment's first batch; if that batch is torn, the previous segment still says the same.
-    fn carry(&self) -> Vec<Draft> {
-        let mut calls: Vec<_> = self.open.iter().collect();
-        calls.sort_by_key(|(_, index)| **index);
-        let mut drafts = Vec::new();
-        let mut rest = calls.as_slice();
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take_while(|(call, _)| {
-                bytes += call.len() + 40;
-                bytes <= CARRY_BYTES
-            });
-            let (chunk, tail) = rest.split_at_checked(fits.count().max(1)).unwrap_or((rest, &[]));
-            let mut draft = Draft::new(Kind::Tick);
-            draft.list("carry", |list| {
-                for (call, index) in chunk {
-                    list.object(|open| {
-                        open.raw("call", call).integer("i", **index);
-                    });
-                }
-            });
-            drafts.push(draft);
-            rest = tail;
-        }
-        drafts
-    }
-
-    /// Not synced: the segments are the truth, and recovery brings a head that is behind up to date.
-    fn write_head(&mut self) -> Result<(), WriteError> {
-        let head = Head { size: self.next, leaf: self.previous };
-        self.head.write_at(0, head.text(&self.layout.name).as_bytes()).map_err(failed("write", &self.layout.head()))
-    }
-
-    fn sync_head(&mut self) -> Result<(), WriteError> {
-        self.head.sync_data().map_err(failed("sync", &self.layout.head()))
+    /// Signs the tree over all records, which are durable.
+    fn make_head(&mut self) -> Result<(), WriteError> {
+        let seconds = u64::try_from(self.clock.now().as_second()).unwrap_or(0);
+        self.heads.make(&self.tree, self.segment.first(), seconds)
     }
 }
 

@@ -1,0 +1,244 @@
+//! The heads of a log, beside its records: what each counts, and whose signature it has.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::chain::Chain;
+use super::super::epoch::{BadHead, EpochKeys};
+use super::super::layout::heads_index;
+use super::super::notes::{NoteReader, RawNote};
+use super::super::report::FaultReason;
+use super::pool::{Pool, Promise};
+use super::{Opened, VerifyIo, list, regular_file, unreadable};
+use crate::tlog::{Checkpoint, Frontier, Hash, Note, NoteError};
+
+/// Signatures in one job of a thread: some milliseconds.
+const BATCH: usize = 64;
+
+/// Most leaves that are remembered since a head: some minutes of a busy log, 32 MiB.
+const SINCE_MAX: usize = 1_000_000;
+
+/// A file of heads as it was when verification began: what is appended later is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HeadsFile {
+    pub(super) segment: u64,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+}
+
+/// The files of heads of a log, in order.
+pub(super) fn files(log: &Path) -> Result<Vec<HeadsFile>, VerifyIo> {
+    list(&log.join("checkpoints"), heads_index, |segment, path, bytes| HeadsFile { segment, path, bytes })
+}
+
+/// How many records the newest head counts, as far as it can be read: the judge of what a crash may have torn.
+pub(super) fn newest_size(files: &[HeadsFile]) -> Result<u64, VerifyIo> {
+    for file in files.iter().rev() {
+        let Some(mut notes) = open(file)? else { continue };
+        let mut newest = None;
+        while let Some(RawNote::Whole(note)) = notes.next_note().map_err(unreadable(&file.path))? {
+            newest = Note::parse(note).ok().and_then(|note| Checkpoint::parse(note.unverified_text()).ok()).or(newest);
+        }
+        if let Some(head) = newest {
+            return Ok(head.size);
+        }
+    }
+    Ok(0)
+}
+
+fn open(file: &HeadsFile) -> Result<Option<NoteReader<BufReader<io::Take<File>>>>, VerifyIo> {
+    Ok(match regular_file(&file.path)? {
+        Opened::File(opened) => Some(NoteReader::new(BufReader::new(opened.take(file.bytes)))),
+        Opened::Missing | Opened::Other => None,
+    })
+}
+
+/// Compares heads with the tree of the records, one file after the other.
+pub(super) struct Heads<'p> {
+    pool: &'p Pool,
+    files: Vec<HeadsFile>,
+    notes: Option<NoteReader<BufReader<io::Take<File>>>>,
+    path: PathBuf,
+    /// The next one, not reached yet.
+    ahead: Option<(Checkpoint, Note)>,
+    /// The newest that was right: its tree, and the leaves behind it.
+    good: Frontier,
+    since: Vec<Hash>,
+    /// Who signs, and the announcement that was handed over to last.
+    in_force: Option<Arc<EpochKeys>>,
+    handed: Option<u64>,
+    batch: Vec<(u64, Note, Arc<EpochKeys>)>,
+    jobs: Vec<Promise<Option<(u64, BadHead)>>>,
+    unsigned: Option<(u64, BadHead)>,
+    /// Heads that nobody here can check the signature of.
+    pub(super) unchecked: u64,
+    pub(super) count: u64,
+    /// The key of epoch 0.
+    pub(super) genesis: Option<String>,
+}
+
+impl<'p> Heads<'p> {
+    pub(super) fn new(pool: &'p Pool, files: Vec<HeadsFile>) -> Self {
+        Self {
+            pool,
+            files,
+            notes: None,
+            path: PathBuf::new(),
+            ahead: None,
+            good: Frontier::new(),
+            since: Vec::new(),
+            in_force: None,
+            handed: None,
+            batch: Vec::new(),
+            jobs: Vec::new(),
+            unsigned: None,
+            unchecked: 0,
+            count: 0,
+            genesis: None,
+        }
+    }
+
+    /// Records the newest head counts that was right.
+    pub(super) fn size(&self) -> u64 {
+        self.good.size()
+    }
+
+    /// The newest head that was right.
+    pub(super) fn root(&self) -> Hash {
+        self.good.root()
+    }
+
+    /// Goes on to the heads of a segment.
+    pub(super) fn begin(&mut self, segment: u64, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+        self.notes = None;
+        let Some(at) = self.files.iter().position(|file| file.segment == segment) else { return Ok(None) };
+        let file = self.files.remove(at);
+        self.path.clone_from(&file.path);
+        self.notes = open(&file)?;
+        self.advance(log)
+    }
+
+    /// The next head of the file.
+    fn advance(&mut self, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+        self.ahead = None;
+        let Some(notes) = &mut self.notes else { return Ok(None) };
+        let (holed, note) = match notes.next_note().map_err(unreadable(&self.path))? {
+            None => return Ok(None),
+            Some(RawNote::Whole(note)) => (note.contains(&0), Note::parse(note).map_err(BadHead::from)),
+            // Torn: no head, if it is the last of all.
+            Some(RawNote::Torn) => return self.torn(log),
+        };
+        let head = note.and_then(|note| Ok((Checkpoint::parse(note.unverified_text())?, note)));
+        match head {
+            Ok((head, _)) if log.is_some_and(|log| log != head.origin) => Ok(Some(FaultReason::HeadName)),
+            Ok((head, _)) if head.size <= self.good.size() => Ok(Some(FaultReason::HeadOrder { size: head.size })),
+            Ok((head, note)) => {
+                self.ahead = Some((head, note));
+                Ok(None)
+            }
+            // What a crash tore has holes where it may still be framed like a note.
+            Err(BadHead::Note(NoteError::ControlByte(_))) if holed => self.torn(log),
+            Err(reason) => Ok(Some(FaultReason::HeadMalformed { reason: reason.to_string() })),
+        }
+    }
+
+    fn torn(&mut self, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+        let Some(notes) = self.notes.take() else { return Ok(None) };
+        let goes_on = notes.goes_on(log.unwrap_or("\u{2014}")).map_err(unreadable(&self.path))?;
+        let last = self.files.iter().all(|file| file.bytes == 0);
+        let torn = FaultReason::HeadMalformed { reason: "it has no end".to_owned() };
+        Ok((goes_on || !last).then_some(torn))
+    }
+
+    /// Takes a record: its leaf, and where the chain stands behind it.
+    pub(super) fn record(&mut self, leaf: Hash, chain: &Chain) -> Result<Option<FaultReason>, VerifyIo> {
+        if self.since.len() < SINCE_MAX {
+            self.since.push(leaf);
+        }
+        while self.ahead.as_ref().is_some_and(|(head, _)| head.size == chain.next) {
+            let Some((head, note)) = self.ahead.take() else { break };
+            if let Some(tree) = &chain.tree {
+                if tree.root() != head.root {
+                    return Ok(Some(FaultReason::HeadDiffers { from: self.good.size(), size: head.size }));
+                }
+                self.good = tree.clone();
+                self.since.clear();
+            }
+            self.count += 1;
+            self.signed(head.size, note, chain);
+            if let Some(fault) = self.advance(chain.log.as_deref())? {
+                return Ok(Some(fault));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who must have signed the head over `size` records, and whether they did.
+    fn signed(&mut self, size: u64, note: Note, chain: &Chain) {
+        let mut signer = self.in_force.clone();
+        if let Some((index, keys)) = chain.announced.as_ref().filter(|(index, _)| self.handed != Some(*index)) {
+            let keys = Arc::new(keys.clone());
+            // Nobody signed before the first.
+            if *index == 0 {
+                signer = Some(Arc::clone(&keys));
+                self.genesis = Some(keys.ed25519.to_string());
+            }
+            self.in_force = Some(keys);
+            self.handed = Some(*index);
+        }
+        let Some(keys) = signer else {
+            self.unchecked += 1;
+            return;
+        };
+        self.batch.push((size, note, keys));
+        if self.batch.len() >= BATCH {
+            self.submit();
+        }
+    }
+
+    fn submit(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let check = move || {
+            batch.into_iter().find_map(|(size, note, keys)| keys.verify(&note).err().map(|reason| (size, reason)))
+        };
+        self.jobs.push(self.pool.submit(check));
+        // At most some are under way; the first bad one is enough.
+        if self.jobs.len() > 4 * self.pool.width() {
+            let found = self.jobs.remove(0).wait().flatten();
+            self.unsigned = self.unsigned.take().or(found);
+        }
+    }
+
+    /// The first head without the signatures that it must have.
+    pub(super) fn first_unsigned(&mut self) -> Option<(u64, BadHead)> {
+        self.submit();
+        let mut rest = std::mem::take(&mut self.jobs).into_iter();
+        self.unsigned.take().or_else(|| rest.find_map(|job| job.wait().flatten()))
+    }
+
+    /// A head of this segment that counts more records than are there.
+    pub(super) fn ahead(&self) -> Option<&Checkpoint> {
+        self.ahead.as_ref().map(|(head, _)| head)
+    }
+
+    /// Heads of segments that are not there.
+    pub(super) fn left(&self) -> &[HeadsFile] {
+        &self.files
+    }
+
+    /// Whether the head that is next is right if the last record had another leaf, and another one followed it.
+    pub(super) fn clears(&self, last: Hash, next: Hash, size: u64) -> bool {
+        let Some((head, _)) = self.ahead.as_ref().filter(|(head, _)| head.size == size) else { return false };
+        let mut tree = self.good.clone();
+        let Some((_, before)) = self.since.split_last() else { return false };
+        if tree.size() + u64::try_from(before.len()).unwrap_or(u64::MAX) + 2 != size {
+            return false;
+        }
+        for leaf in before.iter().chain([&last, &next]) {
+            tree.push(*leaf);
+        }
+        tree.root() == head.root
+    }
+}

@@ -1,0 +1,236 @@
+//! Offline verification: reads, never writes, needs no gateway and no network, and believes nothing it reads.
+//!
+//! Memory is bounded by some blocks of lines and a table of open calls. Files of heads are measured before the segments are listed,
+//! so that a log which grows meanwhile is judged by heads that everything found must reach. The walk is in order; what can be
+//! judged by itself, lines and signatures, is done by as many threads as there are cores.
+
+mod blocks;
+mod heads;
+mod pool;
+mod walk;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::heads::HeadsFile;
+use self::pool::Pool;
+use self::walk::Walk;
+use super::layout::{LOCK, segment_index};
+use super::lock;
+use super::report::{LogReport, Report};
+
+/// `<data_dir>/audit/<origin>/<replica>`: logs are at most this far below the path given.
+const SEARCH_DEPTH: u8 = 3;
+
+/// How often and how long to wait for a writer to finish a line or a head that was caught half-way.
+const RETRIES: u8 = 5;
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// Why nothing could be verified; exit code 4.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyIo {
+    /// The path holds no log.
+    #[error("no audit log in `{}`", .0.display())]
+    NoLog(PathBuf),
+    /// The disk failed, or permission is missing.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How far verification is, in bytes of segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes checked.
+    pub done: u64,
+    /// Bytes found at the beginning.
+    pub total: u64,
+}
+
+/// Verifies every log in `path`: a log's own directory, an audit directory, or a data directory that holds `audit/`.
+pub fn verify(path: &Path) -> Result<Report, VerifyIo> {
+    verify_watched(path, &mut |_| ())
+}
+
+/// [`verify`], telling `watch` now and then how far it is.
+pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
+    let mut logs = Vec::new();
+    let mut progress = Progress::default();
+    for directory in find_logs(path)? {
+        let segments = segments(&directory)?;
+        progress.total += segments.iter().map(|segment| segment.bytes).sum::<u64>();
+        logs.push((directory, segments));
+    }
+    if logs.is_empty() {
+        return Err(VerifyIo::NoLog(path.to_owned()));
+    }
+    let pool = Pool::new();
+    let mut report = Report::default();
+    for (directory, segments) in logs {
+        report.logs.push(verify_log(&directory, &segments, &pool, &mut progress, watch)?);
+    }
+    Ok(report)
+}
+
+/// The directories of the logs in and under `path`, in order.
+pub(crate) fn find_logs(path: &Path) -> Result<Vec<PathBuf>, VerifyIo> {
+    let mut found = Vec::new();
+    search(path, SEARCH_DEPTH, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn search(path: &Path, depth: u8, found: &mut Vec<PathBuf>) -> Result<(), VerifyIo> {
+    // A log that lost its segments is still one, by its heads.
+    if path.join("seg").is_dir() || path.join("checkpoints").is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(unreadable(path))? {
+        let child = entry.map_err(unreadable(path))?.path();
+        if child.is_dir() {
+            search(&child, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// A segment file as its directory lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) first: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+/// The segments of a log in order of their names.
+pub(crate) fn segments(log: &Path) -> Result<Vec<SegmentFile>, VerifyIo> {
+    list(&log.join("seg"), segment_index, |first, path, bytes| SegmentFile { first, path, bytes })
+}
+
+/// The files of a directory whose names say an index, in order of it.
+fn list<T>(
+    directory: &Path,
+    index: impl Fn(&str) -> Option<u64>,
+    make: impl Fn(u64, PathBuf, u64) -> T,
+) -> Result<Vec<T>, VerifyIo> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(directory)(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable(directory))?.path();
+        let Some(first) = path.file_name().and_then(|name| name.to_str()).and_then(&index) else {
+            continue;
+        };
+        let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        files.push((first, path, bytes));
+    }
+    files.sort_unstable();
+    Ok(files.into_iter().map(|(first, path, bytes)| make(first, path, bytes)).collect())
+}
+
+fn verify_log(
+    directory: &Path,
+    segments: &[SegmentFile],
+    pool: &Pool,
+    progress: &mut Progress,
+    watch: &mut dyn FnMut(Progress),
+) -> Result<LogReport, VerifyIo> {
+    let before = *progress;
+    let mut retries = RETRIES;
+    loop {
+        let heads = heads::files(directory)?;
+        let report = walk(directory, &heads, pool, progress, watch)?;
+        // A writer at work may have been caught half-way through. A log at rest is judged at once.
+        if report.fault.is_none() || retries == 0 || heads::files(directory)? == heads {
+            progress.done = before.done + segments.iter().map(|segment| segment.bytes).sum::<u64>();
+            watch(*progress);
+            return Ok(report);
+        }
+        retries -= 1;
+        *progress = before;
+    }
+}
+
+/// One pass over a log, judged by `heads`.
+fn walk(
+    directory: &Path,
+    heads: &[HeadsFile],
+    pool: &Pool,
+    progress: &mut Progress,
+    watch: &mut dyn FnMut(Progress),
+) -> Result<LogReport, VerifyIo> {
+    // Listed after the heads, so that no segment they count is missing from the list.
+    let segments = segments(directory)?;
+    let first = segments.first().map_or(0, |segment| segment.first);
+    let mut walk = Walk::new(directory, segments.len(), heads, first, pool)?;
+    for (at, segment) in segments.iter().enumerate() {
+        let last = at + 1 == segments.len();
+        if !walk.segment(segment, last)? {
+            break;
+        }
+        progress.done += segment.bytes;
+        watch(*progress);
+    }
+    walk.finish()
+}
+
+/// How often something half-written is read again: while its writer is at work a few times, and once in a log at rest, whose
+/// writer may have ended in between.
+struct Patience {
+    lock: PathBuf,
+    left: u8,
+}
+
+impl Patience {
+    fn new(directory: &Path) -> Self {
+        Self { lock: directory.join(LOCK), left: RETRIES }
+    }
+
+    /// Whether to read again, now that there was time for a writer to go on.
+    fn again(&mut self) -> bool {
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = if lock::may_be_held(&self.lock) {
+            std::thread::sleep(RETRY_AFTER);
+            left
+        } else {
+            0
+        };
+        true
+    }
+}
+
+/// What a path turned out to be.
+enum Opened {
+    File(File),
+    Missing,
+    Other,
+}
+
+/// SECURITY: opening a pipe or a device from a hostile bundle would block for ever or never end.
+fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => File::open(path).map(Opened::File).map_err(unreadable(path)),
+        Ok(_) => Ok(Opened::Other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Opened::Missing),
+        Err(error) => Err(unreadable(path)(error)),
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> VerifyIo {
+    let path = path.to_owned();
+    move |source| VerifyIo::Read { path, source }
+}

@@ -1,0 +1,236 @@
+//! One pass over one log: every line in its place, every head over the lines before it.
+
+use std::io::{BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::super::chain::{Broken, Chain};
+use super::super::line::{Line, NotRecord, is_one_batch};
+use super::super::lines::{LineReader, RawLine};
+use super::super::observe::Observer;
+use super::super::report::{Fault, FaultReason, LogReport};
+use super::blocks::Blocks;
+use super::heads::{self, Heads, HeadsFile};
+use super::pool::Pool;
+use super::{Opened, Patience, SegmentFile, VerifyIo, regular_file, unreadable};
+use crate::tlog::Hash;
+
+/// Most records that can stand behind the last head: what comes in a second or a thousand, and on a full volume the outcomes of
+/// as many calls as can be open.
+const UNCOVERED_MAX: u64 = 10_000;
+
+/// See the module.
+pub(super) struct Walk<'p> {
+    directory: PathBuf,
+    pool: &'p Pool,
+    chain: Chain,
+    heads: Heads<'p>,
+    /// Records the newest head counts, as its file says before anything was checked.
+    counted: u64,
+    /// Keys announced since the last head.
+    announced: u32,
+    observer: Observer,
+    report: LogReport,
+    suspect: Option<Suspect>,
+}
+
+/// A record that does not follow its predecessor. Which of the two was changed, only the next record or a head can tell.
+struct Suspect {
+    index: u64,
+    leaf: Hash,
+    /// What it says its predecessor was.
+    prev: Hash,
+}
+
+impl<'p> Walk<'p> {
+    pub(super) fn new(
+        directory: &Path,
+        segments: usize,
+        files: &[HeadsFile],
+        first: u64,
+        pool: &'p Pool,
+    ) -> Result<Self, VerifyIo> {
+        let report = LogReport {
+            directory: directory.to_owned(),
+            segments: u64::try_from(segments).unwrap_or(u64::MAX),
+            first,
+            ..LogReport::default()
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            pool,
+            chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
+            // Those of segments that were taken away are nobody's to check.
+            heads: Heads::new(pool, files.iter().filter(|file| file.segment >= first).cloned().collect()),
+            counted: heads::newest_size(files)?,
+            announced: 0,
+            observer: Observer::default(),
+            report,
+            suspect: None,
+        })
+    }
+
+    /// Checks one segment; false when there is no point in going on.
+    pub(super) fn segment(&mut self, segment: &SegmentFile, last: bool) -> Result<bool, VerifyIo> {
+        let next = self.chain.next;
+        if segment.first > next {
+            return Ok(self.fault(next, FaultReason::Missing { index: next, last: segment.first - 1 }));
+        }
+        if segment.first < next {
+            return Ok(self.fault(segment.first, FaultReason::Overlap { first: segment.first }));
+        }
+        if let Some(reason) = self.heads.begin(segment.first, self.chain.log.as_deref())? {
+            return Ok(self.fault(next, reason));
+        }
+        let Opened::File(file) = regular_file(&segment.path)? else {
+            return Ok(self.fault(next, FaultReason::NotAFile));
+        };
+        let mut blocks = Blocks::new(self.pool, file);
+        while let Some(block) = blocks.next_block().map_err(unreadable(&segment.path))? {
+            for judged in block.lines() {
+                if !self.line(judged.bytes, judged.line, judged.leaf)? {
+                    return Ok(false);
+                }
+            }
+        }
+        if !self.rest(segment, blocks.offset(), last)? {
+            return Ok(false);
+        }
+        match self.heads.ahead() {
+            // Heads lie with the segment that was the last when they were made.
+            Some(head) if !last => {
+                let size = head.size;
+                Ok(self.fault(self.chain.next, FaultReason::HeadOrder { size }))
+            }
+            Some(_) | None => Ok(true),
+        }
+    }
+
+    /// What stands behind the whole lines of a segment: room, what a crash has torn, or what nobody wrote.
+    fn rest(&mut self, segment: &SegmentFile, mut offset: u64, last: bool) -> Result<bool, VerifyIo> {
+        let mut patience = Patience::new(&self.directory);
+        loop {
+            let Opened::File(mut file) = regular_file(&segment.path)? else {
+                return Ok(self.fault(self.chain.next, FaultReason::NotAFile));
+            };
+            file.seek(SeekFrom::Start(offset)).map_err(unreadable(&segment.path))?;
+            let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, file));
+            let torn = loop {
+                match lines.next_line().map_err(unreadable(&segment.path))? {
+                    None => return Ok(true),
+                    // The segment that grows ends in room made ahead; a sealed one has given it back.
+                    Some(RawLine::Room) if last => return Ok(true),
+                    Some(RawLine::Room) => return Ok(self.fault(self.chain.next, Broken::Torn.into())),
+                    Some(RawLine::Whole(bytes)) => {
+                        offset += u64::try_from(bytes.len() + 1).unwrap_or(u64::MAX);
+                        if !self.line(bytes, Line::parse(bytes), Hash::leaf(bytes))? {
+                            return Ok(false);
+                        }
+                    }
+                    Some(RawLine::Torn(bytes)) if !is_one_batch(bytes) => {
+                        return Ok(self.fault(self.chain.next, Broken::Torn.into()));
+                    }
+                    Some(RawLine::Torn(bytes)) => break u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+                    Some(RawLine::Endless) => return Ok(self.fault(self.chain.next, Broken::Endless.into())),
+                }
+            };
+            // Only behind everything that heads count can an unfinished line be the work of a crash.
+            if !last || self.counted > self.chain.next {
+                return Ok(self.fault(self.chain.next, Broken::Torn.into()));
+            }
+            if !patience.again() {
+                self.report.unfinished_bytes = torn;
+                return Ok(true);
+            }
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8], line: Result<Line<'_>, NotRecord>, leaf: Hash) -> Result<bool, VerifyIo> {
+        if let Some(suspect) = self.suspect.take() {
+            let follows = line.is_ok_and(|line| line.prev == suspect.leaf);
+            let index = if follows { suspect.index.saturating_sub(1) } else { suspect.index };
+            return Ok(self.fault(index, FaultReason::Changed));
+        }
+        let index = self.chain.next;
+        match line.map_err(Broken::from).and_then(|line| self.chain.accept_line(line, Some(leaf), bytes)) {
+            Ok(line) => {
+                self.report.records += 1;
+                self.observer.record(&line, &mut self.report);
+                self.announced += u32::from(line.epoch.is_some());
+                if self.announced > 1 {
+                    return Ok(self.fault(index, Broken::Keys.into()));
+                }
+                self.compare_head(index, leaf)
+            }
+            // Before record 0 there is none that could have been changed instead.
+            Err(Broken::Previous) if index > 0 => {
+                let prev = line.map_or(Hash::ZERO, |line| line.prev);
+                self.suspect = Some(Suspect { index, leaf, prev });
+                Ok(true)
+            }
+            Err(Broken::Previous) => Ok(self.fault(index, FaultReason::Changed)),
+            Err(Broken::Index { found, follows }) if found > index && !follows => {
+                Ok(self.fault(index, FaultReason::Missing { index, last: found - 1 }))
+            }
+            Err(Broken::Index { found, follows }) if found < index && !follows => Ok(self.fault(found, FaultReason::Duplicate)),
+            Err(reason) => Ok(self.fault(index, reason.into())),
+        }
+    }
+
+    fn compare_head(&mut self, index: u64, leaf: Hash) -> Result<bool, VerifyIo> {
+        let heads = self.heads.count;
+        let fault = self.heads.record(leaf, &self.chain)?;
+        if self.heads.count > heads {
+            self.announced = 0;
+        }
+        Ok(fault.is_none_or(|reason| self.fault(index, reason)))
+    }
+
+    /// Keeps the first fault.
+    fn fault(&mut self, index: u64, reason: FaultReason) -> bool {
+        self.report.fault.get_or_insert(Fault { index, reason });
+        false
+    }
+
+    pub(super) fn finish(mut self) -> Result<LogReport, VerifyIo> {
+        let next = self.chain.next;
+        if let Some(Suspect { index, leaf, prev }) = self.suspect.take() {
+            // Nobody follows: only a head that counts the suspect can clear it.
+            let cleared = self.heads.clears(prev, leaf, index + 1);
+            self.fault(if cleared { index - 1 } else { index }, FaultReason::Changed);
+        }
+        if self.report.fault.is_none() {
+            self.judge_heads(next);
+        }
+        // Signatures were looked at beside the walk: a bad one may stand before what ended it.
+        if let Some((size, reason)) = self.heads.first_unsigned()
+            && self.report.fault.as_ref().is_none_or(|fault| fault.index >= size)
+        {
+            self.report.fault = Some(Fault { index: size - 1, reason: FaultReason::HeadUnsigned { size, reason } });
+        }
+        self.observer.end(&mut self.report);
+        let (size, count) = (self.heads.size(), self.heads.count);
+        self.report.head = (count > 0).then_some(size);
+        self.report.heads = count;
+        self.report.unchecked_heads = self.heads.unchecked;
+        self.report.root = (count > 0).then(|| self.heads.root().base64());
+        self.report.uncovered = next.saturating_sub(size.max(self.report.first));
+        self.report.key = self.heads.genesis.take();
+        self.report.log = self.chain.log.unwrap_or_default();
+        self.report.leaf = self.chain.previous.filter(|_| self.report.records > 0).map(|leaf| leaf.to_string());
+        Ok(self.report)
+    }
+
+    /// Whether the heads fit the end of the records.
+    fn judge_heads(&mut self, next: u64) {
+        if self.counted > next {
+            self.fault(next, FaultReason::Cut { size: self.counted });
+        } else if let Some(file) = self.heads.left().iter().find(|file| file.bytes > 0) {
+            let segment = file.segment;
+            self.fault(segment.min(next), FaultReason::HeadOrder { size: segment });
+        } else if self.heads.count == 0 && self.report.records > 1 {
+            self.fault(self.report.first, FaultReason::HeadMissing);
+        } else if next.saturating_sub(self.heads.size().max(self.report.first)) > UNCOVERED_MAX {
+            self.fault(self.heads.size(), FaultReason::Uncovered);
+        }
+    }
+}
