@@ -39,9 +39,10 @@ use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
 use yett::protocol::{Access, ClientMessage, Message, ProtocolVersion, Side};
 use yett::session::Sessions;
-use yett::state::{ApiKeys, NewKey, Vault};
+use yett::state::{ApiKeys, NewKey};
 use yett::telemetry::Metrics;
 use yett::upstream::Admission;
+use yett::vault::Vault;
 
 #[path = "support/null_disk.rs"]
 mod null_disk;
@@ -183,7 +184,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         durability: Durability::Response,
         issuers: Issuers::default(),
         api_keys: Some(Arc::new(keys)),
-        vault: Arc::new(Vault::open(folder).await.expect("a vault")),
+        vault: Arc::new(Vault::open(folder, &master).await.expect("a vault")),
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),
         limits: config.listeners.first().expect("a listener").limits.clone(),

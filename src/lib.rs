@@ -34,6 +34,8 @@ pub mod audit;
 
 pub mod state;
 
+pub mod vault;
+
 pub mod config;
 
 pub mod yaml;

@@ -72,8 +72,13 @@ impl MasterKey {
 
     /// The key for one use.
     pub fn derive(&self, label: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.derive_bytes(label).expose())
+    }
+
+    /// The same as 32 bytes, for what is no HMAC key.
+    pub fn derive_bytes(&self, label: &str) -> Secret<Vec<u8>> {
         let root = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
-        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label.as_bytes()).as_ref())
+        Secret::new(hmac::sign(&root, label.as_bytes()).as_ref().to_vec())
     }
 }
 

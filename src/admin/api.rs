@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
+use super::privacy_api;
 use super::token::admin_token;
 use crate::listener::{bind, operators};
 use crate::secret::Secret;
@@ -55,9 +56,9 @@ pub struct Admin {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     token: Secret<String>,
-    operations: Arc<Operations>,
+    pub(super) operations: Arc<Operations>,
     servers: BTreeSet<String>,
 }
 
@@ -89,6 +90,7 @@ impl Admin {
             .route("/v1/keys/{id}/rotate", post(rotate_key))
             .route("/v1/switches", get(list_switches))
             .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
+            .merge(privacy_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
             // Outermost: without the token no path, no body and no mistake is looked at.
             .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))
@@ -108,7 +110,7 @@ async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next:
     next.run(request).await
 }
 
-fn problem(status: StatusCode, what: &str) -> Response {
+pub(super) fn problem(status: StatusCode, what: &str) -> Response {
     (status, Json(json!({ "error": what }))).into_response()
 }
 
@@ -218,7 +220,10 @@ fn failed(error: &OperationError) -> Response {
     match error {
         OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
         OperationError::Key(KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
-        OperationError::Key(KeyError::Store(_)) | OperationError::NotRecorded(_) | OperationError::Store(_) => {
+        OperationError::Key(KeyError::Store(_))
+        | OperationError::NotRecorded(_)
+        | OperationError::Store(_)
+        | OperationError::Vault(_) => {
             tracing::error!(error = error as &dyn std::error::Error, "an operation failed");
             problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
         }

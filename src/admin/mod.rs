@@ -3,9 +3,14 @@
 mod api;
 mod client;
 mod operations;
+mod privacy;
+mod privacy_api;
+mod retention;
 mod token;
 
 pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
-pub use operations::{OperationError, Operations};
+pub use operations::{OperationError, Operations, Stores};
+pub use privacy::{Order, Privacy, PrivacyError};
+pub use retention::Expired;
 pub use token::{admin_token, read_admin_token};

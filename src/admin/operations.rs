@@ -1,13 +1,17 @@
 //! What operators can do. Each operation is durable in the log before its result is told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::privacy::Privacy;
 use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
 use crate::secret::Secret;
-use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches, Vault};
+use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches};
+use crate::vault::{Caller, Vault, VaultError};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +22,29 @@ pub enum OperationError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// It could not be recorded.
     #[error("the operation could not be recorded")]
     NotRecorded(#[from] AppendError),
+}
+
+/// What operations work on.
+#[derive(Debug)]
+pub struct Stores {
+    /// Where they are recorded.
+    pub log: Arc<Log>,
+    /// API keys.
+    pub keys: Arc<ApiKeys>,
+    /// Kill switches.
+    pub switches: Arc<Switches>,
+    /// Who is behind a pseudonym.
+    pub vault: Arc<Vault>,
+    /// The audit directory.
+    pub logs: PathBuf,
+    /// How long the vault keeps a month's keys after its end.
+    pub keep: Duration,
 }
 
 /// Operations on keys and switches; used by the admin API, and by commands with `--offline`.
@@ -30,13 +54,22 @@ pub struct Operations {
     keys: Arc<ApiKeys>,
     switches: Arc<Switches>,
     vault: Arc<Vault>,
+    privacy: Privacy,
     clock: Arc<dyn Clock>,
 }
 
 impl Operations {
     /// On these stores, recorded in `log`.
-    pub fn new(log: Arc<Log>, keys: Arc<ApiKeys>, switches: Arc<Switches>, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
-        Self { log, keys, switches, vault, clock }
+    pub async fn open(stores: Stores, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
+        let Stores { log, keys, switches, vault, logs, keep } = stores;
+        let (shared, about, keyed) = (Arc::clone(&log), Arc::clone(&vault), Arc::clone(&keys));
+        let privacy = Privacy::open(shared, about, keyed, logs, keep, Arc::clone(&clock)).await?;
+        Ok(Self { log, keys, switches, vault, privacy, clock })
+    }
+
+    /// Erasure, holds, and who is behind a pseudonym.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// The time, as the gateway tells it.
@@ -90,7 +123,8 @@ impl Operations {
 
     async fn record_new_key(&self, act: &'static str, target: &str, key: &ApiKey) -> Result<(), OperationError> {
         let recorded = async {
-            let subject = self.vault.pseudonym("api-key", &key.subject, self.now()).await?;
+            let caller = Caller { issuer: "api-key", subject: &key.subject, tenant: key.tenant.as_deref() };
+            let subject = self.vault.pseudonym(caller, self.now()).await?;
             self.record(Kind::Admin, act, target, |what| {
                 if target != &*key.id {
                     what.text("new", &key.id);

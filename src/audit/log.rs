@@ -211,6 +211,11 @@ impl Log {
         &self.inner.name
     }
 
+    /// How many records are durable for sure, from the log's first on; 0 until somebody has waited for one.
+    pub fn durable(&self) -> u64 {
+        self.inner.queue.durable()
+    }
+
     /// Room for one call's records. Take it before anything is decided and keep it until the outcome is appended.
     pub fn try_reserve(&self) -> Result<Slot, Full> {
         if self.inner.queue.reserve() { Ok(Slot { queue: Arc::clone(&self.inner.queue) }) } else { Err(Full) }

@@ -106,6 +106,8 @@ pub(crate) struct Queue {
     /// Takes whole batches of answers, once somebody hands them out on the runtime.
     answers: Mutex<Option<mpsc::UnboundedSender<Answers>>>,
     last_sync_micros: AtomicU64,
+    /// Records known to be durable.
+    durable: AtomicU64,
     linger: Duration,
 }
 
@@ -130,6 +132,7 @@ impl Queue {
             condition: watch::Sender::new(Condition::Writing),
             answers: Mutex::new(None),
             last_sync_micros: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
             linger,
         }
     }
@@ -220,6 +223,8 @@ impl Queue {
 
     /// Answers a batch: in one piece if somebody hands it out, else one by one.
     pub(crate) fn answer(&self, batch: Answers) {
+        let durable = batch.iter().filter_map(|(_, answer)| answer.as_ref().ok()).map(|position| position.index + 1).max();
+        self.durable.fetch_max(durable.unwrap_or(0), Ordering::AcqRel);
         let handed = match &*self.answers.lock() {
             Some(answers) => answers.send(batch).map_err(|rest| rest.0),
             None => Err(batch),
@@ -289,6 +294,11 @@ impl Queue {
     pub(crate) fn depth(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.unacknowledged, state.slots)
+    }
+
+    /// Records durable for sure: up to the last one that somebody waited for.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     pub(crate) fn last_sync(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! Reads records for people. Verifies nothing: what it shows of a damaged log is what is there.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
 use std::fs::File;
 use std::io::BufReader;
@@ -29,6 +29,8 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// Of one of these kinds; empty for all. `call` selects `call.decision` and `call.outcome`.
     pub kinds: Vec<String>,
+    /// About callers with these pseudonyms, outcomes of their calls included; `None` for all.
+    pub subjects: Option<Vec<String>>,
     /// Of this call.
     pub call: Option<String>,
     /// About this server.
@@ -88,6 +90,26 @@ impl Shown {
         summary
     }
 
+    /// The pseudonyms that stand in it.
+    pub fn pseudonyms(&self) -> impl Iterator<Item = &str> {
+        let listed = self.value.pointer("/what/subs").and_then(Value::as_array).into_iter().flatten();
+        ["/who/sub", "/what/sub"].into_iter().filter_map(|path| self.value.pointer(path)).chain(listed).filter_map(Value::as_str)
+    }
+
+    /// Whether it is about one of `subjects`. An outcome names nobody: it is its decision's, whose id is kept in `calls` until then.
+    fn is_about(&self, subjects: &[String], calls: &mut HashSet<String>) -> bool {
+        let call = self.value.get("call").and_then(Value::as_str);
+        if self.pseudonyms().any(|name| subjects.iter().any(|subject| subject == name)) {
+            calls.extend(call.map(str::to_owned));
+            return true;
+        }
+        match self.value.get("kind").and_then(Value::as_str) {
+            Some("call.outcome") => call.is_some_and(|call| calls.remove(call)),
+            Some("stream.segment") => call.is_some_and(|call| calls.contains(call)),
+            _ => false,
+        }
+    }
+
     fn matches(&self, filter: &Filter) -> bool {
         let is = |path: &str, wanted: &Option<String>| {
             let found = self.value.pointer(path).and_then(Value::as_str);
@@ -139,6 +161,7 @@ fn show_log(
     left: &mut usize,
     each: &mut dyn FnMut(Shown) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, VerifyIo> {
+    let mut calls = HashSet::new();
     for segment in segments(log)? {
         if !segment.path.is_file() {
             continue;
@@ -152,7 +175,8 @@ fn show_log(
             };
             let line = String::from_utf8_lossy(bytes).into_owned();
             let shown = Shown { value: serde_json::from_str(&line).unwrap_or(Value::Null), line };
-            if !shown.matches(filter) {
+            let is_about = filter.subjects.as_deref().is_none_or(|subjects| shown.is_about(subjects, &mut calls));
+            if !is_about || !shown.matches(filter) {
                 continue;
             }
             if *left == 0 {

@@ -38,9 +38,10 @@ use crate::layers::kill_switch::KillSwitch;
 use crate::layers::rate_limit::RateLimits;
 use crate::policy::{Injection, Policy};
 use crate::session::Sessions;
-use crate::state::{ApiKeys, Switches, Vault};
+use crate::state::{ApiKeys, Switches};
 use crate::telemetry::Metrics;
 use crate::upstream::Admission;
+use crate::vault::Vault;
 
 /// The whole chain, from an arrival to its answer.
 pub struct Chain(Box<dyn Fn(Arrival) -> Reply + Send + Sync>);

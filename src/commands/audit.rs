@@ -1,18 +1,23 @@
-//! `yett audit`: offline, read-only.
+//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::Exit;
 use super::terminal::Terminal;
+use super::{Exit, privacy};
 use crate::audit::{self, Filter, Verdict};
 
 /// Exit code of `audit verify` for usage and I/O (SECURITY.md 2.11).
 const VERIFY_FAILED: u8 = 4;
+
+/// Most pseudonyms that `show --reveal` asks about.
+const REVEALED: usize = 10_000;
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +44,12 @@ enum Action {
     },
     /// Show records
     Show(Show),
+    /// Destroy what tells who a caller is: keys, mapping, captured content, API keys
+    Erase(privacy::About),
+    /// Keep a caller from erasure and expiry, or no longer
+    Hold(privacy::Hold),
+    /// Destroy the keys of months that are older than `audit.vault.keep`
+    Expire(privacy::Expire),
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,10 +83,21 @@ struct Show {
     /// The last so many
     #[arg(long, value_name = "N", conflicts_with = "limit")]
     tail: Option<usize>,
+    /// About this caller: the issuer's name and the subject. Asks the vault, which is a record of its own
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUBJECT"])]
+    subject: Option<Vec<String>>,
+    /// Say who is behind the pseudonyms, as long as the vault knows. Asks the vault, which is a record of its own
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    place: privacy::Place,
 }
 
-pub(super) fn run(command: AuditCommand, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     match command.action {
+        Action::Erase(about) => privacy::erase(about, terminal).await,
+        Action::Hold(hold) => privacy::hold(hold, terminal).await,
+        Action::Expire(expire) => privacy::expire(expire, terminal).await,
         Action::Verify { path, json, accept_unanchored } => {
             let report = match audit::verify(&path) {
                 Ok(report) => report,
@@ -92,27 +114,64 @@ pub(super) fn run(command: AuditCommand, terminal: &mut Terminal) -> anyhow::Res
             let excused = accept_unanchored && report.verdict() == Verdict::Unanchored;
             Ok(if excused { Exit::Done } else { Exit::Code(report.exit_code()) })
         }
-        Action::Show(show) => {
-            let filter = Filter {
-                from: show.from,
-                to: show.to,
-                kinds: show.kinds,
-                call: show.call,
-                server: show.server,
-                effect: show.effect,
-                limit: show.limit,
-                tail: show.tail,
-            };
-            let mut each = |record: &audit::Shown| {
-                if show.json {
-                    terminal.line(record.raw());
-                } else {
-                    terminal.line(record.summary());
-                }
-                ControlFlow::Continue(())
-            };
-            audit::show(&show.path, &filter, &mut each).with_context(|| format!("cannot read `{}`", show.path.display()))?;
-            Ok(Exit::Done)
+        Action::Show(show) => self::show(show, terminal).await,
+    }
+}
+
+async fn show(show: Show, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let subjects = match show.subject {
+        None => None,
+        Some(who) => match privacy::find(&show.place, privacy::identity(who)?, terminal).await? {
+            None => return Ok(Exit::Bad),
+            names => names,
+        },
+    };
+    let filter = Filter {
+        from: show.from,
+        to: show.to,
+        kinds: show.kinds,
+        subjects,
+        call: show.call,
+        server: show.server,
+        effect: show.effect,
+        limit: show.limit,
+        tail: show.tail,
+    };
+    let unreadable = || format!("cannot read `{}`", show.path.display());
+    let mut known = BTreeMap::new();
+    if show.reveal {
+        let mut names = BTreeSet::new();
+        let mut each = |record: &audit::Shown| {
+            names.extend(record.pseudonyms().map(str::to_owned));
+            if names.len() > REVEALED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        audit::show(&show.path, &filter, &mut each).with_context(unreadable)?;
+        if names.len() > REVEALED {
+            anyhow::bail!("these records have more than {REVEALED} pseudonyms; narrow them by time, server or call");
+        }
+        match privacy::reveal(&show.place, names.into_iter().collect(), terminal).await? {
+            Some(revealed) => known = revealed,
+            None => return Ok(Exit::Bad),
         }
     }
+    let mut each = |record: &audit::Shown| {
+        let known: BTreeMap<_, _> = record.pseudonyms().filter_map(|name| Some((name, known.get(name)?))).collect();
+        match (show.json, show.reveal) {
+            (true, true) => terminal.line(format_args!("{{\"record\":{},\"revealed\":{}}}", record.raw(), json!(known))),
+            (true, false) => terminal.line(record.raw()),
+            (false, _) => {
+                let named = known.iter().map(|(name, who)| format!(" {name}={}", in_words(who)));
+                terminal.line(format_args!("{}{}", record.summary(), named.collect::<String>()));
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    audit::show(&show.path, &filter, &mut each).with_context(unreadable)?;
+    Ok(Exit::Done)
+}
+
+/// `issuer/subject`, without anything that a terminal would act on.
+fn in_words(who: &Value) -> String {
+    let text = |key| who.get(key).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("issuer").escape_debug(), text("subject").escape_debug())
 }

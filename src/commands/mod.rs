@@ -7,6 +7,7 @@ mod healthcheck;
 mod keys;
 mod kill;
 mod offline;
+mod privacy;
 mod serve;
 mod terminal;
 
@@ -41,7 +42,7 @@ enum Command {
     Unkill(kill::Unkill),
     /// Ask a gateway on this host whether it is ready (for containers without a shell)
     Healthcheck(healthcheck::Healthcheck),
-    /// Verify and read the audit log
+    /// Verify and read the audit log; erase who is in it
     Audit(audit::AuditCommand),
 }
 
@@ -82,7 +83,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut terminal = Terminal::new();
     let result = match cli.command {
-        Command::Audit(command) => audit::run(command, &mut terminal),
+        Command::Audit(command) => block_on(audit::run(command, &mut terminal)),
         Command::Check(command) => Ok(check::run(&command, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),

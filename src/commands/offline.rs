@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::admin::Operations;
+use crate::admin::{Operations, Stores};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::master_key::{MasterKey, make_private_dir};
-use crate::state::{ApiKeys, Vault};
+use crate::state::ApiKeys;
+use crate::vault::Vault;
 
 /// The stores of a stopped gateway.
 pub(super) struct Offline {
@@ -29,8 +30,16 @@ impl Offline {
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;
         let log = Arc::new(log);
         let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
-        let vault = Arc::new(Vault::open(data_dir).await?);
-        let operations = Operations::new(Arc::clone(&log), Arc::new(keys), Arc::new(switches), vault, Arc::new(SystemClock));
+        let stores = Stores {
+            log: Arc::clone(&log),
+            keys: Arc::new(keys),
+            switches: Arc::new(switches),
+            vault: Arc::new(Vault::open(data_dir, &master).await?),
+            logs: data_dir.join("audit"),
+            keep: config.audit.vault_keep,
+        };
+        let operations = Operations::open(stores, Arc::new(SystemClock)).await?;
+        operations.privacy().catch_up().await?;
         Ok(Self { operations, log })
     }
 

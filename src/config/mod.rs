@@ -168,6 +168,8 @@ pub struct Audit {
     pub loss_window: Duration,
     /// Bytes of disk kept for the outcomes of calls that have begun (64 MiB; at most an eighth of the volume).
     pub reserve: u64,
+    /// How long the vault keeps a month's keys after its end (2557 days, seven years).
+    pub vault_keep: Duration,
     /// How many refusals of unknown callers in a second get a record of their own; the others are counted exactly.
     pub refusals: Refusals,
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::admin::AdminError;
+use crate::admin::{AdminError, PrivacyError};
 use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
@@ -12,6 +12,7 @@ use crate::master_key::MasterKeyError;
 use crate::seal::SealError;
 use crate::state::StoreError;
 use crate::upstream::ConnectError;
+use crate::vault::VaultError;
 
 /// Why the gateway does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,12 @@ pub enum StartError {
     /// A database cannot be opened.
     #[error("no state")]
     Store(#[from] StoreError),
+    /// The vault cannot be opened.
+    #[error("no vault")]
+    Vault(#[from] VaultError),
+    /// What records have ordered about the vault cannot be done.
+    #[error("the vault is behind the audit log, and cannot be brought up to it")]
+    Privacy(#[from] PrivacyError),
     /// The audit log cannot be opened.
     #[error("the audit log cannot be opened")]
     Audit(#[from] audit::OpenError),

@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::upkeep::{metrics, record_floods, sweep};
+use super::upkeep::{keep_vault, metrics, record_floods, sweep};
 use super::{Gateway, StartError};
-use crate::admin::{Admin, Operations};
+use crate::admin::{Admin, Operations, Stores};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
@@ -28,10 +28,11 @@ use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{MasterKey, make_private_dir};
 use crate::session::Sessions;
-use crate::state::{ApiKeys, Vault};
+use crate::state::{ApiKeys, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
 use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream, Upstreams};
+use crate::vault::Vault;
 
 /// Records a second from which on a batch waits a millisecond in `response` mode: two in the millisecond.
 const RESPONSE_GATHER: u32 = 2_000;
@@ -58,7 +59,7 @@ impl Gateway {
         let log = open_log(&config, &master, Arc::clone(&clock)).await?;
         let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
         let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
-        let vault = Arc::new(Vault::open(&data_dir).await?);
+        let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let Refusals { per_peer, total } = config.audit.refusals;
         let flood = Arc::new(Flood::new(Alone { per_peer, total }));
         let sessions = Arc::new(Sessions::default());
@@ -125,9 +126,7 @@ impl Gateway {
             listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
         }
 
-        let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
-        let servers = config.servers.iter().map(|server| server.name.clone()).collect();
-        let admin = Admin::bind(config.admin, &data_dir, Arc::clone(&operations), servers)?;
+        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -139,6 +138,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
+        services.spawn(keep_vault(Arc::clone(&operations), stop.clone()));
         services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
@@ -192,6 +192,24 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
 
 fn issuers(config: &Config) -> Vec<String> {
     config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
+}
+
+/// What operators can do, and the port on which they ask for it.
+async fn bind_admin(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    log: Arc<Log>,
+    (keys, switches): (Arc<ApiKeys>, Arc<Switches>),
+    vault: Arc<Vault>,
+) -> Result<(Arc<Operations>, Admin), StartError> {
+    let (logs, keep) = (config.data_dir.join("audit"), config.audit.vault_keep);
+    let stores = Stores { log, keys, switches, vault, logs, keep };
+    let operations = Arc::new(Operations::open(stores, clock).await?);
+    // Whoever the log says is erased must be so before anybody is served.
+    operations.privacy().catch_up().await?;
+    let servers = config.servers.iter().map(|server| server.name.clone()).collect();
+    let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers)?;
+    Ok((operations, admin))
 }
 
 /// Takes the health listener's port.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Operations;
 use crate::audit::{Condition, Log};
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
@@ -17,6 +18,10 @@ const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often idle sessions and connections are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
+
+/// How often it is noted how far the log is applied to the vault, and how often old months are looked for.
+const VAULT: Duration = Duration::from_mins(1);
+const EXPIRY: Duration = Duration::from_hours(1);
 
 /// Records what [`Flood`] has counted. A failed log ends the process, so there is nothing to try again.
 pub(super) async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
@@ -32,6 +37,25 @@ pub(super) async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, sto
     while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
         sessions.expire();
         upstreams.iter().for_each(Upstream::expire);
+    }
+}
+
+/// Notes how far the vault has come, and lets expire what is old enough. What fails is tried again; nothing that serves depends on it.
+pub(super) async fn keep_vault(operations: Arc<Operations>, stop: CancellationToken) {
+    let privacy = operations.privacy();
+    let mut expiry = tokio::time::Instant::now();
+    loop {
+        let mut done = privacy.advance().await;
+        if done.is_ok() && expiry <= tokio::time::Instant::now() {
+            done = privacy.expire_in_time().await.map(drop);
+            expiry = tokio::time::Instant::now() + EXPIRY;
+        }
+        if let Err(error) = done {
+            tracing::error!(error = &error as &dyn std::error::Error, "the vault cannot be kept");
+        }
+        if tokio::time::timeout(VAULT, stop.cancelled()).await.is_ok() {
+            return;
+        }
     }
 }
 

@@ -11,10 +11,13 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Pool, Row as _, Sqlite};
 
 use super::switches::{self, Switches};
-use super::{StoreError, open};
+use super::{StoreError, open, wipe_journal};
 use crate::checksum::{ALPHABET, base62, crc32};
 use crate::master_key::{MasterKey, random_bytes};
 use crate::secret::Secret;
+
+/// Version of the tables.
+const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS api_keys (
@@ -116,7 +119,7 @@ impl ApiKey {
 impl ApiKeys {
     /// Opens `data_dir/state.db` and loads keys and switches from it.
     pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
-        let pool = open(&data_dir.join("state.db"), SCHEMA, false).await?;
+        let pool = open(&data_dir.join("state.db"), VERSION, SCHEMA).await?;
         sqlx::raw_sql(switches::SCHEMA).execute(&pool).await?;
         let rows = sqlx::query("SELECT id, subject, groups, tenant, hash, created, expires, revoked FROM api_keys")
             .fetch_all(&pool)
@@ -199,6 +202,29 @@ impl ApiKeys {
             .await
             .map_err(StoreError::from)?;
         Ok(key)
+    }
+
+    /// The ids of all keys of a caller.
+    pub fn of_subject(&self, subject: &str) -> Vec<Arc<str>> {
+        let keys = self.keys.load();
+        let mut ids: Vec<_> = keys.values().filter(|key| &*key.subject == subject).map(|key| Arc::clone(&key.id)).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Removes keys with everything that is known of them, from memory first. What is not there is no error.
+    pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
+        self.keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            for id in ids {
+                keys.remove(id.as_ref());
+            }
+            keys
+        });
+        for id in ids {
+            sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_ref()).execute(&self.pool).await?;
+        }
+        wipe_journal(&self.pool).await
     }
 
     /// All keys, oldest first.

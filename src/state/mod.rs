@@ -1,11 +1,11 @@
-//! What may change: API keys and kill switches in `state.db`, pseudonyms and their keys in `vault.db`, both SQLite through sqlx.
+//! What may change: API keys and kill switches in `state.db`, SQLite through sqlx; and how such a file is opened and wiped, for the
+//! vault too.
 //!
-//! The request path never waits for SQLite: keys and switches are held in memory and written through, pseudonyms are read once a
-//! month and caller. The audit log is not here: SQLite cannot be its truth (SECURITY.md section 0, finding 4).
+//! The request path never waits for SQLite: keys and switches are held in memory and written through. The audit log is not here:
+//! SQLite cannot be its truth (SECURITY.md section 0, finding 4).
 
 mod api_keys;
 mod switches;
-mod vault;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,11 +14,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Pool, Sqlite};
+use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 
 pub use api_keys::{ApiKey, ApiKeys, KeyError, KeyStatus, NewKey};
 pub use switches::{Switch, Switches};
-pub use vault::{Pseudonym, Vault};
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,32 +31,34 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// It was written by a newer release.
-    #[error("`{}` has version {found} of its tables, this build knows {VERSION}", path.display())]
+    #[error("`{}` has version {found} of its tables, this build knows {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// What stands in it.
         found: i64,
+        /// What this build knows.
+        known: i64,
     },
     /// A statement failed.
     #[error("the store failed")]
     Query(#[from] sqlx::Error),
+    /// What was deleted may still stand in the journal, because another process reads the file.
+    #[error("another process reads the file, so that what was deleted still stands in its journal")]
+    Journal,
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,
 }
-
-/// Version of the tables, in `PRAGMA user_version`. A build that does not know them leaves them alone.
-const VERSION: i64 = 1;
-const SET_VERSION: &str = "PRAGMA user_version = 1";
 
 /// How long a statement waits for another process that holds the file, and a call for the one before it: a store that is stuck is a
 /// refusal, not a queue.
 const BUSY: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_secs(2);
 
-/// Opens a database file with full durability; `secure_delete` overwrites what is deleted.
-async fn open(path: &Path, schema: &'static str, secure_delete: bool) -> Result<Pool<Sqlite>, StoreError> {
+/// Opens a database file with full durability, whose deletions overwrite. `version` is that of its tables, in `PRAGMA user_version`; a
+/// build that does not know them leaves them alone.
+pub(crate) async fn open(path: &Path, version: i64, schema: &'static str) -> Result<Pool<Sqlite>, StoreError> {
     let failed = |source| StoreError::Open { path: path.to_owned(), source };
     // Names of callers and keys of pseudonyms stand in here. SQLite gives its other files the mode of this one.
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -69,16 +70,22 @@ async fn open(path: &Path, schema: &'static str, secure_delete: bool) -> Result<
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
-        .pragma("secure_delete", if secure_delete { "ON" } else { "OFF" });
+        .pragma("secure_delete", "ON");
     // One connection: writes are rare, and a second one would only wait for the first.
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(TURN).connect_with(options).await.map_err(failed)?;
     let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(failed)?;
-    if found > VERSION {
-        return Err(StoreError::Newer { path: path.to_owned(), found });
+    if found > version {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: version });
     }
     sqlx::raw_sql(schema).execute(&pool).await.map_err(failed)?;
-    if found < VERSION {
-        sqlx::raw_sql(SET_VERSION).execute(&pool).await.map_err(failed)?;
+    if found < version {
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {version}"))).execute(&pool).await.map_err(failed)?;
     }
     Ok(pool)
+}
+
+/// Moves what the write-ahead log holds into the file and cuts it to nothing: pages from before a deletion stand in it.
+pub(crate) async fn wipe_journal(pool: &Pool<Sqlite>) -> Result<(), StoreError> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    if row.try_get::<i64, _>(0)? == 0 { Ok(()) } else { Err(StoreError::Journal) }
 }

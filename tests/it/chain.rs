@@ -34,9 +34,10 @@ use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
 use yett::protocol::{Message, Side};
 use yett::session::Sessions;
-use yett::state::{ApiKeys, NewKey, Vault};
+use yett::state::{ApiKeys, NewKey};
 use yett::telemetry::Metrics;
 use yett::upstream::Admission;
+use yett::vault::Vault;
 
 const CONFIG: &str = "version: 1\nlisteners: [ { name: t, address: '127.0.0.1:1' } ]\npolicies: policies\n\
                       servers: { crm: { url: 'http://127.0.0.1:2/mcp' } }\n";
@@ -140,7 +141,7 @@ impl Fixture {
             durability: Durability::Strict,
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
-            vault: Arc::new(Vault::open(folder.path()).await.unwrap()),
+            vault: Arc::new(Vault::open(folder.path(), &master).await.unwrap()),
             switches: Arc::new(switches),
             sessions: Arc::new(Sessions::default()),
             limits: config.listeners[0].limits.clone(),

@@ -241,10 +241,10 @@ impl Stage {
 async fn callers_who_cannot_be_named_are_refused_while_the_vault_is_damaged_and_nobody_else() {
     let stage = Stage::new().await;
     let mut vault = stage.open("vault.db").await;
-    sqlx::raw_sql("ALTER TABLE subjects RENAME TO gone").execute(&mut vault).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE callers RENAME TO gone").execute(&mut vault).await.unwrap();
     stage.assert_unavailable(&stage.stranger).await;
     stage.assert_well(&stage.known).await;
-    sqlx::raw_sql("ALTER TABLE gone RENAME TO subjects").execute(&mut vault).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE gone RENAME TO callers").execute(&mut vault).await.unwrap();
     stage.assert_well(&stage.stranger).await;
     stage.gateway.stop_and_verify().await;
 }

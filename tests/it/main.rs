@@ -25,6 +25,7 @@ mod oracles;
 mod overload;
 mod parser_properties;
 mod peers;
+mod privacy;
 mod sessions;
 mod shutdown;
 mod starts;

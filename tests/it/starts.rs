@@ -30,6 +30,9 @@ fn assert_refused(home: &Home, words: &[&str]) {
     assert!(!refused.err.contains("panicked"), "{}", refused.err);
 }
 
+/// The databases, and how a start that one of them stops begins.
+const DATABASES: [(&str, &str); 2] = [("no state", "state.db"), ("no vault", "vault.db")];
+
 async fn open(home: &Home, database: &str) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(home.path("data").join(database));
     SqliteConnection::connect_with(&options).await.unwrap()
@@ -37,7 +40,7 @@ async fn open(home: &Home, database: &str) -> SqliteConnection {
 
 #[tokio::test]
 async fn avl_024_a_database_that_another_process_holds_stops_the_start() {
-    for database in ["state.db", "vault.db"] {
+    for (what, database) in DATABASES {
         let home = home();
         home.key_offline("ada");
         let mut held = open(&home, database).await;
@@ -46,7 +49,7 @@ async fn avl_024_a_database_that_another_process_holds_stops_the_start() {
             .execute(&mut held)
             .await
             .unwrap();
-        assert_refused(&home, &["no state", database, "locked"]);
+        assert_refused(&home, &[what, database, "locked"]);
         held.close().await.unwrap();
         assert_eq!(home.serve().terminate().0, Some(0), "{database}: it does not start once the lock is gone");
     }
@@ -54,28 +57,28 @@ async fn avl_024_a_database_that_another_process_holds_stops_the_start() {
 
 #[tokio::test]
 async fn avl_024_a_database_of_a_newer_release_is_left_alone() {
-    for database in ["state.db", "vault.db"] {
+    for (what, database) in DATABASES {
         let home = home();
         home.key_offline("ada");
         let mut newer = open(&home, database).await;
-        sqlx::raw_sql("PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut newer).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut newer).await.unwrap();
         newer.close().await.unwrap();
         let before = fs::read(home.path("data").join(database)).unwrap();
-        assert_refused(&home, &["no state", database, "version 2", "knows 1"]);
+        assert_refused(&home, &[what, database, "version 3", "knows"]);
         assert_eq!(fs::read(home.path("data").join(database)).unwrap(), before, "{database} was changed");
     }
 }
 
 #[test]
 fn avl_024_a_database_that_is_none_stops_the_start() {
-    for database in ["state.db", "vault.db"] {
+    for (what, database) in DATABASES {
         let home = home();
         home.key_offline("ada");
         for end in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(home.path("data").join(format!("{database}{end}")));
         }
         fs::write(home.path("data").join(database), "this is no database, and has never been one".repeat(100)).unwrap();
-        assert_refused(&home, &["no state", database]);
+        assert_refused(&home, &[what, database]);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What concerns the process as a whole: its own addresses, its log, its end.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::listeners::socket_address;
@@ -85,6 +86,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         durability: Durability::Strict,
         loss_window: Duration::from_millis(100),
         reserve: 64 << 20,
+        vault_keep: VAULT_KEEP,
         refusals: REFUSALS,
     };
     if !root.has("audit") {
@@ -109,6 +111,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             let place = fields.place("loss_window");
             fields.report().warning(place, "`loss_window` does nothing unless `durability` is `async`").hint("remove it");
         }
+        let vault_keep = fields.optional("vault", vault);
         let refusals = fields.optional("refusals", refusals);
         fields.finish(&[later("sinks")]);
         Some(Audit {
@@ -117,9 +120,21 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             durability: durability.unwrap_or(default.durability),
             loss_window: loss_window.unwrap_or(default.loss_window),
             reserve: reserve.map_or(default.reserve, |bytes| bytes as u64),
+            vault_keep: vault_keep.unwrap_or(default.vault_keep),
             refusals: refusals.unwrap_or(default.refusals),
         })
     })
+}
+
+/// Seven years: covers what customers derive from HIPAA, SEC 17a-4, PCI DSS and the AI Act (SECURITY.md 2.8).
+const VAULT_KEEP: Duration = Duration::from_hours(24 * 2_557);
+
+fn vault(node: &Node, report: &mut Report) -> Option<Duration> {
+    const RANGE: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(24 * 36_525);
+    let mut fields = Fields::of(node, "audit.vault", report)?;
+    let keep = fields.optional("keep", within(duration, RANGE, "from 1d to 36525d"));
+    fields.finish(&[]);
+    Some(keep.unwrap_or(VAULT_KEEP))
 }
 
 /// A person who mistypes, a client that retries, a scanner at work are each seen one by one; a flood is not.

@@ -12,7 +12,8 @@ use super::bearer;
 use super::principal::{Facts, Principal};
 use super::token::{Issuers, Proof, TokenError, Verified};
 use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext};
-use crate::state::{ApiKeys, KeyStatus, StoreError, Vault};
+use crate::state::{ApiKeys, KeyStatus};
+use crate::vault::{Caller, Vault, VaultError};
 
 /// Tokens remembered. Beyond this the memory is emptied: an attacker with that many good tokens gains nothing by it.
 const REMEMBERED: usize = 10_000;
@@ -74,8 +75,8 @@ impl Authn {
             }
             Reason::Unauthenticated(Challenge::InvalidToken)
         })?;
-        let pseudonym =
-            self.vault.pseudonym(&verified.issuer, &verified.subject, now).await.map_err(|error| store_down(&error))?;
+        let caller = Caller { issuer: &verified.issuer, subject: &verified.subject, tenant: verified.tenant.as_deref() };
+        let pseudonym = self.vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
         let principal = Principal::new(Facts {
             authn: "jwt",
             issuer: verified.issuer,
@@ -132,7 +133,8 @@ impl Authn {
             KeyStatus::Expired => return Err(refused("key_expired").into()),
             KeyStatus::Revoked => return Err(refused("key_revoked").into()),
         }
-        let pseudonym = self.vault.pseudonym(API_KEY, &key.subject, now).await.map_err(|error| store_down(&error))?;
+        let caller = Caller { issuer: API_KEY, subject: &key.subject, tenant: key.tenant.as_deref() };
+        let pseudonym = self.vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
         Ok(Principal::new(Facts {
             authn: "api_key",
             issuer: API_KEY.into(),
@@ -158,7 +160,7 @@ fn place_of(token: &str, resource: &str) -> [u8; 32] {
     place
 }
 
-fn store_down(error: &StoreError) -> Rejection {
+fn store_down(error: &VaultError) -> Rejection {
     tracing::error!(error = error as &dyn std::error::Error, "the vault cannot name a caller");
     Reason::StoreUnavailable.into()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::state::Pseudonym;
+use crate::vault::Pseudonym;
 
 /// A caller whose credential was good. Made only by this layer.
 #[derive(Clone, Debug)]

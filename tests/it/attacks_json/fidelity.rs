@@ -4,7 +4,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 use yett::audit::Filter;
-use yett::state::Vault;
+use yett::master_key::MasterKey;
+use yett::vault::Vault;
 
 use super::{call, the_call};
 use crate::support::client::meta;
@@ -48,7 +49,8 @@ async fn json_008_edits_are_splices_and_are_recorded() {
 async fn assert_commitment_opens(stage: Stage, call: &str, body: &str) {
     let folder = stage.gateway.stop_and_verify().await;
     let decision = folder.records(&Filter { call: Some(call.to_owned()), ..Filter::default() }).remove(0);
-    let vault = Vault::open(&folder.data()).await.unwrap();
+    let master = MasterKey::open(None, &folder.data()).unwrap();
+    let vault = Vault::open(&folder.data(), &master).await.unwrap();
     let at: Timestamp = decision["t"].as_str().unwrap().parse().unwrap();
     let committer = vault.committer(decision["who"]["sub"].as_str().unwrap(), at).await.unwrap().expect("the caller's key");
     let call = Uuid::parse_str(call).unwrap();

@@ -1,0 +1,335 @@
+//! Erasure, legal hold, and reading what the vault knows. The record comes first and is durable; only then anything is done.
+//!
+//! A change that is recorded happens: if the vault fails, or the process dies between record and change, the next operation or the
+//! next start reads the log from where the vault has stopped and makes up for it. So does a vault restored from an older copy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::retention::Retention;
+use crate::audit::{AppendError, Draft, Found, Kind, Log, ObjectWriter, Position, VerifyIo, logs_below, records_from};
+use crate::clock::Clock;
+use crate::state::{ApiKeys, StoreError};
+use crate::vault::{Applied, Change, Identity, Month, Vault, VaultError};
+
+/// The issuer of API keys, whose rows in `state.db` hold the subject as well.
+const API_KEY: &str = "api-key";
+
+/// Pseudonyms or key ids of one record: none is ever cut.
+const PER_RECORD: usize = 50;
+
+/// For changes that concern no API key.
+pub(super) const NO_KEYS: &[Arc<str>] = &[];
+
+/// Longest word of an operator, in bytes.
+const WORDS: usize = 256;
+
+/// Why somebody is to be erased, held or released, and who says so.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Whom it is about.
+    pub who: Identity,
+    /// The legal ground.
+    pub basis: String,
+    /// Who has approved it.
+    pub approver: String,
+    /// Who has asked for it.
+    pub requester: String,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivacyError {
+    /// There is nobody of that name.
+    #[error("nothing is known of this caller")]
+    Unknown,
+    /// A legal hold stands against it.
+    #[error("a legal hold keeps this caller; release it first")]
+    Held,
+    /// An operator's word would tell the log what it must never hold.
+    #[error("`{0}` names the caller, and would stay in the log for ever; write a reference instead")]
+    Identifying(&'static str),
+    /// An operator's word is none.
+    #[error("`{0}` must have 1 to 256 printable characters")]
+    Words(&'static str),
+    /// The wall clock may be wrong.
+    #[error(
+        "the clock was moved, or jumped between two runs: nothing is destroyed by it; check it, then say that it can be trusted"
+    )]
+    Clock,
+    /// It could not be recorded, so nothing was done.
+    #[error("the operation could not be recorded; nothing was done")]
+    NotRecorded(#[from] AppendError),
+    /// It stands in the log, and will be done.
+    #[error("it is recorded but not all of it is done; the next operation or start finishes it")]
+    Unfinished(#[source] Box<PrivacyError>),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// `state.db` failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] VerifyIo),
+    /// A task broke.
+    #[error("reading the log failed inside")]
+    Internal(#[from] tokio::task::JoinError),
+}
+
+/// Operations on what the vault knows.
+#[derive(Debug)]
+pub struct Privacy {
+    pub(super) log: Arc<Log>,
+    pub(super) vault: Arc<Vault>,
+    keys: Arc<ApiKeys>,
+    /// The audit directory, in which logs are read.
+    logs: PathBuf,
+    pub(super) retention: Retention,
+    /// One operation at a time: what it records and what it does are one step.
+    turn: Mutex<()>,
+    /// Something recorded was not done.
+    behind: AtomicBool,
+}
+
+impl Privacy {
+    /// On these stores; `logs` is the audit directory, `keep` how long a month's keys are kept after its end.
+    pub async fn open(
+        log: Arc<Log>,
+        vault: Arc<Vault>,
+        keys: Arc<ApiKeys>,
+        logs: PathBuf,
+        keep: std::time::Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, VaultError> {
+        let retention = Retention::new(keep, clock, vault.seen().await?);
+        Ok(Self { log, vault, keys, logs, retention, turn: Mutex::default(), behind: AtomicBool::new(true) })
+    }
+
+    /// Destroys everything that tells who is behind somebody's pseudonyms: keys, mapping, captured content, API keys.
+    /// Returns the pseudonyms, which stay in the log.
+    pub async fn erase(&self, order: &Order) -> Result<Vec<String>, PrivacyError> {
+        let _turn = self.begin().await?;
+        order.check()?;
+        let person = self.vault.person(&order.who.issuer, &order.who.subject).await?;
+        let ids = if order.who.issuer == API_KEY { self.keys.of_subject(&order.who.subject) } else { Vec::new() };
+        let (names, held) = person.map(|person| (person.pseudonyms, person.held)).unwrap_or_default();
+        if names.is_empty() && ids.is_empty() {
+            return Err(PrivacyError::Unknown);
+        }
+        if held {
+            self.tell(Kind::Erasure, "refuse", order, &[], &names, Some("hold")).await?;
+            return Err(PrivacyError::Held);
+        }
+        let at = self.tell(Kind::Erasure, "erase", order, &ids, &names, None).await?;
+        self.finish(at, &ids, &Change::Erase(names.clone())).await?;
+        Ok(names)
+    }
+
+    /// Sets or lifts a legal hold, which keeps somebody from erasure and expiry.
+    pub async fn hold(&self, order: &Order, on: bool) -> Result<Vec<String>, PrivacyError> {
+        let _turn = self.begin().await?;
+        order.check()?;
+        let person = self.vault.person(&order.who.issuer, &order.who.subject).await?.ok_or(PrivacyError::Unknown)?;
+        let names = person.pseudonyms;
+        let at = self.tell(Kind::Hold, if on { "hold" } else { "release" }, order, &[], &names, None).await?;
+        let change = if on { Change::Hold(names.clone()) } else { Change::Release(names.clone()) };
+        self.finish(at, NO_KEYS, &change).await?;
+        Ok(names)
+    }
+
+    /// Who is behind pseudonyms; those that nobody is behind any more are left out. Recorded before anything is told.
+    pub async fn reveal(&self, pseudonyms: &[String], requester: &str) -> Result<Vec<(String, Identity)>, PrivacyError> {
+        let _turn = self.begin().await?;
+        words("requester", requester)?;
+        self.record_read("reveal", pseudonyms, requester).await?;
+        let mut revealed = Vec::new();
+        for name in pseudonyms {
+            if let Some(identity) = self.vault.reveal(name).await? {
+                revealed.push((name.clone(), identity));
+            }
+        }
+        Ok(revealed)
+    }
+
+    /// All pseudonyms of somebody. Recorded before anything is told.
+    pub async fn pseudonyms(&self, who: &Identity, requester: &str) -> Result<Vec<String>, PrivacyError> {
+        let _turn = self.begin().await?;
+        words("requester", requester)?;
+        let names = self.vault.person(&who.issuer, &who.subject).await?.map(|person| person.pseudonyms).unwrap_or_default();
+        self.record_read("find", &names, requester).await?;
+        Ok(names)
+    }
+
+    /// Does what the logs order and the vault has not done. Before anybody is served.
+    pub async fn catch_up(&self) -> Result<(), PrivacyError> {
+        self.begin().await.map(drop)
+    }
+
+    /// Notes how far the log has come, so that the next start need not read it again from far back.
+    pub async fn advance(&self) -> Result<(), PrivacyError> {
+        let _turn = self.begin().await?;
+        let applied = Applied { log: self.log.name(), next: self.log.durable() };
+        Ok(self.vault.advance(applied, self.retention.believed()).await?)
+    }
+
+    /// Takes the turn, and finishes what was left unfinished.
+    pub(super) async fn begin(&self) -> Result<MutexGuard<'_, ()>, PrivacyError> {
+        let turn = self.turn.lock().await;
+        if self.behind.load(Ordering::Acquire) {
+            self.replay().await?;
+            self.behind.store(false, Ordering::Release);
+        }
+        Ok(turn)
+    }
+
+    /// Does what a durable record says.
+    pub(super) async fn finish(&self, at: Position, keys: &[impl AsRef<str>], change: &Change) -> Result<(), PrivacyError> {
+        let done = self.make(self.log.name(), at.index, keys, change).await;
+        done.map_err(|error| {
+            self.behind.store(true, Ordering::Release);
+            PrivacyError::Unfinished(Box::new(error))
+        })
+    }
+
+    async fn make(&self, log: &str, index: u64, keys: &[impl AsRef<str>], change: &Change) -> Result<(), PrivacyError> {
+        // Before the vault, whose transaction says that all of it is done.
+        if !keys.is_empty() {
+            self.keys.erase(keys).await?;
+        }
+        Ok(self.vault.apply(change, Applied { log, next: index + 1 }).await?)
+    }
+
+    /// Reads every log of this data directory from where the vault has stopped.
+    async fn replay(&self) -> Result<(), PrivacyError> {
+        let logs = self.logs.clone();
+        let empty = self.vault.is_empty().await?;
+        for (name, directory) in tokio::task::spawn_blocking(move || logs_below(&logs)).await?? {
+            let Some(first) = self.vault.applied(&name).await?.or((!empty).then_some(0)) else {
+                // Nobody is in the vault: no record can be about anybody.
+                continue;
+            };
+            let reading = move || {
+                let mut records = records_from(&directory, first, &[Kind::Erasure, Kind::Hold])?;
+                let mut found = Vec::new();
+                while let Some(record) = records.next_record()? {
+                    found.push(record);
+                }
+                Ok::<_, VerifyIo>((found, records.next_index()))
+            };
+            let (found, next) = tokio::task::spawn_blocking(reading).await??;
+            for record in found {
+                if let Some((change, keys)) = ordered(&record) {
+                    tracing::warn!(
+                        log = name,
+                        index = record.index,
+                        "a record orders what the vault has not done; it is done now"
+                    );
+                    self.make(&name, record.index, &keys, &change).await?;
+                }
+            }
+            self.vault.advance(Applied { log: &name, next }, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Records an order about somebody, in as many records as their pseudonyms need.
+    async fn tell(
+        &self,
+        kind: Kind,
+        act: &str,
+        order: &Order,
+        keys: &[Arc<str>],
+        names: &[String],
+        reason: Option<&str>,
+    ) -> Result<Position, AppendError> {
+        let parts = keys.len().max(names.len()).div_ceil(PER_RECORD).max(1);
+        let mut last = Position { index: 0 };
+        for part in 0..parts {
+            let (keys, names) = (nth(keys, part), nth(names, part));
+            last = self
+                .record(kind, |what| {
+                    what.text("act", act).text("approver", &order.approver).text("basis", &order.basis);
+                    if !keys.is_empty() {
+                        list(what, "keys", keys);
+                    }
+                    if let Some(reason) = reason {
+                        what.text("reason", reason);
+                    }
+                    what.text("requester", &order.requester);
+                    list(what, "subs", names);
+                })
+                .await?;
+        }
+        Ok(last)
+    }
+
+    async fn record_read(&self, act: &str, names: &[String], requester: &str) -> Result<(), AppendError> {
+        for part in 0..names.len().div_ceil(PER_RECORD).max(1) {
+            self.record(Kind::VaultRead, |what| {
+                what.text("act", act).text("requester", requester);
+                list(what, "subs", nth(names, part));
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn record(&self, kind: Kind, what: impl FnOnce(&mut ObjectWriter<'_>)) -> Result<Position, AppendError> {
+        let mut draft = Draft::new(kind);
+        draft.object("what", what);
+        self.log.append(draft).durable().await
+    }
+}
+
+impl Order {
+    fn check(&self) -> Result<(), PrivacyError> {
+        for (name, text) in [("approver", &self.approver), ("basis", &self.basis), ("requester", &self.requester)] {
+            words(name, text)?;
+            // SECURITY: leaves are for ever. The one text that must not be in them is easily written here.
+            if text.to_lowercase().contains(&self.who.subject.to_lowercase()) {
+                return Err(PrivacyError::Identifying(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn words(name: &'static str, text: &str) -> Result<(), PrivacyError> {
+    let plain = !text.trim().is_empty() && text.len() <= WORDS && !text.contains(char::is_control);
+    if plain { Ok(()) } else { Err(PrivacyError::Words(name)) }
+}
+
+fn list(what: &mut ObjectWriter<'_>, key: &'static str, texts: &[impl AsRef<str>]) {
+    what.list(key, |list| {
+        for text in texts {
+            list.text(text.as_ref());
+        }
+    });
+}
+
+fn nth<T>(all: &[T], part: usize) -> &[T] {
+    all.chunks(PER_RECORD).nth(part).unwrap_or_default()
+}
+
+/// What a record orders, and the ids of API keys that go with it; `None` for one that only tells something.
+fn ordered(record: &Found) -> Option<(Change, Vec<String>)> {
+    let value: Value = serde_json::from_str(&record.line).ok()?;
+    let what = value.get("what")?;
+    let texts = |key: &str| {
+        let list = what.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let change = match (record.kind, what.get("act")?.as_str()?) {
+        (Kind::Erasure, "erase") => Change::Erase(texts("subs")),
+        (Kind::Erasure, "expire") => Change::Expire(what.get("month")?.as_str()?.parse::<Month>().ok()?),
+        (Kind::Hold, "hold") => Change::Hold(texts("subs")),
+        (Kind::Hold, "release") => Change::Release(texts("subs")),
+        _ => return None,
+    };
+    Some((change, texts("keys")))
+}

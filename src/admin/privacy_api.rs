@@ -1,0 +1,140 @@
+//! The admin API's part about the vault, under `/v1/vault`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api::{Shared, problem};
+use super::privacy::{Order, PrivacyError};
+use crate::vault::Identity;
+
+/// Most pseudonyms revealed by one request.
+const REVEALED: usize = 1_000;
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v1/vault/erase", post(erase))
+        .route("/v1/vault/hold", post(hold))
+        .route("/v1/vault/release", post(release))
+        .route("/v1/vault/expire", post(expire))
+        .route("/v1/vault/reveal", post(reveal))
+        .route("/v1/vault/pseudonyms", post(pseudonyms))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderBody {
+    issuer: String,
+    subject: String,
+    basis: String,
+    approver: String,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpireBody {
+    #[serde(default)]
+    trust_clock: bool,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevealBody {
+    pseudonyms: Vec<String>,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindBody {
+    issuer: String,
+    subject: String,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+/// Whoever holds the token, when they give no name of theirs.
+fn admin() -> String {
+    "admin".to_owned()
+}
+
+impl From<OrderBody> for Order {
+    fn from(body: OrderBody) -> Self {
+        let OrderBody { issuer, subject, basis, approver, requester } = body;
+        Self { who: Identity { issuer, subject }, basis, approver, requester }
+    }
+}
+
+async fn erase(State(shared): State<Arc<Shared>>, Json(body): Json<OrderBody>) -> Response {
+    names(shared.operations.privacy().erase(&body.into()).await)
+}
+
+async fn hold(State(shared): State<Arc<Shared>>, Json(body): Json<OrderBody>) -> Response {
+    names(shared.operations.privacy().hold(&body.into(), true).await)
+}
+
+async fn release(State(shared): State<Arc<Shared>>, Json(body): Json<OrderBody>) -> Response {
+    names(shared.operations.privacy().hold(&body.into(), false).await)
+}
+
+async fn pseudonyms(State(shared): State<Arc<Shared>>, Json(body): Json<FindBody>) -> Response {
+    let FindBody { issuer, subject, requester } = body;
+    names(shared.operations.privacy().pseudonyms(&Identity { issuer, subject }, &requester).await)
+}
+
+fn names(done: Result<Vec<String>, PrivacyError>) -> Response {
+    done.map_or_else(|error| failed(&error), |names| Json(json!({ "pseudonyms": names })).into_response())
+}
+
+async fn expire(State(shared): State<Arc<Shared>>, Json(body): Json<ExpireBody>) -> Response {
+    match shared.operations.privacy().expire(body.trust_clock, &body.requester).await {
+        Ok(Some(expired)) => Json(json!({ "month": expired.month.to_string(), "keys": expired.keys })).into_response(),
+        Ok(None) => Json(json!({ "month": null, "keys": 0 })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn reveal(State(shared): State<Arc<Shared>>, Json(body): Json<RevealBody>) -> Response {
+    if body.pseudonyms.len() > REVEALED {
+        return problem(StatusCode::BAD_REQUEST, "at most 1000 pseudonyms at once");
+    }
+    match shared.operations.privacy().reveal(&body.pseudonyms, &body.requester).await {
+        Ok(revealed) => {
+            let shown: serde_json::Map<_, _> = revealed
+                .into_iter()
+                .map(|(name, Identity { issuer, subject })| (name, json!({ "issuer": issuer, "subject": subject })))
+                .collect();
+            Json(json!({ "revealed": shown })).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &PrivacyError) -> Response {
+    let status = match error {
+        PrivacyError::Unknown => StatusCode::NOT_FOUND,
+        PrivacyError::Held | PrivacyError::Clock => StatusCode::CONFLICT,
+        PrivacyError::Identifying(_) | PrivacyError::Words(_) => StatusCode::BAD_REQUEST,
+        PrivacyError::NotRecorded(_)
+        | PrivacyError::Unfinished(_)
+        | PrivacyError::Vault(_)
+        | PrivacyError::Store(_)
+        | PrivacyError::Read(_)
+        | PrivacyError::Internal(_) => {
+            tracing::error!(error = error as &dyn std::error::Error, "an operation on the vault failed");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    problem(status, &error.to_string())
+}

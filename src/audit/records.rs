@@ -1,0 +1,93 @@
+//! Reads chosen kinds of records from an index on: for what has to be done again because a record says so.
+//!
+//! Verifies nothing; a start has checked the end of its log, and `audit verify` checks all of it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use memchr::memmem::Finder;
+
+use super::line::Line;
+use super::lines::{LineReader, RawLine};
+use super::record::Kind;
+use super::verify::{SegmentFile, VerifyIo, find_logs, segments};
+
+/// A record of a wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its index.
+    pub index: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// The line as stored.
+    pub line: String,
+}
+
+/// Reads one log. Made by [`records_from`].
+#[derive(Debug)]
+pub struct Records {
+    segments: vec::IntoIter<SegmentFile>,
+    open: Option<(PathBuf, LineReader<BufReader<File>>)>,
+    wanted: Vec<(Kind, Finder<'static>)>,
+    first: u64,
+    next: u64,
+}
+
+/// The logs at or below a directory, by name.
+pub fn logs_below(path: &Path) -> Result<Vec<(String, PathBuf)>, VerifyIo> {
+    let named = |directory: PathBuf| {
+        let mut parts = directory.iter().rev().map(|part| part.to_string_lossy().into_owned());
+        let (replica, origin) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        (format!("{origin}/audit/{replica}"), directory)
+    };
+    Ok(find_logs(path)?.into_iter().map(named).collect())
+}
+
+/// Records of `kinds` in the log in `directory`, from the one with index `first` on, in order. Reads no segment that ends before it.
+pub fn records_from(directory: &Path, first: u64, kinds: &[Kind]) -> Result<Records, VerifyIo> {
+    let mut segments = segments(directory)?;
+    let skipped = segments.iter().rposition(|segment| segment.first <= first).unwrap_or(0);
+    segments.drain(..skipped);
+    let finder = |kind: &Kind| Finder::new(&format!("\"kind\":\"{}\"", kind.as_str())).into_owned();
+    let wanted = kinds.iter().map(|kind| (*kind, finder(kind))).collect();
+    Ok(Records { segments: segments.into_iter(), open: None, wanted, first, next: first })
+}
+
+impl Records {
+    /// Index after the last record that was read; at the end of the log, of the record that will be written next.
+    pub fn next_index(&self) -> u64 {
+        self.next.max(self.first)
+    }
+
+    /// The next record of a wanted kind; `None` at the end of the log.
+    pub fn next_record(&mut self) -> Result<Option<Found>, VerifyIo> {
+        loop {
+            let Some((path, lines)) = &mut self.open else {
+                let Some(segment) = self.segments.next() else { return Ok(None) };
+                let file = File::open(&segment.path);
+                let file = file.map_err(|source| VerifyIo::Read { path: segment.path.clone(), source })?;
+                self.open = Some((segment.path, LineReader::new(BufReader::with_capacity(256 * 1024, file))));
+                self.next = segment.first;
+                continue;
+            };
+            let raw = lines.next_line().map_err(|source| VerifyIo::Read { path: path.clone(), source })?;
+            let Some(RawLine::Whole(line)) = raw else {
+                self.open = None;
+                continue;
+            };
+            let index = self.next;
+            self.next += 1;
+            if index < self.first {
+                continue;
+            }
+            // Most lines are of other kinds, and are not read any closer. A caller's text cannot hold these bytes, since its quotes are
+            // escaped; a nested member might, so what is found is read before it is believed.
+            let kind = self.wanted.iter().find(|(_, finder)| finder.find(line).is_some()).map(|(kind, _)| *kind);
+            if let Some(kind) = kind.filter(|kind| Line::parse(line).is_ok_and(|parsed| parsed.kind == kind.as_str())) {
+                return Ok(Some(Found { index, kind, line: String::from_utf8_lossy(line).into_owned() }));
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `yett audit erase`, `hold`, `expire`: through the admin API of the running gateway; with `--offline` on a stopped one.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::offline::Offline;
+use super::terminal::Terminal;
+use super::{ConfigPath, Exit, load};
+use crate::admin::{AdminClient, Operations, Order};
+use crate::config::Config;
+use crate::vault::Identity;
+
+/// Most pseudonyms the admin API reveals at once.
+const REVEALED: usize = 1_000;
+
+/// Where and how an operation is done.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    #[command(flatten)]
+    path: ConfigPath,
+    /// Work on a stopped gateway
+    #[arg(long)]
+    offline: bool,
+    /// Who asks for it, as the record is to name them; no name of the caller it is about
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    requester: String,
+}
+
+/// Whom an operation is about, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct About {
+    /// The issuer's name (`api-key` for API keys) and the subject
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUBJECT"], required = true)]
+    subject: Vec<String>,
+    /// The legal ground, or a reference to it; stays in the log
+    #[arg(long, value_name = "TEXT")]
+    basis: String,
+    /// Who has approved it; stays in the log
+    #[arg(long, value_name = "NAME")]
+    approver: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Arguments of `audit hold`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Hold {
+    /// Lift the hold
+    #[arg(long)]
+    release: bool,
+    #[command(flatten)]
+    about: About,
+}
+
+/// Arguments of `audit expire`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Expire {
+    /// The host's clock is right, though it has moved by more than time can have passed
+    #[arg(long)]
+    trust_clock: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// One operation, as it goes over the admin API and as it is done offline.
+enum Task {
+    Erase(Order),
+    Hold(Order, bool),
+    Expire(bool),
+    Reveal(Vec<String>),
+    Find(Identity),
+}
+
+pub(super) async fn erase(about: About, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let (order, place) = about.order()?;
+    let Some(answer) = carry_out(&place, Task::Erase(order), terminal).await? else { return Ok(Exit::Bad) };
+    let names = texts(&answer, "pseudonyms");
+    terminal
+        .line(format_args!("erased; in the log remain: {}", if names.is_empty() { "none".to_owned() } else { names.join(" ") }));
+    Ok(Exit::Done)
+}
+
+pub(super) async fn hold(hold: Hold, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let (order, place) = hold.about.order()?;
+    let Some(answer) = carry_out(&place, Task::Hold(order, !hold.release), terminal).await? else { return Ok(Exit::Bad) };
+    let done = if hold.release { "released" } else { "held" };
+    terminal.line(format_args!("{done}: {}", texts(&answer, "pseudonyms").join(" ")));
+    Ok(Exit::Done)
+}
+
+pub(super) async fn expire(expire: Expire, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let Some(answer) = carry_out(&expire.place, Task::Expire(expire.trust_clock), terminal).await? else { return Ok(Exit::Bad) };
+    match answer.get("month").and_then(Value::as_str) {
+        Some(month) => {
+            let keys = answer.get("keys").and_then(Value::as_u64).unwrap_or(0);
+            terminal.line(format_args!("destroyed: {keys} keys, of {month} and before"));
+        }
+        None => terminal.line("nothing is old enough"),
+    }
+    Ok(Exit::Done)
+}
+
+/// Who is behind pseudonyms: `issuer` and `subject` of each that still has somebody.
+pub(super) async fn reveal(
+    place: &Place,
+    names: Vec<String>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Option<BTreeMap<String, Value>>> {
+    let mut known = BTreeMap::new();
+    for names in names.chunks(REVEALED) {
+        let Some(mut answer) = carry_out(place, Task::Reveal(names.to_vec()), terminal).await? else { return Ok(None) };
+        let revealed = answer.get_mut("revealed").and_then(Value::as_object_mut).map(std::mem::take);
+        known.extend(revealed.into_iter().flatten());
+    }
+    Ok(Some(known))
+}
+
+/// All pseudonyms of somebody.
+pub(super) async fn find(place: &Place, who: Identity, terminal: &mut Terminal) -> anyhow::Result<Option<Vec<String>>> {
+    let answer = carry_out(place, Task::Find(who), terminal).await?;
+    Ok(answer.map(|answer| texts(&answer, "pseudonyms")))
+}
+
+async fn carry_out(place: &Place, task: Task, terminal: &mut Terminal) -> anyhow::Result<Option<Value>> {
+    let Some(config) = load(&place.path, terminal) else { return Ok(None) };
+    let done = if place.offline {
+        offline(&config, &task, &place.requester).await
+    } else {
+        online(&config, &task, &place.requester).await
+    };
+    done.map(Some)
+}
+
+async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result<Value> {
+    let order = |order: &Order| {
+        let Identity { issuer, subject } = &order.who;
+        json!({ "issuer": issuer, "subject": subject, "basis": order.basis, "approver": order.approver, "requester": requester })
+    };
+    let (path, body) = match task {
+        Task::Erase(about) => ("/v1/vault/erase", order(about)),
+        Task::Hold(about, true) => ("/v1/vault/hold", order(about)),
+        Task::Hold(about, false) => ("/v1/vault/release", order(about)),
+        Task::Expire(trust) => ("/v1/vault/expire", json!({ "trust_clock": trust, "requester": requester })),
+        Task::Reveal(names) => ("/v1/vault/reveal", json!({ "pseudonyms": names, "requester": requester })),
+        Task::Find(Identity { issuer, subject }) => {
+            ("/v1/vault/pseudonyms", json!({ "issuer": issuer, "subject": subject, "requester": requester }))
+        }
+    };
+    Ok(AdminClient::new(config.admin, &config.data_dir)?.call(Method::POST, path, Some(body)).await?)
+}
+
+async fn offline(config: &Config, task: &Task, requester: &str) -> anyhow::Result<Value> {
+    let offline = Offline::open(config).await?;
+    let answer = apply(&offline.operations, task, requester).await;
+    // An operation that was refused is no crash.
+    offline.close().await;
+    answer
+}
+
+async fn apply(operations: &Operations, task: &Task, requester: &str) -> anyhow::Result<Value> {
+    let privacy = operations.privacy();
+    Ok(match task {
+        Task::Erase(order) => json!({ "pseudonyms": privacy.erase(order).await? }),
+        Task::Hold(order, on) => json!({ "pseudonyms": privacy.hold(order, *on).await? }),
+        Task::Expire(trust) => {
+            let expired = privacy.expire(*trust, requester).await?;
+            json!({ "month": expired.map(|expired| expired.month.to_string()), "keys": expired.map_or(0, |expired| expired.keys) })
+        }
+        Task::Reveal(names) => {
+            let revealed = privacy.reveal(names, requester).await?.into_iter();
+            let shown = revealed.map(|(name, who)| (name, json!({ "issuer": who.issuer, "subject": who.subject })));
+            json!({ "revealed": shown.collect::<serde_json::Map<_, _>>() })
+        }
+        Task::Find(who) => json!({ "pseudonyms": privacy.pseudonyms(who, requester).await? }),
+    })
+}
+
+impl About {
+    fn order(self) -> anyhow::Result<(Order, Place)> {
+        let who = identity(self.subject)?;
+        let requester = self.place.requester.clone();
+        Ok((Order { who, basis: self.basis, approver: self.approver, requester }, self.place))
+    }
+}
+
+/// `ISSUER SUBJECT`, as two values of one flag.
+pub(super) fn identity(values: Vec<String>) -> anyhow::Result<Identity> {
+    match <[String; 2]>::try_from(values) {
+        Ok([issuer, subject]) => Ok(Identity { issuer, subject }),
+        Err(_) => anyhow::bail!("`--subject` takes the issuer's name and the subject"),
+    }
+}
+
+fn texts(answer: &Value, key: &str) -> Vec<String> {
+    let list = answer.get(key).and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}

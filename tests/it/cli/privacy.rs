@@ -1,0 +1,245 @@
+//! `yett audit erase`, `hold` and `expire`: what the log keeps, and what no file keeps.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::http::call;
+use super::process::{Finished, Home, Serving};
+
+const SUBJECT: &str = "ada.lovelace@example.com";
+
+fn home() -> Home {
+    Home::new("127.0.0.1:9".parse().unwrap())
+}
+
+fn audit(home: &Home, arguments: &[&str]) -> Finished {
+    let all: Vec<_> = ["audit"].iter().chain(arguments).copied().collect();
+    home.run(&all)
+}
+
+/// `audit ACTION` about [`SUBJECT`] on the running gateway.
+fn online(home: &Home, action: &str, more: &[&str]) -> Finished {
+    about(home, action, &[&["--config", "operator.yaml"], more].concat())
+}
+
+fn about(home: &Home, action: &str, more: &[&str]) -> Finished {
+    let fixed = [action, "--subject", "api-key", SUBJECT, "--basis", "GDPR 17(1)(b), case 4711", "--approver", "dpo"];
+    audit(home, &[&fixed, more].concat())
+}
+
+fn done(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(0), "{}{}", finished.out, finished.err);
+    finished.out
+}
+
+/// A gateway with a key of [`SUBJECT`] that has called once, and the key.
+fn with_a_caller() -> (Home, Serving, String) {
+    let home = home();
+    let (_, secret) = home.key_offline(SUBJECT);
+    let serving = home.serve();
+    home.tell_operator(&serving);
+    assert_eq!(call(serving.listener, "crm", &secret, "get_customer").status, 200);
+    (home, serving, secret)
+}
+
+fn of_kind(home: &Home, kind: &str) -> Vec<Value> {
+    home.records().into_iter().filter(|record| record["kind"] == kind).collect()
+}
+
+/// The pseudonym under which the call stands in the log.
+fn pseudonym(home: &Home) -> String {
+    let decisions = of_kind(home, "call.decision");
+    decisions[0]["who"]["sub"].as_str().unwrap().to_owned()
+}
+
+fn assert_nowhere(home: &Home, wanted: &[u8]) {
+    for (path, bytes) in home.data_files() {
+        assert!(!bytes.windows(wanted.len()).any(|part| part == wanted), "{} holds it", path.display());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn prv_001_an_erased_subject_is_in_no_file_and_the_log_still_verifies() {
+    let (home, serving, secret) = with_a_caller();
+    let name = pseudonym(&home);
+    let before = home.records();
+    let out = done(online(&home, "erase", &["--requester", "ticket-9"]));
+    assert!(out.contains(&name), "{out}");
+
+    assert_eq!(call(serving.listener, "crm", &secret, "get_customer").status, 401, "the API key is part of the identity");
+    let records = of_kind(&home, "erasure");
+    assert_eq!(records.len(), 1);
+    let what = &records[0]["what"];
+    assert_eq!(
+        [&what["act"], &what["approver"], &what["basis"], &what["requester"]],
+        ["erase", "dpo", "GDPR 17(1)(b), case 4711", "ticket-9"]
+    );
+    assert_eq!(what["subs"], serde_json::json!([name]));
+    assert_nowhere(&home, SUBJECT.as_bytes());
+    assert_nowhere(&home, b"lovelace");
+
+    assert_eq!(online(&home, "erase", &[]).code, Some(2), "nobody of that name is left");
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains(SUBJECT), "the log lines name who was erased");
+    assert_nowhere(&home, SUBJECT.as_bytes());
+    home.done(&["audit", "verify", "data", "--accept-unanchored"]);
+    assert_eq!(home.records()[..before.len()], before, "leaves stay as they were");
+}
+
+#[test]
+fn prv_001_a_restored_backup_does_not_bring_anybody_back() {
+    let (home, serving, _) = with_a_caller();
+    serving.terminate();
+    let backup = home.path("backup");
+    copy(&home.path("data"), &backup);
+    done(about(&home, "erase", &["--offline"]));
+    assert_nowhere(&home, SUBJECT.as_bytes());
+
+    // The databases of yesterday; the log of today, which nobody can turn back.
+    copy(&backup, &home.path("data"));
+    assert!(home.data_files().iter().any(|(_, bytes)| bytes.windows(SUBJECT.len()).any(|part| part == SUBJECT.as_bytes())));
+    let serving = home.serve();
+    assert_nowhere(&home, SUBJECT.as_bytes());
+    home.tell_operator(&serving);
+    assert_eq!(online(&home, "erase", &[]).code, Some(2), "there is nobody to erase");
+    serving.terminate();
+    home.done(&["audit", "verify", "data", "--accept-unanchored"]);
+}
+
+#[test]
+fn prv_005_a_legal_hold_refuses_erasure_until_it_is_released() {
+    let (home, serving, secret) = with_a_caller();
+    let name = pseudonym(&home);
+    done(online(&home, "hold", &[]));
+    let refused = online(&home, "erase", &[]);
+    assert!(refused.code == Some(2) && refused.err.contains("legal hold"), "{}{}", refused.out, refused.err);
+    assert_eq!(call(serving.listener, "crm", &secret, "get_customer").status, 200, "everything is as it was");
+    let refusal = &of_kind(&home, "erasure")[0]["what"];
+    assert_eq!([&refusal["act"], &refusal["reason"]], ["refuse", "hold"]);
+    assert_eq!(refusal["subs"], serde_json::json!([name]));
+
+    // A restart keeps it.
+    serving.terminate();
+    let serving = home.serve();
+    home.tell_operator(&serving);
+    assert_eq!(online(&home, "erase", &[]).code, Some(2));
+    done(online(&home, "hold", &["--release"]));
+    done(online(&home, "erase", &[]));
+    let acts: Vec<_> = of_kind(&home, "hold").iter().map(|record| record["what"]["act"].clone()).collect();
+    assert_eq!(acts, ["hold", "release"]);
+    serving.terminate();
+    assert_nowhere(&home, SUBJECT.as_bytes());
+}
+
+#[test]
+fn an_operators_words_cannot_carry_the_identity_into_the_log() {
+    let (home, serving, _) = with_a_caller();
+    for words in ["asked by Ada.Lovelace@example.com", "", "two\nlines", &"x".repeat(257)] {
+        let arguments =
+            ["erase", "--config", "operator.yaml", "--subject", "api-key", SUBJECT, "--basis", words, "--approver", "dpo"];
+        let refused = audit(&home, &arguments);
+        assert_eq!(refused.code, Some(2), "{words:?}: {}", refused.out);
+    }
+    assert_eq!(of_kind(&home, "erasure"), [Value::Null; 0]);
+    serving.terminate();
+}
+
+#[test]
+fn nothing_expires_before_its_time_and_the_command_says_so() {
+    let (home, serving, _) = with_a_caller();
+    let out = done(audit(&home, &["expire", "--config", "operator.yaml"]));
+    assert!(out.contains("nothing is old enough"), "{out}");
+    serving.terminate();
+    assert_eq!(of_kind(&home, "erasure"), [Value::Null; 0]);
+}
+
+#[test]
+fn prv_012_files_and_directories_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (home, serving, _) = with_a_caller();
+    done(online(&home, "erase", &[]));
+    let mut open = vec![home.path("data")];
+    while let Some(path) = open.pop() {
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o077, 0, "{}", path.display());
+        if metadata.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    serving.terminate();
+}
+
+#[test]
+fn who_is_behind_a_pseudonym_is_told_while_the_vault_knows_and_each_look_is_a_record() {
+    let (home, serving, _) = with_a_caller();
+    let name = pseudonym(&home);
+    let show = |more: &[&str]| {
+        let fixed = ["show", "data", "--config", "operator.yaml", "--kind", "call.decision"];
+        done(audit(&home, &[&fixed, more].concat()))
+    };
+    assert!(!show(&[]).contains(SUBJECT));
+    assert_eq!(of_kind(&home, "vault.read"), [Value::Null; 0], "reading the log alone asks no vault");
+    let shown = show(&["--reveal"]);
+    assert!(shown.trim_end().ends_with(&format!(" {name}=api-key/{SUBJECT}")), "{shown}");
+    let json: Value = serde_json::from_str(show(&["--reveal", "--json"]).trim()).unwrap();
+    assert_eq!(json["revealed"][&name]["subject"], SUBJECT, "{json}");
+    assert_eq!(json["record"], of_kind(&home, "call.decision")[0]);
+    let reads = of_kind(&home, "vault.read");
+    assert_eq!(reads.len(), 2);
+    assert_eq!(reads[0]["what"], serde_json::json!({ "act": "reveal", "requester": "admin", "subs": [name] }));
+
+    done(online(&home, "erase", &[]));
+    assert!(!show(&["--reveal"]).contains("lovelace"), "nobody is behind it any more");
+    serving.terminate();
+}
+
+#[test]
+fn prv_008_all_and_only_the_records_of_a_subject_are_selected() {
+    let (home, serving, secret) = with_a_caller();
+    let other = super::process::made(&home.done(&[
+        "keys",
+        "--config",
+        "operator.yaml",
+        "--json",
+        "create",
+        "--subject",
+        "bob",
+        "--group",
+        "sales",
+    ]));
+    call(serving.listener, "crm", &other.1, "get_customer");
+    call(serving.listener, "mail", &secret, "delete_mail");
+    let name = pseudonym(&home);
+    let arguments = ["show", "data", "--config", "operator.yaml", "--json", "--subject", "api-key", SUBJECT];
+    let shown = done(audit(&home, &arguments));
+    let shown: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = shown.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["admin", "call.decision", "call.outcome", "call.decision", "vault.read"], "{shown:#?}");
+    let calls: Vec<_> = shown.iter().filter(|record| record["who"]["sub"] == *name).map(|record| &record["call"]).collect();
+    assert!(calls.contains(&&shown[2]["call"]), "the outcome belongs to a decision of theirs");
+    assert_eq!(of_kind(&home, "call.outcome").len(), 2, "somebody else's is there and not shown");
+    serving.terminate();
+}
+
+#[test]
+fn prv_005_a_vault_from_before_the_hold_learns_of_it_from_the_log() {
+    let (home, serving, _) = with_a_caller();
+    serving.terminate();
+    copy(&home.path("data"), &home.path("backup"));
+    done(about(&home, "hold", &["--offline"]));
+    copy(&home.path("backup"), &home.path("data"));
+    let refused = about(&home, "erase", &["--offline"]);
+    assert!(refused.code == Some(2) && refused.err.contains("legal hold"), "{}{}", refused.out, refused.err);
+}
