@@ -12,5 +12,6 @@ pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
 pub use operations::{OperationError, Operations, Stores};
 pub use privacy::{Order, Privacy, PrivacyError};
+pub use privacy_api::shown as shown_content;
 pub use retention::Expired;
 pub use token::{admin_token, read_admin_token};

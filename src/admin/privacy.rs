@@ -14,7 +14,7 @@ use super::retention::Retention;
 use crate::audit::{AppendError, Draft, Found, Kind, Log, ObjectWriter, Position, VerifyIo, logs_below, records_from};
 use crate::clock::Clock;
 use crate::state::{ApiKeys, StoreError};
-use crate::vault::{Applied, Change, Identity, Month, Vault, VaultError};
+use crate::vault::{Applied, Change, Content, Identity, Month, Vault, VaultError};
 
 /// The issuer of API keys, whose rows in `state.db` hold the subject as well.
 const API_KEY: &str = "api-key";
@@ -163,6 +163,17 @@ impl Privacy {
         let names = self.vault.person(&who.issuer, &who.subject).await?.map(|person| person.pseudonyms).unwrap_or_default();
         self.record_read("find", &names, requester).await?;
         Ok(names)
+    }
+
+    /// What was captured of a call, while its keys exist. Recorded before anything is told.
+    pub async fn content(&self, call: uuid::Uuid, requester: &str) -> Result<Vec<Content>, PrivacyError> {
+        let _turn = self.begin().await?;
+        words("requester", requester)?;
+        self.record(Kind::VaultRead, |what| {
+            what.text("act", "content").text("of", &call.to_string()).text("requester", requester);
+        })
+        .await?;
+        Ok(self.vault.content(call.as_bytes()).await?)
     }
 
     /// Does what the logs order and the vault has not done. Before anybody is served.

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::{Shared, problem};
 use super::privacy::{Order, PrivacyError};
-use crate::vault::Identity;
+use crate::vault::{Content, Identity};
 
 /// Most pseudonyms revealed by one request.
 const REVEALED: usize = 1_000;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/vault/expire", post(expire))
         .route("/v1/vault/reveal", post(reveal))
         .route("/v1/vault/pseudonyms", post(pseudonyms))
+        .route("/v1/vault/content", post(content))
 }
 
 #[derive(Deserialize)]
@@ -60,6 +61,14 @@ struct RevealBody {
 struct FindBody {
     issuer: String,
     subject: String,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContentBody {
+    call: String,
     #[serde(default = "admin")]
     requester: String,
 }
@@ -119,6 +128,25 @@ async fn reveal(State(shared): State<Arc<Shared>>, Json(body): Json<RevealBody>)
         }
         Err(error) => failed(&error),
     }
+}
+
+async fn content(State(shared): State<Arc<Shared>>, Json(body): Json<ContentBody>) -> Response {
+    let Ok(call) = body.call.parse() else {
+        return problem(StatusCode::BAD_REQUEST, "`call` is not the id of a call");
+    };
+    match shared.operations.privacy().content(call, &body.requester).await {
+        Ok(contents) => Json(json!({ "contents": shown(&contents) })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Captured texts as JSON. Each was part of a message, so it is UTF-8.
+pub fn shown(contents: &[Content]) -> Value {
+    let one = |content: &Content| {
+        let text = String::from_utf8_lossy(content.text.expose());
+        json!({ "kind": content.kind, "sha256": content.sha256, "text": text })
+    };
+    contents.iter().map(one).collect()
 }
 
 fn failed(error: &PrivacyError) -> Response {

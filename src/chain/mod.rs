@@ -23,7 +23,7 @@ pub use request::{
 };
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
 pub use stage::end_of_stage;
-pub use trail::{Action, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
+pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};
@@ -117,7 +117,7 @@ impl Chain {
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
             .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood), probe))
             // On the head alone: nobody unknown gets a body read.
-            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, parts.vault), probe))
+            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault)), probe))
             // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.
             .layer(Station::new(parts.shares, probe))
             // The only place where bytes become a message.
@@ -136,7 +136,7 @@ impl Chain {
             // a call without a place is one refusal and not an allowed call that came to nothing.
             .layer(Station::new(parts.admission, probe))
             // Innermost: the decision is in the log before the upstream can act on it.
-            .layer(Station::new(WriteAhead::new(parts.log, parts.durability), probe))
+            .layer(Station::new(WriteAhead::new(parts.log, parts.durability, parts.vault), probe))
             .service(parts.upstream);
         Self(Box::new(move |arrival| {
             let work = AssertUnwindSafe(service.clone().oneshot(arrival)).catch_unwind();

@@ -149,10 +149,21 @@ pub struct What {
     pub args: Option<String>,
     /// Its size in bytes.
     pub size: usize,
+    /// What of its arguments was kept, where the operator wants any kept.
+    pub captured: Option<Captured>,
     /// The id of the request, where it is a number.
     pub number: Option<i64>,
     /// Whether an outcome will follow this decision.
     pub expects_reply: bool,
+}
+
+/// What was kept of a call's arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Captured {
+    /// Their text is in the vault: what was taken, and SHA-256 of what is stored there.
+    Content(&'static str, String),
+    /// The names that may stand in a record, and how many others there were.
+    Keys(Vec<Box<str>>, usize),
 }
 
 impl Decision {

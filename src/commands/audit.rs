@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::terminal::Terminal;
 use super::{Exit, privacy};
@@ -89,6 +90,9 @@ struct Show {
     /// Say who is behind the pseudonyms, as long as the vault knows. Asks the vault, which is a record of its own
     #[arg(long)]
     reveal: bool,
+    /// The captured arguments of this call alone, checked against its record. Asks the vault, which is a record of its own
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["from", "to", "kinds", "call", "server", "effect", "limit", "tail", "subject", "reveal"])]
+    content: Option<Uuid>,
     #[command(flatten)]
     place: privacy::Place,
 }
@@ -119,6 +123,9 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
 }
 
 async fn show(show: Show, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    if let Some(call) = show.content {
+        return content(&show, call, terminal).await;
+    }
     let subjects = match show.subject {
         None => None,
         Some(who) => match privacy::find(&show.place, privacy::identity(who)?, terminal).await? {
@@ -168,6 +175,29 @@ async fn show(show: Show, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     };
     audit::show(&show.path, &filter, &mut each).with_context(unreadable)?;
     Ok(Exit::Done)
+}
+
+/// Shows what was captured of a call. Text that is not what its record names is not shown.
+async fn content(show: &Show, call: Uuid, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let mut named = BTreeSet::new();
+    let filter = Filter { call: Some(call.to_string()), ..Filter::default() };
+    let mut each = |record: &audit::Shown| {
+        named.extend(record.value().pointer("/what/content").and_then(Value::as_str).map(str::to_owned));
+        ControlFlow::Continue(())
+    };
+    audit::show(&show.path, &filter, &mut each).with_context(|| format!("cannot read `{}`", show.path.display()))?;
+    let Some(contents) = privacy::content(&show.place, call, terminal).await? else { return Ok(Exit::Bad) };
+    let text = |content: &Value, key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (good, bad): (Vec<_>, Vec<_>) = contents.into_iter().partition(|content| named.contains(&text(content, "sha256")));
+    for content in &good {
+        if show.json { terminal.line(content) } else { terminal.line(text(content, "text")) }
+    }
+    if !bad.is_empty() {
+        terminal.note("what the vault holds of this call is not what its record names");
+    } else if good.is_empty() {
+        terminal.note("the vault holds nothing of this call");
+    }
+    Ok(if bad.is_empty() && !good.is_empty() { Exit::Done } else { Exit::Bad })
 }
 
 /// `issuer/subject`, without anything that a terminal would act on.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
-use crate::admin::{AdminClient, Operations, Order};
+use crate::admin::{AdminClient, Operations, Order, shown_content};
 use crate::config::Config;
 use crate::vault::Identity;
 
@@ -71,6 +72,7 @@ enum Task {
     Expire(bool),
     Reveal(Vec<String>),
     Find(Identity),
+    Content(Uuid),
 }
 
 pub(super) async fn erase(about: About, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -123,6 +125,12 @@ pub(super) async fn find(place: &Place, who: Identity, terminal: &mut Terminal) 
     Ok(answer.map(|answer| texts(&answer, "pseudonyms")))
 }
 
+/// What was captured of a call: `kind`, `sha256` and `text` of each text.
+pub(super) async fn content(place: &Place, call: Uuid, terminal: &mut Terminal) -> anyhow::Result<Option<Vec<Value>>> {
+    let answer = carry_out(place, Task::Content(call), terminal).await?;
+    Ok(answer.map(|answer| answer.get("contents").and_then(Value::as_array).cloned().unwrap_or_default()))
+}
+
 async fn carry_out(place: &Place, task: Task, terminal: &mut Terminal) -> anyhow::Result<Option<Value>> {
     let Some(config) = load(&place.path, terminal) else { return Ok(None) };
     let done = if place.offline {
@@ -147,6 +155,7 @@ async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result
         Task::Find(Identity { issuer, subject }) => {
             ("/v1/vault/pseudonyms", json!({ "issuer": issuer, "subject": subject, "requester": requester }))
         }
+        Task::Content(call) => ("/v1/vault/content", json!({ "call": call.to_string(), "requester": requester })),
     };
     Ok(AdminClient::new(config.admin, &config.data_dir)?.call(Method::POST, path, Some(body)).await?)
 }
@@ -173,6 +182,7 @@ async fn apply(operations: &Operations, task: &Task, requester: &str) -> anyhow:
             let shown = revealed.map(|(name, who)| (name, json!({ "issuer": who.issuer, "subject": who.subject })));
             json!({ "revealed": shown.collect::<serde_json::Map<_, _>>() })
         }
+        Task::Content(call) => json!({ "contents": shown_content(&privacy.content(*call, requester).await?) }),
         Task::Find(who) => json!({ "pseudonyms": privacy.pseudonyms(who, requester).await? }),
     })
 }

@@ -10,6 +10,7 @@ mod sections;
 pub(crate) mod units;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -370,12 +371,37 @@ pub struct Server {
     pub purpose: Option<String>,
     /// How sensitive the data may be that it receives (default internal).
     pub classification: Classification,
+    /// What of the arguments of its tools' calls is kept beside their commitment (nothing).
+    pub capture: Capture,
+    /// The same for single tools.
+    pub captures: BTreeMap<String, Capture>,
     /// How long one call may take (60 s).
     pub timeout: Duration,
     /// What it may cost at once.
     pub limits: ServerLimits,
     /// When it is left alone.
     pub breaker: Breaker,
+}
+
+impl Server {
+    /// What is kept of the arguments of a tool's calls.
+    pub fn capture_of(&self, tool: &str) -> Capture {
+        self.captures.get(tool).copied().unwrap_or(self.capture)
+    }
+}
+
+/// What is kept of the arguments of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Capture {
+    /// All of them as they came, encrypted in the vault.
+    Full,
+    /// The names of the top level, in the record.
+    Keys,
+    /// All of them as they were sent on, with what DLP has masked; encrypted in the vault.
+    Masked,
+    /// A keyed commitment, as for every message.
+    #[default]
+    None,
 }
 
 /// The limits of one server.

@@ -277,6 +277,7 @@ fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) 
         version: decoded.version,
         args: original.map(|bytes| commit("args", bytes)),
         size: original.map_or(0, bytes::Bytes::len),
+        captured: None,
         number: decoded.message.rpc().and_then(|message| message.id()?.as_json().parse().ok()),
         expects_reply: decoded.access.shape == Shape::Request,
     };

@@ -128,6 +128,7 @@ async fn erase(pseudonym: &str, work: &mut Work) -> Result<(), VaultError> {
     for statement in [
         "UPDATE months SET key = zeroblob(length(key)) WHERE caller = ?",
         "DELETE FROM months WHERE caller = ?",
+        "DELETE FROM content WHERE caller = ?",
         "DELETE FROM pseudonyms WHERE caller = ?",
         "UPDATE callers SET identity = zeroblob(length(identity)) WHERE id = ?",
         "DELETE FROM callers WHERE id = ?",
@@ -152,6 +153,8 @@ async fn expire(month: Month, work: &mut Work) -> Result<(), VaultError> {
     }
     // Every pseudonym was made with a key of its year. With the last of them the mapping has no use.
     for statement in [
+        "DELETE FROM content WHERE NOT EXISTS (SELECT 1 FROM months
+            WHERE months.caller = content.caller AND months.month = content.month)",
         "DELETE FROM pseudonyms WHERE NOT EXISTS (SELECT 1 FROM months
             WHERE months.caller = pseudonyms.caller AND CAST(substr(month, 1, 4) AS INTEGER) = year)",
         "UPDATE callers SET identity = zeroblob(length(identity)) WHERE id NOT IN (SELECT caller FROM months)",

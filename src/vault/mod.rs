@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! master key ─ tenant key ─┬─ identity (issuer, subject)              found by HMAC(master, issuer || subject)
-//!                          └─ key of (caller, month) ─ commitments
+//!                          └─ key of (caller, month) ─┬─ commitments
+//!                                                     └─ captured content
 //! ```
 //!
 //! Keys are random and stored wrapped under their parent (AES-256-GCM, bound to what they are and whose), so that destroying one
@@ -17,6 +18,7 @@
 //! system, a disk or a backup keeps are beyond it. Calls under way when their caller is erased end under the old name.
 
 mod change;
+mod content;
 mod migrate;
 mod month;
 mod people;
@@ -36,11 +38,13 @@ use parking_lot::RwLock;
 use sqlx::{Pool, Row as _, Sqlite};
 
 pub use change::{Applied, Change};
+pub use content::{Content, Place as ContentPlace};
 pub use month::{Month, NotAMonth};
 pub use people::{Identity, Person};
 
 use crate::master_key::{Committer, MasterKey, hex, random_bytes};
 use crate::state::{StoreError, open, wipe_journal};
+use content::{MonthKey, Waiting};
 use seal::Key;
 use tree::{Lookup, Root, Tenants};
 
@@ -78,6 +82,16 @@ CREATE TABLE IF NOT EXISTS months (
     PRIMARY KEY (caller, month)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS months_by_age ON months (month);
+CREATE TABLE IF NOT EXISTS content (
+    call   BLOB NOT NULL,
+    kind   TEXT NOT NULL,
+    log    TEXT NOT NULL,
+    caller BLOB NOT NULL,
+    month  TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (call, kind)
+) STRICT;
+CREATE INDEX IF NOT EXISTS content_by_key ON content (caller, month);
 CREATE TABLE IF NOT EXISTS holds (lookup BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (log TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
@@ -93,6 +107,9 @@ pub enum VaultError {
     /// Something in it does not open under the key it belongs to: it was changed by somebody.
     #[error("{0} in `vault.db` does not open under its key")]
     Sealed(&'static str),
+    /// The key it needs was destroyed meanwhile.
+    #[error("the caller was erased meanwhile, or the month has expired")]
+    Erased,
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,
@@ -112,6 +129,7 @@ pub struct Pseudonym {
     /// Makes the commitments of this month.
     pub committer: Committer,
     month: Month,
+    keys: Arc<MonthKey>,
     /// How often somebody had been erased when this was looked up, and how often by now.
     erasures: u64,
     erasures_now: Arc<AtomicU64>,
@@ -128,7 +146,8 @@ impl Pseudonym {
     #[cfg(test)]
     pub(crate) fn for_test(name: &str, now: Timestamp) -> Self {
         let (committer, month) = (Committer::new(name.as_bytes()), Month::of(now));
-        Self { name: name.into(), committer, month, erasures: 0, erasures_now: Arc::default() }
+        let keys = Arc::new(MonthKey { caller: Vec::new(), month, secret: crate::secret::Secret::new(vec![0; 32]) });
+        Self { name: name.into(), committer, month, keys, erasures: 0, erasures_now: Arc::default() }
     }
 }
 
@@ -151,7 +170,7 @@ type Place = (Option<Box<str>>, Box<str>, Box<str>);
 struct Known {
     name: Arc<str>,
     committer: Committer,
-    month: Month,
+    keys: Arc<MonthKey>,
 }
 
 /// The store.
@@ -162,6 +181,7 @@ pub struct Vault {
     tenants: Tenants,
     known: RwLock<HashMap<Place, Known>>,
     erasures: Arc<AtomicU64>,
+    waiting: Waiting,
 }
 
 impl Vault {
@@ -170,7 +190,14 @@ impl Vault {
         let root = Root::new(master)?;
         let pool = open(&data_dir.join("vault.db"), VERSION, SCHEMA).await?;
         root.check(&pool).await?;
-        let vault = Self { pool, root, tenants: Tenants::default(), known: RwLock::default(), erasures: Arc::default() };
+        let vault = Self {
+            pool,
+            root,
+            tenants: Tenants::default(),
+            known: RwLock::default(),
+            erasures: Arc::default(),
+            waiting: Waiting::default(),
+        };
         vault.migrate().await?;
         // A process that was killed in the middle of an erasure has left its journal.
         wipe_journal(&vault.pool).await?;
@@ -183,7 +210,7 @@ impl Vault {
         let month = Month::of(now);
         loop {
             let erasures = self.erasures.load(Ordering::Acquire);
-            if let Some(known) = self.known.read().get(&place).filter(|known| known.month == month) {
+            if let Some(known) = self.known.read().get(&place).filter(|known| known.keys.month == month) {
                 return Ok(self.named(known.clone(), erasures));
             }
             let found = self.load_or_make(caller, month).await?;
@@ -201,14 +228,14 @@ impl Vault {
     }
 
     fn named(&self, known: Known, erasures: u64) -> Pseudonym {
-        let Known { name, committer, month } = known;
-        Pseudonym { name, committer, month, erasures, erasures_now: Arc::clone(&self.erasures) }
+        let Known { name, committer, keys } = known;
+        Pseudonym { name, committer, month: keys.month, keys, erasures, erasures_now: Arc::clone(&self.erasures) }
     }
 
     /// Forgets what memory holds of these pseudonyms, and makes everybody who holds any look again.
     fn forget(&self, is_erased: impl Fn(&str, Month) -> bool) {
         let mut known = self.known.write();
-        known.retain(|_, known| !is_erased(&known.name, known.month));
+        known.retain(|_, known| !is_erased(&known.name, known.keys.month));
         self.erasures.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -238,7 +265,8 @@ impl Vault {
         };
         work.commit().await?;
         self.tenants.remember(caller, tenant);
-        Ok(Known { name: name.into(), committer: Committer::new(key.bytes()), month })
+        let keys = Arc::new(MonthKey { caller: id, month, secret: key.derived("content") });
+        Ok(Known { name: name.into(), committer: Committer::new(key.bytes()), keys })
     }
 
     /// Closes the database, folding its write-ahead log back into it.

@@ -1,6 +1,7 @@
 //! AES-256-GCM under keys of chance, each sealed text bound to what it is and whose.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 
 use super::VaultError;
 use crate::master_key::random_bytes;
@@ -62,6 +63,12 @@ impl Key {
     /// The key that was wrapped so.
     pub(super) fn unwrapped(&self, label: &Label, wrapped: &[u8]) -> Result<Self, VaultError> {
         Self::new(self.open(label, wrapped)?)
+    }
+
+    /// The bytes of another key for one use, made from this one.
+    pub(super) fn derived(&self, label: &str) -> Secret<Vec<u8>> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes.expose());
+        Secret::new(hmac::sign(&key, label.as_bytes()).as_ref().to_vec())
     }
 
     /// The bytes, for what is no cipher.

@@ -6,6 +6,7 @@ mod attacks_http;
 mod attacks_json;
 mod attacks_jwt;
 mod attacks_mcp;
+mod capture;
 mod chain;
 mod chain_full;
 mod cli;

@@ -1,5 +1,6 @@
 //! `servers:`, the MCP servers behind the gateway.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use http::Uri;
 use super::locations::{endpoint, is_loopback};
 use super::secret;
 use crate::config::units::{duration, size, within};
-use crate::config::{Breaker, Listener, Server, ServerLimits, ServerSelection};
+use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection};
 use crate::policy::Classification;
 use crate::secret::Secret;
 use crate::yaml::{
@@ -22,10 +23,12 @@ const LATER: &[Later] = &[
     later("tls"),
     later("region"),
     later("labels"),
-    later("tools"),
     later("receipts"),
     later("on_scan_failure"),
 ];
+
+const CAPTURES: &[(&str, Capture)] =
+    &[("none", Capture::None), ("keys", Capture::Keys), ("masked", Capture::Masked), ("full", Capture::Full)];
 
 const AUTH_LATER: &[Later] = &[
     later_because("header", "only `bearer` is sent so far"),
@@ -56,6 +59,8 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     let owner = fields.optional("owner", text);
     let purpose = fields.optional("purpose", text);
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
+    let capture = fields.optional("capture", choice(CAPTURES, &[])).unwrap_or_default();
+    let captures = fields.optional("tools", tools).unwrap_or_default();
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
     let limits = fields.optional("limits", limits).unwrap_or_default();
@@ -80,10 +85,25 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         owner,
         purpose,
         classification,
+        capture,
+        captures,
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
         limits,
         breaker,
     })
+}
+
+/// `tools:`, what the operator says about single tools.
+fn tools(node: &Node, report: &mut Report) -> Option<BTreeMap<String, Capture>> {
+    let mut captures = BTreeMap::new();
+    for entry in entries(node, report)? {
+        let mut fields = Fields::of(&entry.value, "servers.*.tools.*", report)?;
+        if let Some(capture) = fields.optional("capture", choice(CAPTURES, &[])) {
+            captures.insert(entry.key.text.clone(), capture);
+        }
+        fields.finish(&[later("operation"), later("labels")]);
+    }
+    Some(captures)
 }
 
 impl Default for ServerLimits {

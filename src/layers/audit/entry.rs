@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::released::Released;
 use crate::audit::{Draft, Kind, ObjectWriter};
-use crate::chain::{Decision, Direction, Finding, Mark, Reason, RequestContext, ServerMessage, Who};
+use crate::chain::{Captured, Decision, Direction, Finding, Mark, Reason, RequestContext, ServerMessage, Who};
 use crate::protocol::Message;
 use crate::protocol::json::Value;
 
@@ -175,6 +175,7 @@ fn what(draft: &mut Draft, context: &RequestContext, decision: &Decision) {
             out.text("args", args);
             out.count("args_n", what.size);
         }
+        captured(out, what.captured.as_ref());
         out.text("method", what.method.name());
         if let Some(name) = &what.name {
             out.text("name", name);
@@ -187,6 +188,25 @@ fn what(draft: &mut Draft, context: &RequestContext, decision: &Decision) {
             out.text("target", target);
         }
     });
+}
+
+fn captured(out: &mut ObjectWriter<'_>, captured: Option<&Captured>) {
+    match captured {
+        None => {}
+        Some(Captured::Content(kind, sha256)) => {
+            out.text("capture", kind).text("content", sha256);
+        }
+        Some(Captured::Keys(names, others)) => {
+            out.text("capture", "keys").list("keys", |list| {
+                for name in names {
+                    list.text(name);
+                }
+            });
+            if *others > 0 {
+                out.count("keys_cut", *others);
+            }
+        }
+    }
 }
 
 fn write_who(out: &mut ObjectWriter<'_>, who: &Who) {

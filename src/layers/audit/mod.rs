@@ -15,7 +15,7 @@
 //! volume none is written: what space is left is for outcomes. A stream that
 //! ends otherwise (the client left, the upstream broke off, a layer refused) is an outcome too.
 //!
-//! **When it cannot decide**: closed. No room in the queue, no log: 503 before dispatch. A panic in any layer is caught here and
+//! **When it cannot decide**: closed. Arguments to be captured that the vault does not take: 503. No room in the queue, no log: 503 before dispatch. A panic in any layer is caught here and
 //! refuses that call alone.
 //!
 //! **Findings**: it writes everybody's, request side into the decision, reply side into the outcome.
@@ -25,8 +25,10 @@
 //! **Limits**: events of a stream that left within the last 5 s before a crash may be in no record. The `Yett-Call` of a refusal
 //! that was only counted stands in no record.
 
+mod capture;
 mod entry;
 mod flood;
+mod kept;
 mod layer;
 mod open;
 mod released;

@@ -243,3 +243,30 @@ fn prv_005_a_vault_from_before_the_hold_learns_of_it_from_the_log() {
     let refused = about(&home, "erase", &["--offline"]);
     assert!(refused.code == Some(2) && refused.err.contains("legal hold"), "{}{}", refused.out, refused.err);
 }
+
+#[test]
+fn captured_arguments_are_shown_while_their_caller_exists_and_only_if_they_are_what_the_record_names() {
+    let home = home();
+    home.edit("crm: {", "crm: { capture: full,");
+    let (_, secret) = home.key_offline(SUBJECT);
+    let serving = home.serve();
+    home.tell_operator(&serving);
+    let id = call(serving.listener, "crm", &secret, "get_customer").header("yett-call").unwrap().to_owned();
+    let content = ["show", "data", "--config", "operator.yaml", "--content", &id];
+    assert_eq!(done(audit(&home, &content)).trim(), "{}", "the arguments, byte by byte");
+    assert_eq!(of_kind(&home, "vault.read")[0]["what"]["of"], *id);
+
+    // Another call's record is made to name it: what the vault holds is not believed.
+    let log = home.path("elsewhere/cli.localhost/r1/seg");
+    fs::create_dir_all(&log).unwrap();
+    let decision = of_kind(&home, "call.decision").remove(0);
+    let hash = decision["what"]["content"].as_str().unwrap();
+    fs::write(log.join("0000000000000.jsonl"), decision.to_string().replace(hash, &"0".repeat(64)) + "\n").unwrap();
+    let other = audit(&home, &["show", "elsewhere", "--config", "operator.yaml", "--content", &id]);
+    assert!(other.code == Some(1) && other.out.is_empty(), "{}{}", other.out, other.err);
+
+    done(online(&home, "erase", &[]));
+    let gone = audit(&home, &content);
+    assert!(gone.code == Some(1) && gone.out.is_empty() && gone.err.contains("holds nothing"), "{}{}", gone.out, gone.err);
+    serving.terminate();
+}
