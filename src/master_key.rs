@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 
@@ -66,8 +67,42 @@ impl MasterKey {
 
     /// The key for sealing what has one use.
     pub fn sealing(&self, label: &str) -> Result<Key, SealError> {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
-        Key::new(Secret::new(hmac::sign(&root, label.as_bytes()).as_ref().to_vec()))
+        Key::new(self.derive_bytes(label))
+    }
+
+    /// The key that a file holds: 32 bytes as they are, or text of at least 32 characters.
+    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
+        let bytes = fs::read(path).map_err(|source| MasterKeyError::Io { path: path.to_owned(), source })?;
+        let bytes = if bytes.len() == LENGTH { bytes } else { bytes.trim_ascii().to_vec() };
+        if bytes.len() < LENGTH {
+            return Err(MasterKeyError::TooShort);
+        }
+        Ok(Self(Secret::new(bytes)))
+    }
+
+    /// Puts this key into `data_dir/master.key` in place of the one there, at once or not at all.
+    pub fn install(&self, data_dir: &Path) -> Result<(), MasterKeyError> {
+        let (path, new) = (data_dir.join("master.key"), data_dir.join("master.key.new"));
+        let installed = || {
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            write_private(&new, self.0.expose())?;
+            fs::rename(&new, &path)?;
+            fs::File::open(data_dir)?.sync_all()
+        };
+        installed().map_err(|source| MasterKeyError::Io { path, source })
+    }
+
+    /// Whether `data_dir/master.key` can hold it.
+    pub fn is_installable(&self) -> bool {
+        self.0.expose().len() == LENGTH
+    }
+
+    /// Whether both are one key.
+    pub fn is(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.0.expose(), other.0.expose()).is_ok()
     }
 
     /// The key for one use.

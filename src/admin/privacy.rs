@@ -3,7 +3,7 @@
 //! A change that is recorded happens: if the vault fails, or the process dies between record and change, the next operation or the
 //! next start reads the log from where the vault has stopped and makes up for it. So does a vault restored from an older copy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -184,8 +184,10 @@ impl Privacy {
     /// Notes how far the log has come, so that the next start need not read it again from far back.
     pub async fn advance(&self) -> Result<(), PrivacyError> {
         let _turn = self.begin().await?;
-        let applied = Applied { log: self.log.name(), next: self.log.durable() };
-        Ok(self.vault.advance(applied, self.retention.believed()).await?)
+        match self.log.durable() {
+            0 => Ok(()),
+            next => Ok(self.vault.advance(Applied { log: self.log.name(), next }, self.retention.believed()).await?),
+        }
     }
 
     /// Takes the turn, and finishes what was left unfinished.
@@ -224,13 +226,10 @@ impl Privacy {
                 // Nobody is in the vault: no record can be about anybody.
                 continue;
             };
-            let reading = move || {
-                let mut records = records_from(&directory, first, &[Kind::Erasure, Kind::Hold])?;
-                let mut found = Vec::new();
-                while let Some(record) = records.next_record()? {
-                    found.push(record);
-                }
-                Ok::<_, VerifyIo>((found, records.next_index()))
+            let reading = move || match orders(&directory, first)? {
+                // Shorter than what was applied: it is another log of the same name.
+                (_, next) if next < first => orders(&directory, 0),
+                read => Ok(read),
             };
             let (found, next) = tokio::task::spawn_blocking(reading).await??;
             for record in found {
@@ -302,12 +301,21 @@ impl Order {
         for (name, text) in [("approver", &self.approver), ("basis", &self.basis), ("requester", &self.requester)] {
             words(name, text)?;
             // SECURITY: leaves are for ever. The one text that must not be in them is easily written here.
-            if text.to_lowercase().contains(&self.who.subject.to_lowercase()) {
+            if names(&text.to_lowercase(), &self.who.subject.to_lowercase()) {
                 return Err(PrivacyError::Identifying(name));
             }
         }
         Ok(())
     }
+}
+
+/// Whether `subject` stands in `text`, not as a part of some word.
+fn names(text: &str, subject: &str) -> bool {
+    let is_apart = |beside: Option<char>| !beside.is_some_and(char::is_alphanumeric);
+    text.match_indices(subject).any(|(at, _)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + subject.len()..).unwrap_or_default());
+        is_apart(before.chars().next_back()) && is_apart(after.chars().next())
+    })
 }
 
 pub(super) fn words(name: &'static str, text: &str) -> Result<(), PrivacyError> {
@@ -327,6 +335,16 @@ fn nth<T>(all: &[T], part: usize) -> &[T] {
     all.chunks(PER_RECORD).nth(part).unwrap_or_default()
 }
 
+/// The records from `first` on that may order something, and the index behind the last record of the log.
+fn orders(directory: &Path, first: u64) -> Result<(Vec<Found>, u64), VerifyIo> {
+    let mut records = records_from(directory, first, &[Kind::Erasure, Kind::Hold])?;
+    let mut found = Vec::new();
+    while let Some(record) = records.next_record()? {
+        found.push(record);
+    }
+    Ok((found, records.next_index()))
+}
+
 /// What a record orders, and the ids of API keys that go with it; `None` for one that only tells something.
 fn ordered(record: &Found) -> Option<(Change, Vec<String>)> {
     let value: Value = serde_json::from_str(&record.line).ok()?;
@@ -343,4 +361,19 @@ fn ordered(record: &Found) -> Option<(Change, Vec<String>)> {
         _ => return None,
     };
     Some((change, texts("keys")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_subject_is_found_in_words_of_an_operator_and_not_inside_another_word() {
+        for text in ["ada", "asked by ada.", "(ada) case 7", "for ada@example.com"] {
+            assert!(names(text, "ada"), "{text}");
+        }
+        for text in ["canada", "adamant", "case 7", ""] {
+            assert!(!names(text, "ada"), "{text}");
+        }
+    }
 }

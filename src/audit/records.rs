@@ -52,13 +52,14 @@ pub fn records_from(directory: &Path, first: u64, kinds: &[Kind]) -> Result<Reco
     segments.drain(..skipped);
     let finder = |kind: &Kind| Finder::new(&format!("\"kind\":\"{}\"", kind.as_str())).into_owned();
     let wanted = kinds.iter().map(|kind| (*kind, finder(kind))).collect();
-    Ok(Records { segments: segments.into_iter(), open: None, wanted, first, next: first })
+    Ok(Records { segments: segments.into_iter(), open: None, wanted, first, next: 0 })
 }
 
 impl Records {
-    /// Index after the last record that was read; at the end of the log, of the record that will be written next.
+    /// Index after the last record that was read, wanted or not; at the end of the log, of the record that will be written next. Below
+    /// the index to begin with, the log is shorter than that.
     pub fn next_index(&self) -> u64 {
-        self.next.max(self.first)
+        self.next
     }
 
     /// The next record of a wanted kind; `None` at the end of the log.
@@ -89,5 +90,46 @@ impl Records {
                 return Ok(Some(Found { index, kind, line: String::from_utf8_lossy(line).into_owned() }));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Disk, Draft, Log, Options};
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn records_of_a_kind_are_found_from_an_index_on_across_segments() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(dir.path(), "gw", "r1");
+        options.segment_bytes = 2_000;
+        let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+        let mut erasures = Vec::new();
+        for n in 0..60 {
+            let mut draft = Draft::new(if n % 7 == 0 { Kind::Erasure } else { Kind::Admin });
+            // Neither in a text nor in a nested member does it make the record one of that kind.
+            draft.object("what", |what| {
+                what.text("kind", "erasure").text("text", "\"kind\":\"erasure\"");
+            });
+            let index = log.append(draft).wait().unwrap().index;
+            if n % 7 == 0 {
+                erasures.push(index);
+            }
+        }
+        let end = log.durable();
+        log.close();
+        let [(name, directory)] = logs_below(dir.path()).unwrap().try_into().unwrap();
+        assert_eq!(name, "gw/audit/r1");
+        assert!(segments(&directory).unwrap().len() > 3, "a test of one segment says little");
+        for first in 0..=end {
+            let mut records = records_from(&directory, first, &[Kind::Hold, Kind::Erasure]).unwrap();
+            let found: Vec<_> = std::iter::from_fn(|| records.next_record().unwrap()).map(|record| record.index).collect();
+            let expected: Vec<_> = erasures.iter().copied().filter(|index| *index >= first).collect();
+            assert_eq!((found, records.next_index()), (expected, end), "from {first}");
+        }
+        assert_eq!(records_from(&directory, end + 9, &[Kind::Erasure]).unwrap().next_record().unwrap(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `yett keys`: through the admin API of the running gateway, so that it is a record; with `--offline` on a stopped one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::offline::Offline;
 use super::terminal::Terminal;
-use super::{ConfigPath, Exit, load};
+use super::{ConfigPath, Exit, load, master};
 use crate::admin::{AdminClient, Operations};
 use crate::config::Config;
 use crate::secret::Secret;
@@ -55,6 +56,12 @@ enum Action {
         /// The key's id
         id: String,
     },
+    /// Put everything under another master key; with `--offline` only
+    RotateMaster {
+        /// The new key: 32 bytes, or text of at least 32 characters
+        #[arg(long, value_name = "FILE")]
+        new: PathBuf,
+    },
     /// Refuse a key from now on
     Revoke {
         /// The key's id
@@ -66,6 +73,12 @@ pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Resul
     let Some(config) = load(&command.path, terminal) else {
         return Ok(Exit::Bad);
     };
+    if let Action::RotateMaster { new } = &command.action {
+        if !command.offline {
+            bail!("a running gateway holds the key that is to go: stop it, and say `--offline`");
+        }
+        return master::rotate(&config, new, terminal).await;
+    }
     let answer =
         if command.offline { offline(&config, &command.action).await? } else { online(&config, &command.action).await? };
     if command.json {
@@ -84,7 +97,8 @@ async fn online(config: &Config, action: &Action) -> anyhow::Result<Value> {
             let body = json!({ "subject": subject, "groups": groups, "tenant": tenant, "expires": expires });
             (Method::POST, "/v1/keys".to_owned(), Some(body))
         }
-        Action::List => (Method::GET, "/v1/keys".to_owned(), None),
+        // Never asked: it needs a stopped gateway.
+        Action::RotateMaster { .. } | Action::List => (Method::GET, "/v1/keys".to_owned(), None),
         Action::Rotate { id } => (Method::POST, format!("/v1/keys/{}/rotate", plain(id)?), None),
         Action::Revoke { id } => (Method::DELETE, format!("/v1/keys/{}", plain(id)?), None),
     };
@@ -106,7 +120,9 @@ async fn apply(operations: &Operations, action: &Action) -> anyhow::Result<Value
             let new = NewKey { subject: subject.clone(), groups: groups.clone(), tenant: tenant.clone(), expires };
             made(&operations.create_key(new).await?)
         }
-        Action::List => json!({ "keys": operations.keys().iter().map(|key| shown(key)).collect::<Vec<_>>() }),
+        Action::RotateMaster { .. } | Action::List => {
+            json!({ "keys": operations.keys().iter().map(|key| shown(key)).collect::<Vec<_>>() })
+        }
         Action::Rotate { id } => made(&operations.rotate_key(id).await?),
         Action::Revoke { id } => json!({ "key": shown(&*operations.revoke_key(id).await?) }),
     })

@@ -6,6 +6,7 @@ mod demo;
 mod healthcheck;
 mod keys;
 mod kill;
+mod master;
 mod offline;
 mod privacy;
 mod serve;

@@ -14,6 +14,7 @@ use super::switches::{self, Switches};
 use super::{StoreError, open, wipe_journal};
 use crate::checksum::{ALPHABET, base62, crc32};
 use crate::master_key::{MasterKey, random_bytes};
+use crate::seal::{Key, Label};
 use crate::secret::Secret;
 
 /// Version of the tables.
@@ -29,7 +30,11 @@ CREATE TABLE IF NOT EXISTS api_keys (
     created  TEXT NOT NULL,
     expires  TEXT,
     revoked  TEXT
-) STRICT, WITHOUT ROWID;";
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+
+/// The use of the master key that wraps what hashes API keys.
+const WRAP: &str = "api-key wrap";
 
 const PREFIX: &str = "yett_";
 const ID_LENGTH: usize = 12;
@@ -120,6 +125,7 @@ impl ApiKeys {
     /// Opens `data_dir/state.db` and loads keys and switches from it.
     pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
         let pool = open(&data_dir.join("state.db"), VERSION, SCHEMA).await?;
+        let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&pool, master).await?.expose());
         sqlx::raw_sql(switches::SCHEMA).execute(&pool).await?;
         let rows = sqlx::query("SELECT id, subject, groups, tenant, hash, created, expires, revoked FROM api_keys")
             .fetch_all(&pool)
@@ -127,7 +133,24 @@ impl ApiKeys {
         let keys = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
         let switches = Switches::load(pool.clone()).await?;
-        Ok((Self { pool, hasher: master.derive("api-key"), keys: ArcSwap::from_pointee(keys) }, switches))
+        Ok((Self { pool, hasher, keys: ArcSwap::from_pointee(keys) }, switches))
+    }
+
+    /// Keeps keys good under another master key: what hashes them stays, and is stored under the new one. It may be repeated.
+    pub async fn rotate_master(data_dir: &Path, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
+        let pool = open(&data_dir.join("state.db"), VERSION, SCHEMA).await?;
+        let bytes = match hasher(&pool, new).await {
+            Ok(_) if sealed_hasher(&pool).await?.is_some() => return Ok(()),
+            _ => hasher(&pool, old).await?,
+        };
+        let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
+        sqlx::query("INSERT INTO facts (name, value) VALUES ('api-key', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .bind(sealed)
+            .execute(&pool)
+            .await?;
+        wipe_journal(&pool).await?;
+        pool.close().await;
+        Ok(())
     }
 
     /// The key that `token` is, if it is one of ours and its secret is right, whatever its status.
@@ -256,6 +279,19 @@ impl ApiKeys {
         hash.copy_from_slice(hmac::sign(&self.hasher, token.as_bytes()).as_ref());
         hash
     }
+}
+
+/// What hashes API keys: made from the master key, or from the first one there was, then stored under the present one. Secrets are
+/// not stored, so nothing could hash them again.
+async fn hasher(pool: &Pool<Sqlite>, master: &MasterKey) -> Result<Secret<Vec<u8>>, StoreError> {
+    match sealed_hasher(pool).await? {
+        None => Ok(master.derive_bytes("api-key")),
+        Some(sealed) => Ok(Key::new(master.derive_bytes(WRAP))?.open(&Label::new("the hasher of API keys", &[]), &sealed)?),
+    }
+}
+
+async fn sealed_hasher(pool: &Pool<Sqlite>) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'api-key'").fetch_optional(pool).await?)
 }
 
 fn read(row: &SqliteRow) -> Result<ApiKey, StoreError> {

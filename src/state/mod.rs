@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use crate::seal::SealError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 
@@ -46,6 +47,9 @@ pub enum StoreError {
     /// What was deleted may still stand in the journal, because another process reads the file.
     #[error("another process reads the file, so that what was deleted still stands in its journal")]
     Journal,
+    /// Something in it does not open: it was changed, or belongs to another master key.
+    #[error("it was changed, or was made under another master key; if a rotation was interrupted, run it again")]
+    Sealed(#[from] SealError),
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,

@@ -166,7 +166,7 @@ async fn expire(month: Month, work: &mut Work) -> Result<(), VaultError> {
 }
 
 async fn note(applied: Applied<'_>, work: &mut Work) -> Result<(), VaultError> {
-    sqlx::query("INSERT INTO applied (log, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)")
+    sqlx::query("INSERT INTO applied (log, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = excluded.next")
         .bind(applied.log)
         .bind(i64::try_from(applied.next).unwrap_or(i64::MAX))
         .execute(&mut **work)

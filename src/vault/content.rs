@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use aws_lc_rs::digest::{SHA256, digest};
 use sqlx::Row as _;
 
-use super::seal::{Key, Label};
 use super::tree::month_label;
 use super::{Month, Pseudonym, Vault, VaultError};
 use crate::master_key::hex;
+use crate::seal::{Key, Label, SealError};
 use crate::secret::Secret;
 
 /// Most texts of one transaction.
@@ -135,7 +135,7 @@ impl Vault {
         for row in rows {
             let (kind, log, sealed): (String, String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             let (caller, tenant, month): (Vec<u8>, Vec<u8>, String) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-            let month = month.parse().map_err(|_form| VaultError::Sealed("a month"))?;
+            let month = month.parse().map_err(|_form| SealError::Broken("a month"))?;
             let wrapped: Vec<u8> = row.try_get(6)?;
             let key = self.root.tenant(&tenant, &self.pool).await?.unwrapped(&month_label(&caller, month), &wrapped)?;
             let text = Key::new(key.derived("content"))?.open(&label(&log, call, &kind), &sealed)?;

@@ -2,9 +2,9 @@
 
 use sqlx::Row as _;
 
-use super::seal::Key;
 use super::tree::Lookup;
 use super::{Caller, Month, Vault, VaultError, insert_month, name_of, people};
+use crate::seal::{Key, SealError};
 use crate::secret::Secret;
 
 impl Vault {
@@ -25,7 +25,7 @@ impl Vault {
             let (issuer, subject): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             // Version 1 knew no tenants.
             let caller = Caller { issuer: &issuer, subject: &subject, tenant: None };
-            let month: Month = row.try_get::<String, _>(2)?.parse().map_err(|_form| VaultError::Sealed("a month"))?;
+            let month: Month = row.try_get::<String, _>(2)?.parse().map_err(|_form| SealError::Broken("a month"))?;
             let tenant = self.tenants.of(caller, &self.root, &mut work).await?;
             let lookup = self.root.lookup(Lookup::Caller, &[&issuer, &subject]);
             let found: Option<Vec<u8>> = sqlx::query_scalar("SELECT id FROM callers WHERE lookup = ? AND tenant = ?")

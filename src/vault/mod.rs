@@ -22,7 +22,7 @@ mod content;
 mod migrate;
 mod month;
 mod people;
-mod seal;
+mod rotate;
 mod tree;
 
 #[cfg(test)]
@@ -41,11 +41,12 @@ pub use change::{Applied, Change};
 pub use content::{Content, Place as ContentPlace};
 pub use month::{Month, NotAMonth};
 pub use people::{Identity, Person};
+pub use rotate::rotate_master;
 
 use crate::master_key::{Committer, MasterKey, hex, random_bytes};
+use crate::seal::{Key, SealError};
 use crate::state::{StoreError, open, wipe_journal};
 use content::{MonthKey, Waiting};
-use seal::Key;
 use tree::{Lookup, Root, Tenants};
 
 /// Callers remembered in memory. Beyond this the memory is emptied and fills again from the database.
@@ -102,11 +103,11 @@ pub enum VaultError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It was made under another master key.
-    #[error("`vault.db` was made under another master key")]
+    #[error("`vault.db` was made under another master key; if a rotation was interrupted, run it again")]
     OtherKey,
     /// Something in it does not open under the key it belongs to: it was changed by somebody.
-    #[error("{0} in `vault.db` does not open under its key")]
-    Sealed(&'static str),
+    #[error("`vault.db` was changed")]
+    Sealed(#[from] SealError),
     /// The key it needs was destroyed meanwhile.
     #[error("the caller was erased meanwhile, or the month has expired")]
     Erased,

@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use super::tree::{Lookup, Tenant, identity_label, joined, month_label, new_id, split};
 use super::{Caller, Month, Vault, VaultError, Work};
 use crate::master_key::Committer;
+use crate::seal::SealError;
 
 /// Who somebody is outside the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Vault {
         let plain = self.root.tenant(&tenant, &self.pool).await?.open(&identity_label(&id), &sealed)?;
         match split(plain.expose()).as_deref() {
             Some([issuer, subject]) => Ok(Some(Identity { issuer: issuer.clone(), subject: subject.clone() })),
-            _ => Err(VaultError::Sealed("an identity")),
+            _ => Err(SealError::Broken("an identity").into()),
         }
     }
 

@@ -7,9 +7,9 @@ use aws_lc_rs::{constant_time, hmac};
 use parking_lot::RwLock;
 use sqlx::{Pool, Row as _, Sqlite};
 
-use super::seal::{Key, Label};
 use super::{Caller, Month, VaultError, Work};
 use crate::master_key::{MasterKey, random_bytes};
+use crate::seal::{Key, Label};
 
 /// Keys of tenants remembered in memory. Beyond this the memory is emptied and fills again.
 const REMEMBERED: usize = 10_000;
@@ -75,12 +75,21 @@ impl Root {
         constant_time::verify_slices_are_equal(&found, &expected).map_err(|_unspecified| VaultError::OtherKey)
     }
 
-    fn unwrap(&self, id: &[u8], wrapped: &[u8]) -> Result<Key, VaultError> {
-        self.wrap.unwrapped(&Label::new("a tenant's key", &[id]), wrapped)
+    /// Notes that the file belongs to this master key from now on.
+    pub(super) async fn mark(&self, work: &mut Work) -> Result<(), VaultError> {
+        sqlx::query("UPDATE facts SET value = ? WHERE name = 'master key'")
+            .bind(self.lookup(Lookup::Check, &[]).as_slice())
+            .execute(&mut **work)
+            .await?;
+        Ok(())
     }
 
-    fn wrapped(&self, id: &[u8], key: &Key) -> Result<Vec<u8>, VaultError> {
-        self.wrap.wrap(&Label::new("a tenant's key", &[id]), key)
+    pub(super) fn unwrap(&self, id: &[u8], wrapped: &[u8]) -> Result<Key, VaultError> {
+        Ok(self.wrap.unwrapped(&Label::new("a tenant's key", &[id]), wrapped)?)
+    }
+
+    pub(super) fn wrapped(&self, id: &[u8], key: &Key) -> Result<Vec<u8>, VaultError> {
+        Ok(self.wrap.wrap(&Label::new("a tenant's key", &[id]), key)?)
     }
 
     /// The key of the tenant with that id.
@@ -120,7 +129,7 @@ impl Tenants {
         sqlx::query("INSERT INTO tenants (id, lookup, name, key) VALUES (?, ?, ?, ?)")
             .bind(&id)
             .bind(lookup.as_slice())
-            .bind(key.seal(&Label::new("a tenant's name", &[&id]), &joined(&parts))?)
+            .bind(key.seal(&name_label(&id), &joined(&parts))?)
             .bind(root.wrapped(&id, &key)?)
             .execute(&mut **work)
             .await?;
@@ -165,6 +174,11 @@ pub(super) fn split(mut text: &[u8]) -> Option<Vec<String>> {
 /// What binds the key of a caller's month.
 pub(super) fn month_label(caller: &[u8], month: Month) -> Label {
     Label::new("the key of a month", &[caller, month.to_string().as_bytes()])
+}
+
+/// What binds the name of a tenant.
+pub(super) fn name_label(tenant: &[u8]) -> Label {
+    Label::new("a tenant's name", &[tenant])
 }
 
 /// What binds an identity.

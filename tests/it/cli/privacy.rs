@@ -270,3 +270,34 @@ fn captured_arguments_are_shown_while_their_caller_exists_and_only_if_they_are_w
     assert!(gone.code == Some(1) && gone.out.is_empty() && gone.err.contains("holds nothing"), "{}{}", gone.out, gone.err);
     serving.terminate();
 }
+
+#[test]
+fn a_new_master_key_changes_nothing_for_callers_and_the_log() {
+    let (home, serving, secret) = with_a_caller();
+    let name = pseudonym(&home);
+    fs::write(home.path("new.key"), [9; 32]).unwrap();
+    let running = home.run(&["keys", "--config", "operator.yaml", "rotate-master", "--new", "new.key", "--offline"]);
+    assert_eq!(running.code, Some(2), "the gateway runs: {}", running.out);
+    serving.terminate();
+    let before = fs::read(home.path("data/master.key")).unwrap();
+    home.done(&["keys", "rotate-master", "--new", "new.key", "--offline"]);
+    assert_eq!(fs::read(home.path("data/master.key")).unwrap(), [9; 32]);
+
+    let serving = home.serve();
+    home.tell_operator(&serving);
+    assert_eq!(call(serving.listener, "crm", &secret, "get_customer").status, 200, "API keys still work");
+    let subjects: Vec<_> = of_kind(&home, "call.decision").iter().map(|record| record["who"]["sub"].clone()).collect();
+    assert_eq!(subjects, [&*name, &*name], "the caller is who it was");
+    done(online(&home, "erase", &[]));
+    serving.terminate();
+    home.done(&["audit", "verify", "data", "--accept-unanchored"]);
+    let acts = of_kind(&home, "admin");
+    assert!(acts.iter().any(|record| record["what"]["act"] == "master.rotate"), "{acts:#?}");
+
+    // Interrupted before `master.key` was replaced: the start says what to do, and a second run does it.
+    fs::write(home.path("data/master.key"), before).unwrap();
+    let refused = home.run(&["serve"]);
+    assert!(refused.code == Some(2) && refused.err.contains("run it again"), "{}", refused.err);
+    home.done(&["keys", "rotate-master", "--new", "new.key", "--offline"]);
+    assert_eq!(home.serve().terminate().0, Some(0));
+}
