@@ -14,8 +14,9 @@ use yett::state::ApiKeys;
 use yett::vault::{Caller, Identity, Vault};
 
 use crate::support::eventually;
-use crate::support::gateway::{Folder, Gateway};
+use crate::support::gateway::{Folder, Gateway, POLICY};
 use crate::support::server::Upstream;
+use crate::support::token::Issuer;
 
 const DAY: i64 = 86_400;
 
@@ -44,6 +45,50 @@ async fn restarted_after(gateway: Gateway, days: i64) -> Gateway {
     let folder: Folder = gateway.stop_and_verify().await;
     clock.advance(days * DAY);
     folder.start().await
+}
+
+fn order(issuer: &str) -> Order {
+    let who = Identity { issuer: issuer.into(), subject: "ada".into() };
+    Order { who, basis: "art. 17".into(), approver: "dpo".into(), requester: "test".into() }
+}
+
+#[tokio::test]
+async fn who_holds_a_token_that_was_remembered_is_somebody_new_after_an_erasure() {
+    let (upstream, issuer) = (Upstream::start().await, Issuer::new("corp"));
+    let policy = POLICY.replace("groups: [staff]", "groups: [staff], issuers: [corp]");
+    let gateway = Gateway::start().servers([("crm", &upstream)]).policy(&policy).issuer(&issuer).await;
+    let token = issuer.token(&gateway, "crm", "ada", &["staff"]).signed();
+    let subject = async || {
+        let answer = gateway.modern("crm", &token).call("echo", json!({})).await;
+        gateway.ended(&answer.call()).await[0]["who"]["sub"].as_str().unwrap().to_owned()
+    };
+    let (before, again) = (subject().await, subject().await);
+    assert_eq!(before, again);
+    let erased = gateway.running.operations().privacy().erase(&order("corp")).await.unwrap();
+    assert_eq!(erased, std::slice::from_ref(&before));
+    let after = subject().await;
+    assert_ne!(before, after, "the old name is still in use");
+    assert!(!revealed(&gateway, &before).await && revealed(&gateway, &after).await);
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn what_is_recorded_and_could_not_be_done_is_done_by_the_next_operation() {
+    let upstream = Upstream::start().await;
+    let (gateway, name) = with_a_caller(&upstream).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(gateway.data().join("vault.db"));
+    let mut vault = <sqlx::SqliteConnection as sqlx::Connection>::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE content RENAME TO gone").execute(&mut vault).await.unwrap();
+    let privacy = gateway.running.operations().privacy();
+    let broken = privacy.erase(&order("api-key")).await;
+    assert!(matches!(broken, Err(PrivacyError::Unfinished(_))), "{broken:?}");
+    let broken = privacy.reveal(std::slice::from_ref(&name), "test").await;
+    assert!(matches!(broken, Err(PrivacyError::Vault(_))), "nothing is told before it is done: {broken:?}");
+    sqlx::raw_sql("ALTER TABLE gone RENAME TO content").execute(&mut vault).await.unwrap();
+    drop(vault);
+    assert!(!revealed(&gateway, &name).await);
+    assert_eq!(of_kind(&gateway.records(&Filter::default()), "erasure").len(), 1, "it is not recorded again");
+    gateway.stop_and_verify().await;
 }
 
 #[tokio::test]
@@ -117,7 +162,7 @@ async fn aud_054_without_a_log_nothing_is_erased_held_told_or_expired() {
 
     let privacy = operations.privacy();
     let who = Identity { issuer: "corp".into(), subject: "ada".into() };
-    let order = Order { who: who.clone(), basis: "art. 17".into(), approver: "dpo".into(), requester: "test".into() };
+    let order = order("corp");
     let refused = [
         privacy.erase(&order).await.map(drop),
         privacy.hold(&order, true).await.map(drop),

@@ -119,6 +119,46 @@ fn prv_001_a_restored_backup_does_not_bring_anybody_back() {
 }
 
 #[test]
+fn prv_001_a_log_that_begins_anew_under_the_same_name_is_read_from_its_first_record() {
+    let (home, serving, _) = with_a_caller();
+    serving.terminate();
+    copy(&home.path("data"), &home.path("backup"));
+    fs::remove_dir_all(home.path("data/audit")).unwrap();
+    done(about(&home, "erase", &["--offline"]));
+    copy(&home.path("backup"), &home.path("data"));
+    home.serve().terminate();
+    assert_nowhere(&home, SUBJECT.as_bytes());
+}
+
+#[test]
+fn prv_001_killed_at_any_moment_an_erasure_has_happened_or_not_even_begun() {
+    let mut recorded = 0;
+    for pause in 0..8 {
+        let home = home();
+        home.key_offline(SUBJECT);
+        let serving = home.serve_quietly();
+        home.tell_operator(&serving);
+        std::thread::scope(|scope| {
+            let erasing = scope.spawn(|| online(&home, "erase", &[]));
+            std::thread::sleep(std::time::Duration::from_millis(5 * pause));
+            serving.signal("KILL");
+            let told = erasing.join().unwrap().code == Some(0);
+            serving.wait();
+            let is_recorded = of_kind(&home, "erasure").len() == 1;
+            assert!(is_recorded || !told, "told, and not recorded");
+            home.serve_quietly().terminate();
+            if is_recorded {
+                assert_nowhere(&home, SUBJECT.as_bytes());
+                recorded += 1;
+            } else {
+                done(about(&home, "erase", &["--offline"]));
+            }
+        });
+    }
+    assert!(recorded > 0, "no round was late enough to say anything");
+}
+
+#[test]
 fn prv_005_a_legal_hold_refuses_erasure_until_it_is_released() {
     let (home, serving, secret) = with_a_caller();
     let name = pseudonym(&home);
