@@ -178,7 +178,14 @@ impl Privacy {
 
     /// Does what the logs order and the vault has not done. Before anybody is served.
     pub async fn catch_up(&self) -> Result<(), PrivacyError> {
-        self.begin().await.map(drop)
+        match self.begin().await {
+            Err(error) if error.is_journal() => {
+                // A copy of the file is being made, say. Nobody can be met who is erased; the next operation, a minute from now, tries again.
+                tracing::warn!(error = &error as &dyn std::error::Error, "the journals of the databases cannot be wiped yet");
+                Ok(())
+            }
+            begun => begun.map(drop),
+        }
     }
 
     /// Notes how far the log has come, so that the next start need not read it again from far back.
@@ -195,6 +202,8 @@ impl Privacy {
         let turn = self.turn.lock().await;
         if self.behind.load(Ordering::Acquire) {
             self.replay().await?;
+            self.keys.wipe().await?;
+            self.vault.wipe().await?;
             self.behind.store(false, Ordering::Release);
         }
         Ok(turn)
@@ -293,6 +302,13 @@ impl Privacy {
         let mut draft = Draft::new(kind);
         draft.object("what", what);
         self.log.append(draft).durable().await
+    }
+}
+
+impl PrivacyError {
+    /// Whether all is done but that another process keeps the journal of a database in use.
+    fn is_journal(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Journal) | Self::Vault(VaultError::Store(StoreError::Journal)))
     }
 }
 

@@ -247,6 +247,11 @@ impl ApiKeys {
         for id in ids {
             sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_ref()).execute(&self.pool).await?;
         }
+        self.wipe().await
+    }
+
+    /// Cuts the journal to nothing; see [`ApiKeys::erase`].
+    pub async fn wipe(&self) -> Result<(), StoreError> {
         wipe_journal(&self.pool).await
     }
 

@@ -6,7 +6,6 @@
 use jiff::Timestamp;
 
 use super::{Month, Vault, VaultError, Work};
-use crate::state::wipe_journal;
 
 /// Something a record orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl Vault {
             Change::Expire(expired) => self.forget(|_, month| month <= *expired),
             Change::Hold(_) | Change::Release(_) => return Ok(()),
         }
-        Ok(wipe_journal(&self.pool).await?)
+        self.wipe().await
     }
 
     /// Index of the first record of a log that has not been applied; `None` for a log that the vault has not met.

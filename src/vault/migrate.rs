@@ -42,6 +42,6 @@ impl Vault {
         }
         sqlx::query("DROP TABLE subjects").execute(&mut *work).await?;
         work.commit().await?;
-        Ok(())
+        self.wipe().await
     }
 }

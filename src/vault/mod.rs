@@ -200,8 +200,6 @@ impl Vault {
             waiting: Waiting::default(),
         };
         vault.migrate().await?;
-        // A process that was killed in the middle of an erasure has left its journal.
-        wipe_journal(&vault.pool).await?;
         Ok(vault)
     }
 
@@ -268,6 +266,12 @@ impl Vault {
         self.tenants.remember(caller, tenant);
         let keys = Arc::new(MonthKey { caller: id, month, secret: key.derived("content") });
         Ok(Known { name: name.into(), committer: Committer::new(key.bytes()), keys })
+    }
+
+    /// Cuts the journal to nothing. What a change deletes is gone with it; this is for one that could not, since another process was
+    /// reading the file, and for a process that was killed.
+    pub async fn wipe(&self) -> Result<(), VaultError> {
+        Ok(wipe_journal(&self.pool).await?)
     }
 
     /// Closes the database, folding its write-ahead log back into it.

@@ -95,10 +95,11 @@ async fn a_row_passed_for_anothers_does_not_open() {
     let dir = tempfile::tempdir().unwrap();
     let vault = vault(dir.path()).await;
     let ada = vault.pseudonym(caller("ada"), at(NOW)).await.unwrap().name;
-    vault.pseudonym(caller("bob"), at(NOW)).await.unwrap();
+    let bob = vault.pseudonym(caller("bob"), at(NOW)).await.unwrap().name;
     // Whoever can write the file gives ada what belongs to bob.
-    let swap = "UPDATE callers SET identity = (SELECT other.identity FROM callers other WHERE other.id <> callers.id)";
-    sqlx::query(swap).execute(&vault.pool).await.unwrap();
+    let swap = "UPDATE callers SET identity = (SELECT identity FROM callers JOIN pseudonyms ON caller = id WHERE name = ?1)
+        WHERE id = (SELECT caller FROM pseudonyms WHERE name = ?2)";
+    sqlx::query(swap).bind(&*bob).bind(&*ada).execute(&vault.pool).await.unwrap();
     assert!(matches!(vault.reveal(&ada).await, Err(VaultError::Sealed(_))));
 }
 
@@ -141,6 +142,41 @@ async fn prv_001_nothing_of_an_erased_caller_stays_in_a_file() {
     }
     assert_eq!(vault.person("corp", &subject(8)).await.unwrap().unwrap().pseudonyms, names[8], "others stay");
     assert_eq!(file_with(dir.path(), b"@example.com"), None, "no identity ever stands in plain");
+}
+
+#[tokio::test]
+async fn captured_content_goes_with_its_key_and_none_comes_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(dir.path()).await;
+    let text = b"the merger with Initech".repeat(2_000);
+    let store = async |whose: &Pseudonym, call: u8| {
+        vault.store(whose, ContentPlace { log: LOG, call: &[call; 16], kind: "full" }, &text).await
+    };
+    let (ada, bob) =
+        (vault.pseudonym(caller("ada"), at(NOW)).await.unwrap(), vault.pseudonym(caller("bob"), at(NOW)).await.unwrap());
+    let sha256 = store(&ada, 1).await.unwrap();
+    store(&bob, 2).await.unwrap();
+    let [content] = vault.content(&[1; 16]).await.unwrap().try_into().unwrap();
+    assert_eq!((content.sha256, content.text.expose()), (sha256, &text));
+    let sealed: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM content WHERE call = ?")
+        .bind([1_u8; 16].as_slice())
+        .fetch_one(&vault.pool)
+        .await
+        .unwrap();
+    let pieces = || sealed.chunks(64).filter(|piece| file_with(dir.path(), piece).is_some()).count();
+    assert!(pieces() > 600, "most of it stands in one piece before");
+    assert_eq!(file_with(dir.path(), b"Initech"), None);
+
+    apply(&vault, Change::Erase(vec![ada.name.to_string()]), 1).await;
+    assert_eq!(pieces(), 0);
+    assert!(vault.content(&[1; 16]).await.unwrap().is_empty());
+    assert!(matches!(store(&ada, 3).await, Err(VaultError::Erased)), "a call that was under way");
+    assert_eq!(vault.content(&[2; 16]).await.unwrap().len(), 1);
+
+    apply(&vault, Change::Expire("2026-11".parse().unwrap()), 2).await;
+    assert!(vault.content(&[2; 16]).await.unwrap().is_empty());
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM content").fetch_one(&vault.pool).await.unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]

@@ -92,6 +92,25 @@ async fn what_is_recorded_and_could_not_be_done_is_done_by_the_next_operation() 
 }
 
 #[tokio::test]
+async fn prv_001_while_another_process_reads_the_vault_an_erasure_says_that_it_is_not_finished() {
+    let upstream = Upstream::start().await;
+    let (gateway, name) = with_a_caller(&upstream).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(gateway.data().join("vault.db"));
+    let mut reader = <sqlx::SqliteConnection as sqlx::Connection>::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT * FROM callers").execute(&mut reader).await.unwrap();
+    let privacy = gateway.running.operations().privacy();
+    let unfinished = privacy.erase(&order("api-key")).await;
+    assert!(matches!(unfinished, Err(PrivacyError::Unfinished(_))), "{unfinished:?}");
+    let journal = || std::fs::read(gateway.data().join("vault.db-wal")).unwrap();
+    let holds_the_name = |bytes: &[u8]| bytes.windows(name.len()).any(|part| part == name.as_bytes());
+    assert!(holds_the_name(&journal()), "this test shows nothing if the journal is clean already");
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
+    privacy.catch_up().await.unwrap();
+    assert!(!holds_the_name(&journal()), "what was deleted still stands in the journal");
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn aud_027_a_clock_that_jumps_ahead_destroys_nothing() {
     let upstream = Upstream::start().await;
     let (gateway, name) = with_a_caller(&upstream).await;
