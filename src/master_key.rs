@@ -16,6 +16,9 @@ use crate::secret::Secret;
 
 const LENGTH: usize = 32;
 
+/// The use of the key that seals the signing keys of the audit log.
+pub const EPOCH_KEYS: &str = "audit epoch keys";
+
 /// The root of all keyed hashes. Never used itself: each use derives a key of its own by a label (RFC 5869's idea, one HMAC).
 #[derive(Debug)]
 pub struct MasterKey(Secret<Vec<u8>>);

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::fs::Storage;
-use super::layout::Layout;
+use super::fs::{Disk, Storage};
+use super::layout::{Layout, epoch_number};
 use super::line::nested;
+use super::log::OpenError;
 use super::record::{Draft, Kind};
-use crate::master_key::hex;
+use crate::master_key::{hex, write_private};
 use crate::seal::{Key, Label, SealError};
 use crate::secret::Secret;
 use crate::tlog::{Checkpoint, CheckpointError, KeyError, Note, NoteError, Scheme, SignatureError, Signer, VerifierKey};
@@ -38,6 +39,9 @@ pub enum EpochError {
         #[source]
         reason: SealError,
     },
+    /// No key to seal them with.
+    #[error("the signing keys of the audit log cannot be sealed")]
+    Seal(#[from] SealError),
     /// No key can be made.
     #[error("no signing key can be made")]
     Make(#[from] KeyError),
@@ -172,8 +176,15 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// The keys of epoch `number`; `None` when their file was never finished.
+    /// The keys of epoch `number`.
     pub(crate) fn load(storage: &dyn Storage, layout: &Layout, seal: &Key, number: u64) -> Result<Self, EpochError> {
+        let text = Self::open(storage, layout, seal, number)?;
+        let damaged = || EpochError::Closed { file: layout.epoch_key(number).display().to_string(), reason: SealError::Broken("its text") };
+        Self::parse(&text, &layout.name).ok_or_else(damaged)
+    }
+
+    /// What its file holds.
+    fn open(storage: &dyn Storage, layout: &Layout, seal: &Key, number: u64) -> Result<Secret<Vec<u8>>, EpochError> {
         let path = layout.epoch_key(number);
         let file = path.display().to_string();
         let reader = match storage.read(&path) {
@@ -182,9 +193,7 @@ impl Epoch {
         };
         let mut sealed = Vec::new();
         reader.take(FILE_MAX).read_to_end(&mut sealed).map_err(failed("read", &path))?;
-        let closed = |reason| EpochError::Closed { file: file.clone(), reason };
-        let text = seal.open(&label(&layout.name, number), &sealed).map_err(closed)?;
-        Self::parse(&text, &layout.name).ok_or_else(|| closed(SealError::Broken("its text")))
+        seal.open(&label(&layout.name, number), &sealed).map_err(|reason| EpochError::Closed { file, reason })
     }
 
     /// Overwrites and removes the private keys of an epoch.
@@ -248,6 +257,29 @@ impl Epoch {
         };
         Some(Self { keys, ed25519, ml_dsa, before })
     }
+}
+
+/// Seals the signing keys of a log under another key. Each file changes at once or not at all, and one that opens under `new` is left
+/// alone: an interrupted run can be repeated.
+pub fn reseal(dir: &Path, origin: &str, replica: &str, old: &Key, new: &Key) -> Result<(), OpenError> {
+    let layout = Layout::new(dir, origin, replica)?;
+    let directory = layout.keys();
+    for (name, _) in Disk.list(&directory).map_err(failed("list", &directory))? {
+        let Some(number) = epoch_number(&name) else { continue };
+        if Epoch::load(&Disk, &layout, new, number).is_ok() {
+            continue;
+        }
+        let path = layout.epoch_key(number);
+        let text = Epoch::open(&Disk, &layout, old, number)?;
+        let closed = |reason| EpochError::Closed { file: path.display().to_string(), reason };
+        let sealed = new.seal(&label(&layout.name, number), text.expose()).map_err(closed)?;
+        let beside = path.with_extension("new");
+        Disk.destroy(&beside).map_err(failed("replace", &beside))?;
+        write_private(&beside, &sealed).map_err(failed("write", &beside))?;
+        std::fs::rename(&beside, &path).map_err(failed("replace", &path))?;
+        Disk.sync_dir(&directory).map_err(failed("sync", &directory))?;
+    }
+    Ok(())
 }
 
 /// A key of that scheme under the log's own name.

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn records_of_a_kind_are_found_from_an_index_on_across_segments() {
         let dir = tempfile::tempdir().unwrap();
-        let mut options = Options::new(dir.path(), "gw", "r1");
+        let mut options = Options::new(dir.path(), "gw", "r1", crate::seal::Key::generate().unwrap());
         options.segment_bytes = 2_000;
         let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
         let mut erasures = Vec::new();

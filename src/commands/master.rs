@@ -9,19 +9,30 @@ use anyhow::{Context as _, bail};
 
 use super::Exit;
 use super::terminal::Terminal;
-use crate::audit::{Disk, Draft, Kind, Log, Options};
+use crate::audit::{Disk, Draft, EpochError, Kind, Log, OpenError, Options, RecoveryError, reseal};
 use crate::clock::SystemClock;
-use crate::config::Config;
-use crate::master_key::MasterKey;
+use crate::config::{Audit, Config};
+use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::state::ApiKeys;
 use crate::vault::rotate_master;
 
 pub(super) async fn rotate(config: &Config, new: &Path, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let data_dir = &config.data_dir;
-    let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica);
-    let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock))
-        .context("cannot take the audit log; is the gateway running?")?;
-    let rotated = under_lock(config, new, &log).await;
+    let old = MasterKey::open(config.master_key.as_ref(), data_dir)?;
+    let new_key = MasterKey::read(new)?;
+    if old.is(&new_key) {
+        bail!("this is the key that is in force");
+    }
+    if config.master_key.is_none() && !new_key.is_installable() {
+        bail!("`master.key` holds exactly 32 bytes; make them with `openssl rand 32`");
+    }
+    // A run that was interrupted may have left the log's own keys under the new one.
+    let log = match open_log(config, &old) {
+        Err(OpenError::Recovery(RecoveryError::Key(EpochError::Closed { .. }))) => open_log(config, &new_key),
+        opened => opened,
+    };
+    let log = log.context("cannot take the audit log; is the gateway running?")?;
+    let rotated = under_lock(config, &old, &new_key, &log).await;
     let _ = log.append(Draft::new(Kind::Stop)).durable().await;
     log.close();
     rotated?;
@@ -34,25 +45,27 @@ pub(super) async fn rotate(config: &Config, new: &Path, terminal: &mut Terminal)
     Ok(Exit::Done)
 }
 
-async fn under_lock(config: &Config, new: &Path, log: &Log) -> anyhow::Result<()> {
+fn open_log(config: &Config, master: &MasterKey) -> Result<Log, OpenError> {
+    let Audit { origin, replica, .. } = &config.audit;
+    let options = Options::new(config.data_dir.join("audit"), origin, replica, master.sealing(EPOCH_KEYS).map_err(EpochError::from)?);
+    Ok(Log::open(options, Arc::new(Disk), Arc::new(SystemClock))?.0)
+}
+
+async fn under_lock(config: &Config, old: &MasterKey, new: &MasterKey, log: &Log) -> anyhow::Result<()> {
     let data_dir = &config.data_dir;
-    let old = MasterKey::open(config.master_key.as_ref(), data_dir)?;
-    let new = MasterKey::read(new)?;
-    if old.is(&new) {
-        bail!("this is the key that is in force");
-    }
-    if config.master_key.is_none() && !new.is_installable() {
-        bail!("`master.key` holds exactly 32 bytes; make them with `openssl rand 32`");
-    }
     let mut draft = Draft::new(Kind::Admin);
     draft.object("what", |what| {
         what.text("act", "master.rotate").text("target", "vault.db");
     });
     log.append(draft).durable().await.context("the rotation could not be recorded; nothing was done")?;
-    rotate_master(data_dir, &old, &new).await.context("the vault is as it was")?;
-    ApiKeys::rotate_master(data_dir, &old, &new)
+    rotate_master(data_dir, old, new).await.context("the vault is as it was")?;
+    ApiKeys::rotate_master(data_dir, old, new)
         .await
         .context("run it again: the vault is under the new key, API keys are not")?;
+    let Audit { origin, replica, .. } = &config.audit;
+    let (from, to) = (old.sealing(EPOCH_KEYS)?, new.sealing(EPOCH_KEYS)?);
+    reseal(&data_dir.join("audit"), origin, replica, &from, &to)
+        .context("run it again: the databases are under the new key, the log's signing key is not")?;
     // Last: as long as the old key is in its place, the run can be repeated.
     if config.master_key.is_none() {
         new.install(data_dir).context("run it again: the databases are under the new key, `master.key` is the old one")?;

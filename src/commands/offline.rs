@@ -9,7 +9,7 @@ use crate::admin::{Operations, Stores};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::master_key::{MasterKey, make_private_dir};
+use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::state::ApiKeys;
 use crate::vault::Vault;
 
@@ -24,7 +24,7 @@ impl Offline {
         let data_dir = &config.data_dir;
         make_private_dir(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
         let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
-        let seal = master.sealing("audit epoch keys")?;
+        let seal = master.sealing(EPOCH_KEYS)?;
         let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
         let clock = Arc::new(SystemClock);
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;

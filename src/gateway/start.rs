@@ -26,7 +26,7 @@ use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
-use crate::master_key::{MasterKey, make_private_dir};
+use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, Switches};
 use crate::telemetry::{Exporter, Metrics};
@@ -164,7 +164,7 @@ impl Gateway {
 
 /// Opens the log off the workers: recovery reads up to two segments.
 async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) -> Result<Arc<Log>, StartError> {
-    let seal = master.sealing("audit epoch keys")?;
+    let seal = master.sealing(EPOCH_KEYS)?;
     let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
     options.queue = AUDIT_QUEUE;
     options.reserve = config.audit.reserve;
