@@ -38,6 +38,8 @@ pub struct Decision {
     pub who: Option<Who>,
     /// What was asked, once that is known.
     pub what: Option<What>,
+    /// What records call its legacy session: the one it is in, or the one that it has begun.
+    pub session: Option<Arc<str>>,
     /// The request that a refusal would answer, once it is read: for failures that come past the station that knows it.
     pub reply_to: Option<ReplyTo>,
     /// Where it stands in the tree of its caller.

@@ -20,7 +20,7 @@ use crate::layers::authn::Principal;
 use crate::places::Share;
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, AccessError, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code};
-use crate::session::{Session, Sessions};
+use crate::session::{Session, Sessions, reference};
 
 /// Reads messages.
 #[derive(Debug)]
@@ -167,7 +167,9 @@ impl Decode {
         if ids.next().is_some() {
             return Err(Reason::SessionNotFound);
         }
-        self.sessions.find(id, principal, &context.route.resource).ok_or(Reason::SessionNotFound)
+        let session = self.sessions.find(id, principal, &context.route.resource).ok_or(Reason::SessionNotFound)?;
+        context.trail.with(|decision| decision.session = Some(Arc::clone(&session.reference)));
+        Ok(session)
     }
 
     /// On the way out: the upstream's session id becomes ours, when the handshake has succeeded.
@@ -189,6 +191,7 @@ impl Decode {
             tracing::warn!(error = &error as &dyn std::error::Error, "no session for a handshake");
             Reason::Overloaded
         })?;
+        context.trail.with(|decision| decision.session = Some(reference(&id)));
         if let ResponseBody::Stream(stream) = response.body {
             // The client goes on only once it has this message, so the session learns of the revision in time.
             let (sessions, id) = (Arc::clone(&self.sessions), id.clone());

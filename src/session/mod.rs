@@ -2,12 +2,14 @@
 //!
 //! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
-//! bounded in all and per caller, and idle sessions expire.
+//! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`], from which the id cannot be found.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
@@ -15,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::layers::authn::Principal;
-use crate::master_key::random_bytes;
+use crate::master_key::{hex, random_bytes};
 use crate::protocol::ProtocolVersion;
 
 /// Sessions in all, and of one caller on one route.
@@ -38,6 +40,8 @@ pub struct Session {
     pub upstream: Option<HeaderValue>,
     /// The revision agreed on.
     pub version: ProtocolVersion,
+    /// Its name in records.
+    pub reference: Arc<str>,
     owner: Principal,
     resource: String,
     used: Instant,
@@ -81,7 +85,14 @@ impl Sessions {
         if table.len() >= MAX_SESSIONS || own >= MAX_PER_CALLER {
             return Err(SessionError::Full);
         }
-        let session = Session { upstream, version, owner: owner.clone(), resource: resource.to_owned(), used: now };
+        let session = Session {
+            upstream,
+            version,
+            reference: reference(&value),
+            owner: owner.clone(),
+            resource: resource.to_owned(),
+            used: now,
+        };
         table.insert(id.into(), session);
         Ok(value)
     }
@@ -142,6 +153,13 @@ impl Session {
     }
 }
 
+/// What records call the session of that id: the first 64 bits of its SHA-256. Whoever holds the id finds the records; the records lead
+/// nobody to the id, which is 256 random bits, so that no guess can be tested either.
+pub fn reference(id: &HeaderValue) -> Arc<str> {
+    let digest = digest(&SHA256, id.as_bytes());
+    hex(digest.as_ref().get(..8).unwrap_or_default()).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +189,15 @@ mod tests {
         let two = sessions.mint(&ada(), "r", VERSION, None).unwrap();
         assert_eq!(one.len(), 43);
         assert_ne!(one, two);
+    }
+
+    #[test]
+    fn records_name_a_session_by_a_hash_of_its_id() {
+        let sessions = Sessions::default();
+        let id = sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        let named = sessions.find(&id, &ada(), "r").unwrap().reference;
+        assert_eq!((named.len(), &named), (16, &reference(&id)));
+        assert_eq!(&*reference(&HeaderValue::from_static("abc")), "ba7816bf8f01cfea");
     }
 
     #[tokio::test(start_paused = true)]

@@ -100,6 +100,7 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
         }
     });
     draft.text("peer", &context.peer.to_string());
+    session(&mut draft, decision);
     draft.text("trace", &decision.trace.id().to_string());
     what(&mut draft, context, decision);
     if let Some(who) = &decision.who {
@@ -159,7 +160,15 @@ fn outcome_draft(
         out.text("status", status);
         out.integer("us", i128::try_from(context.started.elapsed().as_micros()).unwrap_or(i128::MAX));
     });
+    // A handshake has its session only now.
+    session(&mut draft, decision);
     draft
+}
+
+fn session(draft: &mut Draft, decision: &Decision) {
+    if let Some(session) = &decision.session {
+        draft.text("sess", session);
+    }
 }
 
 fn what(draft: &mut Draft, context: &RequestContext, decision: &Decision) {
