@@ -19,6 +19,7 @@
 mod canonical;
 mod chain;
 mod epoch;
+mod follow;
 mod fs;
 mod gather;
 mod heads;
@@ -48,6 +49,7 @@ mod tests;
 
 pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
+pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use fs::{Disk, LogFile, Space, Storage};
 pub use epoch::{BadHead, EpochError, reseal};
 pub use heads::{KnownHead, SignedHead};

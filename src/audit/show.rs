@@ -2,15 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::lines::{LineReader, RawLine};
+use super::lines::{LineReader, RawLine, open_segment};
 use super::stamp::Stamp;
 use super::verify::{VerifyIo, find_logs, segments};
 
@@ -167,8 +165,7 @@ fn show_log(
             continue;
         }
         let unreadable = |source| VerifyIo::Read { path: segment.path.clone(), source };
-        let file = File::open(&segment.path).map_err(unreadable)?;
-        let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, file));
+        let mut lines = LineReader::new(open_segment(&segment.path, 0).map_err(unreadable)?);
         while let Some(raw) = lines.next_line().map_err(unreadable)? {
             let (RawLine::Whole(bytes) | RawLine::Torn(bytes)) = raw else {
                 break;
