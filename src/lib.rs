@@ -32,6 +32,8 @@ pub mod policy;
 
 pub mod audit;
 
+pub mod audit_index;
+
 pub mod state;
 
 pub mod vault;

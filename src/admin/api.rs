@@ -23,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
 use super::privacy_api;
+use super::search::search;
 use super::token::admin_token;
+use crate::audit_index::Indexer;
 use crate::listener::{bind, operators};
 use crate::secret::Secret;
 use crate::state::{ApiKey, KeyError, KeyStatus, NewKey, Switch};
@@ -60,6 +62,8 @@ pub(super) struct Shared {
     token: Secret<String>,
     pub(super) operations: Arc<Operations>,
     servers: BTreeSet<String>,
+    /// Where the log is searched; `None` where no index is kept.
+    pub(super) indexer: Option<Indexer>,
 }
 
 impl Admin {
@@ -69,12 +73,13 @@ impl Admin {
         data_dir: &Path,
         operations: Arc<Operations>,
         servers: BTreeSet<String>,
+        indexer: Option<Indexer>,
     ) -> Result<Self, AdminError> {
         let token = admin_token(data_dir).map_err(AdminError::Token)?;
         let failed = |source| AdminError::Bind { address, source };
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers }) })
+        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer }) })
     }
 
     /// Where it listens.
@@ -85,6 +90,7 @@ impl Admin {
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let routes = Router::new()
+            .route("/v1/audit/search", get(search))
             .route("/v1/keys", get(list_keys).post(create_key))
             .route("/v1/keys/{id}", delete(revoke_key))
             .route("/v1/keys/{id}/rotate", post(rotate_key))
@@ -216,7 +222,7 @@ async fn set_switch(shared: &Shared, name: &str, on: bool) -> Response {
     }
 }
 
-fn failed(error: &OperationError) -> Response {
+pub(super) fn failed(error: &OperationError) -> Response {
     match error {
         OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
         OperationError::Key(KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),

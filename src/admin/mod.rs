@@ -1,4 +1,5 @@
-//! The admin API: what operators change while the gateway runs. Always with a token; every change is a record.
+//! The admin API: what operators change, and what they read of the audit log, while the gateway runs. Always with a token; every change
+//! is a record, and so is every search.
 
 mod api;
 mod client;
@@ -6,6 +7,7 @@ mod operations;
 mod privacy;
 mod privacy_api;
 mod retention;
+mod search;
 mod token;
 
 pub use api::{Admin, AdminError};

@@ -115,6 +115,14 @@ impl Operations {
         self.switches.list()
     }
 
+    /// Records that somebody searched the log, by which filters, and how many records they were shown.
+    pub async fn record_search(&self, by: &str, found: usize) -> Result<(), OperationError> {
+        self.record(Kind::Admin, "audit.search", self.log.name(), |what| {
+            what.text("by", by).count("found", found);
+        })
+        .await
+    }
+
     /// Closes the stores.
     pub async fn close(&self) {
         self.keys.close().await;

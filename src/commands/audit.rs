@@ -1,4 +1,5 @@
 //! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`.
+//! `yett audit`: offline; reads the log and writes nothing but its index.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -10,6 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::Exit;
+use super::search::{self, Search};
 use super::terminal::Terminal;
 use super::{Exit, privacy};
 use crate::audit::{self, Filter, Verdict};
@@ -51,6 +54,10 @@ enum Action {
     Hold(privacy::Hold),
     /// Destroy the keys of months that are older than `audit.vault.keep`
     Expire(privacy::Expire),
+    /// Find records by an index beside the log, or tell the story of a call, a session or a trace
+    ///
+    /// The newest come first, a page at a time. The index is made and kept up to date as needed; it proves nothing, see `verify`.
+    Search(Box<Search>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,6 +126,29 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
             Ok(if excused { Exit::Done } else { Exit::Code(report.exit_code()) })
         }
         Action::Show(show) => self::show(show, terminal).await,
+        Action::Search(search) => search::run(*search, terminal).await,
+        Action::Show(show) => {
+            let filter = Filter {
+                from: show.from,
+                to: show.to,
+                kinds: show.kinds,
+                call: show.call,
+                server: show.server,
+                effect: show.effect,
+                limit: show.limit,
+                tail: show.tail,
+            };
+            let mut each = |record: &audit::Shown| {
+                if show.json {
+                    terminal.line(record.raw());
+                } else {
+                    terminal.line(record.summary());
+                }
+                ControlFlow::Continue(())
+            };
+            audit::show(&show.path, &filter, &mut each).with_context(|| format!("cannot read `{}`", show.path.display()))?;
+            Ok(Exit::Done)
+        }
     }
 }
 

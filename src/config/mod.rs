@@ -173,6 +173,8 @@ pub struct Audit {
     pub vault_keep: Duration,
     /// How many refusals of unknown callers in a second get a record of their own; the others are counted exactly.
     pub refusals: Refusals,
+    /// Whether a search index is kept beside the log (yes).
+    pub index: bool,
 }
 
 /// See [`Audit::refusals`].

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::upkeep::{keep_vault, metrics, record_floods, sweep};
+use super::upkeep::{index, metrics, record_floods, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
+use crate::audit_index::Indexer;
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
 use crate::config::{Config, Durability, Refusals, Risk, Traces};
@@ -127,6 +129,8 @@ impl Gateway {
         }
 
         let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault).await?;
+        let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
+        let admin = bind_admin(&config, &operations, index(&config, &log, &services, &stop))?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -210,6 +214,10 @@ async fn bind_admin(
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
     let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers)?;
     Ok((operations, admin))
+/// Takes the admin API's port.
+fn bind_admin(config: &Config, operations: &Arc<Operations>, indexer: Option<Indexer>) -> Result<Admin, StartError> {
+    let servers = config.servers.iter().map(|server| server.name.clone()).collect();
+    Ok(Admin::bind(config.admin, &config.data_dir, Arc::clone(operations), servers, indexer)?)
 }
 
 /// Takes the health listener's port.

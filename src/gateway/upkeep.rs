@@ -4,9 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::admin::Operations;
 use crate::audit::{Condition, Log};
+use crate::audit_index::Indexer;
+use crate::config::Config;
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
 use crate::session::Sessions;
@@ -28,6 +31,29 @@ pub(super) async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: Cancel
     while tokio::time::timeout(FLOOD_INTERVAL, stop.cancelled()).await.is_err() {
         if let Err(error) = flood.flush(&log).await {
             tracing::error!(error = &error as &dyn std::error::Error, "refusals could not be recorded");
+        }
+    }
+}
+
+/// Begins to keep the search index, unless that is switched off. Without it calls go on: it is derived.
+pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &CancellationToken) -> Option<Indexer> {
+    if !config.audit.index {
+        return None;
+    }
+    let directory = config.data_dir.join("audit").join(&config.audit.origin).join(&config.audit.replica);
+    match Indexer::start(&directory, log.condition(), stop.clone()) {
+        Ok((indexer, thread)) => {
+            let stop = stop.clone();
+            services.spawn(async move {
+                stop.cancelled().await;
+                // It closes its file; that it panicked was told on standard error.
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            });
+            Some(indexer)
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the audit log cannot be searched: no thread for its index");
+            None
         }
     }
 }

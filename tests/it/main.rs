@@ -7,6 +7,7 @@ mod attacks_json;
 mod attacks_jwt;
 mod attacks_mcp;
 mod capture;
+mod audit_search;
 mod chain;
 mod chain_full;
 mod cli;

@@ -9,7 +9,7 @@ use super::locations::authority;
 use super::{Bound, Context, secret};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown};
-use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, later, number, parsed, scalar};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
 
 const ADMIN: SocketAddr = loopback(9901);
 const HEALTH: SocketAddr = loopback(9902);
@@ -88,6 +88,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         reserve: 64 << 20,
         vault_keep: VAULT_KEEP,
         refusals: REFUSALS,
+        index: true,
     };
     if !root.has("audit") {
         return Some(default);
@@ -113,6 +114,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         }
         let vault_keep = fields.optional("vault", vault);
         let refusals = fields.optional("refusals", refusals);
+        let index = fields.optional("index", boolean);
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
@@ -122,6 +124,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             reserve: reserve.map_or(default.reserve, |bytes| bytes as u64),
             vault_keep: vault_keep.unwrap_or(default.vault_keep),
             refusals: refusals.unwrap_or(default.refusals),
+            index: index.unwrap_or(default.index),
         })
     })
 }

@@ -15,6 +15,7 @@ mod keys;
 mod kill;
 mod privacy;
 pub(crate) mod process;
+mod search;
 mod serve;
 mod tokens;
 pub(crate) mod upstream;

@@ -1,0 +1,382 @@
+//! `index.db`: its tables, and how a batch of lines gets into them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _, Sqlite, SqliteTransaction};
+
+use super::row::{FINDING, NUMBERS, Row, TEXTS, WORDS};
+use crate::audit::{Cursor, FollowError, Follower, Leaf, VerifyIo};
+
+/// Its name in a log's directory.
+pub const FILE: &str = "index.db";
+
+/// Columns stand in the order of `row.rs`. Indices leave out what is not there, since half of all records are outcomes.
+const SCHEMA: &str = "
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS record (
+    position INTEGER PRIMARY KEY, t INTEGER NOT NULL,
+    kind INTEGER, principal INTEGER, issuer INTEGER, client INTEGER, tenant INTEGER, server INTEGER, method INTEGER, name INTEGER,
+    effect INTEGER, reason INTEGER, detail INTEGER, rule INTEGER, status INTEGER,
+    call TEXT, session TEXT, trace TEXT, peer TEXT,
+    us INTEGER, events INTEGER, bytes INTEGER, n INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS record_by_time ON record (t);
+CREATE INDEX IF NOT EXISTS record_by_kind ON record (kind);
+CREATE INDEX IF NOT EXISTS record_by_principal ON record (principal) WHERE principal IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_server ON record (server) WHERE server IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_name ON record (name) WHERE name IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_effect ON record (effect) WHERE effect IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_rule ON record (rule) WHERE rule IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_call ON record (call) WHERE call IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_session ON record (session) WHERE session IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace IS NOT NULL;
+CREATE TABLE IF NOT EXISTS finding (
+    record INTEGER NOT NULL,
+    layer INTEGER, kind INTEGER, rule INTEGER, action INTEGER, side INTEGER,
+    count INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS finding_by_record ON finding (record);
+CREATE INDEX IF NOT EXISTS finding_by_layer ON finding (layer);
+CREATE INDEX IF NOT EXISTS finding_by_kind ON finding (kind);
+CREATE INDEX IF NOT EXISTS finding_by_rule ON finding (rule);
+CREATE TABLE IF NOT EXISTS place (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    position INTEGER NOT NULL, segment INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, leaf TEXT NOT NULL,
+    t INTEGER NOT NULL, damaged INTEGER
+) STRICT;
+PRAGMA user_version = 1;
+COMMIT;";
+
+/// Version of the tables. An index of any other is thrown away: it is derived.
+const VERSION: i64 = 1;
+
+/// Lines and bytes of lines in one transaction: a few tens of milliseconds, a few megabytes.
+const BATCH: usize = 2_000;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Rows in one statement; times the columns of a record far below what SQLite binds.
+const CHUNK: usize = 100;
+
+/// How long a statement waits for another process with the same index.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Pages of 4 KiB that gather before they are written back and synced: seldom, since the disk is the log's.
+const CHECKPOINT: &str = "4096";
+
+/// Result codes of SQLite for a file that is no database, or a broken one.
+const BROKEN: [&str; 4] = ["11", "26", "267", "523"];
+
+/// Why the index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The file cannot be made or opened.
+    #[error("cannot open the index `{}`", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A statement failed.
+    #[error("the index failed")]
+    Query(#[from] sqlx::Error),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] VerifyIo),
+    /// The log is replaced again and again.
+    #[error("the log was replaced while it was read")]
+    Replaced,
+    /// The search took longer than it may.
+    #[error("the search took too long; narrow it")]
+    Slow,
+    /// The gateway is stopping.
+    #[error("the index has stopped")]
+    Stopped,
+}
+
+/// How far a batch got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Lines of the log that the index knows.
+    pub position: u64,
+    /// Whether the batch was full, so that there may be more.
+    pub more: bool,
+}
+
+/// The index of one log.
+#[derive(Debug)]
+pub struct Index {
+    pub(super) connection: SqliteConnection,
+    log: PathBuf,
+    file: PathBuf,
+    /// Device and number of the file that is open: whoever deletes it leaves the connection with a file that has no name.
+    id: Option<(u64, u64)>,
+}
+
+/// Where the index stands in its log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) cursor: Cursor,
+    /// Time of the last line.
+    t: i64,
+    /// The first line that does not follow the one before it.
+    pub(super) damaged: Option<i64>,
+}
+
+impl Index {
+    /// The index of the log in `log`, in `file` or where it usually is. One that is broken or of another version is made anew.
+    pub async fn open(log: &Path, file: Option<&Path>) -> Result<Self, IndexError> {
+        let file = file.map_or_else(|| log.join(FILE), Path::to_owned);
+        match Self::open_file(log, &file).await {
+            Ok(Some(index)) => return Ok(index),
+            Ok(None) => {}
+            Err(error) if error.is_broken() => {}
+            Err(error) => return Err(error),
+        }
+        remove(&file)?;
+        Self::open_file(log, &file).await?.ok_or(IndexError::Replaced)
+    }
+
+    /// `None`: a version of the tables that this build does not know.
+    async fn open_file(log: &Path, file: &Path) -> Result<Option<Self>, IndexError> {
+        // The other files of SQLite get the mode of this one.
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
+        let metadata =
+            made.and_then(|made| made.metadata()).map_err(|source| IndexError::Open { path: file.to_owned(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            // In WAL mode whole after a power cut, though perhaps older: then it goes on from an older place.
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+        if version != VERSION && version != 0 {
+            return Ok(None);
+        }
+        if version == 0 {
+            sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
+        }
+        let id = Some((metadata.dev(), metadata.ino()));
+        Ok(Some(Self { connection, log: log.to_owned(), file: file.to_owned(), id }))
+    }
+
+    /// Takes in the next lines of the log.
+    pub async fn take_in(&mut self) -> Result<Taken, IndexError> {
+        // The clock of the last search is not for this.
+        self.connection.lock_handle().await?.remove_progress_handler();
+        // Bound before anything is read, so that two processes never take in the same line.
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut place = Place::read(&mut transaction).await?;
+        let mut follower = match Follower::resume(&self.log, place.cursor) {
+            Err(FollowError::Replaced) => {
+                wipe(&mut transaction).await?;
+                place = Place::BEGIN;
+                Follower::resume(&self.log, Cursor::BEGIN)
+            }
+            resumed => resumed,
+        }?;
+        forget_pruned(&mut transaction, signed(follower.first())).await?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < BATCH
+            && bytes < BATCH_BYTES
+            && let Some(followed) = follower.next_line()?
+        {
+            let row = Row::of(signed(followed.position), followed.line, place.t);
+            if followed.broken.is_some() {
+                place.damaged.get_or_insert(row.position);
+            }
+            place.t = row.t;
+            bytes += followed.line.len();
+            rows.push(row);
+        }
+        place.cursor = follower.cursor();
+        write(&mut transaction, &rows).await?;
+        place.write(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Taken { position: place.cursor.position, more: rows.len() == BATCH || bytes >= BATCH_BYTES })
+    }
+
+    /// The log's directory.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Whether the file that is open is still the one of that name.
+    pub(super) fn is_current(&self) -> bool {
+        let metadata = fs::metadata(&self.file).ok();
+        metadata.map(|metadata| (metadata.dev(), metadata.ino())) == self.id
+    }
+
+    /// Throws a file away that is broken: the next one is made from the log.
+    pub async fn discard(self) -> Result<(), IndexError> {
+        let _ = self.connection.close_hard().await;
+        remove(&self.file)
+    }
+
+    /// Closes the file, folding its write-ahead log back into it.
+    pub async fn close(self) {
+        // Nothing is lost where this fails.
+        let _ = self.connection.close().await;
+    }
+}
+
+impl IndexError {
+    /// Whether the file is broken, so that it is to be discarded.
+    pub fn is_broken(&self) -> bool {
+        let Self::Query(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| BROKEN.contains(&&*code))
+    }
+}
+
+impl From<FollowError> for IndexError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Replaced => Self::Replaced,
+            FollowError::Read(error) => Self::Log(error),
+        }
+    }
+}
+
+impl Place {
+    const BEGIN: Self = Self { cursor: Cursor::BEGIN, t: 0, damaged: None };
+
+    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, IndexError> {
+        let row =
+            sqlx::query("SELECT position, segment, first, last, leaf, t, damaged FROM place").fetch_optional(connection).await?;
+        let Some(row) = row else { return Ok(Self::BEGIN) };
+        let number = |at: usize| row.try_get::<i64, _>(at).map(|number| u64::try_from(number).unwrap_or_default());
+        let leaf: String = row.try_get(4)?;
+        let cursor = Cursor {
+            position: number(0)?,
+            segment: number(1)?,
+            start: number(2)?,
+            end: number(3)?,
+            // A leaf that is none is found nowhere, and the index is made anew.
+            leaf: Leaf::from_hex(leaf.as_bytes()).unwrap_or(Leaf::NONE),
+        };
+        Ok(Self { cursor, t: row.try_get(5)?, damaged: row.try_get(6)? })
+    }
+
+    async fn write(&self, transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError> {
+        sqlx::query(
+            "INSERT OR REPLACE INTO place (one, position, segment, first, last, leaf, t, damaged) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(signed(self.cursor.position))
+        .bind(signed(self.cursor.segment))
+        .bind(signed(self.cursor.start))
+        .bind(signed(self.cursor.end))
+        .bind(self.cursor.leaf.to_string())
+        .bind(self.t)
+        .bind(self.damaged)
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn wipe(transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError> {
+    for statement in ["DELETE FROM finding", "DELETE FROM record", "DELETE FROM word", "DELETE FROM place"] {
+        sqlx::query(statement).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// What retention took from the log is nobody's to find either.
+async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<(), IndexError> {
+    for statement in ["DELETE FROM finding WHERE record < ?", "DELETE FROM record WHERE position < ?"] {
+        sqlx::query(statement).bind(first).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row]) -> Result<(), IndexError> {
+    let words: HashSet<&str> = rows.iter().flat_map(Row::all_words).collect();
+    let numbers = numbers_of(transaction, &words.into_iter().collect::<Vec<_>>()).await?;
+    let number = |word: &Option<String>| word.as_deref().and_then(|word| numbers.get(word).copied());
+    for chunk in rows.chunks(CHUNK) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO record (position, t");
+        let columns = WORDS.iter().map(|(name, _)| name).chain(TEXTS.iter().map(|(name, _)| name));
+        for column in columns.chain(NUMBERS.iter().map(|(name, _)| name)) {
+            insert.push(", ").push(column);
+        }
+        insert.push(") ").push_values(chunk, |mut values, row| {
+            values.push_bind(row.position).push_bind(row.t);
+            for word in &row.words {
+                values.push_bind(number(word));
+            }
+            for text in &row.texts {
+                values.push_bind(text.as_deref());
+            }
+            for value in row.numbers {
+                values.push_bind(value);
+            }
+        });
+        insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
+    }
+    let findings = rows.iter().flat_map(|row| row.findings.iter().map(|finding| (row.position, finding)));
+    for chunk in findings.collect::<Vec<_>>().chunks(CHUNK) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO finding (record, count");
+        for column in FINDING {
+            insert.push(", ").push(column);
+        }
+        insert.push(") ").push_values(chunk, |mut values, (record, finding)| {
+            values.push_bind(*record).push_bind(finding.count);
+            for word in &finding.words {
+                values.push_bind(number(word));
+            }
+        });
+        insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of words, given out to those that have none.
+async fn numbers_of(transaction: &mut SqliteTransaction<'_>, words: &[&str]) -> Result<HashMap<String, i64>, IndexError> {
+    let mut numbers = HashMap::new();
+    for chunk in words.chunks(CHUNK) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO word (text) ");
+        insert.push_values(chunk, |mut values, word| {
+            values.push_bind(*word);
+        });
+        insert.build().persistent(false).execute(&mut **transaction).await?;
+        let mut select = QueryBuilder::<Sqlite>::new("SELECT text, id FROM word WHERE text IN (");
+        let mut list = select.separated(", ");
+        for word in chunk {
+            list.push_bind(*word);
+        }
+        select.push(")");
+        for row in select.build().persistent(false).fetch_all(&mut **transaction).await? {
+            numbers.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Removes an index, with the other files of SQLite.
+fn remove(file: &Path) -> Result<(), IndexError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = file.as_os_str().to_owned();
+        path.push(suffix);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(IndexError::Open { path: path.into(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
