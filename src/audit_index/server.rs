@@ -72,7 +72,7 @@ impl Indexer {
         let thread = Builder::new().name("audit-index".to_owned()).spawn(move || {
             // Of the thread alone, and of those of SQLite that it starts, on Linux; elsewhere it would be the process.
             #[cfg(target_os = "linux")]
-            let _ = rustix::process::nice(10);
+            let _ = rustix::process::nice(19);
             runtime.block_on(worker.run(received, stop));
         })?;
         Ok((Self { requests }, thread))

@@ -51,8 +51,12 @@ CREATE TABLE IF NOT EXISTS place (
     position INTEGER NOT NULL, segment INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, leaf TEXT NOT NULL,
     t INTEGER NOT NULL, damaged INTEGER
 ) STRICT;
+PRAGMA application_id = 1497715796;
 PRAGMA user_version = 1;
 COMMIT;";
+
+/// Says in the file that it is one of ours: `YETT`. Whoever names a file by mistake must not lose it.
+const APPLICATION: i64 = 0x5945_5454;
 
 /// Version of the tables. An index of any other is thrown away: it is derived.
 const VERSION: i64 = 1;
@@ -84,6 +88,9 @@ pub enum IndexError {
         /// Why.
         source: io::Error,
     },
+    /// The file that was named is something else.
+    #[error("`{}` is no search index; it is left alone", .0.display())]
+    Foreign(PathBuf),
     /// A statement failed.
     #[error("the index failed")]
     Query(#[from] sqlx::Error),
@@ -133,10 +140,13 @@ pub(super) struct Place {
 impl Index {
     /// The index of the log in `log`, in `file` or where it usually is. One that is broken or of another version is made anew.
     pub async fn open(log: &Path, file: Option<&Path>) -> Result<Self, IndexError> {
+        let is_named = file.is_some();
         let file = file.map_or_else(|| log.join(FILE), Path::to_owned);
         match Self::open_file(log, &file).await {
             Ok(Some(index)) => return Ok(index),
             Ok(None) => {}
+            Err(IndexError::Foreign(_)) if !is_named => {}
+            Err(error) if error.is_broken() && is_named => return Err(IndexError::Foreign(file)),
             Err(error) if error.is_broken() => {}
             Err(error) => return Err(error),
         }
@@ -159,12 +169,20 @@ impl Index {
             .busy_timeout(BUSY)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
-        if version != VERSION && version != 0 {
-            return Ok(None);
-        }
-        if version == 0 {
-            sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
+        // One statement, since another process may be about to make the tables.
+        let (application, version, tables): (i64, i64, i64) = sqlx::query_as(
+            "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+             (SELECT count(*) FROM sqlite_schema)",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        match (application, version) {
+            (APPLICATION, VERSION) => {}
+            (APPLICATION, _) => return Ok(None),
+            (0, 0) if tables == 0 => {
+                sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
+            }
+            _ => return Err(IndexError::Foreign(file.to_owned())),
         }
         let id = Some((metadata.dev(), metadata.ino()));
         Ok(Some(Self { connection, log: log.to_owned(), file: file.to_owned(), id }))
@@ -176,16 +194,16 @@ impl Index {
         self.connection.lock_handle().await?.remove_progress_handler();
         // Bound before anything is read, so that two processes never take in the same line.
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut place = Place::read(&mut transaction).await?;
+        let (mut place, mut is_changed) = (Place::read(&mut transaction).await?, false);
         let mut follower = match Follower::resume(&self.log, place.cursor) {
             Err(FollowError::Replaced) => {
                 wipe(&mut transaction).await?;
-                place = Place::BEGIN;
+                (place, is_changed) = (Place::BEGIN, true);
                 Follower::resume(&self.log, Cursor::BEGIN)
             }
             resumed => resumed,
         }?;
-        forget_pruned(&mut transaction, signed(follower.first())).await?;
+        is_changed |= forget_pruned(&mut transaction, signed(follower.first())).await?;
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < BATCH
             && bytes < BATCH_BYTES
@@ -199,7 +217,12 @@ impl Index {
             bytes += followed.line.len();
             rows.push(row);
         }
-        place.cursor = follower.cursor();
+        let before = std::mem::replace(&mut place.cursor, follower.cursor());
+        if before == place.cursor && !is_changed {
+            // Nothing new: the disk is left alone.
+            transaction.rollback().await?;
+            return Ok(Taken { position: before.position, more: false });
+        }
         write(&mut transaction, &rows).await?;
         place.write(&mut transaction).await?;
         transaction.commit().await?;
@@ -291,12 +314,13 @@ async fn wipe(transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError>
     Ok(())
 }
 
-/// What retention took from the log is nobody's to find either.
-async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<(), IndexError> {
+/// What retention took from the log is nobody's to find either. Returns whether there was any.
+async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<bool, IndexError> {
+    let mut rows = 0;
     for statement in ["DELETE FROM finding WHERE record < ?", "DELETE FROM record WHERE position < ?"] {
-        sqlx::query(statement).bind(first).execute(&mut **transaction).await?;
+        rows += sqlx::query(statement).bind(first).execute(&mut **transaction).await?.rows_affected();
     }
-    Ok(())
+    Ok(rows > 0)
 }
 
 async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row]) -> Result<(), IndexError> {

@@ -200,6 +200,33 @@ async fn an_index_of_another_version_is_thrown_away() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_index_is_left_alone_when_it_is_named() {
+    let place = Place::new();
+    place.write(calls(0..3)).await;
+    let (notes, store) = (place.dir.path().join("notes.txt"), place.dir.path().join("vault.db"));
+    fs::write(&notes, "what I must not forget: ".repeat(300)).unwrap();
+    crate::state::Vault::open(place.dir.path()).await.unwrap().close().await;
+    for file in [&notes, &store] {
+        let before = fs::read(file).unwrap();
+        let refused = Index::open(&place.log(), Some(file)).await.unwrap_err();
+        assert!(matches!(refused, IndexError::Foreign(_)), "{refused:?}");
+        assert_eq!(fs::read(file).unwrap(), before, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn an_empty_log_that_replaced_another_leaves_nothing() {
+    let place = Place::new();
+    place.write(calls(0..3)).await;
+    assert_eq!(place.all().await.len(), 7);
+    fs::remove_dir_all(place.log().join("seg")).unwrap();
+    fs::remove_file(place.log().join("head")).unwrap();
+    fs::create_dir(place.log().join("seg")).unwrap();
+    let page = place.search(&of(&[])).await;
+    assert_eq!((page.records.len(), page.indexed), (0, 0));
+}
+
+#[tokio::test]
 async fn a_log_that_was_replaced_is_indexed_anew() {
     let (one, other) = (Place::new(), Place::new());
     one.write(calls(0..40)).await;
