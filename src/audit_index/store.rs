@@ -49,7 +49,7 @@ CREATE INDEX IF NOT EXISTS finding_by_rule ON finding (rule);
 CREATE TABLE IF NOT EXISTS place (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     position INTEGER NOT NULL, segment INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, leaf TEXT NOT NULL,
-    t INTEGER NOT NULL, damaged INTEGER
+    t INTEGER NOT NULL, damaged INTEGER, boot TEXT
 ) STRICT;
 PRAGMA application_id = 1497715796;
 PRAGMA user_version = 1;
@@ -71,7 +71,7 @@ const CHUNK: usize = 100;
 /// How long a statement waits for another process with the same index.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Pages of 4 KiB that gather before they are written back and synced: seldom, since the disk is the log's.
+/// Pages of 4 KiB that gather before they are written back.
 const CHECKPOINT: &str = "4096";
 
 /// Result codes of SQLite for a file that is no database, or a broken one.
@@ -154,7 +154,7 @@ impl Index {
         Self::open_file(log, &file).await?.ok_or(IndexError::Replaced)
     }
 
-    /// `None`: a version of the tables that this build does not know.
+    /// `None`: a version of the tables that this build does not know, or one that a power cut may have broken.
     async fn open_file(log: &Path, file: &Path) -> Result<Option<Self>, IndexError> {
         // The other files of SQLite get the mode of this one.
         let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
@@ -163,8 +163,9 @@ impl Index {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .journal_mode(SqliteJournalMode::Wal)
-            // In WAL mode whole after a power cut, though perhaps older: then it goes on from an older place.
-            .synchronous(SqliteSynchronous::Normal)
+            // The disk is the log's: a sync of megabytes would be one that calls wait for. So a power cut may break the file, which is
+            // why it says under which boot it was written, until it is closed in order.
+            .synchronous(SqliteSynchronous::Off)
             .pragma("wal_autocheckpoint", CHECKPOINT)
             .busy_timeout(BUSY)
             .disable_statement_logging();
@@ -177,7 +178,13 @@ impl Index {
         .fetch_one(&mut connection)
         .await?;
         match (application, version) {
-            (APPLICATION, VERSION) => {}
+            (APPLICATION, VERSION) => {
+                let written: Option<Option<String>> =
+                    sqlx::query_scalar("SELECT boot FROM place").fetch_optional(&mut connection).await?;
+                if written.flatten().is_some_and(|boot| boot != this_boot()) {
+                    return Ok(None);
+                }
+            }
             (APPLICATION, _) => return Ok(None),
             (0, 0) if tables == 0 => {
                 sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
@@ -246,10 +253,20 @@ impl Index {
         remove(&self.file)
     }
 
-    /// Closes the file, folding its write-ahead log back into it.
-    pub async fn close(self) {
-        // Nothing is lost where this fails.
+    /// Closes the file, durably and with its write-ahead log folded back into it.
+    pub async fn close(mut self) {
+        // Where this fails the index is made anew after the next boot.
+        if self.settle().await.is_ok() {
+            let _ = sqlx::query("UPDATE place SET boot = NULL").execute(&mut self.connection).await;
+        }
         let _ = self.connection.close().await;
+    }
+
+    async fn settle(&mut self) -> Result<(), IndexError> {
+        self.connection.lock_handle().await?.remove_progress_handler();
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous = FULL").execute(&mut self.connection).await?;
+        let synced = fs::File::open(&self.file).and_then(|file| file.sync_all());
+        synced.map_err(|source| IndexError::Open { path: self.file.clone(), source })
     }
 }
 
@@ -292,7 +309,8 @@ impl Place {
 
     async fn write(&self, transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError> {
         sqlx::query(
-            "INSERT OR REPLACE INTO place (one, position, segment, first, last, leaf, t, damaged) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO place (one, position, segment, first, last, leaf, t, damaged, boot)
+             VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(signed(self.cursor.position))
         .bind(signed(self.cursor.segment))
@@ -301,6 +319,7 @@ impl Place {
         .bind(self.cursor.leaf.to_string())
         .bind(self.t)
         .bind(self.damaged)
+        .bind(this_boot())
         .execute(&mut **transaction)
         .await?;
         Ok(())
@@ -384,6 +403,11 @@ async fn numbers_of(transaction: &mut SqliteTransaction<'_>, words: &[&str]) -> 
         }
     }
     Ok(numbers)
+}
+
+/// What the system calls the time since it was started; empty where it does not say.
+fn this_boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// Removes an index, with the other files of SQLite.

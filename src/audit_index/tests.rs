@@ -177,12 +177,14 @@ async fn a_deleted_or_broken_index_is_made_again_with_the_same_answers() {
     assert_eq!(place.all().await, all);
     fs::write(&file, "not a database, and longer than the head of one".repeat(100)).unwrap();
     assert_eq!(place.all().await, all);
-    // Broken behind its first page.
+    // Broken behind its first page, which is found out when it is opened, or later.
     let mut bytes = fs::read(&file).unwrap();
     bytes[4096..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(place.all().await, all);
     let mut index = Index::open(&place.log(), None).await.unwrap();
-    let error = index.take_in().await.unwrap_err();
+    fs::write(&file, bytes).unwrap();
+    let error = index.search(&of(&[])).await.unwrap_err();
     assert!(error.is_broken(), "{error:?}");
     index.discard().await.unwrap();
     assert_eq!(place.all().await, all);
@@ -197,6 +199,32 @@ async fn an_index_of_another_version_is_thrown_away() {
     sqlx::raw_sql("DELETE FROM record; PRAGMA user_version = 99").execute(&mut index.connection).await.unwrap();
     index.close().await;
     assert_eq!(place.all().await, all);
+}
+
+#[tokio::test]
+async fn an_index_that_a_power_cut_may_have_broken_is_thrown_away() {
+    let place = Place::new();
+    place.write(calls(0..3)).await;
+    let all = place.all().await;
+    for (boot, kept) in [("'another boot'", false), ("NULL", true)] {
+        let mut index = place.index().await;
+        let cut = format!("DELETE FROM record; UPDATE place SET boot = {boot}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(cut)).execute(&mut index.connection).await.unwrap();
+        drop(index);
+        let expected: &[Value] = if kept { &[] } else { &all };
+        assert_eq!(place.all().await, expected, "written under boot {boot}");
+    }
+    // Killed, and not cut: what was written is there.
+    fs::remove_file(place.log().join(FILE)).unwrap();
+    let mut index = place.index().await;
+    let boot: Option<String> = sqlx::query_scalar("SELECT boot FROM place").fetch_one(&mut index.connection).await.unwrap();
+    assert!(boot.is_some(), "an index at work must not look closed in order");
+    drop(index);
+    assert_eq!(place.all().await, all);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(place.log().join(FILE));
+    let mut closed = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let boot: Option<String> = sqlx::query_scalar("SELECT boot FROM place").fetch_one(&mut closed).await.unwrap();
+    assert_eq!(boot, None, "closed in order");
 }
 
 #[tokio::test]
