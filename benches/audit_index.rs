@@ -12,6 +12,7 @@ use uuid::Uuid;
 use yett::audit::{Disk, Draft, Kind, Log, Options};
 use yett::audit_index::{FILE, Index, IndexError, Page, Query};
 use yett::clock::SystemClock;
+use yett::seal::Key;
 
 /// Decisions with their outcomes.
 const CALLS: u32 = 25_000;
@@ -63,7 +64,9 @@ async fn page(log: &Path, query: &Query) -> Result<Page, IndexError> {
 
 fn index(criterion: &mut Criterion) {
     let Ok(directory) = tempfile::tempdir_in(std::env::current_dir().unwrap_or_default().join("target")) else { return };
-    let Ok((log, _)) = Log::open(Options::new(directory.path(), "bench.example", "r1"), Arc::new(Disk), Arc::new(SystemClock))
+    let Ok(seal) = Key::generate() else { return };
+    let options = Options::new(directory.path(), "bench.example", "r1", seal);
+    let Ok((log, _)) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock))
     else {
         return;
     };

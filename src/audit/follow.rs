@@ -12,12 +12,11 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use super::chain::{Broken, Chain};
-use super::hash::Leaf;
-use super::head::Head;
 use super::line::Line;
 use super::lines::{LineReader, RawLine, open_segment};
 use super::stamp::Stamp;
 use super::verify::{SegmentFile, VerifyIo, find_logs, segments};
+use crate::tlog::{Checkpoint, Hash, Note};
 
 /// Where a reader stands: behind one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +30,12 @@ pub struct Cursor {
     /// Where it ends, newline included.
     pub end: u64,
     /// Its leaf hash, which stands for everything before.
-    pub leaf: Leaf,
+    pub leaf: Hash,
 }
 
 impl Cursor {
     /// Before the first line.
-    pub const BEGIN: Self = Self { position: 0, segment: 0, start: 0, end: 0, leaf: Leaf::NONE };
+    pub const BEGIN: Self = Self { position: 0, segment: 0, start: 0, end: 0, leaf: Hash::ZERO };
 }
 
 /// One line.
@@ -87,8 +86,8 @@ pub fn logs(path: &Path) -> Result<Vec<PathBuf>, VerifyIo> {
 
 /// How many lines of a log are known to be on the disk; `None` where nothing says so, as in a copy of the segments alone.
 pub fn durable(log: &Path) -> Option<u64> {
-    let head = fs::read(log.join("head")).ok()?;
-    Head::parse(&head).map(|(_, head)| head.size)
+    let note = Note::parse(&fs::read(log.join("checkpoint")).ok()?).ok()?;
+    Checkpoint::parse(note.unverified_text()).ok().map(|head| head.size)
 }
 
 impl Follower {
@@ -156,7 +155,7 @@ impl Follower {
     fn take(&mut self) -> Option<Followed<'_>> {
         let current = self.current.as_mut()?;
         let position = self.cursor.position.max(current.file.first);
-        let leaf = Leaf::of(&self.line);
+        let leaf = Hash::leaf(&self.line);
         let broken = self.chain.accept(&self.line).err();
         if broken.is_some() {
             // What comes behind it is judged by what is there, so that one break is told once.
@@ -175,11 +174,12 @@ impl Follower {
         let mut current = open(file, self.cursor.start)?;
         let read = current.lines.next_line().map_err(|source| unreadable(&current.file.path, source))?;
         let Some(RawLine::Whole(line)) = read else { return Err(FollowError::Replaced) };
-        if Leaf::of(line) != self.cursor.leaf || self.cursor.start.checked_add(length(line)) != Some(self.cursor.end) {
+        if Hash::leaf(line) != self.cursor.leaf || self.cursor.start.checked_add(length(line)) != Some(self.cursor.end) {
             return Err(FollowError::Replaced);
         }
         let time = Line::parse(line).map_or(Stamp::EPOCH, |line| line.time);
-        self.chain = Chain { log: None, next: self.cursor.position, previous: Some(self.cursor.leaf), time };
+        let middle = Chain::from_middle(None, self.cursor.position);
+        self.chain = Chain { previous: Some(self.cursor.leaf), time, ..middle };
         current.offset = self.cursor.end;
         self.current = Some(current);
         Ok(())

@@ -11,7 +11,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _, Sqlite, SqliteTransaction};
 
 use super::row::{FINDING, NUMBERS, Row, TEXTS, WORDS};
-use crate::audit::{Cursor, FollowError, Follower, Leaf, VerifyIo};
+use crate::audit::{Cursor, FollowError, Follower, VerifyIo};
+use crate::tlog::Hash;
 
 /// Its name in a log's directory.
 pub const FILE: &str = "index.db";
@@ -302,7 +303,7 @@ impl Place {
             start: number(2)?,
             end: number(3)?,
             // A leaf that is none is found nowhere, and the index is made anew.
-            leaf: Leaf::from_hex(leaf.as_bytes()).unwrap_or(Leaf::NONE),
+            leaf: Hash::from_hex(leaf.as_bytes()).unwrap_or(Hash::ZERO),
         };
         Ok(Self { cursor, t: row.try_get(5)?, damaged: row.try_get(6)? })
     }

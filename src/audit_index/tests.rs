@@ -33,7 +33,7 @@ impl Place {
 
     /// Appends records, in segments that are sealed early.
     async fn write(&self, drafts: impl IntoIterator<Item = Draft>) {
-        let options = Options { segment_bytes: 8 * 1024, ..Options::new(self.dir.path().join("audit"), "gw.example", "r1") };
+        let options = Options { segment_bytes: 8 * 1024, ..Options::new(self.dir.path().join("audit"), "gw.example", "r1", crate::seal::Key::generate().unwrap()) };
         let (log, _) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
         for draft in drafts {
             log.append(draft).durable().await.unwrap();
@@ -233,7 +233,7 @@ async fn a_file_that_is_no_index_is_left_alone_when_it_is_named() {
     place.write(calls(0..3)).await;
     let (notes, store) = (place.dir.path().join("notes.txt"), place.dir.path().join("vault.db"));
     fs::write(&notes, "what I must not forget: ".repeat(300)).unwrap();
-    crate::state::Vault::open(place.dir.path()).await.unwrap().close().await;
+    crate::vault::Vault::open(place.dir.path(), &crate::master_key::MasterKey::open(None, place.dir.path()).unwrap()).await.unwrap().close().await;
     for file in [&notes, &store] {
         let before = fs::read(file).unwrap();
         let refused = Index::open(&place.log(), Some(file)).await.unwrap_err();
@@ -248,7 +248,7 @@ async fn an_empty_log_that_replaced_another_leaves_nothing() {
     place.write(calls(0..3)).await;
     assert_eq!(place.all().await.len(), 7);
     fs::remove_dir_all(place.log().join("seg")).unwrap();
-    fs::remove_file(place.log().join("head")).unwrap();
+    fs::remove_file(place.log().join("checkpoint")).unwrap();
     fs::create_dir(place.log().join("seg")).unwrap();
     let page = place.search(&of(&[])).await;
     assert_eq!((page.records.len(), page.indexed), (0, 0));
@@ -262,7 +262,7 @@ async fn a_log_that_was_replaced_is_indexed_anew() {
     one.all().await;
     fs::remove_dir_all(one.log().join("seg")).unwrap();
     fs::rename(other.log().join("seg"), one.log().join("seg")).unwrap();
-    fs::copy(other.log().join("head"), one.log().join("head")).unwrap();
+    fs::copy(other.log().join("checkpoint"), one.log().join("checkpoint")).unwrap();
     let page = one.search(&of(&[("kind", "call.decision")])).await;
     assert_eq!(page.records.len(), 50);
     assert!(page.records.iter().all(|record| record["call"].as_str().unwrap() >= "call-100"), "a record of the log before");

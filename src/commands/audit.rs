@@ -1,5 +1,4 @@
-//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`.
-//! `yett audit`: offline; reads the log and writes nothing but its index.
+//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`, the index in `search.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -11,9 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Exit;
-use super::search::{self, Search};
 use super::terminal::Terminal;
+use super::search::{self, Search};
 use super::{Exit, privacy};
 use crate::audit::{self, Filter, Verdict};
 
@@ -127,28 +125,6 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
         }
         Action::Show(show) => self::show(show, terminal).await,
         Action::Search(search) => search::run(*search, terminal).await,
-        Action::Show(show) => {
-            let filter = Filter {
-                from: show.from,
-                to: show.to,
-                kinds: show.kinds,
-                call: show.call,
-                server: show.server,
-                effect: show.effect,
-                limit: show.limit,
-                tail: show.tail,
-            };
-            let mut each = |record: &audit::Shown| {
-                if show.json {
-                    terminal.line(record.raw());
-                } else {
-                    terminal.line(record.summary());
-                }
-                ControlFlow::Continue(())
-            };
-            audit::show(&show.path, &filter, &mut each).with_context(|| format!("cannot read `{}`", show.path.display()))?;
-            Ok(Exit::Done)
-        }
     }
 }
 

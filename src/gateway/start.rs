@@ -10,8 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::upkeep::{keep_vault, metrics, record_floods, sweep};
-use super::upkeep::{index, metrics, record_floods, sweep};
+use super::upkeep::{index, keep_vault, metrics, record_floods, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
@@ -128,9 +127,8 @@ impl Gateway {
             listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
         }
 
-        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault).await?;
-        let operations = Arc::new(Operations::new(Arc::clone(&log), api_keys, switches, Arc::clone(&vault), Arc::clone(&clock)));
-        let admin = bind_admin(&config, &operations, index(&config, &log, &services, &stop))?;
+        let indexer = index(&config, &log, &services, &stop);
+        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, indexer).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -205,6 +203,7 @@ async fn bind_admin(
     log: Arc<Log>,
     (keys, switches): (Arc<ApiKeys>, Arc<Switches>),
     vault: Arc<Vault>,
+    indexer: Option<Indexer>,
 ) -> Result<(Arc<Operations>, Admin), StartError> {
     let (logs, keep) = (config.data_dir.join("audit"), config.audit.vault_keep);
     let stores = Stores { log, keys, switches, vault, logs, keep };
@@ -212,12 +211,8 @@ async fn bind_admin(
     // Whoever the log says is erased must be so before anybody is served.
     operations.privacy().catch_up().await?;
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
-    let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers)?;
+    let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, indexer)?;
     Ok((operations, admin))
-/// Takes the admin API's port.
-fn bind_admin(config: &Config, operations: &Arc<Operations>, indexer: Option<Indexer>) -> Result<Admin, StartError> {
-    let servers = config.servers.iter().map(|server| server.name.clone()).collect();
-    Ok(Admin::bind(config.admin, &config.data_dir, Arc::clone(operations), servers, indexer)?)
 }
 
 /// Takes the health listener's port.

@@ -48,10 +48,13 @@ fn kinds(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["kind"].as_str().unwrap()).collect()
 }
 
+/// Refusals are not counted together, and the gateway keeps an index.
+const INDEXED: &str = "audit: { origin: test.localhost, index: true, refusals: { per_peer: 100000, total: 100000 } }";
+
 #[tokio::test]
 async fn a_call_is_found_by_everything_that_its_records_say() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().policy(POLICY).policy(DLP).servers([("crm", &upstream), ("mail", &upstream)]).await;
+    let gateway = Gateway::start().policy(POLICY).policy(DLP).servers([("crm", &upstream), ("mail", &upstream)]).config_extra(INDEXED).await;
     let (ada, eve) = (gateway.key("ada", &["staff"]).await, gateway.key("eve", &[]).await);
     upstream.on_tool("echo", Reply::text("nothing"));
     let allowed = gateway.modern("crm", &ada).call("echo", json!({ "text": "my number is 536-22-1234" })).await;
@@ -106,7 +109,7 @@ async fn a_call_is_found_by_everything_that_its_records_say() {
 #[tokio::test]
 async fn a_legacy_session_is_found_with_its_handshake_and_its_end() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     let key = gateway.key("ada", &["staff"]).await;
     let (client, other) = (gateway.legacy("crm", &key).await, gateway.legacy("crm", &key).await);
     let calls = [client.call("echo", json!({})).await.call(), client.call("echo", json!({})).await.call()];
@@ -131,7 +134,7 @@ async fn a_legacy_session_is_found_with_its_handshake_and_its_end() {
 #[tokio::test]
 async fn aud_054_each_search_is_a_record_that_says_by_what_and_not_for_whom() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     gateway.key("ada", &["staff"]).await;
     let before = gateway.records(&Filter::default()).len();
     let answer = search(&gateway, "principal=ada%40bank.example&kind=admin&limit=5").await;
@@ -150,7 +153,7 @@ async fn aud_054_each_search_is_a_record_that_says_by_what_and_not_for_whom() {
 #[tokio::test]
 async fn a_search_needs_the_token_and_a_question_that_can_be_asked() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     assert_eq!(get(&gateway, "wrong", "/v1/audit/search").await.status, 401);
     let token = token(&gateway);
     let too_long = format!("call={}", "x".repeat(2_000));
@@ -169,7 +172,7 @@ async fn a_search_needs_the_token_and_a_question_that_can_be_asked() {
 #[tokio::test]
 async fn pages_of_a_running_gateway_do_not_shift() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     let key = gateway.key("ada", &["staff"]).await;
     let client = gateway.modern("crm", &key);
     let mut calls = Vec::new();
@@ -193,7 +196,7 @@ async fn pages_of_a_running_gateway_do_not_shift() {
 #[tokio::test]
 async fn an_index_that_is_deleted_at_work_is_made_again() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     let key = gateway.key("ada", &["staff"]).await;
     gateway.modern("crm", &key).call("echo", json!({})).await;
     let before = found(&gateway, "kind=call").await;
@@ -229,7 +232,7 @@ async fn without_an_index_calls_are_served_and_nothing_is_written() {
 #[tokio::test]
 async fn calls_go_on_when_the_index_cannot_be_kept() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(INDEXED).await;
     let key = gateway.key("ada", &["staff"]).await;
     assert_eq!(found(&gateway, "kind=call").await.len(), 0);
     let file = gateway.data().join("audit/test.localhost/r1/index.db");
@@ -249,7 +252,7 @@ async fn calls_go_on_when_the_index_cannot_be_kept() {
 async fn aud_053_a_search_sums_a_flood_of_bad_tokens_exactly() {
     const SENT: usize = 1_000;
     let upstream = Upstream::start().await;
-    let audit = "audit: { origin: test.localhost, refusals: { per_peer: 10, total: 50 } }";
+    let audit = "audit: { origin: test.localhost, index: true, refusals: { per_peer: 10, total: 50 } }";
     let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(audit).await;
     let mut connection = Connection::open(gateway.address).await;
     for number in 0..SENT {

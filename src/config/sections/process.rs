@@ -88,7 +88,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         reserve: 64 << 20,
         vault_keep: VAULT_KEEP,
         refusals: REFUSALS,
-        index: true,
+        index: false,
     };
     if !root.has("audit") {
         return Some(default);
