@@ -66,8 +66,7 @@ fn index(criterion: &mut Criterion) {
     let Ok(directory) = tempfile::tempdir_in(std::env::current_dir().unwrap_or_default().join("target")) else { return };
     let Ok(seal) = Key::generate() else { return };
     let options = Options::new(directory.path(), "bench.example", "r1", seal);
-    let Ok((log, _)) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock))
-    else {
+    let Ok((log, _)) = Log::open(options, Arc::new(Disk), Arc::new(SystemClock)) else {
         return;
     };
     for number in 0..CALLS {

@@ -31,7 +31,9 @@ pub enum EpochError {
     #[error("the signing key `{0}` of the audit log is missing")]
     Missing(String),
     /// The file opens under another master key, or is damaged.
-    #[error("the signing key `{file}` of the audit log cannot be used: {reason}")]
+    #[error(
+        "the signing key `{file}` of the audit log cannot be used: {reason}. If `yett keys rotate-master` broke off, run it again"
+    )]
     Closed {
         /// Which file.
         file: String,
@@ -166,11 +168,8 @@ impl Epoch {
         let number = before.as_ref().map_or(0, |before| before.number + 1);
         let ed25519 = Signer::generate(&layout.name, Scheme::Ed25519)?;
         let ml_dsa = if second { Some(Signer::generate(&layout.name, Scheme::MlDsa44)?) } else { None };
-        let keys = EpochKeys {
-            number,
-            ed25519: ed25519.key().clone(),
-            ml_dsa: ml_dsa.as_ref().map(|signer| signer.key().clone()),
-        };
+        let keys =
+            EpochKeys { number, ed25519: ed25519.key().clone(), ml_dsa: ml_dsa.as_ref().map(|signer| signer.key().clone()) };
         let epoch = Self { keys, ed25519, ml_dsa, before };
         epoch.store(storage, layout, seal)?;
         Ok(epoch)
@@ -179,7 +178,8 @@ impl Epoch {
     /// The keys of epoch `number`.
     pub(crate) fn load(storage: &dyn Storage, layout: &Layout, seal: &Key, number: u64) -> Result<Self, EpochError> {
         let text = Self::open(storage, layout, seal, number)?;
-        let damaged = || EpochError::Closed { file: layout.epoch_key(number).display().to_string(), reason: SealError::Broken("its text") };
+        let damaged =
+            || EpochError::Closed { file: layout.epoch_key(number).display().to_string(), reason: SealError::Broken("its text") };
         Self::parse(&text, &layout.name).ok_or_else(damaged)
     }
 
@@ -250,11 +250,8 @@ impl Epoch {
                 Some(EpochKeys { number: number.parse().ok()?, ed25519, ml_dsa })
             }
         };
-        let keys = EpochKeys {
-            number,
-            ed25519: ed25519.key().clone(),
-            ml_dsa: ml_dsa.as_ref().map(|signer| signer.key().clone()),
-        };
+        let keys =
+            EpochKeys { number, ed25519: ed25519.key().clone(), ml_dsa: ml_dsa.as_ref().map(|signer| signer.key().clone()) };
         Some(Self { keys, ed25519, ml_dsa, before })
     }
 }

@@ -1,8 +1,9 @@
 //! Reads a log that may be growing, on from a place that was kept: for whatever is derived from a log.
 //!
-//! What passes through: lines whose sync is over, in order, each with its place and whether it follows the one before. What it
+//! What passes through: whole lines, in order, each with its place and whether it follows the one before. What it
 //! guarantees: every such line once, as long as the last [`Cursor`] is given back; a log that was replaced behind the cursor is
-//! [`FollowError::Replaced`], never read on; memory for one line. What it does not: it judges no log (a damaged one is read to its end,
+//! [`FollowError::Replaced`], never read on; memory for one line. The newest lines may not be on the disk yet: whoever keeps what they say
+//! across a power cut must ask for the whole log again. What it does not: it judges no log (a damaged one is read to its end,
 //! and the damage told), and sees no change of lines behind the one the cursor names. That is [`verify`](super::verify)'s.
 
 use std::collections::VecDeque;
@@ -62,8 +63,6 @@ pub enum FollowError {
 
 /// Reads on. What is appended after [`Follower::resume`] is for the next one.
 pub struct Follower {
-    /// Lines that count; what stands behind them may not be on the disk yet.
-    durable: u64,
     /// Those not begun yet.
     segments: VecDeque<SegmentFile>,
     first: u64,
@@ -84,7 +83,8 @@ pub fn logs(path: &Path) -> Result<Vec<PathBuf>, VerifyIo> {
     find_logs(path)
 }
 
-/// How many lines of a log are known to be on the disk; `None` where nothing says so, as in a copy of the segments alone.
+/// How many lines of a log are under a head, and so on the disk; `None` where nothing says so, as in a copy of the segments alone. There
+/// may be a second's worth more.
 pub fn durable(log: &Path) -> Option<u64> {
     let note = Note::parse(&fs::read(log.join("checkpoint")).ok()?).ok()?;
     Checkpoint::parse(note.unverified_text()).ok().map(|head| head.size)
@@ -94,11 +94,9 @@ impl Follower {
     /// Goes on behind `cursor` in the log in that directory.
     pub fn resume(log: &Path, cursor: Cursor) -> Result<Self, FollowError> {
         // In this order: what counts is there, and a segment that has another behind it is complete.
-        let durable = durable(log).unwrap_or(u64::MAX);
         let mut segments = VecDeque::from(segments(log)?);
         let first = segments.front().map_or(0, |segment| segment.first);
         let mut follower = Self {
-            durable,
             first,
             current: None,
             cursor,
@@ -117,9 +115,6 @@ impl Follower {
 
     /// The next line; `None` when there is no more for now.
     pub fn next_line(&mut self) -> Result<Option<Followed<'_>>, FollowError> {
-        if self.cursor.position >= self.durable {
-            return Ok(None);
-        }
         loop {
             if self.current.is_none() {
                 let Some(file) = self.segments.pop_front() else { return Ok(None) };
@@ -188,7 +183,7 @@ impl Follower {
 
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follower").field("cursor", &self.cursor).field("durable", &self.durable).finish_non_exhaustive()
+        f.debug_struct("Follower").field("cursor", &self.cursor).finish_non_exhaustive()
     }
 }
 

@@ -49,9 +49,9 @@ mod tests;
 
 pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
+pub use epoch::{BadHead, EpochError, reseal};
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use fs::{Disk, LogFile, Space, Storage};
-pub use epoch::{BadHead, EpochError, reseal};
 pub use heads::{KnownHead, SignedHead};
 pub use layout::BadName;
 pub use line::NotRecord;

@@ -258,8 +258,8 @@ fn push_member(out: &mut Vec<u8>, key: &str, value: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::super::canonical::canonical_members;
-    use crate::tlog::Hash;
     use super::*;
+    use crate::tlog::Hash;
 
     fn line(mut draft: Draft) -> String {
         let prev = Hash::ZERO.hex();

@@ -9,8 +9,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Broken, Chain};
-use super::fs::Storage;
 use super::epoch::{BadHead, Epoch, EpochError};
+use super::fs::Storage;
 use super::heads::{self, FoundHeads, KnownHead};
 use super::layout::{Layout, epoch_number, segment_index};
 use super::line::{Line, carried, is_one_batch};
@@ -213,13 +213,7 @@ struct Keys {
     doomed: Vec<u64>,
 }
 
-fn epochs(
-    storage: &dyn Storage,
-    layout: &Layout,
-    seal: &Key,
-    chain: &Chain,
-    heads: &FoundHeads,
-) -> Result<Keys, RecoveryError> {
+fn epochs(storage: &dyn Storage, layout: &Layout, seal: &Key, chain: &Chain, heads: &FoundHeads) -> Result<Keys, RecoveryError> {
     let directory = layout.keys();
     let listed = storage.list(&directory).map_err(failed("list", &directory))?;
     let mut numbers: Vec<u64> = listed.iter().filter_map(|(name, _)| epoch_number(name)).collect();

@@ -124,7 +124,7 @@ impl Worker {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        match self.take_in().await {
+        match self.take_in(false).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the search index of the audit log failed; calls go on");
@@ -135,13 +135,14 @@ impl Worker {
         }
     }
 
-    async fn take_in(&mut self) -> Result<bool, IndexError> {
+    /// Whether there is more. Who is `asked` looks for lines that are under no head yet.
+    async fn take_in(&mut self, asked: bool) -> Result<bool, IndexError> {
         // What is left of a full volume is for the outcomes of calls.
         if *self.condition.borrow() != Condition::Writing {
             return Ok(false);
         }
         let known = self.index.as_ref().is_some_and(Index::is_current);
-        if known && durable(&self.log).is_some_and(|durable| durable <= self.position) {
+        if known && !asked && durable(&self.log).is_some_and(|durable| durable <= self.position) {
             return Ok(false);
         }
         if !known {
@@ -157,10 +158,10 @@ impl Worker {
     }
 
     async fn answer(&mut self, query: &Query, count: bool) -> Result<Answer, IndexError> {
-        let (wanted, deadline) = (durable(&self.log).unwrap_or(0), Instant::now() + CATCH_UP);
+        let deadline = Instant::now() + CATCH_UP;
         // Somebody asks: now is when to try again.
         self.rests_until = None;
-        while self.take_in().await? && self.position < wanted && Instant::now() < deadline {}
+        while self.take_in(true).await? && Instant::now() < deadline {}
         let index = match &mut self.index {
             Some(index) => index,
             none => none.insert(Index::open(&self.log, None).await?),

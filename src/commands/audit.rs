@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::terminal::Terminal;
 use super::search::{self, Search};
+use super::terminal::Terminal;
 use super::{Exit, privacy};
 use crate::audit::{self, Filter, Verdict};
 

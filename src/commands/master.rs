@@ -47,7 +47,8 @@ pub(super) async fn rotate(config: &Config, new: &Path, terminal: &mut Terminal)
 
 fn open_log(config: &Config, master: &MasterKey) -> Result<Log, OpenError> {
     let Audit { origin, replica, .. } = &config.audit;
-    let options = Options::new(config.data_dir.join("audit"), origin, replica, master.sealing(EPOCH_KEYS).map_err(EpochError::from)?);
+    let options =
+        Options::new(config.data_dir.join("audit"), origin, replica, master.sealing(EPOCH_KEYS).map_err(EpochError::from)?);
     Ok(Log::open(options, Arc::new(Disk), Arc::new(SystemClock))?.0)
 }
 
@@ -59,9 +60,7 @@ async fn under_lock(config: &Config, old: &MasterKey, new: &MasterKey, log: &Log
     });
     log.append(draft).durable().await.context("the rotation could not be recorded; nothing was done")?;
     rotate_master(data_dir, old, new).await.context("the vault is as it was")?;
-    ApiKeys::rotate_master(data_dir, old, new)
-        .await
-        .context("run it again: the vault is under the new key, API keys are not")?;
+    ApiKeys::rotate_master(data_dir, old, new).await.context("run it again: the vault is under the new key, API keys are not")?;
     let Audit { origin, replica, .. } = &config.audit;
     let (from, to) = (old.sealing(EPOCH_KEYS)?, new.sealing(EPOCH_KEYS)?);
     reseal(&data_dir.join("audit"), origin, replica, &from, &to)

@@ -54,7 +54,12 @@ const INDEXED: &str = "audit: { origin: test.localhost, index: true, refusals: {
 #[tokio::test]
 async fn a_call_is_found_by_everything_that_its_records_say() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().policy(POLICY).policy(DLP).servers([("crm", &upstream), ("mail", &upstream)]).config_extra(INDEXED).await;
+    let gateway = Gateway::start()
+        .policy(POLICY)
+        .policy(DLP)
+        .servers([("crm", &upstream), ("mail", &upstream)])
+        .config_extra(INDEXED)
+        .await;
     let (ada, eve) = (gateway.key("ada", &["staff"]).await, gateway.key("eve", &[]).await);
     upstream.on_tool("echo", Reply::text("nothing"));
     let allowed = gateway.modern("crm", &ada).call("echo", json!({ "text": "my number is 536-22-1234" })).await;

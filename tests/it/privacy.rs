@@ -167,7 +167,9 @@ async fn aud_054_without_a_log_nothing_is_erased_held_told_or_expired() {
     let dir = tempfile::tempdir().unwrap();
     let master = MasterKey::open(None, dir.path()).unwrap();
     let logs = dir.path().join("audit");
-    let (log, _) = Log::open(Options::new(&logs, "test", "r1", yett::seal::Key::generate().unwrap()), Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+    let (log, _) =
+        Log::open(Options::new(&logs, "test", "r1", yett::seal::Key::generate().unwrap()), Arc::new(Disk), Arc::new(SystemClock))
+            .unwrap();
     let (keys, switches) = ApiKeys::open(dir.path(), &master).await.unwrap();
     let vault = Arc::new(Vault::open(dir.path(), &master).await.unwrap());
     let log = Arc::new(log);

@@ -108,7 +108,8 @@ fn avl_024_a_port_that_is_taken_is_told_whichever_it_is() {
         home.edit(from, &from.replace("127.0.0.1:0", &address));
         assert_refused(&home, &[what, &address]);
         assert!(
-            !home.path("data/audit/cli.localhost/r1/seg").exists() || home.records().iter().all(|record| record["kind"] == "key.rotate"),
+            !home.path("data/audit/cli.localhost/r1/seg").exists()
+                || home.records().iter().all(|record| record["kind"] == "key.rotate"),
             "{what}: a start was recorded"
         );
     }

@@ -188,8 +188,8 @@ impl LogFile for FaultyFile {
         if !self.name.contains(".jsonl") {
             self.shared.note("write", &self.name);
             // Heads are small: they find a place while there is any.
-            let kept_out = self.name.contains(".part")
-                || (self.name.contains(".notes") && self.shared.given.load(Ordering::SeqCst) == 0);
+            let kept_out =
+                self.name.contains(".part") || (self.name.contains(".notes") && self.shared.given.load(Ordering::SeqCst) == 0);
             if kept_out && no_space(self.shared.full.load(Ordering::SeqCst)) {
                 return Err(io::ErrorKind::StorageFull.into());
             }

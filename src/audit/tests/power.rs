@@ -129,8 +129,7 @@ fn aud_018_every_byte_of_the_last_batch_can_be_the_last() {
         let mut bytes = full[..length].to_vec();
         bytes.resize(full.len() + 5_000, 0);
         let (segment, head_file) = (fixture.segment(0), fixture.heads_file());
-        let disk =
-            SimDisk::holding([(segment, bytes), (head_file, head.clone().into_bytes()), (key_file.clone(), key.clone())]);
+        let disk = SimDisk::holding([(segment, bytes), (head_file, head.clone().into_bytes()), (key_file.clone(), key.clone())]);
         let torn = length - full[..length].iter().rposition(|byte| *byte == b'\n').unwrap() - 1;
         // Verification waits for a writer that may be at work, so not at every byte.
         if length % 16 == 0 {

@@ -250,7 +250,10 @@ fn what_is_acknowledged_survives_a_power_cut() {
         assert!(disk.synced() >= end as u64);
     }
     log.close();
-    assert_eq!(disk.journal()[disk.journal().len() - 3..], ["sync 0000000000000.notes", "publish checkpoint", "cut 0000000000000.jsonl"]);
+    assert_eq!(
+        disk.journal()[disk.journal().len() - 3..],
+        ["sync 0000000000000.notes", "publish checkpoint", "cut 0000000000000.jsonl"]
+    );
 }
 
 #[test]
@@ -374,7 +377,11 @@ fn aud_064_segments_are_sealed_by_size_and_age_and_a_new_one_is_durable_before_i
     let report = fixture.verify();
     assert!(report.segments >= 3 && report.verdict() == Verdict::Unanchored, "{report}");
     let journal = disk.journal();
-    for (at, step) in journal.iter().enumerate().filter(|(_, step)| step.starts_with("create") && step.ends_with(".jsonl") && !step.ends_with("0.jsonl")) {
+    for (at, step) in journal
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.starts_with("create") && step.ends_with(".jsonl") && !step.ends_with("0.jsonl"))
+    {
         let name = step.strip_prefix("create ").unwrap();
         assert!(journal[at - 1].starts_with("cut "), "the room of the old one is given back first");
         assert_eq!(journal[at - 2], "publish checkpoint", "what is sealed is under a head");
@@ -427,7 +434,17 @@ fn time_never_runs_back_except_at_a_record_that_says_so() {
     log.close();
     assert_eq!(
         fixture.kinds(),
-        ["key.rotate", "start", "clock.step", "call.decision", "clock.step", "tick", "call.decision", "clock.step", "call.decision"]
+        [
+            "key.rotate",
+            "start",
+            "clock.step",
+            "call.decision",
+            "clock.step",
+            "tick",
+            "call.decision",
+            "clock.step",
+            "call.decision"
+        ]
     );
     let lines = fixture.lines();
     assert_eq!(json(&lines[2])["t"], "2026-11-21T02:00:00.500000Z");

@@ -200,9 +200,8 @@ impl<'p> Heads<'p> {
 
     fn submit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        let check = move || {
-            batch.into_iter().find_map(|(size, note, keys)| keys.verify(&note).err().map(|reason| (size, reason)))
-        };
+        let check =
+            move || batch.into_iter().find_map(|(size, note, keys)| keys.verify(&note).err().map(|reason| (size, reason)));
         self.jobs.push(self.pool.submit(check));
         // At most some are under way; the first bad one is enough.
         if self.jobs.len() > 4 * self.pool.width() {

@@ -20,9 +20,9 @@ use crate::seal::Key;
 use crate::tlog::{Frontier, Hash};
 
 use super::canonical::LINE_MAX;
+use super::epoch::Epoch;
 use super::fs::Storage;
 use super::gather::Gather;
-use super::epoch::Epoch;
 use super::heads::{Heads, SignedHead};
 use super::layout::Layout;
 use super::log::{OpenError, Opened};
@@ -113,7 +113,14 @@ impl Writer {
         let mut drafts = found.drafts();
         let mut opened = found.opened();
         let (bytes, allocated) = (found.segment_bytes, found.segment_allocated);
-        let segment = Segment::open(&*storage, layout.segment(found.segment_first), found.segment_first, bytes, allocated, found.segment_started)?;
+        let segment = Segment::open(
+            &*storage,
+            layout.segment(found.segment_first),
+            found.segment_first,
+            bytes,
+            allocated,
+            found.segment_started,
+        )?;
         let begins = found.epoch.is_none();
         let epoch = match found.epoch.take() {
             Some(epoch) => epoch,

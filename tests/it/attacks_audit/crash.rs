@@ -136,8 +136,9 @@ fn aud_016_a_crash_between_the_servers_reply_and_the_outcome_ends_the_call_as_un
         assert_eq!(serving.terminate().0, Some(0));
         let calls = trace::read(&home);
         let outcome = calls.iter().filter(|entry| entry.writes_records() && entry.arguments.contains(&call)).nth(1).unwrap();
-        let of_thread =
-            |entry: &&trace::SysCall| entry.name == "pwrite64" && entry.thread == outcome.thread && entry.arguments.contains(SEGMENT);
+        let of_thread = |entry: &&trace::SysCall| {
+            entry.name == "pwrite64" && entry.thread == outcome.thread && entry.arguments.contains(SEGMENT)
+        };
         calls.iter().filter(of_thread).filter(|entry| entry.began <= outcome.began).count()
     };
 
