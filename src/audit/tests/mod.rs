@@ -7,6 +7,7 @@ mod full;
 mod power;
 mod sim;
 mod tamper;
+mod tree;
 mod writing;
 
 use std::fs;

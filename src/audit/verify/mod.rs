@@ -119,7 +119,7 @@ pub(crate) fn segments(log: &Path) -> Result<Vec<SegmentFile>, VerifyIo> {
 }
 
 /// The files of a directory whose names say an index, in order of it.
-fn list<T>(
+pub(super) fn list<T>(
     directory: &Path,
     index: impl Fn(&str) -> Option<u64>,
     make: impl Fn(u64, PathBuf, u64) -> T,
@@ -214,14 +214,14 @@ impl Patience {
 }
 
 /// What a path turned out to be.
-enum Opened {
+pub(super) enum Opened {
     File(File),
     Missing,
     Other,
 }
 
 /// SECURITY: opening a pipe or a device from a hostile bundle would block for ever or never end.
-fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
+pub(super) fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => File::open(path).map(Opened::File).map_err(unreadable(path)),
         Ok(_) => Ok(Opened::Other),
@@ -230,7 +230,7 @@ fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
     }
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> VerifyIo {
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> VerifyIo {
     let path = path.to_owned();
     move |source| VerifyIo::Read { path, source }
 }
