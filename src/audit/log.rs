@@ -1,6 +1,6 @@
 //! The handle callers hold: room for a call's records, appending, and the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -151,6 +151,7 @@ pub struct Log {
 
 struct Inner {
     name: String,
+    directory: PathBuf,
     queue: Arc<Queue>,
     heads: watch::Receiver<Option<SignedHead>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -174,7 +175,7 @@ impl Log {
             found => found?,
         };
 
-        let name = layout.name.clone();
+        let (name, directory) = (layout.name.clone(), layout.directory.clone());
         let queue = Arc::new(Queue::new(options.queue, options.linger));
         let limits = Limits {
             segment_bytes: options.segment_bytes,
@@ -198,7 +199,7 @@ impl Log {
                 drop(lock);
             })
             .map_err(OpenError::Thread)?;
-        Ok((Self { inner: Arc::new(Inner { name, queue, heads, thread: Mutex::new(Some(thread)) }) }, opened))
+        Ok((Self { inner: Arc::new(Inner { name, directory, queue, heads, thread: Mutex::new(Some(thread)) }) }, opened))
     }
 
     /// The newest signed head, and each that comes after it.
@@ -214,6 +215,11 @@ impl Log {
     /// How many records are durable for sure, from the log's first on; 0 until somebody has waited for one.
     pub fn durable(&self) -> u64 {
         self.inner.queue.durable()
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
     }
 
     /// Room for one call's records. Take it before anything is decided and keep it until the outcome is appended.

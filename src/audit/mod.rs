@@ -64,7 +64,7 @@ pub use records::{Found, Records, logs_below, records_from};
 pub use recovery::RecoveryError;
 pub use report::{Fault, FaultReason, LogReport, ModeChange, Note, Notes, Report, Verdict};
 pub use show::{Filter, Shown, show};
-pub use tree::{ProveError, Prover, prove_consistency, prove_inclusion};
+pub use tree::{ProveError, Prover, RepairError, Tiles, catch_up, prove_consistency, prove_inclusion, repair};
 pub use value::{ListWriter, ObjectWriter};
 pub use verify::{Progress, VerifyIo, verify, verify_watched};
 pub use writer::WriteError;

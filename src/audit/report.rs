@@ -206,6 +206,8 @@ pub struct LogReport {
     pub fault: Option<Fault>,
     /// Bytes behind the last newline that the head does not count: a crash, or a writer at work.
     pub unfinished_bytes: u64,
+    /// Tiles that are not what the leaves make: `audit repair` makes them again.
+    pub damaged_tiles: u64,
     /// Declared gaps.
     pub gaps: Notes,
     /// What is worth knowing and changes no verdict.
@@ -225,7 +227,7 @@ impl LogReport {
             Verdict::Tampered
         } else if self.first > 0 || self.unfinished_bytes > 0 || (self.records > 0 && self.heads == 0) {
             Verdict::Incomplete
-        } else if self.gaps.total > 0 {
+        } else if self.gaps.total > 0 || self.damaged_tiles > 0 {
             Verdict::Gaps
         } else {
             Verdict::Unanchored
@@ -246,6 +248,9 @@ impl LogReport {
                 "intact up to its last newline; {} bytes behind it are an unfinished line (a crash, or a writer at work)",
                 self.unfinished_bytes
             ),
+            Verdict::Gaps if self.gaps.total == 0 => {
+                format!("intact, but derived data is damaged: {} tiles. `yett audit repair` makes them again", self.damaged_tiles)
+            }
             Verdict::Gaps => format!("intact, with {} declared gaps", self.gaps.total),
             Verdict::Unanchored => {
                 "intact, unanchored: nothing outside this directory confirms it, so it is only as good as whoever can write it"
@@ -265,6 +270,7 @@ impl LogReport {
         let fault = self.fault.as_ref().map(|fault| json!({"index": fault.index, "meaning": fault.reason.to_string()}));
         json!({
             "anchored": false,
+            "damaged_tiles": self.damaged_tiles,
             "directory": self.directory.to_string_lossy(),
             "fault": fault,
             "first": self.first,
@@ -342,6 +348,9 @@ impl fmt::Display for LogReport {
         }
         for mode in &self.modes {
             writeln!(f, "  mode {} from record {}, {}", mode.mode.escape_debug(), mode.index, mode.time.escape_debug())?;
+        }
+        if self.damaged_tiles > 0 && self.gaps.total > 0 {
+            writeln!(f, "  {} damaged tiles: `yett audit repair` makes them again", self.damaged_tiles)?;
         }
         if self.open_calls > 0 {
             writeln!(f, "  {} calls without an outcome yet", self.open_calls)?;

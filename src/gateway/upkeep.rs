@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Operations;
-use crate::audit::{Condition, Log};
+use crate::audit::{Condition, Log, Tiles};
 use crate::audit_index::Indexer;
 use crate::config::Config;
 use crate::health::Readiness;
@@ -25,6 +25,9 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How often it is noted how far the log is applied to the vault, and how often old months are looked for.
 const VAULT: Duration = Duration::from_mins(1);
 const EXPIRY: Duration = Duration::from_hours(1);
+/// How often at most the tiles of the log are brought up to date, and how long after a failure.
+const TILES: Duration = Duration::from_secs(5);
+const TILES_AGAIN: Duration = Duration::from_mins(10);
 
 /// Records what [`Flood`] has counted. A failed log ends the process, so there is nothing to try again.
 pub(super) async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
@@ -82,6 +85,30 @@ pub(super) async fn keep_vault(operations: Arc<Operations>, stop: CancellationTo
         if tokio::time::timeout(VAULT, stop.cancelled()).await.is_ok() {
             return;
         }
+    }
+}
+
+/// Keeps tiles behind the heads of the log. They are derived: a failure is told, and costs longer proofs.
+pub(super) async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
+    let mut heads = log.heads();
+    heads.mark_changed();
+    let (mut held, mut pause) = (None, TILES);
+    while tokio::time::timeout(pause, stop.cancelled()).await.is_err() {
+        if !heads.has_changed().unwrap_or(false) {
+            continue;
+        }
+        heads.mark_unchanged();
+        let (log, stop, tiles) = (Arc::clone(&log), stop.clone(), held.take());
+        let following = move || Tiles::follow(tiles, log.directory(), &|| !stop.is_cancelled());
+        (held, pause) = match tokio::task::spawn_blocking(following).await {
+            Ok(Ok(tiles)) => (Some(tiles), TILES),
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the audit log's tiles are not up to date");
+                (None, TILES_AGAIN)
+            }
+            // The runtime ends.
+            Err(_) => return,
+        };
     }
 }
 

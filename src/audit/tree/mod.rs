@@ -10,13 +10,17 @@ mod heads;
 mod leaves;
 mod prove;
 mod source;
+mod tiles;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::verify::VerifyIo;
 use crate::tlog::{self, Hash, ProofFile, TileError};
 
 pub use prove::Prover;
+pub(crate) use source::read_tile;
+pub use tiles::{RepairError, Tiles, catch_up, repair};
 
 /// Why nothing can be said about the tree of a log.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,15 @@ pub enum ProveError {
         old: u64,
         /// Records of the new tree.
         new: u64,
+    },
+    /// A tile cannot be written.
+    #[error("cannot write `{}`", .path.display())]
+    Write {
+        /// The tile.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The disk failed.
     #[error(transparent)]

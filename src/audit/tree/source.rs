@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::ProveError;
 use super::leaves::Lines;
-use crate::audit::verify::{Opened, regular_file, unreadable};
+use crate::audit::verify::{Opened, VerifyIo, regular_file, unreadable};
 use crate::tlog::{Hash, HashSource, TILE_BYTES, TILE_WIDTH, TileError, TileId, TileSource};
 
 type Read = Box<dyn FnMut(u8, u64) -> Result<Option<Vec<u8>>, ProveError> + Send>;
@@ -53,14 +53,14 @@ impl HashSource for Tree {
 }
 
 /// The bytes of a full tile; `None` when it is not there, or cannot be one.
-pub(crate) fn read_tile(log: &Path, id: TileId) -> Result<Option<Vec<u8>>, ProveError> {
+pub(crate) fn read_tile(log: &Path, id: TileId) -> Result<Option<Vec<u8>>, VerifyIo> {
     let path = log.join(id.to_string());
     match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.len() == u64::try_from(TILE_BYTES).unwrap_or(u64::MAX) => {}
         Ok(_) => return Ok(None),
         // A file in the place of one of its directories is no tile either.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
-        Err(error) => return Err(unreadable(&path)(error).into()),
+        Err(error) => return Err(unreadable(&path)(error)),
     }
     let Opened::File(file) = regular_file(&path)? else { return Ok(None) };
     let mut bytes = Vec::with_capacity(TILE_BYTES);

@@ -217,6 +217,11 @@ impl<'p> Heads<'p> {
         self.unsigned.take().or_else(|| rest.find_map(|job| job.wait().flatten()))
     }
 
+    /// The tree up to the newest head that was right, and the leaves of the records after it, as many as are remembered.
+    pub(super) fn since(&self) -> (&Frontier, &[Hash]) {
+        (&self.good, &self.since)
+    }
+
     /// A head of this segment that counts more records than are there.
     pub(super) fn ahead(&self) -> Option<&Checkpoint> {
         self.ahead.as_ref().map(|(head, _)| head)

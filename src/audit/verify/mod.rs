@@ -7,6 +7,7 @@
 mod blocks;
 mod heads;
 mod pool;
+mod tiles;
 mod walk;
 
 use std::fs::{self, File};

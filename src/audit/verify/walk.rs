@@ -11,6 +11,7 @@ use super::super::report::{Fault, FaultReason, LogReport};
 use super::blocks::Blocks;
 use super::heads::{self, Heads, HeadsFile};
 use super::pool::Pool;
+use super::tiles::Tiles;
 use super::{Opened, Patience, SegmentFile, VerifyIo, regular_file, unreadable};
 use crate::tlog::Hash;
 
@@ -24,6 +25,7 @@ pub(super) struct Walk<'p> {
     pool: &'p Pool,
     chain: Chain,
     heads: Heads<'p>,
+    tiles: Tiles,
     /// Records the newest head counts, as its file says before anything was checked.
     counted: u64,
     /// Keys announced since the last head.
@@ -61,6 +63,7 @@ impl<'p> Walk<'p> {
             chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
             // Those of segments that were taken away are nobody's to check.
             heads: Heads::new(pool, files.iter().filter(|file| file.segment >= first).cloned().collect()),
+            tiles: Tiles::new(directory, first),
             counted: heads::newest_size(files)?,
             announced: 0,
             observer: Observer::default(),
@@ -177,12 +180,20 @@ impl<'p> Walk<'p> {
     }
 
     fn compare_head(&mut self, index: u64, leaf: Hash) -> Result<bool, VerifyIo> {
-        let heads = self.heads.count;
+        self.tiles.record(leaf)?;
+        let (heads, due) = (self.heads.count, self.heads.ahead().map(|head| head.root));
         let fault = self.heads.record(leaf, &self.chain)?;
         if self.heads.count > heads {
             self.announced = 0;
         }
-        Ok(fault.is_none_or(|reason| self.fault(index, reason)))
+        let (Some(FaultReason::HeadDiffers { size, .. }), Some(root)) = (&fault, due) else {
+            return Ok(fault.is_none_or(|reason| self.fault(index, reason)));
+        };
+        // The head names a range; tiles from before the change may tell which record of it.
+        let (good, since) = self.heads.since();
+        let whole = good.size() + u64::try_from(since.len()).unwrap_or(u64::MAX) == *size;
+        let changed = if whole { self.tiles.first_changed(good, since, root)? } else { None };
+        Ok(fault.is_none_or(|reason| self.fault(changed.unwrap_or(index), reason)))
     }
 
     /// Keeps the first fault.
@@ -212,6 +223,8 @@ impl<'p> Walk<'p> {
         self.report.head = (count > 0).then_some(size);
         self.report.heads = count;
         self.report.unchecked_heads = self.heads.unchecked;
+        // Behind a changed record no tile is what the leaves make.
+        self.report.damaged_tiles = if self.report.fault.is_none() { self.tiles.damaged } else { 0 };
         self.report.root = (count > 0).then(|| self.heads.root().base64());
         self.report.uncovered = next.saturating_sub(size.max(self.report.first));
         self.report.key = self.heads.genesis.take();
