@@ -65,6 +65,11 @@ impl Readiness {
         match *self.log.borrow() {
             Condition::Writing => Ok(()),
             Condition::Full => Err("the audit volume is full"),
+            Condition::Lagging => Err("no quorum of witnesses has cosigned the audit log for too long"),
+            Condition::Frozen => Err(
+                "the audit log is frozen: another history of it is known outside; to go on with a new log, start with another \
+                 `audit.replica`",
+            ),
             Condition::Failed => Err("the audit log has failed"),
         }
     }

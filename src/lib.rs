@@ -38,6 +38,8 @@ pub mod state;
 
 pub mod vault;
 
+pub mod anchor;
+
 pub mod config;
 
 pub mod yaml;

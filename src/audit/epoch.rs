@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::fs::{Disk, Storage};
 use super::layout::{Layout, epoch_number};
-use super::line::nested;
+use super::line::{Line, nested};
 use super::log::OpenError;
 use super::record::{Draft, Kind};
 use crate::master_key::{hex, write_private};
@@ -277,6 +277,26 @@ pub fn reseal(dir: &Path, origin: &str, replica: &str, old: &Key, new: &Key) -> 
         Disk.sync_dir(&directory).map_err(failed("sync", &directory))?;
     }
     Ok(())
+}
+
+/// What a `key.rotate` record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Index of the record.
+    pub index: u64,
+    /// Number of the epoch that begins.
+    pub epoch: u64,
+    /// Its Ed25519 key.
+    pub key: VerifierKey,
+}
+
+impl Announcement {
+    /// Reads a line, without its newline, that is a record of the log of that name; `None` if it is not, or announces nothing.
+    pub fn read(line: &[u8], log: &str) -> Option<Self> {
+        let line = Line::parse(line).ok().filter(|line| line.log == log)?;
+        let keys = EpochKeys::read(line.epoch?, log)?;
+        Some(Self { index: line.index, epoch: keys.number, key: keys.ed25519 })
+    }
 }
 
 /// A key of that scheme under the log's own name.

@@ -25,7 +25,7 @@ impl Layout {
     pub(crate) fn new(audit: &Path, origin: &str, replica: &str) -> Result<Self, BadName> {
         check(origin)?;
         check(replica)?;
-        Ok(Self { name: format!("{origin}/audit/{replica}"), directory: audit.join(origin).join(replica) })
+        Ok(Self { name: log_name(origin, replica), directory: audit.join(origin).join(replica) })
     }
 
     pub(crate) fn segments(&self) -> PathBuf {
@@ -70,6 +70,11 @@ impl Layout {
     pub(crate) fn lock(&self) -> PathBuf {
         self.directory.join(LOCK)
     }
+}
+
+/// The name of the log that `replica` writes for `origin`.
+pub(crate) fn log_name(origin: &str, replica: &str) -> String {
+    format!("{origin}/audit/{replica}")
 }
 
 /// `0000000000000.jsonl`: the index of the segment's first record, so that names sort as records do.

@@ -15,7 +15,7 @@ use crate::seal::Key;
 use super::epoch::EpochError;
 use super::fs::Storage;
 use super::heads::{KnownHead, SignedHead};
-use super::layout::{BadName, Layout};
+use super::layout::{BadName, Layout, log_name};
 use super::lock::{Lock, LockError};
 use super::queue::{AppendError, Condition, Entry, Position, Queue, hand_out};
 use super::record::Draft;
@@ -81,6 +81,11 @@ impl Options {
             second_signature: false,
             known: None,
         }
+    }
+
+    /// Name of the log.
+    pub fn name(&self) -> String {
+        log_name(&self.origin, &self.replica)
     }
 }
 
@@ -220,6 +225,16 @@ impl Log {
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         &self.inner.directory
+    }
+
+    /// Whether confirmation from outside is too long ago: then no call begins.
+    pub fn set_lagging(&self, lagging: bool) {
+        self.inner.queue.set_lagging(lagging);
+    }
+
+    /// Somebody outside knows another history of this log: no call begins any more. What has begun is recorded to its end.
+    pub fn freeze(&self) {
+        self.inner.queue.freeze();
     }
 
     /// Room for one call's records. Take it before anything is decided and keep it until the outcome is appended.

@@ -50,12 +50,13 @@ mod tests;
 
 pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
-pub use epoch::{BadHead, EpochError, reseal};
+pub use epoch::{Announcement, BadHead, EpochError, reseal};
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use fs::{Disk, LogFile, Space, Storage};
 pub use heads::{KnownHead, SignedHead};
 pub use layout::BadName;
 pub use line::NotRecord;
+pub(crate) use lock::Lock;
 pub use lock::LockError;
 pub use log::{Full, Load, Log, OpenError, Opened, Options, Receipt, Slot, Unfinished};
 pub use queue::{AppendError, Condition, Position};

@@ -40,6 +40,10 @@ pub enum Condition {
     Writing,
     /// The volume is full: calls that have begun are recorded in the reserve, no other begins.
     Full,
+    /// Nobody outside confirms what is written, for longer than the operator allows: no call begins until somebody does.
+    Lagging,
+    /// Somebody outside knows another history of this log: calls that have begun are recorded, no other ever begins.
+    Frozen,
     /// The writer is gone for good, and the process has to end.
     Failed,
 }
@@ -92,7 +96,23 @@ struct State {
     failure: Option<Arc<WriteError>>,
     /// The volume is full.
     full: bool,
+    /// See [`Condition::Lagging`] and [`Condition::Frozen`].
+    lagging: bool,
+    frozen: bool,
     pace: Pace,
+}
+
+impl State {
+    /// The worst that holds.
+    fn condition(&self) -> Condition {
+        match self {
+            Self { phase: Phase::Failed, .. } => Condition::Failed,
+            Self { frozen: true, .. } => Condition::Frozen,
+            Self { full: true, .. } => Condition::Full,
+            Self { lagging: true, .. } => Condition::Lagging,
+            Self { .. } => Condition::Writing,
+        }
+    }
 }
 
 /// See the module.
@@ -123,6 +143,8 @@ impl Queue {
             phase: Phase::Open,
             failure: None,
             full: false,
+            lagging: false,
+            frozen: false,
             pace: Pace::default(),
         };
         Self {
@@ -144,7 +166,7 @@ impl Queue {
         let fits = (state.slots + 1) * RECORDS_PER_SLOT + state.unacknowledged <= self.capacity;
         // By what waits for the disk, not by calls that are with their servers: long ones must not shut out everybody else.
         let behind = state.pace.is_slow() && state.unacknowledged + RECORDS_PER_SLOT > 2 * BATCH_RECORDS;
-        let granted = fits && !behind && state.phase == Phase::Open && !state.full;
+        let granted = fits && !behind && state.phase == Phase::Open && state.condition() == Condition::Writing;
         state.slots += usize::from(granted);
         granted
     }
@@ -251,15 +273,25 @@ impl Queue {
 
     /// Says whether the volume is full: then nothing new begins.
     pub(crate) fn set_full(&self, full: bool) {
-        self.condition.send_if_modified(|condition| {
-            let now = if full { Condition::Full } else { Condition::Writing };
-            let changes = *condition != Condition::Failed && *condition != now;
-            if changes {
-                *condition = now;
-            }
-            changes
-        });
-        self.state.lock().full = full;
+        self.change(|state| state.full = full);
+    }
+
+    /// Says whether confirmation from outside is too long ago.
+    pub(crate) fn set_lagging(&self, lagging: bool) {
+        self.change(|state| state.lagging = lagging);
+    }
+
+    /// Nothing new begins from now on.
+    pub(crate) fn freeze(&self) {
+        self.change(|state| state.frozen = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        let now = state.condition();
+        // Under the lock, so that of two changes the later is the last that is heard of.
+        self.condition.send_if_modified(|condition| std::mem::replace(condition, now) != now);
     }
 
     /// The writer is gone: every entry, queued or still to come, fails.

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::admin::{Operations, Stores};
+use crate::anchor::HeadKeeper;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
-use crate::state::ApiKeys;
+use crate::state::{ApiKeys, HeadStore};
 use crate::vault::Vault;
 
 /// The stores of a stopped gateway.
 pub(super) struct Offline {
     pub(super) operations: Operations,
     log: Arc<Log>,
+    keeper: HeadKeeper,
 }
 
 impl Offline {
@@ -25,9 +27,12 @@ impl Offline {
         make_private_dir(data_dir).with_context(|| format!("cannot make `{}`", data_dir.display()))?;
         let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
         let seal = master.sealing(EPOCH_KEYS)?;
-        let options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
+        let mut options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
+        let keeper = HeadKeeper::new(HeadStore::open(data_dir).await?, options.name()).await?;
+        options.known = keeper.known();
         let clock = Arc::new(SystemClock);
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;
+        keeper.confirm().await?;
         let log = Arc::new(log);
         let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
         let stores = Stores {
@@ -40,13 +45,16 @@ impl Offline {
         };
         let operations = Operations::open(stores, Arc::new(SystemClock)).await?;
         operations.privacy().catch_up().await?;
-        Ok(Self { operations, log })
+        Ok(Self { operations, log, keeper })
     }
 
-    pub(super) async fn close(self) {
+    pub(super) async fn close(mut self) {
         self.operations.close().await;
         // Without it the next start would take this for a run that crashed, and say so for ever. The operation itself is durable.
         let _ = self.log.append(Draft::new(Kind::Stop)).durable().await;
         self.log.close();
+        if let Err(error) = self.keeper.store_newest(&self.log).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the last head is not in the head store");
+        }
     }
 }

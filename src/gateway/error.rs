@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::admin::{AdminError, PrivacyError};
+use crate::anchor::KeeperError;
 use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("the audit log cannot be opened")]
     Audit(#[from] audit::OpenError),
+    /// Somebody outside knows another history of the log.
+    #[error("the audit log cannot be continued")]
+    Keeper(#[from] KeeperError),
     /// The first record could not be written.
     #[error("the audit log cannot be written")]
     Append(#[from] audit::AppendError),

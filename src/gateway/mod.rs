@@ -44,6 +44,8 @@ pub struct Gateway {
     connections: TaskTracker,
     /// Listeners of operators, and housekeeping.
     services: TaskTracker,
+    /// What follows the log to its end.
+    followers: TaskTracker,
     /// Ends accepting, and idle client connections.
     stop_accepting: CancellationToken,
     /// Ends everything else.
@@ -115,6 +117,9 @@ impl Gateway {
         let log = Arc::clone(&self.log);
         // Closing waits for the disk, so not on a worker of the runtime.
         let _ = tokio::task::spawn_blocking(move || log.close()).await;
+        // The last head is remembered outside too.
+        self.followers.close();
+        let _ = tokio::time::timeout(SERVICES, self.followers.wait()).await;
         stopped.is_ok()
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::upkeep::{index, keep_tiles, keep_vault, metrics, record_floods, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
+use crate::anchor::HeadKeeper;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::audit_index::Indexer;
 use crate::chain::{self, Chain};
@@ -29,7 +30,7 @@ use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::session::Sessions;
-use crate::state::{ApiKeys, Switches};
+use crate::state::{ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
 use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream, Upstreams};
@@ -56,15 +57,15 @@ impl Gateway {
         let data_dir = config.data_dir.clone();
         make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
-        // The log's lock is taken before anything is touched: a second gateway on this directory stops here.
-        let log = open_log(&config, &master, Arc::clone(&clock)).await?;
+        // The log's lock is taken before anything is changed: a second gateway on this directory stops here.
+        let (log, keeper) = open_log(&config, &master, Arc::clone(&clock)).await?;
         let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
         let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let Refusals { per_peer, total } = config.audit.refusals;
         let flood = Arc::new(Flood::new(Alone { per_peer, total }));
         let sessions = Arc::new(Sessions::default());
-        let (connections, services) = (TaskTracker::new(), TaskTracker::new());
+        let (connections, services, followers) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         // Readiness depends on the keys, whose refreshes are counted.
         let ready = Arc::new(OnceLock::new());
@@ -137,6 +138,7 @@ impl Gateway {
         for listener in listeners {
             connections.spawn(listener.run(stop_accepting.clone()));
         }
+        followers.spawn(keeper.run(Arc::clone(&log)));
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
@@ -158,6 +160,7 @@ impl Gateway {
             upstreams,
             connections,
             services,
+            followers,
             stop_accepting,
             stop,
             shutdown: config.shutdown,
@@ -166,7 +169,7 @@ impl Gateway {
 }
 
 /// Opens the log off the workers: recovery reads up to two segments.
-async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) -> Result<Arc<Log>, StartError> {
+async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) -> Result<(Arc<Log>, HeadKeeper), StartError> {
     let seal = master.sealing(EPOCH_KEYS)?;
     let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
     options.queue = AUDIT_QUEUE;
@@ -177,11 +180,14 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
         Durability::Response => options.gather = RESPONSE_GATHER,
         Durability::Strict => {}
     }
+    let keeper = HeadKeeper::new(HeadStore::open(&config.data_dir).await?, options.name()).await?;
+    options.known = keeper.known();
     let opening = tokio::task::spawn_blocking(move || Log::open(options, Arc::new(Disk), clock));
     let (log, opened) = match opening.await {
         Ok(opened) => opened?,
         Err(panicked) => return Err(StartError::Internal(panicked)),
     };
+    keeper.confirm().await?;
     if !opened.unfinished.is_empty() {
         tracing::warn!(calls = opened.unfinished.len(), "calls of the last run have no outcome; recorded as unknown");
     }
@@ -190,7 +196,7 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
         reason = "it ends with the log, which the shutdown closes after every task that it waits for"
     )]
     tokio::spawn(log.hand_out_answers());
-    Ok(Arc::new(log))
+    Ok((Arc::new(log), keeper))
 }
 
 fn issuers(config: &Config) -> Vec<String> {

@@ -18,7 +18,7 @@ use crate::seal::{Key, Label};
 use crate::secret::Secret;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS api_keys (

@@ -1,10 +1,11 @@
-//! What may change: API keys and kill switches in `state.db`, SQLite through sqlx; and how such a file is opened and wiped, for the
+//! What may change: API keys, kill switches and the newest heads of logs in `state.db`, SQLite through sqlx; and how such a file is opened and wiped, for the
 //! vault too.
 //!
 //! The request path never waits for SQLite: keys and switches are held in memory and written through. The audit log is not here:
 //! SQLite cannot be its truth (SECURITY.md section 0, finding 4).
 
 mod api_keys;
+mod heads;
 mod switches;
 
 use std::fs::OpenOptions;
@@ -18,6 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 
 pub use api_keys::{ApiKey, ApiKeys, KeyError, KeyStatus, NewKey};
+pub use heads::{HeadStore, Swapped};
 pub use switches::{Switch, Switches};
 
 /// Why a store cannot be used.
@@ -40,6 +42,12 @@ pub enum StoreError {
         found: i64,
         /// What this build knows.
         known: i64,
+    },
+    /// What stands in it was not written by this program.
+    #[error("{what} in the store is damaged")]
+    Damaged {
+        /// Which entry.
+        what: String,
     },
     /// A statement failed.
     #[error("the store failed")]

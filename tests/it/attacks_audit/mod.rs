@@ -5,6 +5,7 @@
 mod crash;
 mod disk;
 mod order;
+mod rollback;
 mod streams;
 mod trace;
 

@@ -1,0 +1,106 @@
+//! The head store: the newest head of each log, swapped in one step, in another file than the log's own.
+//!
+//! A log that was put back to an older copy, or that two gateways write, does not continue what stands here (SECURITY.md 2.6).
+//! What it does not guarantee: whoever puts `state.db` back as well is seen by witnesses alone.
+
+use std::path::Path;
+
+use sqlx::{Pool, Row as _, Sqlite};
+
+use super::api_keys::VERSION;
+use super::{StoreError, open};
+use crate::tlog::{Hash, Head};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS heads (
+    log  TEXT NOT NULL PRIMARY KEY,
+    size INTEGER NOT NULL,
+    root BLOB NOT NULL
+) STRICT, WITHOUT ROWID;";
+
+/// Remembers heads.
+#[derive(Clone, Debug)]
+pub struct HeadStore {
+    pool: Pool<Sqlite>,
+}
+
+/// What became of a swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a head that was not swapped means that somebody else writes the log"]
+pub enum Swapped {
+    /// The new head stands there.
+    Done,
+    /// Another head than the expected one stood there, and still does.
+    Conflict,
+}
+
+impl HeadStore {
+    /// Opens `data_dir/state.db`.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self { pool: open(&data_dir.join("state.db"), VERSION, SCHEMA).await? })
+    }
+
+    /// The newest head of a log, if there was one.
+    pub async fn known(&self, log: &str) -> Result<Option<Head>, StoreError> {
+        let row = sqlx::query("SELECT size, root FROM heads WHERE log = ?").bind(log).fetch_optional(&self.pool).await?;
+        row.map(|row| {
+            let (size, root): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            let head = u64::try_from(size).ok().zip(Hash::from_slice(&root)).map(|(size, root)| Head { size, root });
+            head.ok_or_else(|| StoreError::Damaged { what: format!("the head of `{log}`") })
+        })
+        .transpose()
+    }
+
+    /// Puts `new` in the place of `expected`.
+    pub async fn swap(&self, log: &str, expected: Option<Head>, new: Head) -> Result<Swapped, StoreError> {
+        let (size, root) = columns(new);
+        let statement = match expected.map(columns) {
+            None => sqlx::query("INSERT INTO heads (size, root, log) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+                .bind(size)
+                .bind(root)
+                .bind(log),
+            Some((old_size, old_root)) => {
+                sqlx::query("UPDATE heads SET size = ?, root = ? WHERE log = ? AND size = ? AND root = ?")
+                    .bind(size)
+                    .bind(root)
+                    .bind(log)
+                    .bind(old_size)
+                    .bind(old_root)
+            }
+        };
+        let changed = statement.execute(&self.pool).await?.rows_affected();
+        Ok(if changed == 1 { Swapped::Done } else { Swapped::Conflict })
+    }
+}
+
+/// Sizes are below 2^63.
+fn columns(head: Head) -> (i64, Vec<u8>) {
+    (i64::try_from(head.size).unwrap_or(i64::MAX), head.root.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(size: u64) -> Head {
+        Head { size, root: Hash::leaf(&size.to_be_bytes()) }
+    }
+
+    #[tokio::test]
+    async fn a_head_is_swapped_only_from_the_one_that_stands_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = HeadStore::open(folder.path()).await.unwrap();
+        assert_eq!(store.known("a").await.unwrap(), None);
+        assert_eq!(store.swap("a", None, head(1)).await.unwrap(), Swapped::Done);
+        assert_eq!(store.swap("a", None, head(2)).await.unwrap(), Swapped::Conflict);
+        assert_eq!(store.swap("a", Some(head(1)), head(2)).await.unwrap(), Swapped::Done);
+        let forked = Head { size: 2, root: Hash::ZERO };
+        for expected in [head(1), forked] {
+            assert_eq!(store.swap("a", Some(expected), head(3)).await.unwrap(), Swapped::Conflict);
+        }
+        assert_eq!(store.known("b").await.unwrap(), None);
+
+        let again = HeadStore::open(folder.path()).await.unwrap();
+        assert_eq!(again.known("a").await.unwrap(), Some(head(2)));
+    }
+}
