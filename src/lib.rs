@@ -40,6 +40,8 @@ pub mod vault;
 
 pub mod anchor;
 
+pub mod witness;
+
 pub mod config;
 
 pub mod yaml;

@@ -12,6 +12,7 @@ mod privacy;
 mod search;
 mod serve;
 mod terminal;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Verify and read the audit log; erase who is in it
     Audit(audit::AuditCommand),
+    /// Cosign the heads of audit logs, on a machine of those who audit them
+    Witness(witness::Arguments),
 }
 
 /// Which configuration.
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),
+        Command::Witness(arguments) => block_on(witness::run(arguments, &mut terminal)),
     };
     let exit = result.unwrap_or_else(|error| {
         terminal.error(&error);
