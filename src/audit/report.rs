@@ -23,7 +23,7 @@ pub enum Verdict {
     Gaps,
     /// Intact, but nothing outside this directory confirms it: whoever can write all of it can rewrite all of it.
     Unanchored,
-    /// Intact, and confirmed from outside. Not reached yet: there are no anchors.
+    /// Intact, and confirmed from outside.
     Verified,
 }
 
@@ -109,6 +109,29 @@ pub enum FaultReason {
         /// What is wrong.
         reason: BadHead,
     },
+    /// A head that was kept elsewhere counts more records.
+    #[error(
+        "it is missing: a head that was kept elsewhere counts {size} records, so the end was cut off or an old copy put back"
+    )]
+    PinAhead {
+        /// Records that head counts.
+        size: u64,
+    },
+    /// A head that was kept elsewhere vouches for other bytes.
+    #[error("a head over {size} records that was kept elsewhere vouches for other bytes: this is another history")]
+    PinDiffers {
+        /// Records that head counts.
+        size: u64,
+    },
+    /// The keys of the log are not those an auditor knows.
+    #[error("the log was begun with a key that is not in the policy: it may be another log under the same name")]
+    UnknownKey,
+    /// Witnesses have cosigned other bytes.
+    #[error("witnesses have cosigned a head over {size} records that vouches for other bytes: this is another history")]
+    WitnessDiffers {
+        /// Records that head counts.
+        size: u64,
+    },
     /// More records behind the last head than a writer leaves there.
     #[error("more than 10000 records from here on are under no head: they were not written by this log's writer")]
     Uncovered,
@@ -175,6 +198,17 @@ pub struct ModeChange {
     pub mode: String,
 }
 
+/// How far something outside the directory confirms a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchored {
+    /// So many records.
+    pub size: u64,
+    /// Time of the last of them.
+    pub time: String,
+    /// It is a day or more before the end.
+    pub stale: bool,
+}
+
 /// What was found in one log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogReport {
@@ -200,6 +234,8 @@ pub struct LogReport {
     pub unchecked_heads: u64,
     /// Records behind the newest head, covered by the chain alone.
     pub uncovered: u64,
+    /// What confirms it.
+    pub anchored: Option<Anchored>,
     /// The verifier key of epoch 0, which an auditor should know from elsewhere.
     pub key: Option<String>,
     /// The first thing that is wrong.
@@ -229,6 +265,8 @@ impl LogReport {
             Verdict::Incomplete
         } else if self.gaps.total > 0 || self.damaged_tiles > 0 {
             Verdict::Gaps
+        } else if self.anchored.as_ref().is_some_and(|anchored| !anchored.stale) {
+            Verdict::Verified
         } else {
             Verdict::Unanchored
         }
@@ -252,11 +290,14 @@ impl LogReport {
                 format!("intact, but derived data is damaged: {} tiles. `yett audit repair` makes them again", self.damaged_tiles)
             }
             Verdict::Gaps => format!("intact, with {} declared gaps", self.gaps.total),
+            Verdict::Unanchored if self.anchored.is_some() => {
+                "intact, but what confirms it from outside is more than a day older than its end".to_owned()
+            }
             Verdict::Unanchored => {
                 "intact, unanchored: nothing outside this directory confirms it, so it is only as good as whoever can write it"
                     .to_owned()
             }
-            Verdict::Verified => "intact and anchored".to_owned(),
+            Verdict::Verified => "intact, and confirmed from outside".to_owned(),
         }
     }
 
@@ -269,7 +310,7 @@ impl LogReport {
             self.modes.iter().map(|mode| json!({"index": mode.index, "mode": mode.mode, "time": mode.time})).collect();
         let fault = self.fault.as_ref().map(|fault| json!({"index": fault.index, "meaning": fault.reason.to_string()}));
         json!({
-            "anchored": false,
+            "anchored": self.anchored.as_ref().map(|anchored| json!({"size": anchored.size, "stale": anchored.stale, "time": anchored.time})),
             "damaged_tiles": self.damaged_tiles,
             "directory": self.directory.to_string_lossy(),
             "fault": fault,
@@ -306,7 +347,7 @@ pub struct Report {
 impl Report {
     /// The worst verdict of all.
     pub fn verdict(&self) -> Verdict {
-        let order = [Verdict::Tampered, Verdict::Incomplete, Verdict::Gaps, Verdict::Unanchored];
+        let order = [Verdict::Tampered, Verdict::Incomplete, Verdict::Gaps, Verdict::Unanchored, Verdict::Verified];
         let worst = order.into_iter().find(|verdict| self.logs.iter().any(|log| log.verdict() == *verdict));
         // A report without logs is never made; it must not be a good one either.
         worst.unwrap_or(Verdict::Incomplete)
@@ -339,6 +380,9 @@ impl fmt::Display for LogReport {
         writeln!(f, "  {} records in {} segments {checked}", self.records, self.segments)?;
         if let (Some(size), Some(root)) = (self.head, &self.root) {
             writeln!(f, "  {} signed heads, the newest over {size} records: {root}", self.heads)?;
+        }
+        if let Some(Anchored { size, time, .. }) = &self.anchored {
+            writeln!(f, "  confirmed from outside: {size} records, up to {}", time.escape_debug())?;
         }
         if let Some(key) = &self.key {
             writeln!(f, "  key {}", key.escape_debug())?;

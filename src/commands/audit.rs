@@ -12,11 +12,9 @@ use uuid::Uuid;
 
 use super::search::{self, Search};
 use super::terminal::Terminal;
+use super::verify::{self, Verify};
 use super::{Exit, privacy};
-use crate::audit::{self, Filter, Verdict};
-
-/// Exit code of `audit verify` for usage and I/O (SECURITY.md 2.11).
-const VERIFY_FAILED: u8 = 4;
+use crate::audit::{self, Filter};
 
 /// Most pseudonyms that `show --reveal` asks about.
 const REVEALED: usize = 10_000;
@@ -34,16 +32,7 @@ enum Action {
     ///
     /// Exit codes: 0 verified and anchored, 1 tampered, 2 intact with declared gaps, 3 intact but unanchored, 4 usage or I/O,
     /// 5 incomplete.
-    Verify {
-        /// A log, the audit directory, or the data directory
-        path: PathBuf,
-        /// Print the report as JSON
-        #[arg(long)]
-        json: bool,
-        /// Exit 0 on an intact log that nothing outside confirms
-        #[arg(long)]
-        accept_unanchored: bool,
-    },
+    Verify(Verify),
     /// Show records
     Show(Show),
     /// Destroy what tells who a caller is: keys, mapping, captured content, API keys
@@ -107,22 +96,7 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
         Action::Erase(about) => privacy::erase(about, terminal).await,
         Action::Hold(hold) => privacy::hold(hold, terminal).await,
         Action::Expire(expire) => privacy::expire(expire, terminal).await,
-        Action::Verify { path, json, accept_unanchored } => {
-            let report = match audit::verify(&path) {
-                Ok(report) => report,
-                Err(error) => {
-                    terminal.error(&anyhow::Error::new(error));
-                    return Ok(Exit::Code(VERIFY_FAILED));
-                }
-            };
-            if json {
-                terminal.line(report.to_json());
-            } else {
-                terminal.line(&report);
-            }
-            let excused = accept_unanchored && report.verdict() == Verdict::Unanchored;
-            Ok(if excused { Exit::Done } else { Exit::Code(report.exit_code()) })
-        }
+        Action::Verify(verify) => Ok(verify::run(&verify, terminal)),
         Action::Show(show) => self::show(show, terminal).await,
         Action::Search(search) => search::run(*search, terminal).await,
     }

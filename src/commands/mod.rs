@@ -12,6 +12,7 @@ mod privacy;
 mod search;
 mod serve;
 mod terminal;
+mod verify;
 mod witness;
 
 use std::path::PathBuf;

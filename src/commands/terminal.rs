@@ -2,17 +2,21 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
 
 /// The two streams of a command.
 #[derive(Debug)]
 pub(super) struct Terminal {
     out: io::Stdout,
     err: io::Stderr,
+    /// When something long began, and whether a line about it stands on the terminal.
+    began: Option<Instant>,
+    told: bool,
 }
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        Self { out: io::stdout(), err: io::stderr() }
+        Self { out: io::stdout(), err: io::stderr(), began: None, told: false }
     }
 
     /// A line of the result.
@@ -24,6 +28,21 @@ impl Terminal {
     /// Something beside the result.
     pub(super) fn note(&mut self, text: impl Display) {
         let _ = writeln!(self.err, "{text}");
+    }
+
+    /// How far something is, for a person who has watched it for a second.
+    pub(super) fn progress(&mut self, done: u64, total: u64) {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        if !self.is_watched() || (!self.told && began.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        self.told = done < total;
+        let _ = if self.told {
+            write!(self.err, "\r{} of {} MiB\u{1b}[K", done >> 20, total >> 20)
+        } else {
+            write!(self.err, "\r\u{1b}[K")
+        };
+        let _ = self.err.flush();
     }
 
     /// Why the command failed, cause by cause.

@@ -1,5 +1,7 @@
 //! The log as a whole, on a real disk and on one that fails.
 
+mod anchors;
+mod attacks;
 mod crash;
 mod disk;
 mod format;

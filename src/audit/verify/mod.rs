@@ -4,6 +4,7 @@
 //! so that a log which grows meanwhile is judged by heads that everything found must reach. The walk is in order; what can be
 //! judged by itself, lines and signatures, is done by as many threads as there are cores.
 
+mod anchors;
 mod blocks;
 mod heads;
 mod pool;
@@ -15,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::anchors::Trust;
 use self::heads::HeadsFile;
 use self::pool::Pool;
 use self::walk::Walk;
@@ -57,11 +59,11 @@ pub struct Progress {
 
 /// Verifies every log in `path`: a log's own directory, an audit directory, or a data directory that holds `audit/`.
 pub fn verify(path: &Path) -> Result<Report, VerifyIo> {
-    verify_watched(path, &mut |_| ())
+    verify_with(path, &Trust::default(), &mut |_| ())
 }
 
-/// [`verify`], telling `watch` now and then how far it is.
-pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
+/// [`verify`] by what is known from elsewhere, telling `watch` now and then how far it is.
+pub fn verify_with(path: &Path, trust: &Trust, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
     let mut logs = Vec::new();
     let mut progress = Progress::default();
     for directory in find_logs(path)? {
@@ -75,7 +77,7 @@ pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Progress)) -> Result<Re
     let pool = Pool::new();
     let mut report = Report::default();
     for (directory, segments) in logs {
-        report.logs.push(verify_log(&directory, &segments, &pool, &mut progress, watch)?);
+        report.logs.push(verify_log(&directory, &segments, (&pool, trust), &mut progress, watch)?);
     }
     Ok(report)
 }
@@ -146,7 +148,7 @@ pub(super) fn list<T>(
 fn verify_log(
     directory: &Path,
     segments: &[SegmentFile],
-    pool: &Pool,
+    judge: (&Pool, &Trust),
     progress: &mut Progress,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<LogReport, VerifyIo> {
@@ -154,7 +156,7 @@ fn verify_log(
     let mut retries = RETRIES;
     loop {
         let heads = heads::files(directory)?;
-        let report = walk(directory, &heads, pool, progress, watch)?;
+        let report = walk(directory, &heads, judge, progress, watch)?;
         // A writer at work may have been caught half-way through. A log at rest is judged at once.
         if report.fault.is_none() || retries == 0 || heads::files(directory)? == heads {
             progress.done = before.done + segments.iter().map(|segment| segment.bytes).sum::<u64>();
@@ -170,14 +172,14 @@ fn verify_log(
 fn walk(
     directory: &Path,
     heads: &[HeadsFile],
-    pool: &Pool,
+    (pool, trust): (&Pool, &Trust),
     progress: &mut Progress,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<LogReport, VerifyIo> {
     // Listed after the heads, so that no segment they count is missing from the list.
     let segments = segments(directory)?;
     let first = segments.first().map_or(0, |segment| segment.first);
-    let mut walk = Walk::new(directory, segments.len(), heads, first, pool)?;
+    let mut walk = Walk::new(directory, segments.len(), heads, first, pool, trust)?;
     for (at, segment) in segments.iter().enumerate() {
         let last = at + 1 == segments.len();
         if !walk.segment(segment, last)? {

@@ -8,6 +8,7 @@ use super::super::line::{Line, NotRecord, is_one_batch};
 use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
 use super::super::report::{Fault, FaultReason, LogReport};
+use super::anchors::{Anchors, Trust};
 use super::blocks::Blocks;
 use super::heads::{self, Heads, HeadsFile};
 use super::pool::Pool;
@@ -26,6 +27,7 @@ pub(super) struct Walk<'p> {
     chain: Chain,
     heads: Heads<'p>,
     tiles: Tiles,
+    anchors: Anchors<'p>,
     /// Records the newest head counts, as its file says before anything was checked.
     counted: u64,
     /// Keys announced since the last head.
@@ -50,6 +52,7 @@ impl<'p> Walk<'p> {
         files: &[HeadsFile],
         first: u64,
         pool: &'p Pool,
+        trust: &'p Trust,
     ) -> Result<Self, VerifyIo> {
         let report = LogReport {
             directory: directory.to_owned(),
@@ -64,6 +67,7 @@ impl<'p> Walk<'p> {
             // Those of segments that were taken away are nobody's to check.
             heads: Heads::new(pool, files.iter().filter(|file| file.segment >= first).cloned().collect()),
             tiles: Tiles::new(directory, first),
+            anchors: Anchors::new(directory, trust),
             counted: heads::newest_size(files)?,
             announced: 0,
             observer: Observer::default(),
@@ -74,7 +78,8 @@ impl<'p> Walk<'p> {
 
     /// Checks one segment; false when there is no point in going on.
     pub(super) fn segment(&mut self, segment: &SegmentFile, last: bool) -> Result<bool, VerifyIo> {
-        let next = self.chain.next;
+        // A suspect is not counted yet.
+        let next = self.chain.next + u64::from(self.suspect.is_some());
         if segment.first > next {
             return Ok(self.fault(next, FaultReason::Missing { index: next, last: segment.first - 1 }));
         }
@@ -82,6 +87,9 @@ impl<'p> Walk<'p> {
             return Ok(self.fault(segment.first, FaultReason::Overlap { first: segment.first }));
         }
         if let Some(reason) = self.heads.begin(segment.first, self.chain.log.as_deref())? {
+            return Ok(self.fault(next, reason));
+        }
+        if let Some(reason) = self.anchors.begin(segment.first)? {
             return Ok(self.fault(next, reason));
         }
         let Opened::File(file) = regular_file(&segment.path)? else {
@@ -100,7 +108,7 @@ impl<'p> Walk<'p> {
         }
         match self.heads.ahead() {
             // Heads lie with the segment that was the last when they were made.
-            Some(head) if !last => {
+            Some(head) if !last && self.suspect.is_none() => {
                 let size = head.size;
                 Ok(self.fault(self.chain.next, FaultReason::HeadOrder { size }))
             }
@@ -187,6 +195,7 @@ impl<'p> Walk<'p> {
             self.announced = 0;
         }
         let (Some(FaultReason::HeadDiffers { size, .. }), Some(root)) = (&fault, due) else {
+            let fault = fault.or_else(|| self.anchors.record(&self.chain, self.report.records == 1));
             return Ok(fault.is_none_or(|reason| self.fault(index, reason)));
         };
         // The head names a range; tiles from before the change may tell which record of it.
@@ -212,6 +221,10 @@ impl<'p> Walk<'p> {
         if self.report.fault.is_none() {
             self.judge_heads(next);
         }
+        if let Some((index, reason)) = self.anchors.judge(&self.chain, self.heads.genesis.as_deref()) {
+            self.fault(index, reason);
+        }
+        self.report.anchored = self.anchors.anchored(self.chain.time);
         // Signatures were looked at beside the walk: a bad one may stand before what ended it.
         if let Some((size, reason)) = self.heads.first_unsigned()
             && self.report.fault.as_ref().is_none_or(|fault| fault.index >= size)

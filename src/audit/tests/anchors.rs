@@ -1,0 +1,104 @@
+//! What somebody knows of a log from elsewhere.
+
+use super::*;
+use crate::tlog::{Note, Policy, Scheme, Signer};
+
+fn judged(fixture: &Fixture, trust: &Trust) -> LogReport {
+    verify_with(fixture.dir.path(), trust, &mut |_| ()).unwrap().logs.remove(0)
+}
+
+/// The head over the first so many records.
+fn head_over(fixture: &Fixture, size: usize) -> Checkpoint {
+    let text = heads(fixture, &fixture.lines(), &[size]);
+    Checkpoint::parse(Note::parse(&text.as_bytes()[..text.len() - 1]).unwrap().unverified_text()).unwrap()
+}
+
+fn pinned(pin: Checkpoint) -> Trust {
+    Trust { pins: vec![pin], ..Trust::default() }
+}
+
+#[test]
+fn a_kept_head_confirms_a_log_until_it_is_a_day_old() {
+    let fixture = Fixture::new();
+    finished(&fixture, 3);
+    let pin = head_over(&fixture, 5);
+    let report = judged(&fixture, &pinned(pin.clone()));
+    assert_eq!((report.verdict(), report.anchored.as_ref().unwrap().size), (Verdict::Verified, 5), "{report}");
+    assert_eq!(report.verdict().exit_code(), 0);
+
+    let time: Timestamp = json(&fixture.lines()[4])["t"].as_str().unwrap().parse().unwrap();
+    let later = |hours: i64| Some(Timestamp::from_second(time.as_second() + hours * 3_600).unwrap());
+    for (hours, verdict) in [(23, Verdict::Verified), (25, Verdict::Unanchored)] {
+        let report = judged(&fixture, &Trust { now: later(hours), ..pinned(pin.clone()) });
+        assert_eq!(report.verdict(), verdict, "{hours} hours later: {report}");
+    }
+    let of_another = Checkpoint { origin: "other/audit/r1".to_owned(), ..pin };
+    assert_eq!(judged(&fixture, &pinned(of_another)).verdict(), Verdict::Unanchored, "a pin of another log");
+}
+
+#[test]
+fn a_log_that_was_rolled_back_or_written_anew_does_not_pass_a_kept_head() {
+    let (fixture, anew) = (Fixture::new(), Fixture::new());
+    finished(&fixture, 3);
+    finished(&anew, 3);
+    let pin = head_over(&fixture, 9);
+    let fault = |fixture: &Fixture| judged(fixture, &pinned(pin.clone())).fault.unwrap();
+    assert_eq!(fault(&anew), Fault { index: 8, reason: FaultReason::PinDiffers { size: 9 } }, "the same name, another history");
+    // Cut back together with its heads: nothing inside can tell.
+    let lines = fixture.lines();
+    fs::write(fixture.segment(0), lines[..5].join("\n") + "\n").unwrap();
+    fs::write(fixture.heads_file(), heads(&fixture, &lines, &[1, 5])).unwrap();
+    assert_eq!(fixture.verify().fault, None);
+    assert_eq!(fault(&fixture), Fault { index: 5, reason: FaultReason::PinAhead { size: 9 } });
+}
+
+#[test]
+fn a_log_begun_with_a_key_that_nobody_knows_is_another_log() {
+    let (fixture, other) = (Fixture::new(), Fixture::new());
+    finished(&fixture, 1);
+    finished(&other, 1);
+    let key = |fixture: &Fixture| fixture.verify().key.unwrap();
+    let trust = |keys: &[String]| {
+        let logs: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+        Trust { policy: Some(Policy::parse(format!("{logs}quorum none\n").as_bytes()).unwrap()), ..Trust::default() }
+    };
+    let report = judged(&fixture, &trust(&[key(&fixture)]));
+    assert_eq!((report.verdict(), report.anchored), (Verdict::Unanchored, None), "a known key alone confirms no end");
+    assert_eq!(judged(&fixture, &trust(&[key(&other)])).fault, Some(Fault { index: 0, reason: FaultReason::UnknownKey }));
+    assert_eq!(judged(&fixture, &trust(&[key(&other), key(&fixture)])).fault, None);
+}
+
+#[test]
+fn heads_that_enough_witnesses_have_cosigned_confirm_a_log_and_others_do_not() {
+    let fixture = Fixture::new();
+    finished(&fixture, 3);
+    let witnesses: Vec<_> =
+        ["w1", "w2", "w3"].iter().map(|name| Signer::generate(name, Scheme::CosignatureV1).unwrap()).collect();
+    let lines: String = witnesses.iter().enumerate().map(|(at, signer)| format!("witness x{at} {}\n", signer.key())).collect();
+    let policy = Policy::parse(format!("{lines}group g 2 x0 x1 x2\nquorum g\n").as_bytes()).unwrap();
+    let trust = Trust { policy: Some(policy), ..Trust::default() };
+    let note = |head: &Checkpoint, signers: &[&Signer]| {
+        let mut note = Note::new(head.to_string()).unwrap();
+        for signer in signers {
+            note.sign(signer, 1_000).unwrap();
+        }
+        format!("{note}\n")
+    };
+    let (head, directory) = (head_over(&fixture, 9), fixture.log_dir().join("witnessed"));
+    fs::create_dir(&directory).unwrap();
+    let file = directory.join("0000000000000.notes");
+    let unknown = Signer::generate("w1", Scheme::CosignatureV1).unwrap();
+    for (signers, verdict) in [
+        (vec![&witnesses[0], &witnesses[2]], Verdict::Verified),
+        (vec![&witnesses[0]], Verdict::Unanchored),
+        (vec![&witnesses[0], &unknown], Verdict::Unanchored),
+    ] {
+        fs::write(&file, note(&head, &signers)).unwrap();
+        let report = judged(&fixture, &trust);
+        assert_eq!(report.verdict(), verdict, "{report}");
+    }
+    let forked = Checkpoint { root: Hash::leaf(b"another"), ..head };
+    fs::write(&file, note(&forked, &[&witnesses[0], &witnesses[1]])).unwrap();
+    assert_eq!(judged(&fixture, &trust).fault, Some(Fault { index: 8, reason: FaultReason::WitnessDiffers { size: 9 } }));
+    assert_eq!(fixture.verify().verdict(), Verdict::Tampered, "whoever asks");
+}
