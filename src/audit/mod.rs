@@ -19,6 +19,7 @@
 mod canonical;
 mod chain;
 mod epoch;
+mod evidence;
 mod follow;
 mod fs;
 mod gather;
@@ -51,6 +52,10 @@ mod tests;
 pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
 pub use epoch::{Announcement, BadHead, EpochError, reseal};
+pub use evidence::{
+    BundleError, Bundled, CompareError, Compared, EPOCHS_MAX, Epochs, EpochsError, Fork, NotOneLog, ReceiptError, Trust, bundle,
+    check_receipt, compare, epochs, only_log,
+};
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use fs::{Disk, LogFile, Space, Storage};
 pub use heads::{KnownHead, SignedHead};
@@ -67,5 +72,5 @@ pub use report::{Anchored, Fault, FaultReason, LogReport, ModeChange, Note, Note
 pub use show::{Filter, Shown, show};
 pub use tree::{ProveError, Prover, RepairError, Tiles, catch_up, prove_consistency, prove_inclusion, repair};
 pub use value::{ListWriter, ObjectWriter};
-pub use verify::{Progress, Trust, VerifyIo, verify, verify_with};
+pub use verify::{Known, Progress, VerifyIo, verify, verify_with};
 pub use writer::WriteError;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::chain::Broken;
 use super::epoch::BadHead;
+use super::evidence::EpochsError;
 
 /// Most gaps, warnings and intervals that are kept one by one; more are only counted.
 const LISTED_MAX: usize = 100;
@@ -75,6 +76,9 @@ pub enum FaultReason {
         /// Records the head counts.
         size: u64,
     },
+    /// A bundle says something impossible about the keys before it.
+    #[error("the epochs before it do not hold: {0}")]
+    Epochs(EpochsError),
     /// A head vouches for other bytes.
     #[error(
         "the head over {size} records vouches for other bytes: this record, or that head, was changed, or all from record {from} on was \

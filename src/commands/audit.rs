@@ -1,4 +1,4 @@
-//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`, the index in `search.rs`.
+//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`, the index in `search.rs`, proofs in `proofs.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::proofs::{self, Proofs};
 use super::search::{self, Search};
 use super::terminal::Terminal;
 use super::verify::{self, Verify};
@@ -45,6 +46,8 @@ enum Action {
     ///
     /// The newest come first, a page at a time. The index is made and kept up to date as needed; it proves nothing, see `verify`.
     Search(Box<Search>),
+    #[command(flatten)]
+    Proofs(Proofs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,6 +102,7 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
         Action::Verify(verify) => Ok(verify::run(&verify, terminal)),
         Action::Show(show) => self::show(show, terminal).await,
         Action::Search(search) => search::run(*search, terminal).await,
+        Action::Proofs(command) => proofs::run(command, terminal),
     }
 }
 

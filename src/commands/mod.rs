@@ -9,6 +9,7 @@ mod kill;
 mod master;
 mod offline;
 mod privacy;
+mod proofs;
 mod search;
 mod serve;
 mod terminal;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Exit;
 use super::terminal::Terminal;
-use crate::audit::{self, Progress, Trust, Verdict};
+use crate::audit::{self, Known, Progress, Verdict};
 use crate::tlog::{Checkpoint, Note, Policy};
 
 /// Exit code for usage and I/O (SECURITY.md 2.11).
@@ -54,7 +54,7 @@ pub(super) fn run(verify: &Verify, terminal: &mut Terminal) -> Exit {
 }
 
 fn judged(verify: &Verify, terminal: &mut Terminal) -> anyhow::Result<audit::Report> {
-    let mut trust = Trust { now: verify.now, ..Trust::default() };
+    let mut trust = Known { now: verify.now, ..Known::default() };
     if let Some(path) = &verify.policy {
         let policy = Policy::parse(&read(path)?);
         trust.policy = Some(policy.with_context(|| format!("`{}` is no policy", path.display()))?);

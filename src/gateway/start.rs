@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::upkeep::{index, keep_tiles, keep_vault, metrics, record_floods, sweep};
+use super::upkeep::{index, keep_vault, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::HeadKeeper;
@@ -143,8 +143,7 @@ impl Gateway {
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
         services.spawn(keep_vault(Arc::clone(&operations), stop.clone()));
-        services.spawn(record_floods(Arc::clone(&flood), Arc::clone(&log), stop.clone()));
-        services.spawn(keep_tiles(Arc::clone(&log), stop.clone()));
+        look_after(&log, &flood, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
         readiness.serving.store(true, Ordering::Release);

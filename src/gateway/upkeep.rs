@@ -30,7 +30,7 @@ const TILES: Duration = Duration::from_secs(5);
 const TILES_AGAIN: Duration = Duration::from_mins(10);
 
 /// Records what [`Flood`] has counted. A failed log ends the process, so there is nothing to try again.
-pub(super) async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
+async fn record_floods(flood: Arc<Flood>, log: Arc<Log>, stop: CancellationToken) {
     while tokio::time::timeout(FLOOD_INTERVAL, stop.cancelled()).await.is_err() {
         if let Err(error) = flood.flush(&log).await {
             tracing::error!(error = &error as &dyn std::error::Error, "refusals could not be recorded");
@@ -61,6 +61,12 @@ pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &C
     }
 }
 
+/// What the log needs besides its writer.
+pub(super) fn look_after(log: &Arc<Log>, flood: &Arc<Flood>, services: &TaskTracker, stop: &CancellationToken) {
+    services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
+    services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
+}
+
 /// Forgets what is idle.
 pub(super) async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: CancellationToken) {
     while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
@@ -89,7 +95,7 @@ pub(super) async fn keep_vault(operations: Arc<Operations>, stop: CancellationTo
 }
 
 /// Keeps tiles behind the heads of the log. They are derived: a failure is told, and costs longer proofs.
-pub(super) async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
+async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
     let mut heads = log.heads();
     heads.mark_changed();
     let (mut held, mut pause) = (None, TILES);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::tlog::{Note, Policy, Scheme, Signer};
 
-fn judged(fixture: &Fixture, trust: &Trust) -> LogReport {
+fn judged(fixture: &Fixture, trust: &Known) -> LogReport {
     verify_with(fixture.dir.path(), trust, &mut |_| ()).unwrap().logs.remove(0)
 }
 
@@ -13,8 +13,8 @@ fn head_over(fixture: &Fixture, size: usize) -> Checkpoint {
     Checkpoint::parse(Note::parse(&text.as_bytes()[..text.len() - 1]).unwrap().unverified_text()).unwrap()
 }
 
-fn pinned(pin: Checkpoint) -> Trust {
-    Trust { pins: vec![pin], ..Trust::default() }
+fn pinned(pin: Checkpoint) -> Known {
+    Known { pins: vec![pin], ..Known::default() }
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_kept_head_confirms_a_log_until_it_is_a_day_old() {
     let time: Timestamp = json(&fixture.lines()[4])["t"].as_str().unwrap().parse().unwrap();
     let later = |hours: i64| Some(Timestamp::from_second(time.as_second() + hours * 3_600).unwrap());
     for (hours, verdict) in [(23, Verdict::Verified), (25, Verdict::Unanchored)] {
-        let report = judged(&fixture, &Trust { now: later(hours), ..pinned(pin.clone()) });
+        let report = judged(&fixture, &Known { now: later(hours), ..pinned(pin.clone()) });
         assert_eq!(report.verdict(), verdict, "{hours} hours later: {report}");
     }
     let of_another = Checkpoint { origin: "other/audit/r1".to_owned(), ..pin };
@@ -60,7 +60,7 @@ fn a_log_begun_with_a_key_that_nobody_knows_is_another_log() {
     let key = |fixture: &Fixture| fixture.verify().key.unwrap();
     let trust = |keys: &[String]| {
         let logs: String = keys.iter().map(|key| format!("log {key}\n")).collect();
-        Trust { policy: Some(Policy::parse(format!("{logs}quorum none\n").as_bytes()).unwrap()), ..Trust::default() }
+        Known { policy: Some(Policy::parse(format!("{logs}quorum none\n").as_bytes()).unwrap()), ..Known::default() }
     };
     let report = judged(&fixture, &trust(&[key(&fixture)]));
     assert_eq!((report.verdict(), report.anchored), (Verdict::Unanchored, None), "a known key alone confirms no end");
@@ -76,7 +76,7 @@ fn heads_that_enough_witnesses_have_cosigned_confirm_a_log_and_others_do_not() {
         ["w1", "w2", "w3"].iter().map(|name| Signer::generate(name, Scheme::CosignatureV1).unwrap()).collect();
     let lines: String = witnesses.iter().enumerate().map(|(at, signer)| format!("witness x{at} {}\n", signer.key())).collect();
     let policy = Policy::parse(format!("{lines}group g 2 x0 x1 x2\nquorum g\n").as_bytes()).unwrap();
-    let trust = Trust { policy: Some(policy), ..Trust::default() };
+    let trust = Known { policy: Some(policy), ..Known::default() };
     let note = |head: &Checkpoint, signers: &[&Signer]| {
         let mut note = Note::new(head.to_string()).unwrap();
         for signer in signers {

@@ -86,7 +86,7 @@ fn a_report_says_it_in_words_and_in_json() {
     let fixture = Fixture::new();
     finished(&fixture, 1);
     let mut seen = Progress::default();
-    let report = verify_with(&fixture.log_dir(), &Trust::default(), &mut |progress| seen = progress).unwrap();
+    let report = verify_with(&fixture.log_dir(), &Known::default(), &mut |progress| seen = progress).unwrap();
     assert_eq!(seen.done, seen.total);
     let text = report.to_string();
     assert!(text.contains("unanchored: intact, unanchored") && text.contains("mode strict from record 1"), "{text}");

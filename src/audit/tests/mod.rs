@@ -4,6 +4,7 @@ mod anchors;
 mod attacks;
 mod crash;
 mod disk;
+mod evidence;
 mod format;
 mod full;
 mod power;

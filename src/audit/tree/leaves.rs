@@ -16,6 +16,9 @@ const STRIDE: u64 = 256;
 /// Most places that are remembered, some megabytes.
 const PLACES_MAX: usize = 50_000;
 
+/// Is shown lines with their indices, given without their newlines.
+type Each<'a, E> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), E>;
+
 /// The lines of a log's segments.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
@@ -35,13 +38,8 @@ impl Lines {
         Self { log: log.to_owned(), places: BTreeMap::new() }
     }
 
-    /// Calls `each` with the lines from `from` on, `to` excluded, given without their newlines.
-    pub(crate) fn read<E: From<ProveError>>(
-        &mut self,
-        from: u64,
-        to: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Calls `each` with the lines from `from` on, `to` excluded.
+    pub(crate) fn read<E: From<ProveError>>(&mut self, from: u64, to: u64, each: Each<'_, E>) -> Result<(), E> {
         if from >= to {
             return Ok(());
         }
@@ -54,7 +52,7 @@ impl Lines {
             let failed = |source| ProveError::from(unreadable(&path)(source));
             file.seek(SeekFrom::Start(place.offset)).map_err(failed)?;
             let mut lines = LineReader::new(BufReader::with_capacity(128 * 1024, file));
-            while let Some(RawLine::Whole(line)) = lines.next_line().map_err(|error| failed(error))? {
+            while let Some(RawLine::Whole(line)) = lines.next_line().map_err(&failed)? {
                 if index >= from {
                     each(index, line)?;
                 }

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use super::verify::VerifyIo;
 use crate::tlog::{self, Hash, ProofFile, TileError};
 
+pub(crate) use heads::{Found, Heads};
+pub(crate) use leaves::Lines;
 pub use prove::Prover;
 pub(crate) use source::read_tile;
 pub use tiles::{RepairError, Tiles, catch_up, repair};

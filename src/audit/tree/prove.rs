@@ -8,7 +8,7 @@ use super::heads::{self, Found};
 use super::leaves::Lines;
 use super::source::Tree;
 use crate::tlog::{
-    self, Checkpoint, Hash, HashSource as _, Head, Note, ProofFile, TileError, prove_consistency, prove_inclusion, root_of,
+    self, Checkpoint, Frontier, Hash, HashSource as _, Head, Note, ProofFile, TileError, prove_consistency, prove_inclusion,
     verify_consistency, verify_inclusion,
 };
 
@@ -76,30 +76,30 @@ impl Prover {
         Ok(self.beginning(old)?.1)
     }
 
-    /// Root of the first `old` records, and proof that they are the beginning of those the head counts.
-    pub fn beginning(&mut self, old: u64) -> Result<(Hash, Vec<Hash>), ProveError> {
+    /// The tree of the first `old` records, and proof that they are the beginning of those the head counts.
+    pub(crate) fn beginning(&mut self, old: u64) -> Result<(Frontier, Vec<Hash>), ProveError> {
         let new = Head { size: self.head.size, root: self.head.root };
         self.checked(
             |tree| {
                 let proof = prove_consistency(tree, old, new.size)?;
-                Ok((root_of(tree, old)?, proof))
+                Ok((tree.frontier(old).map_err(tlog::ProveError::Source)?, proof))
             },
-            |(root, proof)| verify_consistency(proof, Head { size: old, root: *root }, new).is_ok(),
+            |(beginning, proof)| verify_consistency(proof, Head { size: old, root: beginning.root() }, new).is_ok(),
         )
     }
 
-    /// What `make` makes, if `holds` says so, out of tiles or else out of segments.
+    /// What `attempt` makes, if `holds` says so, out of tiles or else out of segments.
     fn checked<T>(
         &mut self,
-        make: impl Fn(&mut Tree) -> Result<T, tlog::ProveError<TileError<ProveError>>>,
+        attempt: impl Fn(&mut Tree) -> Result<T, tlog::ProveError<TileError<ProveError>>>,
         holds: impl Fn(&T) -> bool,
     ) -> Result<T, ProveError> {
-        let made = make(&mut self.tree)?;
+        let made = attempt(&mut self.tree)?;
         if holds(&made) {
             return Ok(made);
         }
         self.tree = Tree::of_segments(&self.log, self.head.size);
-        let made = make(&mut self.tree)?;
+        let made = attempt(&mut self.tree)?;
         if holds(&made) { Ok(made) } else { Err(ProveError::Differs(self.head.size)) }
     }
 }

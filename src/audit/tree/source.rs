@@ -7,7 +7,7 @@ use std::path::Path;
 use super::ProveError;
 use super::leaves::Lines;
 use crate::audit::verify::{Opened, VerifyIo, regular_file, unreadable};
-use crate::tlog::{Hash, HashSource, TILE_BYTES, TILE_WIDTH, TileError, TileId, TileSource};
+use crate::tlog::{Frontier, Hash, HashSource, TILE_BYTES, TILE_WIDTH, TileError, TileId, TileSource};
 
 type Read = Box<dyn FnMut(u8, u64) -> Result<Option<Vec<u8>>, ProveError> + Send>;
 
@@ -41,6 +41,14 @@ impl Tree {
             Ok(Some(leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect()))
         };
         Self { source: TileSource::new(size, &[], Box::new(read)) }
+    }
+
+    /// The frontier of the first `size` records.
+    pub(crate) fn frontier(&mut self, size: u64) -> Result<Frontier, TileError<ProveError>> {
+        let set = (0..u64::BITS).rev().filter(|bit| size >> bit & 1 == 1);
+        let peaks = set.map(|bit| self.hash(u8::try_from(bit).unwrap_or(u8::MAX), (size >> bit) - 1));
+        let peaks = peaks.collect::<Result<Vec<Hash>, _>>()?;
+        Frontier::from_parts(size, &peaks).map_err(|_too_large| TileError::Missing(size))
     }
 }
 

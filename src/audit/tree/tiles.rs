@@ -13,7 +13,7 @@ use super::source::{Tree, read_tile};
 use crate::audit::fs::{Disk, Storage as _};
 use crate::audit::verify::{VerifyIo, find_logs, verify};
 use crate::audit::{FaultReason, Verdict};
-use crate::tlog::{Frontier, Hash, HashSource as _, LEVEL_MAX, TILE_BYTES, TILE_WIDTH, Tile, TileBuilder, TileId};
+use crate::tlog::{Frontier, Hash, LEVEL_MAX, TILE_BYTES, TILE_WIDTH, Tile, TileBuilder, TileId};
 
 /// Most full tiles that wait for a head: those of some minutes of a busy log, 8 MiB.
 const WAITING_MAX: usize = 1024;
@@ -90,11 +90,7 @@ impl Tiles {
         let size = covered(log);
         let mut stored = Tree::new(log, size);
         let builder = TileBuilder::resume(size, &mut stored)?;
-        let set = (0..u64::BITS).rev().filter(|bit| size >> bit & 1 == 1);
-        let peaks = set.map(|bit| stored.hash(u8::try_from(bit).unwrap_or(u8::MAX), (size >> bit) - 1));
-        let peaks = peaks.collect::<Result<Vec<Hash>, _>>()?;
-        // As many peaks as the size has bits: these are the parts of a frontier.
-        let Ok(tree) = Frontier::from_parts(size, &peaks) else { return Ok(Self::from_the_start(log)) };
+        let tree = stored.frontier(size)?;
         Ok(Self { log: log.to_owned(), builder, tree, lines: Lines::new(log), heads: Heads::after(log, size) })
     }
 
@@ -170,7 +166,11 @@ fn covered(log: &Path) -> u64 {
         let metadata = fs::symlink_metadata(log.join(TileId::full(level, index).to_string()));
         metadata.is_ok_and(|metadata| metadata.is_file() && usize::try_from(metadata.len()) == Ok(TILE_BYTES))
     };
-    let mut size = u64::from(TILE_WIDTH) * (0..).take_while(|index| whole(0, *index)).map(|_| 1).sum::<u64>();
+    let mut tiles = 0;
+    while whole(0, tiles) {
+        tiles += 1;
+    }
+    let mut size = u64::from(TILE_WIDTH) * tiles;
     for level in 1..LEVEL_MAX / TILE_LEVELS {
         let leaves = TILE_LEVELS * (level + 1);
         if size >> leaves == 0 {

@@ -22,7 +22,7 @@ const FRESH: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// What an auditor knows from elsewhere.
 #[derive(Clone, Debug, Default)]
-pub struct Trust {
+pub struct Known {
     /// Verifier keys of epoch 0, witnesses, and how many of them it takes.
     pub policy: Option<Policy>,
     /// Heads that somebody kept.
@@ -44,14 +44,14 @@ enum Source {
 /// Anchors of one log, in the order of their sizes.
 pub(super) struct Anchors<'t> {
     directory: PathBuf,
-    trust: &'t Trust,
+    trust: &'t Known,
     ahead: BTreeMap<u64, Vec<(Hash, Source)>>,
     /// The largest that was right, and the time of its last record.
     newest: Option<(u64, Stamp)>,
 }
 
 impl<'t> Anchors<'t> {
-    pub(super) fn new(directory: &Path, trust: &'t Trust) -> Self {
+    pub(super) fn new(directory: &Path, trust: &'t Known) -> Self {
         Self { directory: directory.to_owned(), trust, ahead: BTreeMap::new(), newest: None }
     }
 

@@ -100,6 +100,13 @@ impl<'p> Heads<'p> {
         }
     }
 
+    /// Goes on from what was announced, and handed over to, before the first record that is here.
+    pub(super) fn go_on(&mut self, genesis: Option<String>, handed: Option<(u64, &EpochKeys)>) {
+        self.genesis = genesis;
+        self.handed = handed.map(|(index, _)| index);
+        self.in_force = handed.map(|(_, keys)| Arc::new(keys.clone()));
+    }
+
     /// Records the newest head counts that was right.
     pub(super) fn size(&self) -> u64 {
         self.good.size()

@@ -5,6 +5,7 @@
 //! judged by itself, lines and signatures, is done by as many threads as there are cores.
 
 mod anchors;
+mod before;
 mod blocks;
 mod heads;
 mod pool;
@@ -16,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::anchors::Trust;
+pub use self::anchors::Known;
 use self::heads::HeadsFile;
 use self::pool::Pool;
 use self::walk::Walk;
@@ -59,11 +60,11 @@ pub struct Progress {
 
 /// Verifies every log in `path`: a log's own directory, an audit directory, or a data directory that holds `audit/`.
 pub fn verify(path: &Path) -> Result<Report, VerifyIo> {
-    verify_with(path, &Trust::default(), &mut |_| ())
+    verify_with(path, &Known::default(), &mut |_| ())
 }
 
 /// [`verify`] by what is known from elsewhere, telling `watch` now and then how far it is.
-pub fn verify_with(path: &Path, trust: &Trust, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
+pub fn verify_with(path: &Path, trust: &Known, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
     let mut logs = Vec::new();
     let mut progress = Progress::default();
     for directory in find_logs(path)? {
@@ -148,7 +149,7 @@ pub(super) fn list<T>(
 fn verify_log(
     directory: &Path,
     segments: &[SegmentFile],
-    judge: (&Pool, &Trust),
+    judge: (&Pool, &Known),
     progress: &mut Progress,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<LogReport, VerifyIo> {
@@ -172,7 +173,7 @@ fn verify_log(
 fn walk(
     directory: &Path,
     heads: &[HeadsFile],
-    (pool, trust): (&Pool, &Trust),
+    (pool, trust): (&Pool, &Known),
     progress: &mut Progress,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<LogReport, VerifyIo> {

@@ -8,7 +8,8 @@ use super::super::line::{Line, NotRecord, is_one_batch};
 use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
 use super::super::report::{Fault, FaultReason, LogReport};
-use super::anchors::{Anchors, Trust};
+use super::anchors::{Anchors, Known};
+use super::before::Before;
 use super::blocks::Blocks;
 use super::heads::{self, Heads, HeadsFile};
 use super::pool::Pool;
@@ -52,7 +53,7 @@ impl<'p> Walk<'p> {
         files: &[HeadsFile],
         first: u64,
         pool: &'p Pool,
-        trust: &'p Trust,
+        trust: &'p Known,
     ) -> Result<Self, VerifyIo> {
         let report = LogReport {
             directory: directory.to_owned(),
@@ -60,7 +61,7 @@ impl<'p> Walk<'p> {
             first,
             ..LogReport::default()
         };
-        Ok(Self {
+        let mut walk = Self {
             directory: directory.to_owned(),
             pool,
             chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
@@ -73,7 +74,23 @@ impl<'p> Walk<'p> {
             observer: Observer::default(),
             report,
             suspect: None,
-        })
+        };
+        walk.go_on(Before::read(directory, first)?, first);
+        Ok(walk)
+    }
+
+    /// Begins in the middle of a log, with what a bundle says for the records before.
+    fn go_on(&mut self, before: Before, first: u64) {
+        self.chain.tree = self.chain.tree.take().or(before.tree);
+        match before.epochs {
+            None => {}
+            Some(Err(reason)) => drop(self.fault(first, FaultReason::Epochs(reason))),
+            Some(Ok(epochs)) => {
+                self.chain.log = epochs.first_key().map(|key| key.name().to_owned());
+                self.chain.announced = epochs.announced_before(first).map(|(index, keys)| (index, keys.clone()));
+                self.heads.go_on(epochs.first_key().map(ToString::to_string), epochs.handed_over_before(first));
+            }
+        }
     }
 
     /// Checks one segment; false when there is no point in going on.
@@ -193,6 +210,10 @@ impl<'p> Walk<'p> {
         let fault = self.heads.record(leaf, &self.chain)?;
         if self.heads.count > heads {
             self.announced = 0;
+            // Neither the first record nor a bundle says the tree before: nobody can tell whether the head is right.
+            if self.chain.tree.is_none() {
+                return Ok(self.fault(index, Broken::Tree.into()));
+            }
         }
         let (Some(FaultReason::HeadDiffers { size, .. }), Some(root)) = (&fault, due) else {
             let fault = fault.or_else(|| self.anchors.record(&self.chain, self.report.records == 1));

@@ -15,6 +15,7 @@ mod keys;
 mod kill;
 mod privacy;
 pub(crate) mod process;
+mod proofs;
 mod search;
 mod serve;
 mod tokens;
