@@ -186,15 +186,14 @@ impl Heads {
 
     fn write(&mut self, note: &str, segment: u64) -> Result<(), WriteError> {
         let path = self.layout.heads_file(segment);
-        let mut file = match self.file.take().filter(|_| self.segment == segment) {
-            Some(file) => file,
-            None => {
-                let file = self.storage.open_or_create(&path).map_err(failed("create", &path))?;
-                let directory = self.layout.heads();
-                self.storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
-                (self.segment, self.bytes) = (segment, 0);
-                file
-            }
+        let mut file = if let Some(file) = self.file.take().filter(|_| self.segment == segment) {
+            file
+        } else {
+            let file = self.storage.open_or_create(&path).map_err(failed("create", &path))?;
+            let directory = self.layout.heads();
+            self.storage.sync_dir(&directory).map_err(failed("sync", &directory))?;
+            (self.segment, self.bytes) = (segment, 0);
+            file
         };
         let framed = format!("{note}\n");
         let written = file.write_at(self.bytes, framed.as_bytes()).map_err(failed("write", &path));

@@ -83,6 +83,7 @@ enum Phase {
     Failed,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each comes and goes for a reason of its own")]
 #[derive(Debug)]
 struct State {
     entries: VecDeque<Entry>,

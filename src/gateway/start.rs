@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::upkeep::{index, keep_vault, look_after, metrics, sweep};
+use super::upkeep::{index, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::HeadKeeper;
@@ -59,8 +59,8 @@ impl Gateway {
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
         // The log's lock is taken before anything is changed: a second gateway on this directory stops here.
         let (log, keeper) = open_log(&config, &master, Arc::clone(&clock)).await?;
-        let (api_keys, switches) = ApiKeys::open(&data_dir, &master).await?;
-        let (api_keys, switches) = (Arc::new(api_keys), Arc::new(switches));
+        let (api_keys, switches) =
+            ApiKeys::open(&data_dir, &master).await.map(|(keys, switches)| (Arc::new(keys), Arc::new(switches)))?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let Refusals { per_peer, total } = config.audit.refusals;
         let flood = Arc::new(Flood::new(Alone { per_peer, total }));
@@ -114,10 +114,9 @@ impl Gateway {
                 upstream: Upstreams::new(upstreams.iter().cloned()),
             });
             let chain = Arc::new(ArcSwap::from_pointee(chain));
-            let failed = bind_error(&listener.name, listener.address);
             let socket = listener::bind(listener.address, listener.limits.stream_buffer);
             let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
-            let (address, socket) = socket.map_err(failed)?;
+            let (address, socket) = socket.map_err(bind_error(&listener.name, listener.address))?;
             // A port that the system chose is known from here on only; names and lists that depend on it are made now.
             let listener = listener.clone().bound_to(address);
             let routes = Routes::new(&listener, &config.servers, issuers(&config));
@@ -142,8 +141,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
-        services.spawn(keep_vault(Arc::clone(&operations), stop.clone()));
-        look_after(&log, &flood, &services, &stop);
+        look_after(&log, &flood, &operations, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
         readiness.serving.store(true, Ordering::Release);

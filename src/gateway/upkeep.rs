@@ -61,8 +61,15 @@ pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &C
     }
 }
 
-/// What the log needs besides its writer.
-pub(super) fn look_after(log: &Arc<Log>, flood: &Arc<Flood>, services: &TaskTracker, stop: &CancellationToken) {
+/// What the log needs besides its writer, and the vault.
+pub(super) fn look_after(
+    log: &Arc<Log>,
+    flood: &Arc<Flood>,
+    operations: &Arc<Operations>,
+    services: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    services.spawn(keep_vault(Arc::clone(operations), stop.clone()));
     services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
 }
@@ -76,7 +83,7 @@ pub(super) async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, sto
 }
 
 /// Notes how far the vault has come, and lets expire what is old enough. What fails is tried again; nothing that serves depends on it.
-pub(super) async fn keep_vault(operations: Arc<Operations>, stop: CancellationToken) {
+async fn keep_vault(operations: Arc<Operations>, stop: CancellationToken) {
     let privacy = operations.privacy();
     let mut expiry = tokio::time::Instant::now();
     loop {

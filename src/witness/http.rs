@@ -71,12 +71,10 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Bytes) -> Res
 async fn next_key(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
     match on_disk_thread(move || witness.add_key(&NextKey::parse(&body)?)).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
-        Ok(Err(NotBelieved::Refused(refusal))) => match refusal {
-            KeyRefusal::OtherHead(size) => {
-                (StatusCode::CONFLICT, [(CONTENT_TYPE, SIZE_TYPE)], format!("{size}\n")).into_response()
-            }
-            refusal => refused(refusal.status(), &refusal),
-        },
+        Ok(Err(NotBelieved::Refused(KeyRefusal::OtherHead(size)))) => {
+            (StatusCode::CONFLICT, [(CONTENT_TYPE, SIZE_TYPE)], format!("{size}\n")).into_response()
+        }
+        Ok(Err(NotBelieved::Refused(refusal))) => refused(refusal.status(), &refusal),
         Ok(Err(error @ NotBelieved::Store)) => refused(500, &error),
         Err(broken) => broken,
     }

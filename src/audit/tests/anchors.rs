@@ -59,7 +59,7 @@ fn a_log_begun_with_a_key_that_nobody_knows_is_another_log() {
     finished(&other, 1);
     let key = |fixture: &Fixture| fixture.verify().key.unwrap();
     let trust = |keys: &[String]| {
-        let logs: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+        let logs = keys.iter().fold(String::new(), |logs, key| logs + "log " + key + "\n");
         Known { policy: Some(Policy::parse(format!("{logs}quorum none\n").as_bytes()).unwrap()), ..Known::default() }
     };
     let report = judged(&fixture, &trust(&[key(&fixture)]));
@@ -74,7 +74,8 @@ fn heads_that_enough_witnesses_have_cosigned_confirm_a_log_and_others_do_not() {
     finished(&fixture, 3);
     let witnesses: Vec<_> =
         ["w1", "w2", "w3"].iter().map(|name| Signer::generate(name, Scheme::CosignatureV1).unwrap()).collect();
-    let lines: String = witnesses.iter().enumerate().map(|(at, signer)| format!("witness x{at} {}\n", signer.key())).collect();
+    let names = ["x0", "x1", "x2"].into_iter().zip(&witnesses);
+    let lines = names.fold(String::new(), |lines, (name, signer)| format!("{lines}witness {name} {}\n", signer.key()));
     let policy = Policy::parse(format!("{lines}group g 2 x0 x1 x2\nquorum g\n").as_bytes()).unwrap();
     let trust = Known { policy: Some(policy), ..Known::default() };
     let note = |head: &Checkpoint, signers: &[&Signer]| {

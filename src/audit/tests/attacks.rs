@@ -161,7 +161,7 @@ fn aud_028_ten_thousand_flipped_bits_are_all_found_and_their_records_named() {
         changed[at] ^= 1 << bit;
         fs::write(path, &changed).unwrap();
         let first: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-        let record = first + bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let record = first + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
         let report = fixture.verify();
         assert_eq!(report.verdict().exit_code(), 1, "trial {trial}: bit {bit} of byte {at}: {report}");
         assert_eq!(
@@ -183,10 +183,10 @@ fn aud_031_a_head_signed_by_another_key_of_the_same_name_is_not_believed() {
         let mut forged = String::new();
         let mut last = 0;
         for note in text.split_inclusive("\n\n").collect::<Vec<_>>().chunks(2) {
-            let head = Checkpoint::parse(&note[0][..note[0].len() - 1]).unwrap();
+            let head = Checkpoint::parse(note[0].strip_suffix('\n').unwrap()).unwrap();
             let mut resigned = Note::new(head.to_string()).unwrap();
             resigned.sign(&other, 0).unwrap();
-            forged.push_str(&format!("{resigned}\n"));
+            forged = forged + &resigned.to_string() + "\n";
             last = head.size;
         }
         fs::write(&file, forged).unwrap();
@@ -224,7 +224,7 @@ fn aud_045_a_head_signed_by_a_key_before_or_after_its_time_is_not_believed() {
     let early = heads(&fixture, &lines, &[1]);
     let text = fs::read_to_string(&first).unwrap();
     let end = text.match_indices("\n\n").nth(1).unwrap().0 + 2;
-    fs::write(&first, format!("{early}{}", &text[end..])).unwrap();
+    fs::write(&first, early + text.get(end..).unwrap()).unwrap();
     let found = fault(&fixture);
     assert!(matches!(found, Fault { index: 0, reason: FaultReason::HeadUnsigned { size: 1, .. } }), "{}", found.reason);
     fs::write(&first, &text).unwrap();

@@ -127,7 +127,7 @@ fn heads(fixture: &Fixture, lines: &[String], sizes: &[usize]) -> String {
         let mut tree = Frontier::new();
         lines[..*size].iter().for_each(|line| tree.push(Hash::leaf(line.as_bytes())));
         let head = Checkpoint { origin: layout.name.clone(), size: *size as u64, root: tree.root() };
-        text.push_str(&format!("{}\n", epoch.sign(&head, 1_000).unwrap()));
+        text = text + &epoch.sign(&head, 1_000).unwrap().to_string() + "\n";
     }
     text
 }

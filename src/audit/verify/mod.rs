@@ -189,7 +189,7 @@ fn walk(
         progress.done += segment.bytes;
         watch(*progress);
     }
-    walk.finish()
+    Ok(walk.finish())
 }
 
 /// How often something half-written is read again: while its writer is at work a few times, and once in a log at rest, whose

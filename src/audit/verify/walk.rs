@@ -232,7 +232,7 @@ impl<'p> Walk<'p> {
         false
     }
 
-    pub(super) fn finish(mut self) -> Result<LogReport, VerifyIo> {
+    pub(super) fn finish(mut self) -> LogReport {
         let next = self.chain.next;
         if let Some(Suspect { index, leaf, prev }) = self.suspect.take() {
             // Nobody follows: only a head that counts the suspect can clear it.
@@ -264,7 +264,7 @@ impl<'p> Walk<'p> {
         self.report.key = self.heads.genesis.take();
         self.report.log = self.chain.log.unwrap_or_default();
         self.report.leaf = self.chain.previous.filter(|_| self.report.records > 0).map(|leaf| leaf.to_string());
-        Ok(self.report)
+        self.report
     }
 
     /// Whether the heads fit the end of the records.

@@ -175,7 +175,10 @@ fn fill(file: &Path) {
 fn aud_021_on_a_full_volume_calls_in_flight_are_recorded_and_new_ones_refused_until_there_is_space() {
     let scene = Scene::new();
     // A volume of its own, seen by the gateway alone; it goes with the process.
-    let script = format!("mount -t tmpfs -o size=16m tmpfs data/audit && exec {} serve", env!("CARGO_BIN_EXE_yett"));
+    let script = format!(
+        "cp -a data/audit kept && rm kept/*/*/reserve && mount -t tmpfs -o size=16m tmpfs data/audit && cp -a kept/. data/audit && exec {} serve",
+        env!("CARGO_BIN_EXE_yett")
+    );
     let serving = Serving::start(trace::under(&scene.home, "unshare").args(["--mount", "--map-root-user", "sh", "-c", &script]));
     let volume = PathBuf::from(format!("/proc/{}/root{}", serving.id(), scene.home.path("data/audit").display()));
     assert_eq!(scene.try_call(&serving).unwrap().status, 200);

@@ -119,11 +119,14 @@ fn prv_001_a_restored_backup_does_not_bring_anybody_back() {
 }
 
 #[test]
-fn prv_001_a_log_that_begins_anew_under_the_same_name_is_read_from_its_first_record() {
+fn prv_001_a_new_log_beside_a_vault_that_is_older_is_read_from_its_first_record() {
     let (home, serving, _) = with_a_caller();
     serving.terminate();
     copy(&home.path("data"), &home.path("backup"));
     fs::remove_dir_all(home.path("data/audit")).unwrap();
+    let refused = about(&home, "erase", &["--offline"]);
+    assert!(refused.code == Some(2) && refused.err.contains("another `audit.replica`"), "{}", refused.err);
+    home.edit("origin: cli.localhost", "origin: cli.localhost, replica: r2");
     done(about(&home, "erase", &["--offline"]));
     copy(&home.path("backup"), &home.path("data"));
     home.serve().terminate();

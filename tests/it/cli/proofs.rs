@@ -169,6 +169,10 @@ fn aud_042_copies_that_went_on_differently_are_a_fork_with_evidence() {
     copy("new");
     fs::remove_dir_all(home.path(LOG)).unwrap();
     fs::rename(home.path("old"), home.path(LOG)).unwrap();
+    // Who wants the fork must take away what remembers the newest head.
+    for file in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(home.path("data").join(file));
+    }
     let _ = home.key_offline("eve");
     let forked = home.run(&["audit", "compare", "data", "new", "-o", "evidence"]);
     assert_eq!(forked.code, Some(1), "{}{}", forked.out, forked.err);
