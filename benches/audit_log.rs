@@ -127,7 +127,7 @@ fn main() {
 
     let log = open(directory);
     let (before, (records, took)) = (cpu(), fill(&log, directory, gib * 1024 * MIB));
-    let spent = cpu() - before;
+    let spent = cpu().saturating_sub(before);
     let rate = records as f64 / took.as_secs_f64();
     println!("append: {records} records by {CALLERS} callers in {took:.1?}: {rate:.0} records/s");
     println!("append: {:.1} us of CPU a record, callers included", spent.as_secs_f64() * 1e6 / records as f64);
@@ -149,7 +149,7 @@ fn main() {
     println!("verify: {} records and {} heads in {took:.1?}: {rate:.0} records/s", found.records, found.heads);
     println!(
         "verify: {:.1} cores, resident {} MiB before and {} MiB at its peak, verdict {}",
-        (cpu() - before).as_secs_f64() / took.as_secs_f64(),
+        cpu().saturating_sub(before).as_secs_f64() / took.as_secs_f64(),
         resident,
         memory("VmHWM"),
         report.verdict().as_str()

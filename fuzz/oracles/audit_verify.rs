@@ -1,34 +1,33 @@
-//! A log directory that somebody changed: verification ends, says so when bytes the head vouches for are not those that were written,
+//! A log directory that somebody changed: verification ends, says so when bytes a head vouches for are not those that were written,
 //! and passes nothing that a second verifier, written from `docs/audit-format.md`, refuses.
 //!
-//! An input is one byte of flags and then, separated by zero bytes (which no log holds), the head and the segments.
+//! An input is one byte of flags and then, separated by zero bytes (which no whole log holds), the file of heads and the segments.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use serde_json::Value;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use yett::audit::{Filter, LogReport, Verdict, show, verify};
+use yett::tlog::{Checkpoint, Hash, Note, Scheme, Signer};
 
 use super::yaml::folder;
 
 /// Every record is made to name the leaf of the one before, as somebody without a key can: so what is behind the chain is reached.
 const RECHAIN: u8 = 1;
-/// The head is written anew over the records.
+/// A head is made over the records, signed with the key of [`genuine`]: as by somebody who has stolen it.
 const NEW_HEAD: u8 = 2;
 /// Segments are named one too high.
 const SKEW: u8 = 4;
-/// The head is that of [`GENUINE`], which is what somebody has kept elsewhere.
-const GENUINE_HEAD: u8 = 8;
+/// The heads are those of [`genuine`], which is what somebody has kept elsewhere.
+const GENUINE_HEADS: u8 = 8;
 /// Three segments.
 const MAX_SEGMENTS: usize = 3;
 
-/// A log as the gateway wrote it: the head, a zero byte, the one segment.
-const GENUINE: &[u8] = include_bytes!("../genuine.log");
+const NAME: &str = "gw.example/audit/r1";
 
 /// The oracle.
 pub fn check(input: &[u8]) {
@@ -37,16 +36,16 @@ pub fn check(input: &[u8]) {
     }
     let Some((&flags, rest)) = input.split_first() else { return };
     let mut parts = rest.split(|byte| *byte == 0).take(MAX_SEGMENTS + 1).map(<[u8]>::to_vec);
-    let mut log = Log { head: parts.next().unwrap_or_default(), segments: parts.collect(), skew: u64::from(flags & SKEW != 0) };
+    let mut log = Log { heads: parts.next().unwrap_or_default(), segments: parts.collect(), skew: u64::from(flags & SKEW != 0) };
     if flags & RECHAIN != 0 {
         log.rechain();
     }
     if flags & NEW_HEAD != 0 {
-        log.head = log.new_head();
+        log.heads = log.new_head();
     }
-    let genuine = Log::genuine();
-    if flags & GENUINE_HEAD != 0 {
-        log.head.clone_from(&genuine.head);
+    let genuine = genuine();
+    if flags & GENUINE_HEADS != 0 {
+        log.heads.clone_from(&genuine.heads);
     }
     let report = FOLDER.with(|folder| {
         log.write(folder.path());
@@ -67,24 +66,57 @@ pub fn check(input: &[u8]) {
         return;
     }
     log.assert_intact(found);
-    if flags & GENUINE_HEAD != 0 {
+    if flags & GENUINE_HEADS != 0 && log.skew == 0 {
         let (covered, written) = (log.lines(), genuine.lines());
-        assert!(covered.starts_with(&written), "other records under the genuine head: {report}");
+        assert!(covered.starts_with(&written), "other records under the genuine heads: {report}");
     }
 }
 
+/// The key that signs the genuine log.
+fn signer() -> Signer {
+    Signer::from_seed(NAME, Scheme::Ed25519, &[9; 32]).unwrap()
+}
+
+/// A log as the gateway writes it: the keys, the start, a call, the stop.
+fn genuine() -> Log {
+    let own = [
+        json!({"epoch": {"ed25519": signer().key().to_string(), "n": 0}, "kind": "key.rotate"}),
+        json!({"kind": "start", "mode": "strict"}),
+        json!({"call": "c0", "dec": {"effect": "allow", "rule": "staff"}, "kind": "call.decision", "open": true,
+            "what": {"method": "tools/call", "name": "search \u{1b}\u{e9}", "server": "crm"}}),
+        json!({"call": "c0", "kind": "call.outcome", "out": {"status": "ok"}}),
+        json!({"kind": "stop"}),
+    ];
+    let (mut previous, mut segment) = (Hash::ZERO, Vec::new());
+    for (index, mut record) in own.into_iter().enumerate() {
+        record["i"] = json!(index);
+        record["log"] = json!(NAME);
+        record["prev"] = json!(previous.to_string());
+        record["t"] = json!(format!("2026-11-28T03:00:0{index}.000000Z"));
+        record["v"] = json!(1);
+        let line = record.to_string();
+        previous = Hash::leaf(line.as_bytes());
+        segment.extend_from_slice(line.as_bytes());
+        segment.push(b'\n');
+    }
+    let mut log = Log { heads: Vec::new(), segments: vec![segment], skew: 0 };
+    log.heads = log.new_head();
+    log
+}
+
+/// An input that is the genuine log, with these flags: what the corpus began with.
+pub fn genuine_input(flags: u8) -> Vec<u8> {
+    let genuine = genuine();
+    [&[flags][..], &genuine.heads, &[0], &genuine.segments[0]].concat()
+}
+
 struct Log {
-    head: Vec<u8>,
+    heads: Vec<u8>,
     segments: Vec<Vec<u8>>,
     skew: u64,
 }
 
 impl Log {
-    fn genuine() -> Self {
-        let (head, segment) = GENUINE.split_at(GENUINE.iter().position(|byte| *byte == 0).unwrap());
-        Self { head: head.to_vec(), segments: vec![segment[1..].to_vec()], skew: 0 }
-    }
-
     /// Whole lines of all segments.
     fn lines(&self) -> Vec<Vec<u8>> {
         let whole = |segment: &Vec<u8>| {
@@ -96,7 +128,7 @@ impl Log {
 
     fn rechain(&mut self) {
         const MARK: &[u8] = br#""prev":""#;
-        let mut previous = [b'0'; 64].to_vec();
+        let mut previous = Hash::ZERO.hex().to_vec();
         for segment in &mut self.segments {
             let mut lines: Vec<Vec<u8>> = segment.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
             for line in &mut lines {
@@ -104,7 +136,7 @@ impl Log {
                 if let Some(hash) = value.and_then(|at| line.get_mut(at..at + 64)) {
                     hash.copy_from_slice(&previous);
                 }
-                previous = leaf(line).into_bytes();
+                previous = Hash::leaf(line).hex().to_vec();
             }
             *segment = lines.join(&b'\n');
         }
@@ -112,17 +144,21 @@ impl Log {
 
     fn new_head(&self) -> Vec<u8> {
         let lines = self.lines();
-        let name = lines.first().and_then(|line| serde_json::from_slice::<Value>(line).ok());
-        let name = name.as_ref().and_then(|record| record["log"].as_str()).unwrap_or("gw.example/audit/r1");
-        let last = lines.last().map_or_else(|| "0".repeat(64), |line| leaf(line));
-        format!("{name}\n{:016}\n{last}\n", lines.len()).into_bytes()
+        let leaves: Vec<Vec<u8>> = lines.iter().map(|line| Hash::leaf(line).as_bytes().to_vec()).collect();
+        let root = Hash::from_slice(&root(&leaves)).unwrap();
+        let head = Checkpoint { origin: NAME.to_owned(), size: lines.len() as u64, root };
+        let mut note = Note::new(head.to_string()).unwrap();
+        note.sign(&signer(), 0).unwrap();
+        format!("{note}\n").into_bytes()
     }
 
     /// The log in `folder`, in place of what was there.
     fn write(&self, folder: &Path) {
-        let _absent = fs::remove_dir_all(folder.join("seg"));
-        fs::create_dir(folder.join("seg")).unwrap();
-        fs::write(folder.join("head"), &self.head).unwrap();
+        for directory in ["seg", "checkpoints"] {
+            let _absent = fs::remove_dir_all(folder.join(directory));
+            fs::create_dir(folder.join(directory)).unwrap();
+        }
+        fs::write(folder.join(format!("checkpoints/{:013}.notes", self.skew)), &self.heads).unwrap();
         let mut first = self.skew;
         for segment in &self.segments {
             fs::write(folder.join(format!("seg/{first:013}.jsonl")), segment).unwrap();
@@ -133,7 +169,6 @@ impl Log {
     /// What the page on the format asks of a log that is not tampered with.
     fn assert_intact(&self, found: &LogReport) {
         let lines = self.lines();
-        let head = std::str::from_utf8(&self.head).ok().map(|text| text.lines().collect::<Vec<_>>());
         let (mut name, mut previous) = (None, None);
         let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
         for (line, index) in lines.iter().zip(self.skew..) {
@@ -143,36 +178,45 @@ impl Log {
             assert_eq!(record.to_string().as_bytes(), line, "not in the one form");
             assert_eq!((&record["i"], &record["v"]), (&Value::from(index), &Value::from(1)));
             assert_eq!(*name.get_or_insert_with(|| record["log"].clone()), record["log"]);
-            if let Some(previous) = previous.replace(leaf(line)) {
+            if let Some(previous) = previous.replace(Hash::leaf(line).to_string()) {
                 assert_eq!(record["prev"], previous, "the chain");
             }
             *kinds.entry(record["kind"].as_str().unwrap().to_owned()).or_default() += 1;
         }
         assert_eq!(found.records, lines.len() as u64);
         assert_eq!(found.kinds, kinds);
-        if lines.is_empty() {
+        if self.skew > 0 || lines.is_empty() {
+            assert_eq!(found.verdict(), Verdict::Incomplete);
             return;
         }
-        let head = head.expect("records without a readable head");
-        let size: usize = head[1].parse().unwrap();
-        let counted = size.checked_sub(usize::try_from(self.skew).unwrap()).expect("a head that ends before the log begins");
-        assert!(counted <= lines.len(), "the head counts more");
-        assert_eq!(name, Some(Value::from(head[0])), "the head is of another log");
-        if let Some(last) = counted.checked_sub(1) {
-            assert_eq!(head[2], leaf(&lines[last]), "the head names another record");
+        self.assert_heads(&lines);
+    }
+
+    /// Every head that is whole has the root of its leaves. (Who signed it is the other verifier's: `tests/reference`.)
+    fn assert_heads(&self, lines: &[Vec<u8>]) {
+        let leaves: Vec<Vec<u8>> = lines.iter().map(|line| Hash::leaf(line).as_bytes().to_vec()).collect();
+        let text = String::from_utf8_lossy(&self.heads);
+        let paragraphs: Vec<&str> = text.split("\n\n").collect();
+        let mut largest = 0;
+        for note in paragraphs.chunks_exact(2).filter(|note| note[1].starts_with('\u{2014}')) {
+            let head = Checkpoint::parse(&format!("{}\n", note[0])).expect("a head that is none");
+            let size = usize::try_from(head.size).unwrap();
+            assert!(size > largest && size <= leaves.len(), "the head counts {size} of {}", leaves.len());
+            assert_eq!(head.root.as_bytes()[..], root(&leaves[..size]), "the root of {size}");
+            largest = size;
         }
-        if self.skew > 0 {
-            assert_eq!(found.verdict(), Verdict::Incomplete);
-        }
+        assert!(largest > 0 || lines.len() == 1, "records without a head");
     }
 }
 
-fn leaf(line: &[u8]) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(&[0]);
-    context.update(line);
-    context.finish().as_ref().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
+/// RFC 6962, section 2.1, word for word.
+fn root(leaves: &[Vec<u8>]) -> Vec<u8> {
+    match leaves {
+        [] => digest(&SHA256, &[]).as_ref().to_vec(),
+        [leaf] => leaf.clone(),
+        _ => {
+            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+            digest(&SHA256, &[&[1][..], &root(left), &root(right)].concat()).as_ref().to_vec()
+        }
+    }
 }

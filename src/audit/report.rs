@@ -265,7 +265,7 @@ impl LogReport {
     pub fn verdict(&self) -> Verdict {
         if self.fault.is_some() {
             Verdict::Tampered
-        } else if self.first > 0 || self.unfinished_bytes > 0 || (self.records > 0 && self.heads == 0) {
+        } else if self.first > 0 || self.unfinished_bytes > 0 || self.heads == 0 {
             Verdict::Incomplete
         } else if self.gaps.total > 0 || self.damaged_tiles > 0 {
             Verdict::Gaps

@@ -40,6 +40,15 @@ fn http_058_every_kept_input_of_the_audit_verifier_keeps_its_oracle() {
 }
 
 #[test]
+fn the_corpus_of_the_audit_verifier_begins_with_a_genuine_log() {
+    for (name, flags) in [("genuine", 0), ("genuine-heads", 8), ("rechained", 1), ("signed-anew", 3), ("skewed", 4)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/audit_verify").join(name);
+        let input = oracles::audit_verify::genuine_input(flags);
+        assert!(fs::read(&path).is_ok_and(|kept| kept == input), "{} is not what the oracle makes", path.display());
+    }
+}
+
+#[test]
 fn http_058_every_kept_input_of_the_configuration_keeps_its_oracle() {
     replay("config");
 }
