@@ -179,7 +179,8 @@ fn missing_swapped_and_foreign_segments_are_named() {
 
     let (fixture, firsts) = build();
     fs::copy(fixture.segment(firsts[1]), fixture.segment(firsts[1] + 1)).unwrap();
-    assert_eq!(fault(&fixture).index, firsts[1] + 1);
+    // The heads of the segment it overlaps count more than may come before it.
+    assert_eq!(fault(&fixture).index, firsts[1]);
 
     let (fixture, firsts) = build();
     let bytes = fs::read(fixture.segment(firsts[1])).unwrap();

@@ -12,7 +12,7 @@ use super::super::notes::{NoteReader, RawNote};
 use super::super::report::FaultReason;
 use super::pool::{Pool, Promise};
 use super::{Opened, VerifyIo, list, regular_file, unreadable};
-use crate::tlog::{Checkpoint, Frontier, Hash, Note, NoteError};
+use crate::tlog::{Checkpoint, Frontier, Hash, Note};
 
 /// Signatures in one job of a thread: some milliseconds.
 const BATCH: usize = 64;
@@ -33,16 +33,17 @@ pub(super) fn files(log: &Path) -> Result<Vec<HeadsFile>, VerifyIo> {
     list(&log.join("checkpoints"), heads_index, |segment, path, bytes| HeadsFile { segment, path, bytes })
 }
 
-/// How many records the newest head counts, as far as it can be read: the judge of what a crash may have torn.
+/// How many records the heads of the newest file count at most, as far as they can be read: the judge of what a crash may have torn.
 pub(super) fn newest_size(files: &[HeadsFile]) -> Result<u64, VerifyIo> {
     for file in files.iter().rev() {
         let Some(mut notes) = open(file)? else { continue };
-        let mut newest = None;
+        let mut largest = None;
         while let Some(RawNote::Whole(note)) = notes.next_note().map_err(unreadable(&file.path))? {
-            newest = Note::parse(note).ok().and_then(|note| Checkpoint::parse(note.unverified_text()).ok()).or(newest);
+            let head = Note::parse(note).ok().and_then(|note| Checkpoint::parse(note.unverified_text()).ok());
+            largest = largest.max(head.map(|head| head.size));
         }
-        if let Some(head) = newest {
-            return Ok(head.size);
+        if let Some(size) = largest {
+            return Ok(size);
         }
     }
     Ok(0)
@@ -59,8 +60,13 @@ fn open(file: &HeadsFile) -> Result<Option<NoteReader<BufReader<io::Take<File>>>
 pub(super) struct Heads<'p> {
     pool: &'p Pool,
     files: Vec<HeadsFile>,
+    /// Whose heads they must be; `None` when no record says so.
+    log: Option<String>,
     notes: Option<NoteReader<BufReader<io::Take<File>>>>,
     path: PathBuf,
+    /// Records that a head must count more than where it stands, and that it may count at most.
+    above: u64,
+    most: u64,
     /// The next one, not reached yet.
     ahead: Option<(Checkpoint, Note)>,
     /// The newest that was right: its tree, and the leaves behind it.
@@ -80,12 +86,15 @@ pub(super) struct Heads<'p> {
 }
 
 impl<'p> Heads<'p> {
-    pub(super) fn new(pool: &'p Pool, files: Vec<HeadsFile>) -> Self {
+    pub(super) fn new(pool: &'p Pool, files: Vec<HeadsFile>, log: Option<String>) -> Self {
         Self {
             pool,
             files,
+            log,
             notes: None,
             path: PathBuf::new(),
+            above: 0,
+            most: 0,
             ahead: None,
             good: Frontier::new(),
             since: Vec::new(),
@@ -117,43 +126,46 @@ impl<'p> Heads<'p> {
         self.good.root()
     }
 
-    /// Goes on to the heads of a segment.
-    pub(super) fn begin(&mut self, segment: u64, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+    /// Goes on to the heads of a segment, which count no more records than end with it.
+    pub(super) fn begin(&mut self, segment: u64, most: u64) -> Result<Option<FaultReason>, VerifyIo> {
         self.notes = None;
+        (self.above, self.most) = (self.above.max(segment), most);
         let Some(at) = self.files.iter().position(|file| file.segment == segment) else { return Ok(None) };
         let file = self.files.remove(at);
         self.path.clone_from(&file.path);
         self.notes = open(&file)?;
-        self.advance(log)
+        self.advance()
     }
 
     /// The next head of the file.
-    fn advance(&mut self, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+    fn advance(&mut self) -> Result<Option<FaultReason>, VerifyIo> {
         self.ahead = None;
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let (holed, note) = match notes.next_note().map_err(unreadable(&self.path))? {
             None => return Ok(None),
             Some(RawNote::Whole(note)) => (note.contains(&0), Note::parse(note).map_err(BadHead::from)),
             // Torn: no head, if it is the last of all.
-            Some(RawNote::Torn) => return self.torn(log),
+            Some(RawNote::Torn) => return self.torn(),
         };
-        let head = note.and_then(|note| Ok((Checkpoint::parse(note.unverified_text())?, note)));
+        let head = note.and_then(|note| Ok::<_, BadHead>((Checkpoint::parse(note.unverified_text())?, note)));
         match head {
-            Ok((head, _)) if log.is_some_and(|log| log != head.origin) => Ok(Some(FaultReason::HeadName)),
-            Ok((head, _)) if head.size <= self.good.size() => Ok(Some(FaultReason::HeadOrder { size: head.size })),
+            Ok((head, _)) if head.size <= self.above || head.size > self.most => {
+                Ok(Some(FaultReason::HeadOrder { size: head.size }))
+            }
             Ok((head, note)) => {
+                self.above = head.size;
                 self.ahead = Some((head, note));
                 Ok(None)
             }
             // What a crash tore has holes where it may still be framed like a note.
-            Err(BadHead::Note(NoteError::ControlByte(_))) if holed => self.torn(log),
+            Err(_) if holed => self.torn(),
             Err(reason) => Ok(Some(FaultReason::HeadMalformed { reason: reason.to_string() })),
         }
     }
 
-    fn torn(&mut self, log: Option<&str>) -> Result<Option<FaultReason>, VerifyIo> {
+    fn torn(&mut self) -> Result<Option<FaultReason>, VerifyIo> {
         let Some(notes) = self.notes.take() else { return Ok(None) };
-        let goes_on = notes.goes_on(log.unwrap_or("\u{2014}")).map_err(unreadable(&self.path))?;
+        let goes_on = notes.goes_on(self.log.as_deref().unwrap_or("\u{2014}")).map_err(unreadable(&self.path))?;
         let last = self.files.iter().all(|file| file.bytes == 0);
         let torn = FaultReason::HeadMalformed { reason: "it has no end".to_owned() };
         Ok((goes_on || !last).then_some(torn))
@@ -166,6 +178,9 @@ impl<'p> Heads<'p> {
         }
         while self.ahead.as_ref().is_some_and(|(head, _)| head.size == chain.next) {
             let Some((head, note)) = self.ahead.take() else { break };
+            if self.log.as_deref().is_some_and(|log| log != head.origin) {
+                return Ok(Some(FaultReason::HeadName));
+            }
             if let Some(tree) = &chain.tree {
                 if tree.root() != head.root {
                     return Ok(Some(FaultReason::HeadDiffers { from: self.good.size(), size: head.size }));
@@ -175,7 +190,7 @@ impl<'p> Heads<'p> {
             }
             self.count += 1;
             self.signed(head.size, note, chain);
-            if let Some(fault) = self.advance(chain.log.as_deref())? {
+            if let Some(fault) = self.advance()? {
                 return Ok(Some(fault));
             }
         }
@@ -229,14 +244,9 @@ impl<'p> Heads<'p> {
         (&self.good, &self.since)
     }
 
-    /// A head of this segment that counts more records than are there.
+    /// The head that is next.
     pub(super) fn ahead(&self) -> Option<&Checkpoint> {
         self.ahead.as_ref().map(|(head, _)| head)
-    }
-
-    /// Heads of segments that are not there.
-    pub(super) fn left(&self) -> &[HeadsFile] {
-        &self.files
     }
 
     /// Whether the head that is next is right if the last record had another leaf, and another one followed it.

@@ -179,11 +179,10 @@ fn walk(
 ) -> Result<LogReport, VerifyIo> {
     // Listed after the heads, so that no segment they count is missing from the list.
     let segments = segments(directory)?;
-    let first = segments.first().map_or(0, |segment| segment.first);
-    let mut walk = Walk::new(directory, segments.len(), heads, first, pool, trust)?;
+    let mut walk = Walk::new(directory, &segments, heads, pool, trust)?;
     for (at, segment) in segments.iter().enumerate() {
-        let last = at + 1 == segments.len();
-        if !walk.segment(segment, last)? {
+        let end = segments.get(at + 1).map(|next| next.first);
+        if !walk.segment(segment, end)? {
             break;
         }
         progress.done += segment.bytes;

@@ -29,6 +29,9 @@ pub(super) struct Walk<'p> {
     heads: Heads<'p>,
     tiles: Tiles,
     anchors: Anchors<'p>,
+    /// A file of heads that belongs to no segment, and the records that all files count.
+    stray: Option<HeadsFile>,
+    claimed: u64,
     /// Records the newest head counts, as its file says before anything was checked.
     counted: u64,
     /// Keys announced since the last head.
@@ -49,15 +52,20 @@ struct Suspect {
 impl<'p> Walk<'p> {
     pub(super) fn new(
         directory: &Path,
-        segments: usize,
+        segments: &[SegmentFile],
         files: &[HeadsFile],
-        first: u64,
         pool: &'p Pool,
         trust: &'p Known,
     ) -> Result<Self, VerifyIo> {
+        let first = segments.first().map_or(0, |segment| segment.first);
+        let log = segments.first().map(log_name).transpose()?.flatten();
+        // Those of segments that were taken away from the front are nobody's to check.
+        let present = files.iter().filter(|file| file.segment >= first).cloned();
+        let (own, strays): (Vec<_>, Vec<_>) =
+            present.partition(|file| segments.iter().any(|segment| segment.first == file.segment));
         let report = LogReport {
             directory: directory.to_owned(),
-            segments: u64::try_from(segments).unwrap_or(u64::MAX),
+            segments: u64::try_from(segments.len()).unwrap_or(u64::MAX),
             first,
             ..LogReport::default()
         };
@@ -65,11 +73,12 @@ impl<'p> Walk<'p> {
             directory: directory.to_owned(),
             pool,
             chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
-            // Those of segments that were taken away are nobody's to check.
-            heads: Heads::new(pool, files.iter().filter(|file| file.segment >= first).cloned().collect()),
+            counted: heads::newest_size(&own)?,
+            heads: Heads::new(pool, own, log),
+            claimed: heads::newest_size(files)?,
+            stray: strays.into_iter().find(|file| file.bytes > 0),
             tiles: Tiles::new(directory, first),
             anchors: Anchors::new(directory, trust),
-            counted: heads::newest_size(files)?,
             announced: 0,
             observer: Observer::default(),
             report,
@@ -93,8 +102,9 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Checks one segment; false when there is no point in going on.
-    pub(super) fn segment(&mut self, segment: &SegmentFile, last: bool) -> Result<bool, VerifyIo> {
+    /// Checks one segment, behind which the one of record `end` comes; false when there is no point in going on.
+    pub(super) fn segment(&mut self, segment: &SegmentFile, end: Option<u64>) -> Result<bool, VerifyIo> {
+        let last = end.is_none();
         // A suspect is not counted yet.
         let next = self.chain.next + u64::from(self.suspect.is_some());
         if segment.first > next {
@@ -103,7 +113,10 @@ impl<'p> Walk<'p> {
         if segment.first < next {
             return Ok(self.fault(segment.first, FaultReason::Overlap { first: segment.first }));
         }
-        if let Some(reason) = self.heads.begin(segment.first, self.chain.log.as_deref())? {
+        // Of a suspect the heads it stands among can tell.
+        if self.suspect.is_none()
+            && let Some(reason) = self.heads.begin(segment.first, end.unwrap_or(u64::MAX))?
+        {
             return Ok(self.fault(next, reason));
         }
         if let Some(reason) = self.anchors.begin(segment.first)? {
@@ -120,17 +133,7 @@ impl<'p> Walk<'p> {
                 }
             }
         }
-        if !self.rest(segment, blocks.offset(), last)? {
-            return Ok(false);
-        }
-        match self.heads.ahead() {
-            // Heads lie with the segment that was the last when they were made.
-            Some(head) if !last && self.suspect.is_none() => {
-                let size = head.size;
-                Ok(self.fault(self.chain.next, FaultReason::HeadOrder { size }))
-            }
-            Some(_) | None => Ok(true),
-        }
+        self.rest(segment, blocks.offset(), last)
     }
 
     /// What stands behind the whole lines of a segment: room, what a crash has torn, or what nobody wrote.
@@ -179,6 +182,9 @@ impl<'p> Walk<'p> {
             return Ok(self.fault(index, FaultReason::Changed));
         }
         let index = self.chain.next;
+        if let Some(segment) = self.stray.as_ref().map(|file| file.segment).filter(|segment| *segment <= index) {
+            return Ok(self.fault(segment, FaultReason::HeadOrder { size: segment }));
+        }
         match line.map_err(Broken::from).and_then(|line| self.chain.accept_line(line, Some(leaf), bytes)) {
             Ok(line) => {
                 self.report.records += 1;
@@ -226,9 +232,11 @@ impl<'p> Walk<'p> {
         Ok(fault.is_none_or(|reason| self.fault(changed.unwrap_or(index), reason)))
     }
 
-    /// Keeps the first fault.
+    /// Keeps the first fault; that of a suspect comes before all behind it.
     fn fault(&mut self, index: u64, reason: FaultReason) -> bool {
-        self.report.fault.get_or_insert(Fault { index, reason });
+        if self.suspect.is_none() {
+            self.report.fault.get_or_insert(Fault { index, reason });
+        }
         false
     }
 
@@ -246,10 +254,8 @@ impl<'p> Walk<'p> {
             self.fault(index, reason);
         }
         self.report.anchored = self.anchors.anchored(self.chain.time);
-        // Signatures were looked at beside the walk: a bad one may stand before what ended it.
-        if let Some((size, reason)) = self.heads.first_unsigned()
-            && self.report.fault.as_ref().is_none_or(|fault| fault.index >= size)
-        {
+        // Signatures were looked at beside the walk: a bad one stands before what ended it.
+        if let Some((size, reason)) = self.heads.first_unsigned() {
             self.report.fault = Some(Fault { index: size - 1, reason: FaultReason::HeadUnsigned { size, reason } });
         }
         self.observer.end(&mut self.report);
@@ -259,7 +265,7 @@ impl<'p> Walk<'p> {
         self.report.unchecked_heads = self.heads.unchecked;
         // Behind a changed record no tile is what the leaves make.
         self.report.damaged_tiles = if self.report.fault.is_none() { self.tiles.damaged } else { 0 };
-        self.report.root = (count > 0).then(|| self.heads.root().base64());
+        self.report.root = (size > 0).then(|| self.heads.root().base64());
         self.report.uncovered = next.saturating_sub(size.max(self.report.first));
         self.report.key = self.heads.genesis.take();
         self.report.log = self.chain.log.unwrap_or_default();
@@ -269,10 +275,10 @@ impl<'p> Walk<'p> {
 
     /// Whether the heads fit the end of the records.
     fn judge_heads(&mut self, next: u64) {
-        if self.counted > next {
-            self.fault(next, FaultReason::Cut { size: self.counted });
-        } else if let Some(file) = self.heads.left().iter().find(|file| file.bytes > 0) {
-            let segment = file.segment;
+        let claimed = self.counted.max(self.claimed);
+        if claimed > next {
+            self.fault(next, FaultReason::Cut { size: claimed });
+        } else if let Some(segment) = self.stray.as_ref().map(|file| file.segment) {
             self.fault(segment.min(next), FaultReason::HeadOrder { size: segment });
         } else if self.heads.count == 0 && self.report.records > 1 {
             self.fault(self.report.first, FaultReason::HeadMissing);
@@ -280,4 +286,14 @@ impl<'p> Walk<'p> {
             self.fault(self.heads.size(), FaultReason::Uncovered);
         }
     }
+}
+
+/// The name that the first record of a segment gives the log.
+fn log_name(segment: &SegmentFile) -> Result<Option<String>, VerifyIo> {
+    let Opened::File(file) = regular_file(&segment.path)? else { return Ok(None) };
+    let mut lines = LineReader::new(BufReader::new(file));
+    Ok(match lines.next_line().map_err(unreadable(&segment.path))? {
+        Some(RawLine::Whole(line)) => Line::parse(line).ok().map(|line| line.log.to_owned()),
+        Some(RawLine::Torn(_) | RawLine::Room | RawLine::Endless) | None => None,
+    })
 }

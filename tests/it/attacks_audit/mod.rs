@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk;
+mod independence;
 mod order;
 mod rollback;
 mod streams;

@@ -11,6 +11,14 @@ pub(crate) fn python(file: &str) -> Command {
     command
 }
 
+/// `python FILE` of `tests/reference`.
+pub(crate) fn reference(file: &str) -> Command {
+    let mut command = Command::new(part("venv").join("bin/python"));
+    // Nothing is written beside the sources.
+    command.arg("-B").arg(repository().join("tests/reference").join(file));
+    command
+}
+
 /// `node FILE` of `tests/peers`.
 pub(crate) fn node(file: &str) -> Command {
     let modules = part("node");
