@@ -383,6 +383,8 @@ pub struct Server {
     pub limits: ServerLimits,
     /// When it is left alone.
     pub breaker: Breaker,
+    /// Whether its results carry the number of their record.
+    pub receipts: bool,
 }
 
 impl Server {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::Environment;
-use super::{Config, Identity, Risk};
+use super::{Audit, Config, Durability, Identity, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
@@ -89,6 +89,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     fields.optional("state", process::state);
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
     let audit = process::audit(&mut fields, &listeners, context);
+    check_receipts(&mut fields, audit.as_ref(), servers.as_deref().unwrap_or_default());
     let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.address.ip().is_loopback());
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
@@ -194,5 +195,17 @@ fn keys(node: &Node) -> Vec<String> {
     match &node.value {
         Value::Mapping(entries) => entries.iter().map(|entry| entry.key.text.clone()).collect(),
         Value::Refused | Value::Scalar(_) | Value::Sequence(_) => Vec::new(),
+    }
+}
+
+/// A receipt names a record that is on disk.
+fn check_receipts(fields: &mut Fields<'_, '_>, audit: Option<&Audit>, servers: &[Arc<Server>]) {
+    let waits = audit.is_none_or(|audit| audit.durability != Durability::Async);
+    if !waits && servers.iter().any(|server| server.receipts) {
+        let place = fields.place("servers");
+        fields
+            .report()
+            .error(place, "`receipts` name records that are on disk, and with `durability: async` no answer waits for that")
+            .hint("write `durability: strict` or `response`, or leave `receipts` out");
     }
 }

@@ -14,7 +14,7 @@ use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSele
 use crate::policy::Classification;
 use crate::secret::Secret;
 use crate::yaml::{
-    Entry, Fields, Later, Node, Report, choice, entries, key_name, later, later_because, number, parsed, scalar, text,
+    Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, later_because, number, parsed, scalar, text,
 };
 
 const LATER: &[Later] = &[
@@ -23,7 +23,6 @@ const LATER: &[Later] = &[
     later("tls"),
     later("region"),
     later("labels"),
-    later("receipts"),
     later("on_scan_failure"),
 ];
 
@@ -65,6 +64,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
     let limits = fields.optional("limits", limits).unwrap_or_default();
     let breaker = fields.optional("breaker", breaker).unwrap_or_default();
+    let receipts = fields.optional("receipts", boolean).unwrap_or(false);
     if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
         let place = fields.place("url");
         fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
@@ -90,6 +90,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
         limits,
         breaker,
+        receipts,
     })
 }
 

@@ -9,6 +9,7 @@
 //!
 //! **Reply**: one `call.outcome` is durable before the result is released. In `strict` both are waited for, in `response` the
 //! second wait covers the first, since the log is ordered; in `async` neither is waited for.
+//! Where a server has `receipts: true`, its results carry the number of their outcome (`io.yett/receipt` in `_meta`).
 //!
 //! **Streams**: messages pass as they come, in `response` the first once the decision is durable; the response waits for its outcome. Every 64 messages, 1 MiB or 5 s a
 //! `stream.segment` record commits to what was released so far; a stream waits when two of its records are behind, in every mode. On a full
@@ -31,6 +32,7 @@ mod flood;
 mod kept;
 mod layer;
 mod open;
+mod receipt;
 mod released;
 mod stream;
 mod write_ahead;

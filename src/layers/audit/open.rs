@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::entry::{self, Outcome};
 use super::flood::Flood;
+use super::receipt::attach;
 use super::released::Released;
 use super::stream::AuditedStream;
 use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
@@ -44,7 +45,7 @@ impl OpenRecord {
         }
         let rejection = self.answering(rejection);
         match self.append_refusal(rejection.reason(), None).settled().await {
-            Ok(()) => rejection,
+            Ok(_) => rejection,
             Err(error) => not_recorded(error, &rejection),
         }
     }
@@ -72,8 +73,8 @@ impl OpenRecord {
             }
             ResponseBody::Json(status, message) => {
                 let settled = self.append_outcome(&message, None).settled().await;
-                settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
-                ResponseBody::Json(status, message)
+                let index = settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
+                ResponseBody::Json(status, self.with_receipt(message, index))
             }
             ResponseBody::Stream(inner) => {
                 // Such a stream stays for days, and its server bounds how many there are (`upstream/admission.rs`): the one record it
@@ -93,6 +94,14 @@ impl OpenRecord {
         let outcome = Outcome::of(message);
         self.count(outcome.status());
         self.hand_over(entry::outcome(&self.context, &outcome, released))
+    }
+
+    /// A response whose outcome is record `index`, with that number in it where the server's results carry one.
+    pub(super) fn with_receipt(&self, mut response: ServerMessage, index: Option<u64>) -> ServerMessage {
+        if let (Some(index), Some(true)) = (index, self.context.route.server.as_ref().map(|server| server.receipts)) {
+            attach(&mut response.message, self.log.name(), index);
+        }
+        response
     }
 
     /// Appends a refusal: a decision, or, once one was written, the outcome.
@@ -176,11 +185,11 @@ impl Drop for OpenRecord {
 pub(super) struct Handed(Option<Receipt>);
 
 impl Handed {
-    /// Waits until the answer may go.
-    pub(super) async fn settled(self) -> Result<(), AppendError> {
+    /// Waits until the answer may go, and gives the number of its record.
+    pub(super) async fn settled(self) -> Result<Option<u64>, AppendError> {
         match self.0 {
-            Some(receipt) => receipt.durable().await.map(drop),
-            None => Ok(()),
+            Some(receipt) => receipt.durable().await.map(|position| Some(position.index)),
+            None => Ok(None),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct AuditedStream {
     /// The next one is due.
     due: bool,
     /// What is released once its record is durable.
-    held: Option<(Wait<()>, Item)>,
+    held: Option<(Wait<Option<u64>>, Item)>,
     ended: bool,
 }
 
@@ -88,7 +88,8 @@ impl Stream for AuditedStream {
                 let item = this.held.take().map(|(_, item)| item);
                 this.ended |= durable.is_err();
                 return Poll::Ready(match (durable, item) {
-                    (Ok(()), item) => item,
+                    (Ok(index), Some(Ok(message))) => Some(Ok(this.record.with_receipt(message, index))),
+                    (Ok(_), item) => item,
                     (Err(error), Some(Err(rejection))) => Some(Err(not_recorded(error, &rejection))),
                     (Err(error), _) => Some(Err(this.record.answering(not_recorded_plain(error)))),
                 });
@@ -111,7 +112,7 @@ impl Stream for AuditedStream {
                     if mem::take(&mut this.first) {
                         // The log is ordered: with this record the decision is durable as well.
                         let receipt = this.record.append_segment(&this.released.take());
-                        this.held = Some((Box::pin(async { receipt.durable().await.map(drop) }), Ok(message)));
+                        this.held = Some((Box::pin(async { receipt.durable().await.map(|_segment| None) }), Ok(message)));
                         continue;
                     }
                     this.alarm.set(SEGMENT_AGE);

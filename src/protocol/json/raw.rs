@@ -36,6 +36,11 @@ impl RawJson {
         Self("null".to_owned())
     }
 
+    /// An object with one member.
+    pub fn object(key: &str, value: &Self) -> Self {
+        Self(format!("{{{}:{}}}", Self::string(key).0, value.0))
+    }
+
     /// Any value, checked by the strict parser.
     pub fn parse(json: &str, limits: Limits) -> Result<Self, ParseError> {
         Document::parse(Bytes::copy_from_slice(json.as_bytes()), limits)?;

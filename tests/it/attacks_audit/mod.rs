@@ -6,6 +6,7 @@ mod crash;
 mod disk;
 mod independence;
 mod order;
+mod receipts;
 mod rollback;
 mod streams;
 mod trace;

@@ -138,3 +138,12 @@ fn the_shortest_configuration_has_safe_defaults() {
     assert!(config.policy.dlp.is_none() && config.policy.injection.is_none());
     assert_eq!((config.hash.len(), config.policy.hash.len()), (64, 64));
 }
+
+#[test]
+fn receipts_need_answers_that_wait_for_their_records() {
+    let asked = super::server_with("    receipts: true\n");
+    assert!(Folder::new(&asked).loaded().config.servers[0].receipts);
+    let unwaited = asked.replace("servers:\n", "accept_risks: [async_audit]\naudit: { durability: async }\nservers:\n");
+    let errors = Folder::new(&unwaited).errors();
+    assert!(errors.len() == 1 && errors[0].contains("`receipts` name records that are on disk"), "{errors:?}");
+}
