@@ -109,6 +109,11 @@ impl<'p> Heads<'p> {
         }
     }
 
+    /// Begins behind the records of this tree.
+    pub(super) fn begin_behind(&mut self, tree: Frontier) {
+        self.good = tree;
+    }
+
     /// Goes on from what was announced, and handed over to, before the first record that is here.
     pub(super) fn go_on(&mut self, genesis: Option<String>, handed: Option<(u64, &EpochKeys)>) {
         self.genesis = genesis;

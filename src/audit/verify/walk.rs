@@ -90,7 +90,10 @@ impl<'p> Walk<'p> {
 
     /// Begins in the middle of a log, with what a bundle says for the records before.
     fn go_on(&mut self, before: Before, first: u64) {
-        self.chain.tree = self.chain.tree.take().or(before.tree);
+        if let Some(tree) = before.tree {
+            self.heads.begin_behind(tree.clone());
+            self.chain.tree = Some(tree);
+        }
         match before.epochs {
             None => {}
             Some(Err(reason)) => drop(self.fault(first, FaultReason::Epochs(reason))),

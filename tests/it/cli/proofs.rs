@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use yett::tlog::{Checkpoint, Hash, ProofFile};
 
 use super::http::call;
 use super::process::{Home, eventually};
@@ -57,6 +58,13 @@ fn aud_040_a_proof_made_here_is_checked_there_and_no_changed_one_passes() {
         }
         home.write("policy", &format!("log {key}\nquorum none\n"));
         home.done(&["audit", "check-receipt", "record", "record.tlog-proof", "--policy", "policy", "--epochs", "epochs"]);
+
+        // An implementation that we did not write takes it too.
+        let read = ProofFile::parse(proof.as_bytes()).unwrap();
+        let head = Checkpoint::parse(read.checkpoint.unverified_text()).unwrap();
+        let theirs = |hash: &Hash| tlog_tiles::Hash(*hash.as_bytes());
+        let (path, leaf) = (read.hashes.iter().map(theirs).collect::<Vec<_>>(), Hash::leaf(lines[index].as_bytes()));
+        assert!(tlog_tiles::check_record(&path, head.size, theirs(&head.root), read.index, theirs(&leaf)).is_ok());
 
         let hashes: Vec<&str> = proof.lines().skip(2).take_while(|line| !line.is_empty()).collect();
         let (hash, size) = (hashes[0], lines.len());
