@@ -175,6 +175,17 @@ pub struct Audit {
     pub refusals: Refusals,
     /// Whether the gateway keeps a search index beside the log (no: it costs 19 us a record, on a thread of its own).
     pub index: bool,
+    /// How heads of the log are signed.
+    pub signing: Signing,
+}
+
+/// How heads of the log are signed, beside Ed25519.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signing {
+    /// How long keys are used, within a run (24 h).
+    pub rotate: Duration,
+    /// Whether heads carry a second signature, ML-DSA-44 (no): for evidence that has to outlast Ed25519. 3.3 KiB a head.
+    pub ml_dsa: bool,
 }
 
 /// See [`Audit::refusals`].

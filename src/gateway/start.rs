@@ -171,6 +171,7 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
     let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
     options.queue = AUDIT_QUEUE;
     options.reserve = config.audit.reserve;
+    (options.epoch, options.second_signature) = (config.audit.signing.rotate, config.audit.signing.ml_dsa);
     match config.audit.durability {
         Durability::Async => options.linger = config.audit.loss_window,
         // Who chose one sync a call chose cost over the shortest answer: here a batch is worth its millisecond much earlier.

@@ -103,3 +103,25 @@ fn heads_that_enough_witnesses_have_cosigned_confirm_a_log_and_others_do_not() {
     assert_eq!(judged(&fixture, &trust).fault, Some(Fault { index: 8, reason: FaultReason::WitnessDiffers { size: 9 } }));
     assert_eq!(fixture.verify().verdict(), Verdict::Tampered, "whoever asks");
 }
+
+#[test]
+fn a_second_signature_is_announced_made_and_missed() {
+    let fixture = Fixture::new();
+    let options = Options { second_signature: true, epoch: Duration::from_millis(300), ..fixture.options() };
+    let (log, _) = open_with(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap();
+    put(&log, start());
+    eventually(|| fixture.kinds().iter().filter(|kind| *kind == "key.rotate").count() >= 3);
+    put(&log, Draft::new(Kind::Stop));
+    log.close();
+    let report = fixture.verify();
+    assert_eq!(report.verdict(), Verdict::Unanchored, "keys change within a run: {report}");
+    assert_eq!(fs::read_dir(fixture.log_dir().join("keys")).unwrap().count(), 1, "old keys are destroyed");
+    let text = fs::read_to_string(fixture.heads_file()).unwrap();
+    let signatures = text.lines().filter(|line| line.starts_with('\u{2014}')).count();
+    assert_eq!(signatures as u64, 2 * report.heads);
+    // Ed25519 alone is not enough in such an epoch.
+    let longest = text.lines().rfind(|line| line.len() > 3_000).unwrap();
+    fs::write(fixture.heads_file(), text.replace(&format!("{longest}\n"), "")).unwrap();
+    let fault = fixture.verify().fault.unwrap();
+    assert!(matches!(fault.reason, FaultReason::HeadUnsigned { .. }), "{}", fault.reason);
+}

@@ -422,7 +422,7 @@ fn a_second_writer_is_refused_and_the_lock_goes_with_the_first() {
 }
 
 #[test]
-fn time_never_runs_back_except_at_a_record_that_says_so() {
+fn aud_026_time_never_runs_back_except_at_a_record_that_says_so() {
     let fixture = Fixture::new();
     let clock = FakeClock::at("2026-11-21T03:00:00.5Z");
     let (log, _) = open_with(fixture.options(), Arc::new(Disk), Arc::clone(&clock) as _).unwrap();

@@ -8,7 +8,7 @@ use super::listeners::socket_address;
 use super::locations::authority;
 use super::{Bound, Context, secret};
 use crate::config::units::{duration, size, within};
-use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown};
+use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
 
 const ADMIN: SocketAddr = loopback(9901);
@@ -89,6 +89,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         vault_keep: VAULT_KEEP,
         refusals: REFUSALS,
         index: false,
+        signing: SIGNING,
     };
     if !root.has("audit") {
         return Some(default);
@@ -115,6 +116,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         let vault_keep = fields.optional("vault", vault);
         let refusals = fields.optional("refusals", refusals);
         let index = fields.optional("index", boolean);
+        let signing = fields.optional("signing", signing);
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
@@ -125,6 +127,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             vault_keep: vault_keep.unwrap_or(default.vault_keep),
             refusals: refusals.unwrap_or(default.refusals),
             index: index.unwrap_or(default.index),
+            signing: signing.unwrap_or(default.signing),
         })
     })
 }
@@ -138,6 +141,18 @@ fn vault(node: &Node, report: &mut Report) -> Option<Duration> {
     let keep = fields.optional("keep", within(duration, RANGE, "from 1d to 36525d"));
     fields.finish(&[]);
     Some(keep.unwrap_or(VAULT_KEEP))
+}
+
+/// New keys every day (SECURITY.md 2.6).
+const SIGNING: Signing = Signing { rotate: Duration::from_hours(24), ml_dsa: false };
+
+fn signing(node: &Node, report: &mut Report) -> Option<Signing> {
+    const RANGE: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24 * 30);
+    let mut fields = Fields::of(node, "audit.signing", report)?;
+    let rotate = fields.optional("rotate", within(duration, RANGE, "from 1m to 30d")).unwrap_or(SIGNING.rotate);
+    let ml_dsa = fields.optional("ml_dsa", boolean).unwrap_or(SIGNING.ml_dsa);
+    fields.finish(&[]);
+    Some(Signing { rotate, ml_dsa })
 }
 
 /// A person who mistypes, a client that retries, a scanner at work are each seen one by one; a flood is not.
