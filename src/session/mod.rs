@@ -2,7 +2,7 @@
 //!
 //! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
-//! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`], from which the id cannot be found.
+//! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
 
 use std::collections::HashMap;
 use std::fmt;
