@@ -5,8 +5,8 @@
 //! the cosignature leaves; one process serves a folder; two heads of one size that a log has signed are kept as evidence. Limits:
 //! whoever puts its folder back to an older copy makes it forget, so nobody does. It does not look at records.
 
-mod http;
 mod rotation;
+mod server;
 mod store;
 
 use std::collections::HashMap;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use http::Server;
 pub use rotation::{KeyRefusal, NextKey};
+pub use server::Server;
 
 use crate::audit::{Lock, LockError};
 use crate::clock::Clock;
@@ -155,12 +155,20 @@ impl Witness {
                     tracing::error!(log = origin, size, "the log has signed two heads of one size; both are kept in `forks/`");
                     self.store.keep_evidence(&origin, known, &request.checkpoint);
                 }
-                return Err(refusal.into());
+                let former: Vec<&VerifierKey> = entry.known.former.iter().collect();
+                // A head of the log's own under a key whose time is over is old news, or an old copy that somebody goes on with: the
+                // size says so, where "not signed" would not.
+                return Err(match (refusal, last) {
+                    (Refusal::Unsigned(_), Some(last)) if request.checkpoint.verify(&former).is_ok() => {
+                        Refusal::Size(last.size).into()
+                    }
+                    (refusal, _) => refusal.into(),
+                });
             }
         };
         if last.is_none_or(|last| last.size != head.size) {
             let next = entry.known.with_head(request.checkpoint.clone());
-            self.advance(&mut entry, next).map_err(|_logged| NotCosigned::Store)?;
+            self.advance(&mut entry, next, Store::save).map_err(|_logged| NotCosigned::Store)?;
         }
         // Only now: what this says is on disk.
         let seconds = u64::try_from(self.clock.now().as_second()).unwrap_or(0);
@@ -178,11 +186,16 @@ impl Witness {
         let Some(announced) = next.check(&entry.known)? else { return Ok(()) };
         tracing::info!(log = origin, epoch = announced.epoch, key = %announced.key, "the log has changed its key");
         let next = entry.known.with_key(announced);
-        self.advance(&mut entry, next).map_err(|_logged| NotBelieved::Store)
+        self.advance(&mut entry, next, Store::save_with_former).map_err(|_logged| NotBelieved::Store)
     }
 
-    fn advance(&self, entry: &mut Entry, next: Known) -> Result<(), WitnessError> {
-        match self.store.save(&next) {
+    fn advance(
+        &self,
+        entry: &mut Entry,
+        next: Known,
+        save: impl FnOnce(&Store, &Known) -> Result<(), WitnessError>,
+    ) -> Result<(), WitnessError> {
+        match save(&self.store, &next) {
             Ok(()) => {
                 entry.known = next;
                 Ok(())

@@ -73,6 +73,10 @@ impl NextKey {
     pub(super) fn check(&self, known: &Known) -> Result<Option<Announcement>, KeyRefusal> {
         let announced = Announcement::read(&self.record, known.origin()).filter(|new| new.index == self.proof.index);
         let announced = announced.ok_or(KeyRefusal::NotAnnounced)?;
+        // SECURITY: no other head than the one that is part of the history known here.
+        if known.head() != Some(&Checkpoint::parse(self.proof.checkpoint.unverified_text())?) {
+            return Err(KeyRefusal::OtherHead(known.head().map_or(0, |head| head.size)));
+        }
         if (announced.epoch, &announced.key) == (known.epoch, &known.key) {
             return Ok(None);
         }
@@ -80,24 +84,26 @@ impl NextKey {
         if announced.epoch != next {
             return Err(KeyRefusal::Epoch { found: announced.epoch, next });
         }
-        // SECURITY: signed by the key in force, and no other head than the one that is part of the history known here.
-        let head = self.proof.verify(Hash::leaf(&self.record), &[&known.key])?;
-        if known.head() != Some(&head) {
-            return Err(KeyRefusal::OtherHead(known.head().map_or(0, |head| head.size)));
-        }
+        // SECURITY: and signed with the key in force.
+        self.proof.verify(Hash::leaf(&self.record), &[&known.key])?;
         Ok(Some(announced))
     }
 }
 
 impl KeyRefusal {
+    /// The body of the answer if it is a size, as in `add-checkpoint`.
+    pub(super) fn size_body(&self) -> Option<String> {
+        if let Self::OtherHead(size) = self { Some(format!("{size}\n")) } else { None }
+    }
+
     /// The HTTP status of the answer, by the rules of `add-checkpoint`.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Checkpoint(_) | Self::Lines(_) | Self::NoRecord | Self::NotAnnounced => 400,
             Self::Proof(ProofFileError::Note(_)) => 403,
             Self::UnknownLog => 404,
-            Self::Epoch { .. } | Self::OtherHead(_) => 409,
-            Self::Proof(_) => 422,
+            Self::OtherHead(_) => 409,
+            Self::Epoch { .. } | Self::Proof(_) => 422,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! witness.key                 its private key (0600)
 //! lock                        held by the process that serves
 //! logs/<32 hex digits>.log    first key, key in force, last head cosigned; the name is the beginning of SHA-256(origin)
+//! logs/<the same>.former      keys that it had before, one a line
 //! forks/*.notes               two heads of one size that a log has signed
 //! ```
 
@@ -37,6 +38,8 @@ pub(super) struct Known {
     pub(super) epoch: u64,
     /// That key.
     pub(super) key: VerifierKey,
+    /// Keys whose time is over. They say that a head is the log's own, and an old one.
+    pub(super) former: Vec<VerifierKey>,
     /// The last note cosigned, as the log signed it, and what it says.
     pub(super) note: Option<Note>,
     head: Option<Checkpoint>,
@@ -44,7 +47,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn new(first: VerifierKey) -> Self {
-        Self { key: first.clone(), first, epoch: 0, note: None, head: None }
+        Self { key: first.clone(), first, epoch: 0, former: Vec::new(), note: None, head: None }
     }
 
     pub(super) fn origin(&self) -> &str {
@@ -64,7 +67,9 @@ impl Known {
 
     /// The same after another key.
     pub(super) fn with_key(&self, announced: Announcement) -> Self {
-        Self { epoch: announced.epoch, key: announced.key, ..self.clone() }
+        let mut next = Self { epoch: announced.epoch, key: announced.key, ..self.clone() };
+        next.former.push(self.key.clone());
+        next
     }
 
     fn text(&self) -> String {
@@ -148,24 +153,48 @@ impl Store {
             }
             let text = read(&path).map_err(failed("read", &path))?;
             let known = Known::parse(&text).filter(|known| self.log(known.origin()) == path);
-            logs.push(known.ok_or(WitnessError::Damaged { path, reason: "it is not what a witness knows of a log" })?);
+            let mut known = known.ok_or(WitnessError::Damaged { path, reason: "it is not what a witness knows of a log" })?;
+            known.former = self.former_keys(known.origin())?;
+            logs.push(known);
         }
         Ok(logs)
     }
 
-    /// Makes it durable what is known of a log. At every crash the file holds the old state or the new one.
+    /// Makes it durable what is known of a log.
     pub(super) fn save(&self, known: &Known) -> Result<(), WitnessError> {
-        let path = self.log(known.origin());
+        self.replace(&self.log(known.origin()), &known.text())
+    }
+
+    /// The same when its key has changed.
+    pub(super) fn save_with_former(&self, known: &Known) -> Result<(), WitnessError> {
+        let lines: String = known.former.iter().flat_map(|key| [key.to_string(), "\n".to_owned()]).collect();
+        // First, so that a key that is no longer in force is known to have been: a key that is both is of no harm.
+        self.replace(&self.former(known.origin()), &lines)?;
+        self.save(known)
+    }
+
+    /// At every crash the file holds the old text or the new one.
+    fn replace(&self, path: &Path, text: &str) -> Result<(), WitnessError> {
         let new = path.with_extension("new");
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let written = options.open(&new).and_then(|mut file| {
-            file.write_all(known.text().as_bytes())?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()
         });
         written.map_err(failed("write", &new))?;
-        fs::rename(&new, &path).map_err(failed("replace", &path))?;
+        fs::rename(&new, path).map_err(failed("replace", path))?;
         sync_dir(&self.logs_folder())
+    }
+
+    fn former_keys(&self, origin: &str) -> Result<Vec<VerifierKey>, WitnessError> {
+        let path = self.former(origin);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            text => text.map_err(failed("read", &path))?,
+        };
+        let keys: Result<Vec<_>, _> = text.lines().map(str::parse).collect();
+        keys.map_err(|_reason| WitnessError::Damaged { path, reason: "it holds something else than keys" })
     }
 
     /// Keeps two heads of one size. The refusal stands whether or not this succeeds.
@@ -191,6 +220,10 @@ impl Store {
 
     fn logs_folder(&self) -> PathBuf {
         self.folder.join("logs")
+    }
+
+    fn former(&self, origin: &str) -> PathBuf {
+        self.log(origin).with_extension("former")
     }
 
     fn log(&self, origin: &str) -> PathBuf {

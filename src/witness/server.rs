@@ -15,7 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::rotation::{KeyRefusal, NextKey};
+use super::rotation::NextKey;
 use super::{NotBelieved, NotCosigned, Witness};
 use crate::listener::{bind, operators};
 use crate::tlog::add_checkpoint::{Refusal, Request, SIZE_TYPE};
@@ -71,10 +71,10 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Bytes) -> Res
 async fn next_key(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
     match on_disk_thread(move || witness.add_key(&NextKey::parse(&body)?)).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
-        Ok(Err(NotBelieved::Refused(KeyRefusal::OtherHead(size)))) => {
-            (StatusCode::CONFLICT, [(CONTENT_TYPE, SIZE_TYPE)], format!("{size}\n")).into_response()
-        }
-        Ok(Err(NotBelieved::Refused(refusal))) => refused(refusal.status(), &refusal),
+        Ok(Err(NotBelieved::Refused(refusal))) => match refusal.size_body() {
+            Some(size) => (status(refusal.status()), [(CONTENT_TYPE, SIZE_TYPE)], size).into_response(),
+            None => refused(refusal.status(), &refusal),
+        },
         Ok(Err(error @ NotBelieved::Store)) => refused(500, &error),
         Err(broken) => broken,
     }
