@@ -5,15 +5,44 @@
 //! `audit.witness.mode` is `strict` and witnesses are silent for too long. Limits: without a witness, whoever puts back the log and
 //! `state.db` together is not seen.
 
+mod board;
+mod client;
+mod follower;
 mod heads;
+mod witnesses;
 
 pub use heads::{HeadKeeper, KeeperError};
+pub use witnesses::Witnesses;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::audit::Log;
 
+/// All that holds one log.
+#[derive(Debug)]
+pub struct Anchors {
+    /// The head store.
+    pub keeper: HeadKeeper,
+    /// Where there are any.
+    pub witnesses: Option<Witnesses>,
+}
+
+impl Anchors {
+    /// Follows the log on `tasks` until it is closed; `stop` ends what only watches.
+    pub fn run(self, log: &Arc<Log>, tasks: &TaskTracker, stop: &CancellationToken) {
+        tasks.spawn(self.keeper.run(Arc::clone(log)));
+        if let Some(witnesses) = self.witnesses {
+            witnesses.run(tasks, stop);
+        }
+    }
+}
+
 /// Why a log must not be continued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} ({keeper}). To go on with a new log, start with another `audit.replica`")]
+#[error("{reason} (says {keeper}). To go on with a new log, start with another `audit.replica`")]
 pub struct Frozen {
     /// Who knows better.
     pub keeper: String,
@@ -24,9 +53,28 @@ pub struct Frozen {
 /// See [`Frozen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FreezeReason {
+    /// Its keys are not ours, though it follows changes of keys.
+    #[error("another audit log is known by this name, with keys that this one never had")]
+    AnotherLog,
     /// Another head than ours was swapped in.
-    #[error("another gateway writes the audit log `state.db` belongs to")]
+    #[error("the head of the audit log was changed by somebody else: another gateway writes it")]
     AnotherWriter,
+    /// A head of that size was signed, and it says something else than ours, or does not lead to ours.
+    #[error("the audit log says another history than the one that was signed before, over {size} records")]
+    Forked {
+        /// Records that were signed.
+        size: u64,
+    },
+    /// More was signed than there is.
+    #[error(
+        "the audit log has {found} records, but {size} were signed before: an old copy was put back, or another gateway writes it"
+    )]
+    RolledBack {
+        /// Records that were signed.
+        size: u64,
+        /// Records found.
+        found: u64,
+    },
 }
 
 impl Frozen {

@@ -44,6 +44,7 @@ mod stamp;
 mod tree;
 mod value;
 mod verify;
+mod witnessed;
 mod writer;
 
 #[cfg(test)]
@@ -70,7 +71,10 @@ pub use records::{Found, Records, logs_below, records_from};
 pub use recovery::RecoveryError;
 pub use report::{Anchored, Fault, FaultReason, LogReport, ModeChange, Note, Notes, Report, Verdict};
 pub use show::{Filter, Shown, show};
-pub use tree::{ProveError, Prover, RepairError, Tiles, catch_up, prove_consistency, prove_inclusion, repair};
+pub use tree::{
+    HandOver, ProveError, Prover, RepairError, Tiles, catch_up, next_hand_over, prove_consistency, prove_inclusion, repair,
+};
 pub use value::{ListWriter, ObjectWriter};
 pub use verify::{Known, Progress, VerifyIo, verify, verify_with};
+pub use witnessed::Witnessed;
 pub use writer::WriteError;

@@ -83,7 +83,16 @@ enum Phase {
     Failed,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each comes and goes for a reason of its own")]
+/// What is said of the log outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outside {
+    Confirmed,
+    /// See [`Condition::Lagging`].
+    Silent,
+    /// See [`Condition::Frozen`].
+    Contradicted,
+}
+
 #[derive(Debug)]
 struct State {
     entries: VecDeque<Entry>,
@@ -97,9 +106,7 @@ struct State {
     failure: Option<Arc<WriteError>>,
     /// The volume is full.
     full: bool,
-    /// See [`Condition::Lagging`] and [`Condition::Frozen`].
-    lagging: bool,
-    frozen: bool,
+    outside: Outside,
     pace: Pace,
 }
 
@@ -108,9 +115,9 @@ impl State {
     fn condition(&self) -> Condition {
         match self {
             Self { phase: Phase::Failed, .. } => Condition::Failed,
-            Self { frozen: true, .. } => Condition::Frozen,
+            Self { outside: Outside::Contradicted, .. } => Condition::Frozen,
             Self { full: true, .. } => Condition::Full,
-            Self { lagging: true, .. } => Condition::Lagging,
+            Self { outside: Outside::Silent, .. } => Condition::Lagging,
             Self { .. } => Condition::Writing,
         }
     }
@@ -144,8 +151,7 @@ impl Queue {
             phase: Phase::Open,
             failure: None,
             full: false,
-            lagging: false,
-            frozen: false,
+            outside: Outside::Confirmed,
             pace: Pace::default(),
         };
         Self {
@@ -279,12 +285,16 @@ impl Queue {
 
     /// Says whether confirmation from outside is too long ago.
     pub(crate) fn set_lagging(&self, lagging: bool) {
-        self.change(|state| state.lagging = lagging);
+        self.change(|state| {
+            if state.outside != Outside::Contradicted {
+                state.outside = if lagging { Outside::Silent } else { Outside::Confirmed };
+            }
+        });
     }
 
     /// Nothing new begins from now on.
     pub(crate) fn freeze(&self) {
-        self.change(|state| state.frozen = true);
+        self.change(|state| state.outside = Outside::Contradicted);
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

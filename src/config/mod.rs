@@ -26,6 +26,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 use crate::policy::{Classification, Policy};
 use crate::secret::Secret;
+use crate::tlog;
 use crate::trace::Sampling;
 
 /// Everything `yett serve` needs to know, checked.
@@ -175,6 +176,8 @@ pub struct Audit {
     pub refusals: Refusals,
     /// Whether the gateway keeps a search index beside the log (no: it costs 19 us a record, on a thread of its own).
     pub index: bool,
+    /// Who confirms it from outside.
+    pub witness: Option<Witnesses>,
     /// How heads of the log are signed.
     pub signing: Signing,
 }
@@ -186,6 +189,28 @@ pub struct Signing {
     pub rotate: Duration,
     /// Whether heads carry a second signature, ML-DSA-44 (no): for evidence that has to outlast Ed25519. 3.3 KiB a head.
     pub ml_dsa: bool,
+}
+
+/// The witnesses of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Their keys, and how many it takes.
+    pub policy: Arc<tlog::Policy>,
+    /// Where each is, in the order of the policy: `https`, or `http` on loopback.
+    pub urls: Vec<http::Uri>,
+    /// What their silence means (async).
+    pub mode: WitnessMode,
+    /// In strict mode, how long a quorum may be behind before calls are refused (30 s).
+    pub max_lag: Duration,
+}
+
+/// What it means that witnesses are silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WitnessMode {
+    /// Calls go on; operators are told.
+    Async,
+    /// Calls are refused once a quorum is behind for [`Witnesses::max_lag`].
+    Strict,
 }
 
 /// See [`Audit::refusals`].

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::admin::{AdminError, PrivacyError};
-use crate::anchor::KeeperError;
+use crate::anchor::{Frozen, KeeperError};
 use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
@@ -47,6 +47,12 @@ pub enum StartError {
     /// Somebody outside knows another history of the log.
     #[error("the audit log cannot be continued")]
     Keeper(#[from] KeeperError),
+    /// A witness knows another history of the log.
+    #[error("the audit log cannot be continued")]
+    Frozen(#[from] Frozen),
+    /// A witness cannot be reached as configured.
+    #[error("a witness cannot be used")]
+    Witness(#[source] ConnectError),
     /// The first record could not be written.
     #[error("the audit log cannot be written")]
     Append(#[from] audit::AppendError),

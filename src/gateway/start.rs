@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,12 +14,12 @@ use tokio_util::task::TaskTracker;
 use super::upkeep::{index, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
-use crate::anchor::HeadKeeper;
+use crate::anchor::{Anchors, HeadKeeper, Witnesses};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::audit_index::Indexer;
 use crate::chain::{self, Chain};
 use crate::clock::Clock;
-use crate::config::{Config, Durability, Refusals, Risk, Traces};
+use crate::config::{self, Config, Durability, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::KeySets;
@@ -62,9 +63,8 @@ impl Gateway {
         let (api_keys, switches) =
             ApiKeys::open(&data_dir, &master).await.map(|(keys, switches)| (Arc::new(keys), Arc::new(switches)))?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
-        let Refusals { per_peer, total } = config.audit.refusals;
-        let flood = Arc::new(Flood::new(Alone { per_peer, total }));
-        let sessions = Arc::new(Sessions::default());
+        let config::Refusals { per_peer, total } = config.audit.refusals;
+        let (flood, sessions) = (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Sessions::default()));
         let (connections, services, followers) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         // Readiness depends on the keys, whose refreshes are counted.
@@ -73,6 +73,7 @@ impl Gateway {
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
+        let anchors = Anchors { keeper, witnesses: ask_witnesses(&config, &log, &metrics).await? };
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
         let sockets = descriptors::share(wanted);
@@ -114,9 +115,7 @@ impl Gateway {
                 upstream: Upstreams::new(upstreams.iter().cloned()),
             });
             let chain = Arc::new(ArcSwap::from_pointee(chain));
-            let socket = listener::bind(listener.address, listener.limits.stream_buffer);
-            let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
-            let (address, socket) = socket.map_err(bind_error(&listener.name, listener.address))?;
+            let (address, socket) = bind_listener(listener)?;
             // A port that the system chose is known from here on only; names and lists that depend on it are made now.
             let listener = listener.clone().bound_to(address);
             let routes = Routes::new(&listener, &config.servers, issuers(&config));
@@ -137,7 +136,7 @@ impl Gateway {
         for listener in listeners {
             connections.spawn(listener.run(stop_accepting.clone()));
         }
-        followers.spawn(keeper.run(Arc::clone(&log)));
+        anchors.run(&log, &followers, &stop);
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
@@ -197,6 +196,15 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
     Ok((Arc::new(log), keeper))
 }
 
+/// Shows the newest head to the witnesses, if there are any, before anything is served: one may know more of this log than its directory.
+async fn ask_witnesses(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>) -> Result<Option<Witnesses>, StartError> {
+    let Some(settings) = &config.audit.witness else { return Ok(None) };
+    let witnesses = Witnesses::new(settings, Arc::clone(log), Arc::clone(metrics)).await;
+    let mut witnesses = witnesses.map_err(StartError::Witness)?;
+    witnesses.check().await?;
+    Ok(Some(witnesses))
+}
+
 fn issuers(config: &Config) -> Vec<String> {
     config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
 }
@@ -241,6 +249,12 @@ fn connect_all(
             .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()
+}
+
+fn bind_listener(listener: &config::Listener) -> Result<(SocketAddr, TcpListener), StartError> {
+    let socket = listener::bind(listener.address, listener.limits.stream_buffer);
+    let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
+    socket.map_err(bind_error(&listener.name, listener.address))
 }
 
 fn bind_error(what: &str, address: SocketAddr) -> impl FnOnce(io::Error) -> StartError + use<> {

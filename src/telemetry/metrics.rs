@@ -19,6 +19,7 @@ use super::exposition::Exposition;
 use super::process::Process;
 use super::servers::Servers;
 use super::traces::{self, Exporter, Tracer};
+use super::witnesses::Witnesses;
 use crate::chain::RequestContext;
 use crate::config;
 use crate::upstream::ConnectError;
@@ -43,6 +44,7 @@ pub struct Metrics {
     key_refreshes: Family<IssuerLabel, Level>,
     key_refresh_failures: Family<IssuerLabel, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
+    pub(super) witnesses: Witnesses,
     spans: traces::Counts,
     tracer: Option<Tracer>,
     /// Calls refused because the audit queue was full.
@@ -148,7 +150,7 @@ impl Metrics {
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
-        let servers = Servers::default();
+        let (servers, witnesses) = (Servers::default(), Witnesses::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -182,6 +184,7 @@ impl Metrics {
         let waiting = "Large replies that wait for memory";
         ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
         servers.register(&mut ours);
+        witnesses.register(&mut ours);
 
         let mut process = Registry::default();
         process.register_collector(Box::new(Process));
@@ -194,6 +197,7 @@ impl Metrics {
             key_refreshes,
             key_refresh_failures,
             servers,
+            witnesses,
             upstream_duration,
             spans,
             tracer: None,

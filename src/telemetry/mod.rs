@@ -9,6 +9,7 @@ mod metrics;
 mod process;
 mod servers;
 mod traces;
+mod witnesses;
 
 pub use exposition::Exposition;
 pub use logs::{hide_panics, init_logs};

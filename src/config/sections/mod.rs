@@ -10,6 +10,7 @@ mod locations;
 mod process;
 mod servers;
 mod telemetry;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

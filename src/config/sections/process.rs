@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::listeners::socket_address;
 use super::locations::authority;
-use super::{Bound, Context, secret};
+use super::{Bound, Context, secret, witness};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
@@ -90,6 +90,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         refusals: REFUSALS,
         index: false,
         signing: SIGNING,
+        witness: None,
     };
     if !root.has("audit") {
         return Some(default);
@@ -117,6 +118,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         let refusals = fields.optional("refusals", refusals);
         let index = fields.optional("index", boolean);
         let signing = fields.optional("signing", signing);
+        let witness = fields.optional("witness", |node, report| witness::witness(node, context, report));
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
@@ -128,6 +130,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             refusals: refusals.unwrap_or(default.refusals),
             index: index.unwrap_or(default.index),
             signing: signing.unwrap_or(default.signing),
+            witness,
         })
     })
 }

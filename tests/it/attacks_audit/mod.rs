@@ -10,6 +10,7 @@ mod receipts;
 mod rollback;
 mod streams;
 mod trace;
+mod witness;
 
 use std::fs;
 

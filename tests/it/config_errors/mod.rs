@@ -7,6 +7,7 @@ mod secrets;
 mod settings;
 mod shipped;
 mod telemetry;
+mod witness;
 
 use std::collections::HashMap;
 use std::fs;

@@ -27,6 +27,7 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
     let yett = uncommented.collect::<Vec<_>>().join("\n").replace("/run/secrets/", "").replace("../policies", "policies");
     let mut folder = Folder::new(&yett)
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
+        .file("keys/witnesses.policy", super::witness::POLICY)
         .file("yett-master-key", &"k".repeat(64))
         .file("yett-metrics-token", &"t".repeat(32))
         .variable("EVERYTHING_TOKEN", "token")
