@@ -92,7 +92,7 @@ pub struct Privacy {
     pub(super) retention: Retention,
     /// One operation at a time: what it records and what it does are one step.
     turn: Mutex<()>,
-    /// Something recorded was not done.
+    /// Something recorded was not done, or may not have been.
     behind: AtomicBool,
 }
 
@@ -212,10 +212,15 @@ impl Privacy {
     /// Does what a durable record says.
     pub(super) async fn finish(&self, at: Position, keys: &[impl AsRef<str>], change: &Change) -> Result<(), PrivacyError> {
         let done = self.make(self.log.name(), at.index, keys, change).await;
-        done.map_err(|error| {
-            self.behind.store(true, Ordering::Release);
-            PrivacyError::Unfinished(Box::new(error))
-        })
+        done.map_err(|error| PrivacyError::Unfinished(Box::new(error)))?;
+        self.behind.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Something is about to be recorded that has to be done. Whoever asked may be gone before it is, and this call with them: then
+    /// the next one does it.
+    pub(super) fn promise(&self) {
+        self.behind.store(true, Ordering::Release);
     }
 
     async fn make(&self, log: &str, index: u64, keys: &[impl AsRef<str>], change: &Change) -> Result<(), PrivacyError> {
@@ -267,6 +272,7 @@ impl Privacy {
         reason: Option<&str>,
     ) -> Result<Position, AppendError> {
         let parts = keys.len().max(names.len()).div_ceil(PER_RECORD).max(1);
+        self.promise();
         let mut last = Position { index: 0 };
         for part in 0..parts {
             let (keys, names) = (nth(keys, part), nth(names, part));

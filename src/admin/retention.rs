@@ -68,6 +68,7 @@ impl Privacy {
     /// Destroys the keys of months that are older than the configured time, but for those of callers under a legal hold. By itself
     /// now and then; an order of an operator may `trust` the clock where the gateway would not. `None`: there was nothing to destroy.
     pub async fn expire(&self, trust: bool, requester: &str) -> Result<Option<Expired>, PrivacyError> {
+        self.promise();
         let _turn = self.begin().await?;
         words("requester", requester)?;
         if trust {

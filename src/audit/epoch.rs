@@ -262,6 +262,11 @@ pub fn reseal(dir: &Path, origin: &str, replica: &str, old: &Key, new: &Key) -> 
     let layout = Layout::new(dir, origin, replica)?;
     let directory = layout.keys();
     for (name, _) in Disk.list(&directory).map_err(failed("list", &directory))? {
+        if Path::new(&name).extension().is_some_and(|extension| extension == "new") {
+            // A run that broke off has left it, perhaps with keys of an epoch that is over.
+            let path = directory.join(&name);
+            Disk.destroy(&path).map_err(failed("destroy", &path))?;
+        }
         let Some(number) = epoch_number(&name) else { continue };
         if Epoch::load(&Disk, &layout, new, number).is_ok() {
             continue;

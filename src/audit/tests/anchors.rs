@@ -125,3 +125,23 @@ fn a_second_signature_is_announced_made_and_missed() {
     let fault = fixture.verify().fault.unwrap();
     assert!(matches!(fault.reason, FaultReason::HeadUnsigned { .. }), "{}", fault.reason);
 }
+
+#[test]
+fn no_junk_beside_a_pin_has_it_passed_by() {
+    let (fixture, anew) = (Fixture::new(), Fixture::new());
+    finished(&fixture, 3);
+    finished(&anew, 3);
+    let trust = pinned(head_over(&fixture, 9));
+    let directory = anew.log_dir().join("witnessed");
+    fs::create_dir(&directory).unwrap();
+    let junk = |sizes: std::ops::Range<u64>| {
+        sizes.fold(String::new(), |text, size| {
+            let head = Checkpoint { size, root: Hash::ZERO, ..head_over(&anew, 1) };
+            text + &head.to_string() + "\n\u{2014} x AAAAAAA=\n\n"
+        })
+    };
+    for sizes in [0..20, 1..9, 5..6, 10..30] {
+        fs::write(directory.join("0000000000000.notes"), junk(sizes.clone())).unwrap();
+        assert_eq!(judged(&anew, &trust).verdict(), Verdict::Tampered, "{sizes:?}");
+    }
+}

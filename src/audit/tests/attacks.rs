@@ -275,3 +275,21 @@ fn a_thousand_clean_logs_raise_no_alarm() {
         assert_eq!(report.verdict(), Verdict::Unanchored, "log {number}: {report}");
     }
 }
+
+#[test]
+fn records_appended_without_a_key_behind_an_orderly_end_stop_the_start() {
+    let fixture = log_of_three_runs();
+    let (last, lines) = (segments_of(&fixture).pop().unwrap(), fixture.lines());
+    let previous = json(lines.last().unwrap())["prev"].as_str().unwrap().to_owned();
+    let forged = lines.last().unwrap().replace("\"kind\":\"stop\"", "\"kind\":\"erasure\"");
+    let forged = forged.replace(&previous, &Hash::leaf(lines.last().unwrap().as_bytes()).to_string());
+    let forged = forged.replace(&format!("\"i\":{}", lines.len() - 1), &format!("\"i\":{}", lines.len()));
+    let bytes = fs::read(&last).unwrap();
+    fs::write(&last, [bytes.as_slice(), forged.as_bytes(), b"\n"].concat()).unwrap();
+    let refused = fixture.try_open().unwrap_err();
+    let expected = lines.len() as u64;
+    assert!(matches!(refused, OpenError::Recovery(RecoveryError::Foreign { index }) if index == expected), "{refused}");
+    assert_eq!(fixture.verify().uncovered, 1, "verify says that no head covers it");
+    fs::write(&last, bytes).unwrap();
+    fixture.open();
+}

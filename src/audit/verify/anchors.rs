@@ -70,6 +70,7 @@ impl<'t> Anchors<'t> {
                 Ok((head, self.is_quorum(&note)))
             });
             match head {
+                Ok((head, _)) if head.size <= segment => return Ok(Some(FaultReason::HeadOrder { size: head.size })),
                 Ok((head, quorum)) => {
                     self.ahead.entry(head.size).or_default().push((head.root, Source::Witnessed { quorum }));
                 }
@@ -94,19 +95,20 @@ impl<'t> Anchors<'t> {
                 self.ahead.entry(pin.size).or_default().push((pin.root, Source::Pin));
             }
         }
-        let due = self.ahead.first_entry().filter(|entry| *entry.key() <= chain.next)?;
-        let (size, anchors) = due.remove_entry();
-        // Behind the first record of a segment, where reading began in the middle.
-        let root = chain.tree.as_ref().filter(|tree| tree.size() == size)?.root();
-        for (expected, source) in anchors {
-            if expected != root {
-                return Some(match source {
-                    Source::Pin => FaultReason::PinDiffers { size },
-                    Source::Witnessed { .. } => FaultReason::WitnessDiffers { size },
-                });
-            }
-            if source != (Source::Witnessed { quorum: false }) {
-                self.newest = Some((size, chain.time));
+        // SECURITY: all that are due, so that none can be put in front of another to have it passed by.
+        while let Some(due) = self.ahead.first_entry().filter(|entry| *entry.key() <= chain.next) {
+            let (size, anchors) = due.remove_entry();
+            // Where reading began in the middle the tree may not be known yet, and pins may be of records that are not here.
+            let Some(tree) = &chain.tree else { continue };
+            for (expected, source) in anchors {
+                let differs = tree.size() != size || tree.root() != expected;
+                match source {
+                    Source::Pin if size < chain.next => {}
+                    Source::Pin if differs => return Some(FaultReason::PinDiffers { size }),
+                    Source::Witnessed { .. } if differs => return Some(FaultReason::WitnessDiffers { size }),
+                    Source::Witnessed { quorum: false } => {}
+                    Source::Pin | Source::Witnessed { quorum: true } => self.newest = Some((size, chain.time)),
+                }
             }
         }
         None

@@ -7,6 +7,7 @@ use super::super::chain::{Broken, Chain};
 use super::super::line::{Line, NotRecord, is_one_batch};
 use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
+use super::super::recovery::UNCOVERED_MAX;
 use super::super::report::{Fault, FaultReason, LogReport};
 use super::anchors::{Anchors, Known};
 use super::before::Before;
@@ -16,10 +17,6 @@ use super::pool::Pool;
 use super::tiles::Tiles;
 use super::{Opened, Patience, SegmentFile, VerifyIo, regular_file, unreadable};
 use crate::tlog::Hash;
-
-/// Most records that can stand behind the last head: what comes in a second or a thousand, and on a full volume the outcomes of
-/// as many calls as can be open.
-const UNCOVERED_MAX: u64 = 10_000;
 
 /// See the module.
 pub(super) struct Walk<'p> {

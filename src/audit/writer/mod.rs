@@ -159,6 +159,10 @@ impl Writer {
             writer.commit(&mut drafts)?;
         }
         writer.make_head()?;
+        if writer.heads.size() == 0 {
+            // Without its first head nobody could tell this log from one that was cut.
+            return Err(failed("begin", &writer.layout.heads())(io::ErrorKind::StorageFull.into()).into());
+        }
         if !begins {
             writer.change_keys()?;
         }

@@ -4,12 +4,16 @@
 //! All checks come before the first change, so that a refused log is untouched evidence. Only the last two segments are
 //! read: the head is never older than the last one, and calls still open are carried from segment to segment.
 
+mod error;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use error::RecoveryError;
 
 use super::chain::{Broken, Chain};
-use super::epoch::{BadHead, Epoch, EpochError};
+use super::epoch::{Epoch, EpochError};
 use super::fs::Storage;
 use super::heads::{self, FoundHeads, KnownHead};
 use super::layout::{Layout, epoch_number, segment_index};
@@ -23,102 +27,9 @@ use super::value::sha256_hex;
 use crate::seal::Key;
 use crate::tlog::{Checkpoint, Frontier, Hash};
 
-/// Why a log cannot be continued. Each of these needs a person: run `yett audit verify`, keep a copy, start a new replica
-/// name if the log is to be left as it is.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
-    /// A complete line does not fit where it stands.
-    #[error("the audit log is damaged at record {index}, in `{}`: {reason}", .segment.display())]
-    Broken {
-        /// The file.
-        segment: PathBuf,
-        /// Index the line should have.
-        index: u64,
-        /// What is wrong.
-        #[source]
-        reason: Broken,
-    },
-    /// The head counts records that are not there.
-    #[error("the audit log was cut: its head counts {size} records, {found} are there")]
-    Cut {
-        /// Records the head counts.
-        size: u64,
-        /// Records found.
-        found: u64,
-    },
-    /// The head says something else than the records.
-    #[error("the audit log's newest head, over {size} records, does not match them: something was changed")]
-    HeadDiffers {
-        /// Records the head counts.
-        size: u64,
-    },
-    /// No head, although there are records.
-    #[error("the audit log has records but no head in `{}`", .0.display())]
-    HeadMissing(PathBuf),
-    /// The head is older than any crash can make it.
-    #[error("the audit log's head counts {size} records but the last segment begins at {segment}: an old head was put back")]
-    HeadOld {
-        /// Records the head counts.
-        size: u64,
-        /// First record of the last segment.
-        segment: u64,
-    },
-    /// A file of heads is damaged other than by a crash.
-    #[error("the audit log's heads in `{}` cannot be read: {reason}", .path.display())]
-    HeadUnreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The head is signed by somebody else.
-    #[error("the audit log's newest head, over {size} records, is not signed by this log's key: {reason}")]
-    HeadUnsigned {
-        /// Records the head counts.
-        size: u64,
-        /// What is wrong.
-        #[source]
-        reason: BadHead,
-    },
-    /// Somebody else knows more of this log than its directory.
-    #[error(
-        "the audit log has {found} records, but {size} were signed before (says {keeper}): an old copy was put back, or another \
-         gateway writes it. To go on with a new log, start with another `audit.replica`"
-    )]
-    RolledBack {
-        /// Records that were signed.
-        size: u64,
-        /// Records found.
-        found: u64,
-        /// Who says so.
-        keeper: &'static str,
-    },
-    /// Somebody else knows another history of this log.
-    #[error(
-        "the audit log says another history than the one that was signed before, over {size} records (says {keeper}). To go on with a \
-         new log, start with another `audit.replica`"
-    )]
-    Forked {
-        /// Records that were signed.
-        size: u64,
-        /// Who says so.
-        keeper: &'static str,
-    },
-    /// There is no key to sign heads with.
-    #[error(transparent)]
-    Key(#[from] EpochError),
-    /// The disk failed.
-    #[error("cannot {action} `{}`", .path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-}
+/// Most records that can stand behind the newest head: what comes in a second or a thousand, and on a full volume the outcomes of as
+/// many calls as can be open.
+pub(crate) const UNCOVERED_MAX: u64 = 10_000;
 
 /// The state a writer continues from.
 #[derive(Debug)]
@@ -180,6 +91,8 @@ pub(crate) fn recover(
         head: heads.newest.as_ref().map(|(head, _)| head.clone()),
         open: HashMap::new(),
         last_kind_stop: true,
+        counted_stop: false,
+        foreign: false,
         tail: Tail { length, ..Tail::default() },
     };
     if let Some(first) = before {
@@ -193,6 +106,9 @@ pub(crate) fn recover(
     // The one record that a log can have before its first head announces the keys that will sign it.
     if counted == 0 && found > 1 {
         return Err(RecoveryError::HeadMissing(layout.heads()));
+    }
+    if found - counted > UNCOVERED_MAX || (scan.counted_stop && scan.foreign) {
+        return Err(RecoveryError::Foreign { index: counted });
     }
     if let Some(known) = known {
         let root = heads::root_at(storage, layout, known.size)?;
@@ -326,6 +242,9 @@ struct Scan {
     head: Option<Checkpoint>,
     open: HashMap<Box<str>, u64>,
     last_kind_stop: bool,
+    /// The last record under a head is a `stop`; and behind the head is what does not begin a run.
+    counted_stop: bool,
+    foreign: bool,
     tail: Tail,
 }
 
@@ -369,6 +288,12 @@ impl Scan {
                 RawLine::Endless => return Err(broken(index, Broken::Endless)),
             };
             let line = self.chain.accept(bytes).map_err(|reason| broken(index, reason))?;
+            if self.head.as_ref().is_none_or(|head| line.index < head.size) {
+                self.counted_stop = line.kind == "stop";
+            } else {
+                // A run that begins behind an orderly end ends what was left open, and has its keys under a head before anything else.
+                self.foreign |= !matches!(line.kind, "call.outcome" | "clock.step" | "key.rotate" | "recovery" | "tick");
+            }
             if last {
                 self.tail.take(bytes, &line, self.head.as_ref().is_some_and(|head| line.index < head.size));
             }
