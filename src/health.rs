@@ -46,14 +46,19 @@ pub struct Readiness {
     pub serving: AtomicBool,
     /// What the audit log can take on.
     pub log: watch::Receiver<Condition>,
-    /// The log's durability.
-    pub mode: &'static str,
+    /// The log's durability; a reload may change it.
+    pub mode: watch::Sender<&'static str>,
     /// The keys of token issuers. A replica that never had them cannot check tokens, and is no place to send callers to; a set that
     /// goes stale later closes its issuer alone, since then all replicas are alike.
     pub keys: Vec<Keys>,
 }
 
 impl Readiness {
+    /// Calls that begin from now on are recorded in this mode.
+    pub fn set_mode(&self, mode: &'static str) {
+        self.mode.send_replace(mode);
+    }
+
     /// `Err` says why not, for the operator.
     pub fn check(&self) -> Result<(), &'static str> {
         if !self.serving.load(Ordering::Acquire) {
@@ -107,7 +112,7 @@ impl Health {
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     match shared.readiness.check() {
-        Ok(()) => format!("ready\naudit: {}\n", shared.readiness.mode).into_response(),
+        Ok(()) => format!("ready\naudit: {}\n", *shared.readiness.mode.borrow()).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
     }
 }

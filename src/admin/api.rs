@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
 use super::privacy_api;
+use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
 use crate::audit_index::Indexer;
@@ -64,6 +65,7 @@ pub(super) struct Shared {
     servers: BTreeSet<String>,
     /// Where the log is searched; `None` where no index is kept.
     pub(super) indexer: Option<Indexer>,
+    pub(super) reload: Arc<dyn Reload>,
 }
 
 impl Admin {
@@ -74,12 +76,13 @@ impl Admin {
         operations: Arc<Operations>,
         servers: BTreeSet<String>,
         indexer: Option<Indexer>,
+        reload: Arc<dyn Reload>,
     ) -> Result<Self, AdminError> {
         let token = admin_token(data_dir).map_err(AdminError::Token)?;
         let failed = |source| AdminError::Bind { address, source };
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer }) })
+        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer, reload }) })
     }
 
     /// Where it listens.
@@ -94,6 +97,7 @@ impl Admin {
             .route("/v1/keys", get(list_keys).post(create_key))
             .route("/v1/keys/{id}", delete(revoke_key))
             .route("/v1/keys/{id}/rotate", post(rotate_key))
+            .route("/v1/reload", post(reload))
             .route("/v1/switches", get(list_switches))
             .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
             .merge(privacy_api::routes())

@@ -10,22 +10,21 @@ use tokio::time::Instant;
 
 /// Over how long the rate is taken, and how long a batch waits.
 const WINDOW: Duration = Duration::from_millis(10);
+const WINDOWS: u32 = 100;
 const WAIT: Duration = Duration::from_millis(1);
 
 /// Counts what comes.
 #[derive(Debug)]
 pub(crate) struct Gather {
-    /// Records in a window that make waiting worth it.
-    threshold: u32,
     since: Instant,
     records: u32,
-    fast: bool,
+    /// Records in each of the windows that have passed last.
+    recent: u32,
 }
 
 impl Gather {
-    /// Waits from `rate` records a second on.
-    pub(crate) fn new(rate: u32) -> Self {
-        Self { threshold: rate / 100, since: Instant::now(), records: 0, fast: false }
+    pub(crate) fn new() -> Self {
+        Self { since: Instant::now(), records: 0, recent: 0 }
     }
 
     /// Notes records that were taken.
@@ -34,15 +33,15 @@ impl Gather {
         let passed = self.since.elapsed();
         if passed >= WINDOW {
             let windows = u32::try_from(passed.as_micros() / WINDOW.as_micros()).unwrap_or(u32::MAX);
-            self.fast = self.records / windows.max(1) >= self.threshold;
+            self.recent = self.records / windows.max(1);
             self.since = Instant::now();
             self.records = 0;
         }
     }
 
-    /// How long to wait for more, with so many records there.
-    pub(crate) fn wait(&self, pending: usize, full: usize) -> Option<Duration> {
-        (self.fast && pending < full).then_some(WAIT)
+    /// How long to wait for more, with so many records there, if it is worth it from `rate` records a second on.
+    pub(crate) fn wait(&self, rate: u32, pending: usize, full: usize) -> Option<Duration> {
+        (self.recent >= rate / WINDOWS && pending < full).then_some(WAIT)
     }
 }
 
@@ -52,22 +51,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_rate_that_fills_the_wait_makes_it() {
-        let mut gather = Gather::new(8_000);
-        assert_eq!(gather.wait(1, 256), None);
+        let mut gather = Gather::new();
+        assert_eq!(gather.wait(8_000, 1, 256), None);
         for (each_millisecond, waits) in [(7, false), (8, true), (100, true), (0, false), (4, false)] {
             for _ in 0..20 {
                 tokio::time::advance(Duration::from_millis(1)).await;
                 gather.note(each_millisecond);
             }
-            assert_eq!(gather.wait(1, 256).is_some(), waits, "{each_millisecond} a millisecond");
+            assert_eq!(gather.wait(8_000, 1, 256).is_some(), waits, "{each_millisecond} a millisecond");
         }
         for _ in 0..10 {
             tokio::time::advance(Duration::from_millis(1)).await;
             gather.note(50);
         }
-        assert_eq!(gather.wait(256, 256), None, "a full batch waits for nothing");
+        assert_eq!(gather.wait(8_000, 256, 256), None, "a full batch waits for nothing");
         tokio::time::advance(Duration::from_secs(5)).await;
         gather.note(50);
-        assert_eq!(gather.wait(1, 256), None, "a burst after silence is no rate");
+        assert_eq!(gather.wait(8_000, 1, 256), None, "a burst after silence is no rate");
     }
 }

@@ -17,7 +17,7 @@ use super::fs::Storage;
 use super::heads::{KnownHead, SignedHead};
 use super::layout::{BadName, Layout, log_name};
 use super::lock::{Lock, LockError};
-use super::queue::{AppendError, Condition, Entry, Position, Queue, hand_out};
+use super::queue::{AppendError, Condition, Entry, Position, Queue, Tempo, hand_out};
 use super::record::Draft;
 use super::recovery::{RecoveryError, recover};
 use super::segment::is_full;
@@ -41,14 +41,12 @@ pub struct Options {
     pub segment_age: Duration,
     /// Interval of `tick` records. Verification reports silence above two minutes.
     pub tick: Duration,
-    /// Longest time that a record nobody waits for stays in memory only: what a crash can lose in `async` mode.
-    pub linger: Duration,
+    /// How long records may wait for company.
+    pub tempo: Tempo,
     /// Bytes of room made ahead in the segment that grows.
     pub room: u64,
     /// Bytes kept free for the outcomes of calls that have begun; on a small volume an eighth of it at most.
     pub reserve: u64,
-    /// Records a second from which on a batch is given a millisecond to form. 8,000: below, a wait would be a delay for little.
-    pub gather: u32,
     /// Seals the keys that heads are signed with.
     pub seal: Arc<Key>,
     /// How long keys are used.
@@ -72,10 +70,9 @@ impl Options {
             segment_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_hours(24),
             tick: Duration::from_mins(1),
-            linger: Duration::from_millis(500),
+            tempo: Tempo::default(),
             room: 1024 * 1024,
             reserve: 64 * 1024 * 1024,
-            gather: 8_000,
             seal: Arc::new(seal),
             epoch: Duration::from_hours(24),
             second_signature: false,
@@ -181,14 +178,13 @@ impl Log {
         };
 
         let (name, directory) = (layout.name.clone(), layout.directory.clone());
-        let queue = Arc::new(Queue::new(options.queue, options.linger));
+        let queue = Arc::new(Queue::new(options.queue, options.tempo));
         let limits = Limits {
             segment_bytes: options.segment_bytes,
             segment_age: options.segment_age,
             tick: options.tick,
             room: options.room,
             reserve: options.reserve,
-            gather: options.gather,
             epoch: options.epoch,
             second_signature: options.second_signature,
         };
@@ -237,6 +233,11 @@ impl Log {
         self.inner.queue.freeze();
     }
 
+    /// Changes how long records may wait, when the durability mode changes.
+    pub fn set_tempo(&self, tempo: Tempo) {
+        self.inner.queue.set_tempo(tempo);
+    }
+
     /// Room for one call's records. Take it before anything is decided and keep it until the outcome is appended.
     pub fn try_reserve(&self) -> Result<Slot, Full> {
         if self.inner.queue.reserve() { Ok(Slot { queue: Arc::clone(&self.inner.queue) }) } else { Err(Full) }
@@ -251,7 +252,7 @@ impl Log {
     }
 
     /// Queues a record that nobody waits for. It keeps its place in the order, and is written with the next record somebody waits
-    /// for, or after [`Options::linger`]: a decision in `response` mode, whose outcome covers it, and everything in `async` mode.
+    /// for, or after [`Tempo::linger`]: a decision in `response` mode, whose outcome covers it, and everything in `async` mode.
     pub fn append_unhurried(&self, draft: Draft) {
         self.inner.queue.push(Entry::own(draft), false);
     }

@@ -65,7 +65,7 @@ pub use line::NotRecord;
 pub(crate) use lock::Lock;
 pub use lock::LockError;
 pub use log::{Full, Load, Log, OpenError, Opened, Options, Receipt, Slot, Unfinished};
-pub use queue::{AppendError, Condition, Position};
+pub use queue::{AppendError, Condition, Position, Tempo};
 pub use record::{Draft, FORMAT_VERSION, Kind};
 pub use records::{Found, Records, logs_below, records_from};
 pub use recovery::RecoveryError;

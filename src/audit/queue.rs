@@ -136,12 +136,28 @@ pub(crate) struct Queue {
     last_sync_micros: AtomicU64,
     /// Records known to be durable.
     durable: AtomicU64,
-    linger: Duration,
+    tempo: Mutex<Tempo>,
+}
+
+/// How long records may wait for company. It belongs to the durability mode, and changes with it while the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tempo {
+    /// Longest time that a record nobody waits for stays in memory only: what a crash can lose in `async` mode.
+    pub linger: Duration,
+    /// Records a second from which on a batch is given a millisecond to form.
+    pub gather: u32,
+}
+
+impl Default for Tempo {
+    /// 500 ms; and 8,000 records, for below that a wait would be a delay for little.
+    fn default() -> Self {
+        Self { linger: Duration::from_millis(500), gather: 8_000 }
+    }
 }
 
 impl Queue {
-    /// Room for `capacity` records; one that nobody waits for is written after `linger` at the latest.
-    pub(crate) fn new(capacity: usize, linger: Duration) -> Self {
+    /// Room for `capacity` records.
+    pub(crate) fn new(capacity: usize, tempo: Tempo) -> Self {
         let state = State {
             entries: VecDeque::new(),
             urgent: false,
@@ -162,8 +178,23 @@ impl Queue {
             answers: Mutex::new(None),
             last_sync_micros: AtomicU64::new(0),
             durable: AtomicU64::new(0),
-            linger,
+            tempo: Mutex::new(tempo),
         }
+    }
+
+    /// How long records may wait at present.
+    pub(crate) fn tempo(&self) -> Tempo {
+        *self.tempo.lock()
+    }
+
+    /// Changes it. A writer that sleeps by the old one is woken, so that nothing lingers longer than is declared from now on.
+    pub(crate) fn set_tempo(&self, tempo: Tempo) {
+        *self.tempo.lock() = tempo;
+        let mut state = self.state.lock();
+        state.urgent = true;
+        state.sleeping = false;
+        drop(state);
+        self.wake.notify_one();
     }
 
     /// Counts what is promised and what is queued, so that memory stays bounded however slow the disk is. While syncs are slow,
@@ -225,7 +256,7 @@ impl Queue {
         if pending.is_empty() && !state.urgent && state.phase == Phase::Open {
             state.sleeping = true;
             // Never longer than an entry may linger that comes while we sleep, for it will not wake us.
-            self.wake.wait_for(&mut state, timeout.min(self.linger));
+            self.wake.wait_for(&mut state, timeout.min(self.tempo().linger));
             state.sleeping = false;
         }
         state.urgent = false;

@@ -10,6 +10,7 @@ mod master;
 mod offline;
 mod privacy;
 mod proofs;
+mod reload;
 mod search;
 mod serve;
 mod terminal;
@@ -45,6 +46,8 @@ enum Command {
     Kill(kill::Kill),
     /// Undo `kill`
     Unkill(kill::Unkill),
+    /// Have the gateway read its configuration and policies again
+    Reload(ConfigPath),
     /// Ask a gateway on this host whether it is ready (for containers without a shell)
     Healthcheck(healthcheck::Healthcheck),
     /// Verify and read the audit log; erase who is in it
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
+        Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),
         Command::Witness(arguments) => block_on(witness::run(arguments, &mut terminal)),

@@ -24,18 +24,24 @@ pub(super) async fn run(path: ConfigPath, terminal: &mut Terminal) -> anyhow::Re
         config.shutdown.delay = Duration::ZERO;
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // Without a handler a hang-up would end the process on the spot, and calls in flight without their outcome.
     let mut hang_up = signal(SignalKind::hangup())?;
     let gateway = Gateway::start(config, Arc::new(SystemClock)).await?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-        _ = hang_up.recv() => tracing::info!("SIGHUP: stopping (there is no reload yet)"),
-        () = gateway.failed() => {
-            tracing::error!("the audit log cannot be written: nothing can be served without it");
-            gateway.stop().await;
-            return Ok(Exit::Failed);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            Some(()) = hang_up.recv() => {
+                // How it went is told and recorded by whoever does it.
+                let _ = gateway.reload("signal").await;
+                continue;
+            }
+            () = gateway.failed() => {
+                tracing::error!("the audit log cannot be written: nothing can be served without it");
+                gateway.stop().await;
+                return Ok(Exit::Failed);
+            }
         }
+        break;
     }
     let log = Arc::clone(gateway.log());
     tokio::select! {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::outline::Outline;
 use super::values::{Environment, Process, resolve};
 use super::{Config, sections};
 use crate::policy;
@@ -45,7 +46,9 @@ pub fn load_with(path: &Path, environment: &dyn Environment) -> Result<Loaded, R
     };
     // `Path::parent` of a bare file name is the empty path, which joins as the working directory.
     let base = path.parent().unwrap_or(Path::new(""));
-    load_bytes(&name, &bytes, base, environment, report)
+    let mut loaded = load_bytes(&name, &bytes, base, environment, report)?;
+    loaded.config.file = Some(path.to_owned());
+    Ok(loaded)
 }
 
 /// [`load`] of a text that stands in no file; relative paths start at `base_dir`.
@@ -88,6 +91,7 @@ fn load_bytes(
         (Some(mut config), Some(policy)) if !report.has_errors() => {
             config.policy = Arc::new(policy);
             config.hash = sha256_hex(bytes);
+            config.outline = Outline::of(&root);
             Ok(Loaded { config, warnings: report })
         }
         _ => {

@@ -6,6 +6,7 @@
 //! that is silently ignored is a hole.
 
 mod load;
+mod outline;
 mod sections;
 pub(crate) mod units;
 mod values;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use load::{Loaded, load, load_str, load_str_with, load_with};
+pub use outline::Outline;
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
@@ -60,6 +62,10 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// SHA-256 of the configuration text, lower-case hex, for the audit log.
     pub hash: String,
+    /// What it says where, to be compared with the next one.
+    pub outline: Outline,
+    /// The file it was read from; `None` for a text that stands in none.
+    pub file: Option<PathBuf>,
 }
 
 /// One address on which MCP is served.

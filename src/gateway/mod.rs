@@ -1,6 +1,8 @@
 //! Puts the stations together, and takes them apart again without losing a record.
 
+mod chains;
 mod error;
+mod reload;
 mod start;
 mod upkeep;
 
@@ -13,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::StartError;
+use reload::Reloader;
 
-use crate::admin::Operations;
+use crate::admin::{NotReloaded, Operations, Reload as _, Reloaded};
 use crate::audit::{Condition, Draft, Kind, Log};
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
@@ -38,6 +41,7 @@ pub struct Gateway {
     log: Arc<Log>,
     flood: Arc<Flood>,
     operations: Arc<Operations>,
+    reloader: Arc<Reloader>,
     readiness: Arc<Readiness>,
     upstreams: Vec<Upstream>,
     /// Client and upstream connections.
@@ -68,6 +72,11 @@ impl Gateway {
     /// What the admin API does, for commands in this process.
     pub fn operations(&self) -> &Arc<Operations> {
         &self.operations
+    }
+
+    /// Reads the configuration and the policies again, on behalf of `by`, and puts them into force: whole, or not at all.
+    pub async fn reload(&self, by: &'static str) -> Result<Reloaded, NotReloaded> {
+        self.reloader.reload(by).await
     }
 
     /// Ends when the audit log cannot be written any more. Then nothing can be served: the process has to end.

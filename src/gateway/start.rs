@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::chains::{Chains, Lasting, tempo};
+use super::reload::Reloader;
 use super::upkeep::{index, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::{Anchors, HeadKeeper, Witnesses};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::audit_index::Indexer;
-use crate::chain::{self, Chain};
 use crate::clock::Clock;
 use crate::config::{self, Config, Durability, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
@@ -27,18 +27,14 @@ use crate::layers::audit::{Alone, Flood};
 use crate::layers::authn::Issuers;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
-use crate::layers::rate_limit::RateLimits;
 use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
-use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream, Upstreams};
+use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream};
 use crate::vault::Vault;
-
-/// Records a second from which on a batch waits a millisecond in `response` mode: two in the millisecond.
-const RESPONSE_GATHER: u32 = 2_000;
 
 /// Most records that wait for the disk.
 const AUDIT_QUEUE: usize = 8192;
@@ -82,39 +78,31 @@ impl Gateway {
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
-        let (serving, mode) = (AtomicBool::new(false), config.audit.durability.as_str());
+        let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
         let readiness = Arc::new(Readiness { serving, log: log.condition(), mode, keys });
         let _ = ready.set(Arc::clone(&readiness));
 
-        let (scanner, quarantine) = (Arc::new(Scanner::new()?), Arc::new(Quarantine::default()));
-
-        // One set of buckets and places for all listeners: a second port is not a second allowance.
-        let rate_limits = RateLimits::new(&config.policy.limits);
-        let (shares, admission) = (FairShare::new(CALLS), Admission::new(&config.servers, &metrics));
-        let memory = BodyMemory::new(BODIES, largest, &metrics);
+        let lasting = Lasting {
+            log: Arc::clone(&log),
+            metrics: Arc::clone(&metrics),
+            flood: Arc::clone(&flood),
+            issuers: known,
+            api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
+            vault: Arc::clone(&vault),
+            switches: Arc::clone(&switches),
+            sessions: Arc::clone(&sessions),
+            scanner: Arc::new(Scanner::new()?),
+            quarantine: Arc::new(Quarantine::default()),
+            // One set of places for all listeners: a second port is not a second allowance.
+            memory: BodyMemory::new(BODIES, largest, &metrics),
+            shares: FairShare::new(CALLS),
+            admission: Admission::new(&config.servers, &metrics),
+            upstreams: upstreams.clone(),
+        };
+        let mut chains = Chains::new(lasting, &config);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
-            let chain = Chain::build(chain::Parts {
-                log: Arc::clone(&log),
-                metrics: Arc::clone(&metrics),
-                flood: Arc::clone(&flood),
-                durability: config.audit.durability,
-                issuers: known.clone(),
-                api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
-                vault: Arc::clone(&vault),
-                switches: Arc::clone(&switches),
-                sessions: Arc::clone(&sessions),
-                limits: listener.limits.clone(),
-                rate_limits: rate_limits.clone(),
-                policy: Arc::clone(&config.policy),
-                scanner: Arc::clone(&scanner),
-                quarantine: Arc::clone(&quarantine),
-                memory: memory.clone(),
-                shares: shares.clone(),
-                admission: admission.clone(),
-                upstream: Upstreams::new(upstreams.iter().cloned()),
-            });
-            let chain = Arc::new(ArcSwap::from_pointee(chain));
+            let chain = chains.add(&listener.limits);
             let (address, socket) = bind_listener(listener)?;
             // A port that the system chose is known from here on only; names and lists that depend on it are made now.
             let listener = listener.clone().bound_to(address);
@@ -127,7 +115,9 @@ impl Gateway {
         }
 
         let indexer = index(&config, &log, &services, &stop);
-        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, indexer).await?;
+        let reloader = Arc::new(Reloader::new(chains, &config, (&log, &metrics, &readiness)));
+        let offered = Offered { indexer, reload: Arc::clone(&reloader) };
+        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -152,6 +142,7 @@ impl Gateway {
             log,
             flood,
             operations,
+            reloader,
             readiness,
             upstreams,
             connections,
@@ -170,13 +161,8 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
     let mut options = Options::new(config.data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
     options.queue = AUDIT_QUEUE;
     options.reserve = config.audit.reserve;
+    options.tempo = tempo(&config.audit);
     (options.epoch, options.second_signature) = (config.audit.signing.rotate, config.audit.signing.ml_dsa);
-    match config.audit.durability {
-        Durability::Async => options.linger = config.audit.loss_window,
-        // Who chose one sync a call chose cost over the shortest answer: here a batch is worth its millisecond much earlier.
-        Durability::Response => options.gather = RESPONSE_GATHER,
-        Durability::Strict => {}
-    }
     let keeper = HeadKeeper::new(HeadStore::open(&config.data_dir).await?, options.name()).await?;
     options.known = keeper.known();
     let opening = tokio::task::spawn_blocking(move || Log::open(options, Arc::new(Disk), clock));
@@ -209,6 +195,12 @@ fn issuers(config: &Config) -> Vec<String> {
     config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
 }
 
+/// What the admin API offers besides operations on stores.
+struct Offered {
+    indexer: Option<Indexer>,
+    reload: Arc<Reloader>,
+}
+
 /// What operators can do, and the port on which they ask for it.
 async fn bind_admin(
     config: &Config,
@@ -216,7 +208,7 @@ async fn bind_admin(
     log: Arc<Log>,
     (keys, switches): (Arc<ApiKeys>, Arc<Switches>),
     vault: Arc<Vault>,
-    indexer: Option<Indexer>,
+    offered: Offered,
 ) -> Result<(Arc<Operations>, Admin), StartError> {
     let (logs, keep) = (config.data_dir.join("audit"), config.audit.vault_keep);
     let stores = Stores { log, keys, switches, vault, logs, keep };
@@ -224,7 +216,7 @@ async fn bind_admin(
     // Whoever the log says is erased must be so before anybody is served.
     operations.privacy().catch_up().await?;
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
-    let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, indexer)?;
+    let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, offered.indexer, offered.reload)?;
     Ok((operations, admin))
 }
 

@@ -75,7 +75,7 @@ pub struct Binding {
 }
 
 /// How fast one caller may be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Its name.
     pub name: String,

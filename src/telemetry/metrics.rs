@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::exposition::Exposition;
 use super::process::Process;
+use super::reloads::Reloads;
 use super::servers::Servers;
 use super::traces::{self, Exporter, Tracer};
 use super::witnesses::Witnesses;
@@ -45,6 +46,7 @@ pub struct Metrics {
     key_refresh_failures: Family<IssuerLabel, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
     pub(super) witnesses: Witnesses,
+    pub(super) reloads: Reloads,
     spans: traces::Counts,
     tracer: Option<Tracer>,
     /// Calls refused because the audit queue was full.
@@ -150,7 +152,7 @@ impl Metrics {
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
-        let (servers, witnesses) = (Servers::default(), Witnesses::default());
+        let (servers, witnesses, reloads) = (Servers::default(), Witnesses::default(), Reloads::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -185,6 +187,7 @@ impl Metrics {
         ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
         servers.register(&mut ours);
         witnesses.register(&mut ours);
+        reloads.register(&mut ours);
 
         let mut process = Registry::default();
         process.register_collector(Box::new(Process));
@@ -198,6 +201,7 @@ impl Metrics {
             key_refresh_failures,
             servers,
             witnesses,
+            reloads,
             upstream_duration,
             spans,
             tracer: None,

@@ -10,11 +10,11 @@ use http::{Method as HttpMethod, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector, Sockets};
+use super::cut::{Cut, Cuts};
 use super::memory::ReplyMemory;
 use super::pool::Pool;
 use super::questions::Questions;
@@ -51,10 +51,8 @@ struct Inner {
     max_message: usize,
     /// SECURITY: a server that asks without end must not open a socket of ours with every question.
     answers: Arc<Semaphore>,
-    /// Ends what still waits for this server at the end of a shutdown.
-    cut: CancellationToken,
-    /// Ends `subscriptions/listen` streams when a shutdown begins; a child of `cut`.
-    hush: CancellationToken,
+    /// Ends what still waits for this server.
+    cuts: Cuts,
 }
 
 impl fmt::Debug for Upstream {
@@ -88,9 +86,8 @@ impl Upstream {
         });
         let open = metrics.upstream_connections(&server.name);
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
-        let (answers, cut) = (Arc::new(Semaphore::new(ANSWERS)), CancellationToken::new());
-        let hush = cut.child_token();
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, memory, max_message, answers, cut, hush })))
+        let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
+        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, memory, max_message, answers, cuts })))
     }
 
     /// The server's name.
@@ -110,12 +107,17 @@ impl Upstream {
 
     /// Ends `subscriptions/listen` streams, which would never end by themselves, with a refusal that is told and recorded.
     pub fn end_subscriptions(&self) {
-        self.0.hush.cancel();
+        self.0.cuts.end_subscriptions();
+    }
+
+    /// Ends those that are open, so that their clients ask again: they were allowed by a policy that is no longer in force.
+    pub fn renew_subscriptions(&self) {
+        self.0.cuts.renew_subscriptions();
     }
 
     /// Ends every call that still waits for this server, streams included, with a refusal that is answered and recorded.
     pub fn cut_off(&self) {
-        self.0.cut.cancel();
+        self.0.cuts.cut_all();
     }
 
     /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
@@ -124,26 +126,21 @@ impl Upstream {
         let answered_by = Instant::now() + self.0.server.timeout;
         let (ends, cut) = if request.access.method == Method::Listen {
             let at = Instant::now() + self.0.server.limits.stream_life;
-            (Ends { at, because: Reason::StreamOver }, &self.0.hush)
+            (Ends { at, because: Reason::StreamOver }, self.0.cuts.of_subscriptions())
         } else {
-            (Ends { at: answered_by, because: Reason::UpstreamTimeout }, &self.0.cut)
+            (Ends { at: answered_by, because: Reason::UpstreamTimeout }, self.0.cuts.of_calls())
         };
         let work = async {
             tokio::select! {
                 biased;
-                reply = self.exchange(request, ends, cut) => reply,
-                () = cut.cancelled() => Err(Reason::Stopping.into()),
+                reply = self.exchange(request, ends, cut.clone()) => reply,
+                () = cut.token.cancelled() => Err(cut.reason().into()),
             }
         };
         tokio::time::timeout_at(answered_by, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into()))
     }
 
-    async fn exchange(
-        &self,
-        request: McpRequest<Recorded>,
-        ends: Ends,
-        cut: &CancellationToken,
-    ) -> Result<McpResponse, Rejection> {
+    async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends, cut: Cut) -> Result<McpResponse, Rejection> {
         let McpRequest { carried, evidence } = request;
         let Carried { message, access, exchange, memory, context } = *carried;
         let (http_method, body) = match &message {
@@ -159,7 +156,7 @@ impl Upstream {
             max_message: self.0.max_message,
             ends,
             idle: self.0.server.limits.idle_timeout,
-            cut: cut.clone(),
+            cut,
             memory: self.0.memory.clone(),
             call: evidence,
             questions: self.questions(&exchange, context.call),

@@ -10,6 +10,7 @@
 mod admission;
 mod breaker;
 mod connect;
+mod cut;
 mod http;
 mod memory;
 mod pool;

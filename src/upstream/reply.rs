@@ -9,8 +9,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::cut::Cut;
 use super::memory::{ReplyMemory, SMALL};
 use super::pool::Lease;
 use super::questions::Questions;
@@ -49,8 +49,8 @@ pub(super) struct Expected {
     pub(super) ends: Ends,
     /// Longest silence of a stream.
     pub(super) idle: Duration,
-    /// Ends a stream at the end of a shutdown.
-    pub(super) cut: CancellationToken,
+    /// Ends a stream before that.
+    pub(super) cut: Cut,
     /// Memory for a large reply, and whose share of it is taken.
     pub(super) memory: ReplyMemory,
     /// The call as it was recorded.

@@ -36,7 +36,7 @@ impl EventStream {
             decoder: Decoder::new(expected.max_message),
             ends: Box::pin(sleep_until(expected.ends.at)),
             silence: Box::pin(sleep(expected.idle)),
-            cut: Box::pin(expected.cut.clone().cancelled_owned()),
+            cut: Box::pin(expected.cut.token.clone().cancelled_owned()),
             expected,
             lease: Some(lease),
             done: false,
@@ -101,7 +101,7 @@ impl Stream for EventStream {
             }
             if this.cut.as_mut().poll(cx).is_ready() {
                 this.done = true;
-                return Poll::Ready(Some(Err(Reason::Stopping.into())));
+                return Poll::Ready(Some(Err(this.expected.cut.reason().into())));
             }
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
                 // Only once there is nothing to read: a client that reads slowly is not the server's silence.

@@ -28,6 +28,7 @@ mod overload;
 mod parser_properties;
 mod peers;
 mod privacy;
+mod reload;
 mod sessions;
 mod shutdown;
 mod starts;

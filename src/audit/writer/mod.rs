@@ -67,7 +67,6 @@ pub(crate) struct Limits {
     pub(crate) tick: Duration,
     pub(crate) room: u64,
     pub(crate) reserve: u64,
-    pub(crate) gather: u32,
     pub(crate) epoch: Duration,
     pub(crate) second_signature: bool,
 }
@@ -188,7 +187,7 @@ impl Writer {
     }
 
     fn serve(&mut self, queue: &Queue) -> Result<(), WriteError> {
-        let (mut pending, mut gather) = (VecDeque::new(), Gather::new(self.limits.gather));
+        let (mut pending, mut gather) = (VecDeque::new(), Gather::new());
         loop {
             self.reserve.retake_if_due();
             queue.set_full(!self.reserve.is_held());
@@ -211,7 +210,7 @@ impl Writer {
                 return self.segment.seal();
             }
             if wake == Wake::Work
-                && let Some(moment) = gather.wait(pending.len(), BATCH_RECORDS)
+                && let Some(moment) = gather.wait(queue.tempo().gather, pending.len(), BATCH_RECORDS)
             {
                 std::thread::sleep(moment);
                 queue.take(&mut pending, Duration::ZERO);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::Environment;
-use super::{Audit, Config, Durability, Identity, Risk, Server};
+use super::{Audit, Config, Durability, Identity, Outline, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
@@ -69,7 +69,7 @@ struct Bound {
     place: Place,
 }
 
-/// Reads the whole file. Policy and hash in the result are empty: [`super::load`] fills them.
+/// Reads the whole file. Policy, hash, outline and file in the result are empty: [`super::load`] fills them.
 pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Config> {
     let mut fields = Fields::of(node, "", report)?;
     if fields.required("version", version).is_none() && fields.has("version") {
@@ -119,6 +119,8 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         policies: policies?,
         policy: Arc::default(),
         hash: String::new(),
+        outline: Outline::default(),
+        file: None,
     })
 }
 

@@ -36,26 +36,38 @@ type Caller = (Arc<str>, Arc<str>);
 /// The station. Clones share their buckets.
 #[derive(Clone, Debug)]
 pub struct RateLimits {
-    limits: Arc<[Limit]>,
+    limits: Arc<[Arc<Limit>]>,
     clock: DefaultClock,
 }
 
 #[derive(Debug)]
 struct Limit {
-    name: Box<str>,
+    written: RateLimit,
     buckets: DefaultKeyedRateLimiter<Caller>,
 }
 
 impl RateLimits {
     /// Compiles the `limits:` of a policy.
     pub fn new(limits: &[RateLimit]) -> Self {
-        let compile = |limit: &RateLimit| {
-            let calls = NonZeroU32::new(limit.calls)?;
-            let burst = NonZeroU32::new(limit.burst)?;
-            let quota = Quota::with_period(limit.period / calls.get())?.allow_burst(burst);
-            Some(Limit { name: limit.name.as_str().into(), buckets: RateLimiter::keyed(quota) })
-        };
-        Self { limits: limits.iter().filter_map(compile).collect(), clock: DefaultClock::default() }
+        let limits = limits.iter().filter_map(Limit::compile).map(Arc::new).collect();
+        Self { limits, clock: DefaultClock::default() }
+    }
+
+    /// Those of another policy. A limit that says the same as before keeps its buckets: a reload is no new allowance.
+    #[must_use]
+    pub fn renewed(&self, limits: &[RateLimit]) -> Self {
+        let kept = |limit: &RateLimit| self.limits.iter().find(|kept| kept.written == *limit).map(Arc::clone);
+        let renewed = |limit| kept(limit).or_else(|| Limit::compile(limit).map(Arc::new));
+        Self { limits: limits.iter().filter_map(renewed).collect(), clock: self.clock.clone() }
+    }
+}
+
+impl Limit {
+    fn compile(written: &RateLimit) -> Option<Self> {
+        let calls = NonZeroU32::new(written.calls)?;
+        let burst = NonZeroU32::new(written.burst)?;
+        let quota = Quota::with_period(written.period / calls.get())?.allow_burst(burst);
+        Some(Self { written: written.clone(), buckets: RateLimiter::keyed(quota) })
     }
 }
 
@@ -82,7 +94,7 @@ impl RateLimits {
                 limit.buckets.retain_recent();
             }
             if let Err(refused) = limit.buckets.check_key(&caller) {
-                request.context.trail.with(|decision| decision.rule = Some(format!("limit:{}", limit.name).into()));
+                request.context.trail.with(|decision| decision.rule = Some(format!("limit:{}", limit.written.name).into()));
                 return Err(Reason::RateLimited(refused.wait_time_from(self.clock.now())).into());
             }
         }

@@ -16,6 +16,7 @@ mod kill;
 mod privacy;
 pub(crate) mod process;
 mod proofs;
+mod reload;
 mod search;
 mod serve;
 mod tokens;

@@ -1,0 +1,125 @@
+//! What a configuration says where, so that two of them can be compared without keeping either's text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::yaml::{Node, Value};
+
+/// A digest of every section, and of every entry of a section. Secrets are in it as what they became, so that a new one is a
+/// change; it is held in memory only, and shows none of it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Outline(BTreeMap<String, [u8; 32]>);
+
+impl Outline {
+    pub(super) fn of(root: &Node) -> Self {
+        let mut digests = BTreeMap::new();
+        for (name, section) in entries(root) {
+            let inner = entries(section);
+            if inner.is_empty() {
+                digests.insert(name.to_owned(), digest(section));
+            }
+            digests.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), digest(value))));
+        }
+        Self(digests)
+    }
+
+    /// Where the two say something else, sorted: `listeners`, `servers.crm`, `audit.origin`.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let mut names: Vec<_> = self.0.iter().filter(|(name, digest)| other.0.get(*name) != Some(digest)).collect();
+        names.extend(other.0.iter().filter(|(name, _)| !self.0.contains_key(*name)));
+        let mut names: Vec<&str> = names.into_iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl fmt::Debug for Outline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn entries(node: &Node) -> Vec<(&str, &Node)> {
+    match &node.value {
+        Value::Mapping(entries) => entries.iter().map(|entry| (entry.key.text.as_str(), &entry.value)).collect(),
+        Value::Refused | Value::Scalar(_) | Value::Sequence(_) => Vec::new(),
+    }
+}
+
+fn digest(node: &Node) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    write(node, &mut context);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+/// Every value with its kind and its length before it, so that no two trees are the same bytes.
+fn write(node: &Node, to: &mut Context) {
+    match &node.value {
+        Value::Mapping(entries) => {
+            head(b'm', entries.len(), to);
+            for entry in entries {
+                head(b'k', entry.key.text.len(), to);
+                to.update(entry.key.text.as_bytes());
+                write(&entry.value, to);
+            }
+        }
+        Value::Refused => head(b'r', 0, to),
+        Value::Scalar(scalar) => {
+            head(if scalar.is_null() { b'n' } else { b's' }, scalar.text.len(), to);
+            to.update(scalar.text.as_bytes());
+        }
+        Value::Sequence(nodes) => {
+            head(b'l', nodes.len(), to);
+            for node in nodes {
+                write(node, to);
+            }
+        }
+    }
+}
+
+fn head(kind: u8, length: usize, to: &mut Context) {
+    to.update(&[kind]);
+    to.update(&length.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{Report, read};
+
+    fn outline(text: &str) -> Outline {
+        Outline::of(&read("a.yaml", text.as_bytes(), &mut Report::new()).unwrap())
+    }
+
+    #[test]
+    fn what_differs_is_named_by_section_and_entry() {
+        let before = outline(
+            "version: 1\naudit: { origin: a, replica: r1 }\nservers:\n  crm: { url: x }\n  mail: { url: y }\nlist: [a, b]\n",
+        );
+        let same = outline(
+            "version: 1\naudit:\n  origin: a\n  replica: 'r1'\nservers: { crm: { url: x }, mail: { url: y } }\nlist:\n- a\n- b\n",
+        );
+        assert_eq!(before.differences(&same), <[&str; 0]>::default());
+        let other = outline(
+            "version: 1\naudit: { origin: b, replica: r1 }\nservers:\n  crm: { url: x }\n  new: { url: y }\nlist: [ab]\n",
+        );
+        assert_eq!(before.differences(&other), ["audit.origin", "list", "servers.mail", "servers.new"]);
+        assert_eq!(other.differences(&before), before.differences(&other));
+    }
+
+    #[test]
+    fn a_null_is_not_the_text_that_says_so_and_a_list_not_its_only_item() {
+        for (left, right) in [("a: ~", "a: '~'"), ("a: [b]", "a: b"), ("a: {}", "a: []"), ("a: [[b], c]", "a: [[b, c]]")] {
+            assert_eq!(outline(left).differences(&outline(right)), ["a"], "{left} | {right}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_value_is_shown() {
+        assert_eq!(format!("{:?}", outline("master_key: hunter2hunter2\n")), r#"{"master_key"}"#);
+    }
+}
