@@ -101,11 +101,12 @@ async fn keep_vault(operations: Arc<Operations>, stop: CancellationToken) {
     }
 }
 
-/// Keeps tiles behind the heads of the log. They are derived: a failure is told, and costs longer proofs.
+/// Keeps tiles behind the heads of the log, from what the last run left behind on. They are derived: a failure is told, and costs longer
+/// proofs.
 async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
     let mut heads = log.heads();
     heads.mark_changed();
-    let (mut held, mut pause) = (None, TILES);
+    let (mut held, mut pause) = (None, Duration::ZERO);
     while tokio::time::timeout(pause, stop.cancelled()).await.is_err() {
         if !heads.has_changed().unwrap_or(false) {
             continue;

@@ -1,11 +1,16 @@
-//! Kills: whatever a client was told and whatever a server received is in the log, and the next start goes on from there.
+//! Kills: whatever a client was told and whatever a server received is in the log, and what was captured of it in the vault; the next start
+//! goes on from there.
 
 use std::collections::HashMap;
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use uuid::Uuid;
+use yett::master_key::MasterKey;
+use yett::vault::Vault;
 
 use super::trace;
 use crate::cli::http::try_call;
@@ -53,6 +58,7 @@ impl Book {
 fn aud_015_killed_at_random_under_load_no_told_result_and_no_sent_call_is_without_its_record() {
     let upstream = Upstream::start();
     let home = Home::new(upstream.address);
+    home.edit("/mcp\" }\n  mail", "/mcp\", capture: full }\n  mail");
     let (_, secret) = home.key_offline("ada");
     let told: Mutex<Vec<String>> = Mutex::default();
     let rounds = rounds();
@@ -95,18 +101,39 @@ fn aud_015_killed_at_random_under_load_no_told_result_and_no_sent_call_is_withou
     }
     let recoveries = records.iter().filter(|record| record["kind"] == "recovery").count() as u64;
     assert_eq!(recoveries, rounds, "every kill is told in the log");
+    let captured = captured(&home, &told);
+    assert_eq!(captured, told.len(), "the vault has lost arguments of calls whose results were told");
+    let tiles = fs::read_dir(home.path("data/audit/cli.localhost/r1/tile/0")).map_or(0, |tiles| tiles.count());
+    assert_eq!(tiles > 0, records.len() > 2 * 256, "tiles were not in play");
     let unknown = book.outcomes.values().filter(|outcomes| outcomes[0] == "unknown").count();
     let verified = home.run(&["audit", "verify", "data", "--accept-unanchored"]);
     assert!(matches!(verified.code, Some(0 | 2)), "{:?}\n{}", verified.code, verified.out);
     eprintln!(
         "{rounds} kills under load of {CLIENTS} clients: {} results told, {} calls received by the server, {} records, \
-         {unknown} calls without a known end; results without an outcome: 0, calls without a decision: 0; verify ends {:?}",
+         {unknown} calls without a known end, {tiles} tiles; results without an outcome: 0, without captured arguments: 0, calls without \
+         a decision: 0; verify ends {:?}",
         told.len(),
         received.len(),
         records.len(),
         verified.code.unwrap(),
     );
     assert!(told.len() as u64 > rounds, "the load did nothing");
+}
+
+/// How many of these calls the vault still holds the arguments of.
+fn captured(home: &Home, calls: &[String]) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let data = home.path("data");
+        let vault = Vault::open(&data, &MasterKey::open(None, &data).unwrap()).await.unwrap();
+        let mut held = 0;
+        for call in calls {
+            let call: Uuid = call.parse().unwrap();
+            held += usize::from(vault.content(call.as_bytes()).await.unwrap().len() == 1);
+        }
+        vault.close().await;
+        held
+    })
 }
 
 /// Calls before the one that is cut off: the thread that opens the log writes more often than that, and must not be the one that dies.
