@@ -1,9 +1,9 @@
-//! Requests to one witness: a fresh connection, one small answer, nothing followed.
+//! Requests to one witness or collector: a fresh connection, one small answer, nothing followed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -46,13 +46,14 @@ pub(super) enum Silence {
     Timeout,
 }
 
-/// Knows how to reach one witness.
+/// Knows how to reach one of them.
 #[derive(Debug)]
 pub(super) struct Client {
     connector: Connector,
     /// Path of its submission prefix, without a slash at the end.
     prefix: String,
     host: HeaderValue,
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
@@ -61,7 +62,12 @@ impl Client {
         let authority = url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
         let connector = Connector::new(url, ServerLimits::default(), Sockets::new(REQUESTS))?;
-        Ok(Self { connector, prefix: url.path().trim_end_matches('/').to_owned(), host })
+        Ok(Self { connector, prefix: url.path().trim_end_matches('/').to_owned(), host, authorization: None })
+    }
+
+    /// With a credential in every request.
+    pub(super) fn authorized(self, authorization: Option<HeaderValue>) -> Self {
+        Self { authorization, ..self }
     }
 
     /// `POST <prefix><path>`
@@ -72,12 +78,17 @@ impl Client {
     async fn exchange(&self, path: &str, body: Bytes) -> Result<Reply, Silence> {
         let link = timeout(CONNECT, self.connector.link()).await.map_err(|_unused| Silence::Timeout)??;
         let (mut sender, connection) = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(link)).await?;
-        let target = format!("{}{path}", self.prefix).parse().map_err(|_unused| ConnectError::Host(self.prefix.clone()))?;
+        let target = format!("{}{path}", self.prefix);
+        let target = if target.is_empty() { "/" } else { &target };
+        let target = target.parse().map_err(|_unused| ConnectError::Host(self.prefix.clone()))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target;
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let work = async move {

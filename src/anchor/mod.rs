@@ -1,16 +1,18 @@
-//! What holds the audit log in place from outside its directory: the head store, and witnesses.
+//! What holds the audit log in place from outside its directory: the head store, copies of heads, and witnesses.
 //!
 //! What passes through: signed heads of the log, once they are durable. What it guarantees: a log that is not the one remembered
 //! outside is not continued ([`Frozen`]): no call begins, and a message says what to do. What it costs calls: nothing, but where
-//! `audit.witness.mode` is `strict` and witnesses are silent for too long. Limits: without a witness, whoever puts back the log and
-//! `state.db` together is not seen.
+//! `audit.witness.mode` is `strict` and witnesses are silent for too long. Limits: without a witness or a copy, whoever puts back the
+//! log and `state.db` together is not seen.
 
 mod board;
 mod client;
+mod copies;
 mod follower;
 mod heads;
 mod witnesses;
 
+pub use copies::{Copies, CopyError};
 pub use heads::{HeadKeeper, KeeperError};
 pub use witnesses::Witnesses;
 
@@ -26,6 +28,8 @@ use crate::audit::Log;
 pub struct Anchors {
     /// The head store.
     pub keeper: HeadKeeper,
+    /// On systems of other administrators.
+    pub copies: Copies,
     /// Where there are any.
     pub witnesses: Option<Witnesses>,
 }
@@ -34,6 +38,7 @@ impl Anchors {
     /// Follows the log on `tasks` until it is closed; `stop` ends what only watches.
     pub fn run(self, log: &Arc<Log>, tasks: &TaskTracker, stop: &CancellationToken) {
         tasks.spawn(self.keeper.run(Arc::clone(log)));
+        self.copies.run(tasks);
         if let Some(witnesses) = self.witnesses {
             witnesses.run(tasks, stop);
         }

@@ -73,6 +73,7 @@ pub use report::{Anchored, Fault, FaultReason, LogReport, ModeChange, Note, Note
 pub use show::{Filter, Shown, show};
 pub use tree::{
     HandOver, ProveError, Prover, RepairError, Tiles, catch_up, next_hand_over, prove_consistency, prove_inclusion, repair,
+    root_before,
 };
 pub use value::{ListWriter, ObjectWriter};
 pub use verify::{Known, Progress, VerifyIo, verify, verify_with};

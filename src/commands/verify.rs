@@ -27,8 +27,9 @@ pub(super) struct Verify {
     /// What is known from elsewhere: keys of logs, witnesses and their quorum (a C2SP tlog-policy file)
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A head of the log that was kept elsewhere: a signed note, or its three lines. May be given more than once
-    #[arg(long = "pin", value_name = "FILE")]
+    /// A head of the log that was kept elsewhere: a signed note, or its three lines; or a folder of such (of `audit.copies`). May be
+    /// given more than once
+    #[arg(long = "pin", value_name = "FILE|FOLDER")]
     pins: Vec<PathBuf>,
     /// Judge the age of what confirms the log by this time, not by the last record's
     #[arg(long, value_name = "TIME")]
@@ -59,16 +60,59 @@ fn judged(verify: &Verify, terminal: &mut Terminal) -> anyhow::Result<audit::Rep
         let policy = Policy::parse(&read(path)?);
         trust.policy = Some(policy.with_context(|| format!("`{}` is no policy", path.display()))?);
     }
+    let mut named = Vec::new();
     for path in &verify.pins {
-        trust.pins.push(pin(&read(path)?).with_context(|| format!("`{}` is no head of a log", path.display()))?);
+        if path.is_dir() {
+            trust.pins.extend(kept(path)?);
+        } else {
+            let pin = pin(&read(path)?).with_context(|| format!("`{}` is no head of a log", path.display()))?;
+            named.push(pin.origin.clone());
+            trust.pins.push(pin);
+        }
+    }
+    if trust.pins.is_empty() && !verify.pins.is_empty() {
+        anyhow::bail!("there is no head in what `--pin` names");
     }
     let mut watch = |progress: Progress| terminal.progress(progress.done, progress.total);
     let report = audit::verify_with(&verify.path, &trust, &mut watch)?;
-    let names: Vec<_> = report.logs.iter().map(|log| log.log.as_str()).collect();
-    if let Some(pin) = trust.pins.iter().find(|pin| !names.contains(&pin.origin.as_str())) {
-        anyhow::bail!("there is no log `{}` here, which a pin is of", pin.origin.escape_debug());
+    let here: Vec<_> = report.logs.iter().map(|log| log.log.as_str()).collect();
+    // A folder may keep heads of many logs.
+    let of_none = (!trust.pins.iter().any(|pin| here.contains(&pin.origin.as_str()))).then(|| trust.pins.first());
+    let foreign = named.iter().find(|name| !here.contains(&name.as_str()));
+    if let Some(name) = foreign.or(of_none.flatten().map(|pin| &pin.origin)) {
+        anyhow::bail!("there is no log `{}` here, which a pin is of", name.escape_debug());
     }
     Ok(report)
+}
+
+/// The newest head of each folder below `root`; of the day, where `audit.copies` has made them. A file in the place of a head that is
+/// none is an error: whoever keeps heads knows what they keep.
+fn kept(root: &Path) -> anyhow::Result<Vec<Checkpoint>> {
+    let (mut folders, mut pins) = (vec![root.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let mut newest: Option<Checkpoint> = None;
+        let mut notes = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read `{}`", folder.display()))? {
+            let entry = entry.with_context(|| format!("cannot read `{}`", folder.display()))?;
+            match entry.file_type().with_context(|| format!("cannot read `{}`", entry.path().display()))? {
+                kind if kind.is_dir() => folders.push(entry.path()),
+                _ if entry.path().extension().is_some_and(|extension| extension == "note") => notes.push(entry.path()),
+                _ => {}
+            }
+        }
+        notes.sort_unstable();
+        // The last is torn if its maker was killed.
+        for path in notes.iter().rev() {
+            match pin(&read(path)?) {
+                Ok(head) => newest = Some(head),
+                Err(_) if path == notes.last().unwrap_or(path) && notes.len() > 1 => continue,
+                Err(error) => return Err(error.context(format!("`{}` is no head of a log", path.display()))),
+            }
+            break;
+        }
+        pins.extend(newest);
+    }
+    Ok(pins)
 }
 
 /// A note, whoever signed it, or its text alone: what it says is believed because somebody gives it here.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::admin::{AdminError, PrivacyError};
-use crate::anchor::{Frozen, KeeperError};
+use crate::anchor::{CopyError, Frozen, KeeperError};
 use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
@@ -53,6 +53,12 @@ pub enum StartError {
     /// A witness cannot be reached as configured.
     #[error("a witness cannot be used")]
     Witness(#[source] ConnectError),
+    /// A collector of heads cannot be reached as configured.
+    #[error("a collector in `audit.copies` cannot be used")]
+    Collector(#[source] ConnectError),
+    /// The heads that were copied are of another history of the log, or cannot be looked at.
+    #[error("the copies of the audit log's heads forbid to continue it")]
+    Copies(#[from] CopyError),
     /// The first record could not be written.
     #[error("the audit log cannot be written")]
     Append(#[from] audit::AppendError),

@@ -15,7 +15,7 @@ use super::reload::Reloader;
 use super::upkeep::{index, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
-use crate::anchor::{Anchors, HeadKeeper, Witnesses};
+use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::audit_index::Indexer;
 use crate::clock::Clock;
@@ -69,7 +69,8 @@ impl Gateway {
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
-        let anchors = Anchors { keeper, witnesses: ask_witnesses(&config, &log, &metrics).await? };
+        let copies = look_at_copies(&config, &log, &metrics).await?;
+        let anchors = Anchors { keeper, copies, witnesses: ask_witnesses(&config, &log, &metrics).await? };
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
         let sockets = descriptors::share(wanted);
@@ -189,6 +190,13 @@ async fn ask_witnesses(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>) 
     let mut witnesses = witnesses.map_err(StartError::Witness)?;
     witnesses.check().await?;
     Ok(Some(witnesses))
+}
+
+/// Looks at the heads that were copied before anything is served: there may be more of them than of this log.
+async fn look_at_copies(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>) -> Result<Copies, StartError> {
+    let copies = Copies::new(&config.audit.copies, Arc::clone(log), Arc::clone(metrics)).map_err(StartError::Collector)?;
+    copies.check().await?;
+    Ok(copies)
 }
 
 fn issuers(config: &Config) -> Vec<String> {

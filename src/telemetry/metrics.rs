@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::copies::Copies;
 use super::exposition::Exposition;
 use super::process::Process;
 use super::reloads::Reloads;
@@ -47,6 +48,7 @@ pub struct Metrics {
     pub(super) servers: Servers,
     pub(super) witnesses: Witnesses,
     pub(super) reloads: Reloads,
+    pub(super) copies: Copies,
     spans: traces::Counts,
     tracer: Option<Tracer>,
     /// Calls refused because the audit queue was full.
@@ -152,7 +154,8 @@ impl Metrics {
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
-        let (servers, witnesses, reloads) = (Servers::default(), Witnesses::default(), Reloads::default());
+        let (servers, reloads) = (Servers::default(), Reloads::default());
+        let (witnesses, copies) = (Witnesses::default(), Copies::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -188,6 +191,7 @@ impl Metrics {
         servers.register(&mut ours);
         witnesses.register(&mut ours);
         reloads.register(&mut ours);
+        copies.register(&mut ours);
 
         let mut process = Registry::default();
         process.register_collector(Box::new(Process));
@@ -202,6 +206,7 @@ impl Metrics {
             servers,
             witnesses,
             reloads,
+            copies,
             upstream_duration,
             spans,
             tracer: None,

@@ -90,6 +90,11 @@ pub fn prove_inclusion(log_dir: &Path, index: u64) -> Result<ProofFile, ProveErr
     Prover::newest(log_dir)?.inclusion(index)
 }
 
+/// Root of the first `size` records, which are a beginning of those under the newest head; blocks on the disk.
+pub fn root_before(log_dir: &Path, size: u64) -> Result<Hash, ProveError> {
+    Ok(Prover::newest(log_dir)?.beginning(size)?.0.root())
+}
+
 impl From<tlog::ProveError<TileError<Self>>> for ProveError {
     fn from(error: tlog::ProveError<TileError<Self>>) -> Self {
         match error {

@@ -4,6 +4,7 @@
 //! another stands in [`Context`], filled from the tree before any section is read, so that a mistake in one section does not
 //! cause false ones in the next.
 
+mod copies;
 mod identity;
 mod listeners;
 mod locations;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::listeners::socket_address;
 use super::locations::authority;
-use super::{Bound, Context, secret, witness};
+use super::{Bound, Context, copies, secret, witness};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
@@ -91,6 +91,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         index: false,
         signing: SIGNING,
         witness: None,
+        copies: Vec::new(),
     };
     if !root.has("audit") {
         return Some(default);
@@ -119,6 +120,8 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         let index = fields.optional("index", boolean);
         let signing = fields.optional("signing", signing);
         let witness = fields.optional("witness", |node, report| witness::witness(node, context, report));
+        let mut names = Vec::new();
+        let copies = fields.list_or_empty("copies", |node, report| copies::copy(node, context, &mut names, report));
         fields.finish(&[later("sinks")]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
@@ -131,6 +134,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             index: index.unwrap_or(default.index),
             signing: signing.unwrap_or(default.signing),
             witness,
+            copies,
         })
     })
 }
