@@ -116,8 +116,8 @@ fn check(out: &Path) -> Result<(), BundleError> {
 
 /// The frontier that a bundle says for the records before it; `None` when that is not in its form.
 pub(crate) fn parse_frontier(text: &str) -> Option<Frontier> {
-    let mut lines = text.lines();
-    let size = lines.next()?.parse().ok()?;
+    let mut lines = text.strip_suffix('\n')?.split('\n');
+    let size = lines.next().filter(|size| !size.starts_with(['+', '0']))?.parse().ok()?;
     let hashes = lines.map(Hash::from_base64).collect::<Option<Vec<_>>>()?;
     Frontier::from_parts(size, &hashes).ok()
 }

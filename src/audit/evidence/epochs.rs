@@ -108,9 +108,9 @@ impl Epochs {
                 None if proof.index != 0 => return Err(EpochsError::Order(number)),
                 None if !trusts(&keys.ed25519) => return Err(EpochsError::Untrusted),
                 None => &keys,
-                Some(before) if before.index >= proof.index || before.handed_over >= head.size => {
-                    return Err(EpochsError::Order(number));
-                }
+                // Between two announcements is the head that hands over to the first of them.
+                Some(before) if before.handed_over > proof.index => return Err(EpochsError::Order(number)),
+                Some(before) if before.keys.ed25519.name() != head.origin => return Err(EpochsError::Record(number)),
                 Some(before) => &before.keys,
             };
             signer.verify(&proof.checkpoint).map_err(bad_head)?;
@@ -124,6 +124,11 @@ impl Epochs {
     /// The key one has to know: that of epoch 0.
     pub fn first_key(&self) -> Option<&VerifierKey> {
         self.0.first().map(|epoch| &epoch.keys.ed25519)
+    }
+
+    /// The keys of epoch 0.
+    pub(crate) fn first(&self) -> Option<&EpochKeys> {
+        self.0.first().map(|epoch| &epoch.keys)
     }
 
     /// Who signs the head over `size` records: the last epoch that was handed over to by a smaller head.

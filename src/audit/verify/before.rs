@@ -4,6 +4,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use super::super::chain::Broken;
 use super::super::evidence::{EPOCHS, EPOCHS_MAX, Epochs, EpochsError, FRONTIER, FRONTIER_MAX, parse_frontier};
 use super::{Opened, VerifyIo, regular_file, unreadable};
 use crate::tlog::Frontier;
@@ -11,7 +12,8 @@ use crate::tlog::Frontier;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    pub(super) tree: Option<Frontier>,
+    /// An error, if what stands there is no frontier of the records before.
+    pub(super) tree: Option<Result<Frontier, Broken>>,
     pub(super) epochs: Option<Result<Epochs, EpochsError>>,
 }
 
@@ -22,7 +24,8 @@ impl Before {
             return Ok(Self::default());
         }
         let text = read(&log.join(FRONTIER), FRONTIER_MAX)?;
-        let tree = text.and_then(|text| parse_frontier(str::from_utf8(&text).ok()?)).filter(|tree| tree.size() == first);
+        let parse = |text: Vec<u8>| parse_frontier(str::from_utf8(&text).ok()?).filter(|tree| tree.size() == first);
+        let tree = text.map(|text| parse(text).ok_or(Broken::Tree));
         let epochs = read(&log.join(EPOCHS), u64::try_from(EPOCHS_MAX).unwrap_or(u64::MAX))?;
         Ok(Self { tree, epochs: epochs.map(|bytes| Epochs::read(&bytes, |_| true)) })
     }

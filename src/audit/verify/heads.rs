@@ -28,9 +28,9 @@ pub(super) struct HeadsFile {
     pub(super) bytes: u64,
 }
 
-/// The files of heads of a log, in order.
-pub(super) fn files(log: &Path) -> Result<Vec<HeadsFile>, VerifyIo> {
-    list(&log.join("checkpoints"), heads_index, |segment, path, bytes| HeadsFile { segment, path, bytes })
+/// The files of heads in a directory, in order.
+pub(super) fn files(directory: &Path) -> Result<Vec<HeadsFile>, VerifyIo> {
+    list(directory, heads_index, |segment, path, bytes| HeadsFile { segment, path, bytes })
 }
 
 /// How many records the heads of the newest file count at most, as far as they can be read: the judge of what a crash may have torn.
@@ -109,9 +109,10 @@ impl<'p> Heads<'p> {
         }
     }
 
-    /// Begins behind the records of this tree.
+    /// Goes on behind the records of this tree.
     pub(super) fn begin_behind(&mut self, tree: Frontier) {
         self.good = tree;
+        self.since.clear();
     }
 
     /// Goes on from what was announced, and handed over to, before the first record that is here.

@@ -23,7 +23,8 @@ use self::pool::Pool;
 use self::walk::Walk;
 use super::layout::{LOCK, segment_index};
 use super::lock;
-use super::report::{LogReport, Report};
+use super::report::{LogReport, Report, Verdict};
+use crate::tlog::Checkpoint;
 
 /// `<data_dir>/audit/<origin>/<replica>`: logs are at most this far below the path given.
 const SEARCH_DEPTH: u8 = 3;
@@ -38,6 +39,9 @@ pub enum VerifyIo {
     /// The path holds no log.
     #[error("no audit log in `{}`", .0.display())]
     NoLog(PathBuf),
+    /// A head was kept of a log that is not here.
+    #[error("there is no log `{}` here, which a pin is of", .0.escape_debug())]
+    NoPinned(String),
     /// The disk failed, or permission is missing.
     #[error("cannot read `{}`", .path.display())]
     Read {
@@ -80,7 +84,12 @@ pub fn verify_with(path: &Path, trust: &Known, watch: &mut dyn FnMut(Progress)) 
     for (directory, segments) in logs {
         report.logs.push(verify_log(&directory, &segments, (&pool, trust), &mut progress, watch)?);
     }
-    Ok(report)
+    // Where records were changed, their log may not say its name any more.
+    let is_here = |pin: &&Checkpoint| report.logs.iter().any(|log| log.log == pin.origin);
+    match trust.pins.iter().find(|pin| !is_here(pin)) {
+        Some(pin) if report.verdict() != Verdict::Tampered => Err(VerifyIo::NoPinned(pin.origin.clone())),
+        Some(_) | None => Ok(report),
+    }
 }
 
 /// The directories of the logs in and under `path`, in order.
@@ -156,10 +165,10 @@ fn verify_log(
     let before = *progress;
     let mut retries = RETRIES;
     loop {
-        let heads = heads::files(directory)?;
+        let heads = heads::files(&directory.join("checkpoints"))?;
         let report = walk(directory, &heads, judge, progress, watch)?;
         // A writer at work may have been caught half-way through. A log at rest is judged at once.
-        if report.fault.is_none() || retries == 0 || heads::files(directory)? == heads {
+        if report.fault.is_none() || retries == 0 || heads::files(&directory.join("checkpoints"))? == heads {
             progress.done = before.done + segments.iter().map(|segment| segment.bytes).sum::<u64>();
             watch(*progress);
             return Ok(report);

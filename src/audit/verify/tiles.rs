@@ -38,6 +38,9 @@ impl Tiles {
     /// The first of the records behind `good` that was changed: it has another leaf than tiles, whose leaves make the root that was
     /// signed.
     pub(super) fn first_changed(&self, good: &Frontier, since: &[Hash], root: Hash) -> Result<Option<u64>, VerifyIo> {
+        if self.builder.is_none() {
+            return Ok(None);
+        }
         let (width, mut stored) = (u64::from(TILE_WIDTH), None);
         let (mut tree, mut changed) = (good.clone(), None);
         for (index, leaf) in (good.size()..).zip(since) {

@@ -4,7 +4,7 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::super::chain::{Broken, Chain};
-use super::super::line::{Line, NotRecord, is_one_batch};
+use super::super::line::{Line, NotRecord, frontier, is_one_batch};
 use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
 use super::super::recovery::UNCOVERED_MAX;
@@ -26,9 +26,8 @@ pub(super) struct Walk<'p> {
     heads: Heads<'p>,
     tiles: Tiles,
     anchors: Anchors<'p>,
-    /// A file of heads that belongs to no segment, and the records that all files count.
+    /// A file of heads that belongs to no segment.
     stray: Option<HeadsFile>,
-    claimed: u64,
     /// Records the newest head counts, as its file says before anything was checked.
     counted: u64,
     /// Keys announced since the last head.
@@ -57,9 +56,8 @@ impl<'p> Walk<'p> {
         let first = segments.first().map_or(0, |segment| segment.first);
         let log = segments.first().map(log_name).transpose()?.flatten();
         // Those of segments that were taken away from the front are nobody's to check.
-        let present = files.iter().filter(|file| file.segment >= first).cloned();
-        let (own, strays): (Vec<_>, Vec<_>) =
-            present.partition(|file| segments.iter().any(|segment| segment.first == file.segment));
+        let present: Vec<_> = files.iter().filter(|file| file.segment >= first).cloned().collect();
+        let belongs = |file: &&HeadsFile| segments.iter().any(|segment| segment.first == file.segment);
         let report = LogReport {
             directory: directory.to_owned(),
             segments: u64::try_from(segments.len()).unwrap_or(u64::MAX),
@@ -70,12 +68,11 @@ impl<'p> Walk<'p> {
             directory: directory.to_owned(),
             pool,
             chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
-            counted: heads::newest_size(&own)?,
-            heads: Heads::new(pool, own, log),
-            claimed: heads::newest_size(files)?,
-            stray: strays.into_iter().find(|file| file.bytes > 0),
+            counted: heads::newest_size(&present)?,
+            stray: present.iter().find(|file| file.bytes > 0 && !belongs(file)).cloned(),
+            heads: Heads::new(pool, present, log.clone()),
             tiles: Tiles::new(directory, first),
-            anchors: Anchors::new(directory, trust),
+            anchors: Anchors::new(directory, trust, log, first)?,
             announced: 0,
             observer: Observer::default(),
             report,
@@ -87,14 +84,23 @@ impl<'p> Walk<'p> {
 
     /// Begins in the middle of a log, with what a bundle says for the records before.
     fn go_on(&mut self, before: Before, first: u64) {
-        if let Some(tree) = before.tree {
-            self.heads.begin_behind(tree.clone());
-            self.chain.tree = Some(tree);
+        match before.tree {
+            None => {}
+            Some(Err(reason)) => drop(self.fault(first, reason.into())),
+            Some(Ok(tree)) => {
+                self.heads.begin_behind(tree.clone());
+                self.chain.tree = Some(tree);
+            }
         }
         match before.epochs {
             None => {}
             Some(Err(reason)) => drop(self.fault(first, FaultReason::Epochs(reason))),
             Some(Ok(epochs)) => {
+                if let Some(reason) = epochs.first().and_then(|keys| self.anchors.unknown(keys)) {
+                    self.fault(first, reason);
+                }
+                let handed_over = epochs.handed_over_before(first).map(|(index, _)| index);
+                self.announced = epochs.announced_before(first).map_or(0, |(index, _)| u32::from(Some(index) != handed_over));
                 self.chain.log = epochs.first_key().map(|key| key.name().to_owned());
                 self.chain.announced = epochs.announced_before(first).map(|(index, keys)| (index, keys.clone()));
                 self.heads.go_on(epochs.first_key().map(ToString::to_string), epochs.handed_over_before(first));
@@ -104,6 +110,9 @@ impl<'p> Walk<'p> {
 
     /// Checks one segment, behind which the one of record `end` comes; false when there is no point in going on.
     pub(super) fn segment(&mut self, segment: &SegmentFile, end: Option<u64>) -> Result<bool, VerifyIo> {
+        if self.report.fault.is_some() {
+            return Ok(false);
+        }
         let last = end.is_none();
         // A suspect is not counted yet.
         let next = self.chain.next + u64::from(self.suspect.is_some());
@@ -119,7 +128,9 @@ impl<'p> Walk<'p> {
         {
             return Ok(self.fault(next, reason));
         }
-        if let Some(reason) = self.anchors.begin(segment.first)? {
+        if self.suspect.is_none()
+            && let Some(reason) = self.anchors.begin(segment.first, end.unwrap_or(u64::MAX))?
+        {
             return Ok(self.fault(next, reason));
         }
         let Opened::File(file) = regular_file(&segment.path)? else {
@@ -176,22 +187,35 @@ impl<'p> Walk<'p> {
     }
 
     fn line(&mut self, bytes: &[u8], line: Result<Line<'_>, NotRecord>, leaf: Hash) -> Result<bool, VerifyIo> {
+        if self.suspect.is_some() && line.is_err() {
+            // What is no record tells nothing of the one before it: a head may.
+            return Ok(false);
+        }
         if let Some(suspect) = self.suspect.take() {
             let follows = line.is_ok_and(|line| line.prev == suspect.leaf);
             let index = if follows { suspect.index.saturating_sub(1) } else { suspect.index };
             return Ok(self.fault(index, FaultReason::Changed));
         }
         let index = self.chain.next;
-        if let Some(segment) = self.stray.as_ref().map(|file| file.segment).filter(|segment| *segment <= index) {
+        let stray = self.stray.as_ref().map(|file| file.segment).filter(|segment| *segment <= index);
+        if let Some(segment) = stray.or_else(|| self.anchors.stray(index)) {
             return Ok(self.fault(segment, FaultReason::HeadOrder { size: segment }));
         }
+        let knew_tree = self.chain.tree.is_some();
         match line.map_err(Broken::from).and_then(|line| self.chain.accept_line(line, Some(leaf), bytes)) {
             Ok(line) => {
                 self.report.records += 1;
                 self.observer.record(&line, &mut self.report);
+                if let Some(said) = line.tree.and_then(frontier).filter(|_| !knew_tree) {
+                    self.heads.begin_behind(said);
+                }
                 self.announced += u32::from(line.epoch.is_some());
                 if self.announced > 1 {
                     return Ok(self.fault(index, Broken::Keys.into()));
+                }
+                let genesis = self.chain.announced.as_ref().filter(|_| line.epoch.is_some() && index == 0);
+                if let Some(reason) = genesis.and_then(|(_, keys)| self.anchors.unknown(keys)) {
+                    return Ok(self.fault(index, reason));
                 }
                 self.compare_head(index, leaf)
             }
@@ -250,9 +274,6 @@ impl<'p> Walk<'p> {
         if self.report.fault.is_none() {
             self.judge_heads(next);
         }
-        if let Some((index, reason)) = self.anchors.judge(&self.chain, self.heads.genesis.as_deref()) {
-            self.fault(index, reason);
-        }
         self.report.anchored = self.anchors.anchored(self.chain.time);
         // Signatures were looked at beside the walk: a bad one stands before what ended it.
         if let Some((size, reason)) = self.heads.first_unsigned() {
@@ -265,7 +286,7 @@ impl<'p> Walk<'p> {
         self.report.unchecked_heads = self.heads.unchecked;
         // Behind a changed record no tile is what the leaves make.
         self.report.damaged_tiles = if self.report.fault.is_none() { self.tiles.damaged } else { 0 };
-        self.report.root = (size > 0).then(|| self.heads.root().base64());
+        self.report.root = (count > 0).then(|| self.heads.root().base64());
         self.report.uncovered = next.saturating_sub(size.max(self.report.first));
         self.report.key = self.heads.genesis.take();
         self.report.log = self.chain.log.unwrap_or_default();
@@ -275,9 +296,10 @@ impl<'p> Walk<'p> {
 
     /// Whether the heads fit the end of the records.
     fn judge_heads(&mut self, next: u64) {
-        let claimed = self.counted.max(self.claimed);
-        if claimed > next {
-            self.fault(next, FaultReason::Cut { size: claimed });
+        if self.counted > next {
+            self.fault(next, FaultReason::Cut { size: self.counted });
+        } else if let Some(reason) = self.anchors.beyond(next) {
+            self.fault(next, reason);
         } else if let Some(segment) = self.stray.as_ref().map(|file| file.segment) {
             self.fault(segment.min(next), FaultReason::HeadOrder { size: segment });
         } else if self.heads.count == 0 && self.report.records > 1 {

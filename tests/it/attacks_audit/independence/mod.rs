@@ -1,146 +1,33 @@
 //! Two verifiers that share nothing but the document: `yett audit verify` and `tests/reference/verify_log.py`.
 //!
-//! Logs of several kinds are made through the library, copied, changed in every way that comes to mind, and both must say the same
-//! of each: exit code, root of the newest good head, first bad record.
+//! Logs of several kinds, ranges of them, and what anchors them are made through the library, copied, changed in every way that comes
+//! to mind, and both must say the same of each: exit code, root of the newest good head, first bad record.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use yett::audit::{Disk, Draft, Kind, Log, Options, verify};
-use yett::clock::Clock;
-use yett::seal::Key;
-use yett::secret::Secret;
-use yett::tlog::{Checkpoint, Hash, Note, Scheme, Signer};
+use yett::audit::{bundle, verify, verify_with};
 
 use crate::peers::parts;
 
+mod auditor;
 mod mutate;
+mod recipe;
 
+use auditor::Auditor;
 use mutate::Chance;
+use recipe::Recipe;
 
-/// Bundles of a test run, of which every second one is changed; `YETT_BUNDLES` asks for more.
+/// Copies in each test, of which every second one is changed; `YETT_BUNDLES` asks for more.
 const BUNDLES: u64 = 500;
 
-/// Where chance begins: a failure names the bundle, and the bundle comes again.
+/// Where chance begins: a failure names the copy, and it comes again.
 const SEED: u64 = 0x5eed_0a0d_058a_0d17;
-
-/// A clock that a log's maker moves.
-#[derive(Debug)]
-struct HandClock(Mutex<Timestamp>);
-
-impl HandClock {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new("2026-03-01T12:00:00Z".parse().unwrap())))
-    }
-
-    fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock();
-        *now += by;
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
-
-/// How a log is made.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing that happens to a log by itself")]
-struct Recipe {
-    /// Runs after each other: as many epochs.
-    runs: u64,
-    /// Records of calls in each.
-    calls: u64,
-    segment_bytes: u64,
-    second_signature: bool,
-    /// Runs end without `stop`, and the next one has to recover.
-    crashes: bool,
-    /// A crash leaves part of a batch behind.
-    torn: bool,
-    /// Calls of the last run have no outcome.
-    unanswered: bool,
-    /// A run is silent for minutes.
-    silent: bool,
-}
-
-impl Recipe {
-    fn all() -> Vec<Self> {
-        let plain = Self { runs: 1, calls: 6, segment_bytes: 1 << 20, ..Self::default() };
-        vec![
-            plain,
-            Self { calls: 0, ..plain },
-            Self { runs: 3, ..plain },
-            Self { calls: 20, segment_bytes: 3_000, ..plain },
-            Self { runs: 3, calls: 8, segment_bytes: 4_000, ..plain },
-            Self { runs: 2, calls: 10, segment_bytes: 3_000, crashes: true, ..plain },
-            Self { runs: 3, calls: 4, segment_bytes: 6_000, crashes: true, torn: true, ..plain },
-            Self { runs: 2, calls: 5, second_signature: true, segment_bytes: 9_000, ..plain },
-            Self { runs: 2, calls: 3, segment_bytes: 600, crashes: true, ..plain },
-            Self { runs: 2, unanswered: true, ..plain },
-            Self { calls: 10, silent: true, segment_bytes: 2_500, ..plain },
-        ]
-    }
-
-    /// Makes the log in `data`/audit/gw.example/r1.
-    fn make(self, data: &Path) {
-        let clock = HandClock::new();
-        let key = || Key::new(Secret::new(vec![7; 32])).unwrap();
-        for run in 0..self.runs {
-            let options = Options {
-                segment_bytes: self.segment_bytes,
-                room: 4_096,
-                reserve: 0,
-                second_signature: self.second_signature,
-                ..Options::new(data.join("audit"), "gw.example", "r1", key())
-            };
-            let (log, _) = Log::open(options, Arc::new(Disk), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-            let append = |draft| log.append(draft).wait().unwrap();
-            let mut start = Draft::new(Kind::Start);
-            start.text("mode", "strict");
-            append(start);
-            for call in 0..self.calls {
-                clock.advance(SignedDuration::from_millis(400));
-                if self.silent && call == self.calls / 2 {
-                    clock.advance(SignedDuration::from_mins(5));
-                }
-                let id = format!("{run}-{call}");
-                let mut decision = Draft::new(Kind::CallDecision);
-                decision.text("call", &id).expects_outcome().object("dec", |dec| {
-                    dec.text("effect", "allow").text("rule", "r1 \u{1}\"\\\u{e9}\u{10ffff}");
-                });
-                append(decision);
-                if !(self.unanswered && call > 2) {
-                    let mut outcome = Draft::new(Kind::CallOutcome);
-                    outcome.text("call", &id).object("out", |out| {
-                        out.integer("bytes", 0).text("status", "ok");
-                    });
-                    append(outcome);
-                }
-            }
-            if !self.crashes {
-                append(Draft::new(Kind::Stop));
-            }
-            log.close();
-            clock.advance(SignedDuration::from_hours(1));
-            if self.torn && run + 1 < self.runs {
-                let newest = files(&log_in(data).join("seg")).pop().unwrap();
-                let mut bytes = fs::read(&newest).unwrap();
-                bytes.extend_from_slice(b"{\"call\":\"x\0\0\0");
-                fs::write(newest, bytes).unwrap();
-            }
-        }
-    }
-}
 
 fn log_in(data: &Path) -> PathBuf {
     data.join("audit/gw.example/r1")
@@ -155,9 +42,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// What is verified of a log, without locks, keys and reserve.
 fn copy_log(from: &Path, to: &Path) {
-    for part in ["seg", "checkpoints"] {
-        fs::create_dir_all(log_in(to).join(part)).unwrap();
-        for file in files(&log_in(from).join(part)) {
+    for part in ["seg", "checkpoints", "witnessed", "tile/0"] {
+        let found = files(&log_in(from).join(part));
+        if !found.is_empty() {
+            fs::create_dir_all(log_in(to).join(part)).unwrap();
+        }
+        for file in found {
             fs::copy(&file, log_in(to).join(part).join(file.file_name().unwrap())).unwrap();
         }
     }
@@ -180,13 +70,44 @@ impl Said {
     }
 }
 
-/// What the second verifier says of each directory.
-fn second_opinions(paths: &[PathBuf]) -> Vec<Value> {
-    let mut child = parts::reference("verify_log.py").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut list = String::new();
-    for path in paths {
-        writeln!(list, "{}", path.display()).unwrap();
+/// A copy of a log, changed or not.
+struct Specimen {
+    /// How it came to be.
+    what: String,
+    path: PathBuf,
+    /// What it was before.
+    made: PathBuf,
+    /// Who verifies it.
+    auditor: Auditor,
+}
+
+impl Specimen {
+    /// The command line that has it verified.
+    fn command(&self) -> String {
+        let mut line = String::new();
+        for word in self.auditor.arguments(&self.path) {
+            write!(line, "{word} ").unwrap();
+        }
+        line + self.path.to_str().unwrap()
     }
+
+    fn first_opinion(&self) -> Value {
+        let report = self.auditor.known().and_then(|known| verify_with(&self.path, &known, &mut |_| ()).ok());
+        report.map_or_else(|| json!({"exit": 4}), |report| serde_json::from_str(&report.to_json()).unwrap())
+    }
+
+    /// Whether the records that a head counts are those that were written: all that a verdict but "tampered" may promise.
+    fn is_as_it_was(&self, said: &Value) -> bool {
+        let [first, head] = ["first", "head"].map(|key| usize::try_from(said["logs"][0][key].as_u64().unwrap_or(0)).unwrap());
+        let counted = head.saturating_sub(first);
+        lines(&self.path).iter().take(counted).eq(lines(&self.made).iter().skip(first).take(counted))
+    }
+}
+
+/// What the second verifier says of each.
+fn second_opinions(specimens: &[Specimen]) -> Vec<Value> {
+    let mut child = parts::reference("verify_log.py").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let list: String = specimens.iter().map(|specimen| specimen.command() + "\n").collect();
     let mut input = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || input.write_all(list.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
@@ -196,143 +117,137 @@ fn second_opinions(paths: &[PathBuf]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A copy of a log, changed or not.
-struct Bundle {
-    /// How it came to be.
-    what: String,
-    path: PathBuf,
-    /// What it was before.
-    made: PathBuf,
-}
-
 /// The lines of all segments.
 fn lines(data: &Path) -> Vec<Vec<u8>> {
     let bytes: Vec<_> = files(&log_in(data).join("seg")).iter().flat_map(|path| fs::read(path).unwrap()).collect();
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-/// Whether the records that a head counts are those that were written: all that a verdict but "tampered" may promise.
-fn is_as_it_was(bundle: &Bundle, said: &Value) -> bool {
-    let [first, head] = ["first", "head"].map(|key| usize::try_from(said["logs"][0][key].as_u64().unwrap_or(0)).unwrap());
-    let counted = head.saturating_sub(first);
-    lines(&bundle.path).iter().take(counted).eq(lines(&bundle.made).iter().skip(first).take(counted))
-}
-
-/// Verifies every directory twice, and says where the two differ or both are wrong.
-fn differences(bundles: &[Bundle]) -> (Vec<String>, Vec<i64>) {
-    let paths: Vec<_> = bundles.iter().map(|bundle| bundle.path.clone()).collect();
-    let second = second_opinions(&paths);
-    assert_eq!(second.len(), bundles.len());
+/// Has every specimen verified twice, fails where the two differ or both are wrong, and gives the exit codes.
+fn exits(folder: TempDir, specimens: &[Specimen]) -> Vec<i64> {
+    let second = second_opinions(specimens);
+    assert_eq!(second.len(), specimens.len());
     let (mut different, mut exits) = (Vec::new(), Vec::new());
-    for (bundle, second) in bundles.iter().zip(&second) {
-        let what = &bundle.what;
-        let first =
-            verify(&bundle.path).map_or_else(|_| json!({"exit": 4}), |report| serde_json::from_str(&report.to_json()).unwrap());
+    for (specimen, second) in specimens.iter().zip(&second) {
+        let (what, first) = (&specimen.what, specimen.first_opinion());
         exits.push(first["exit"].as_i64().unwrap());
         if Said::read(&first) != Said::read(second) {
             different.push(format!("{what}\n  first:  {first}\n  second: {second}"));
-        } else if first["exit"] != 1 && !is_as_it_was(bundle, &first) {
+        } else if !matches!(exits.last(), Some(1 | 4)) && !specimen.is_as_it_was(&first) {
             different.push(format!("{what}\n  neither finds what was changed: {first}"));
         }
     }
-    (different, exits)
+    let kept = if different.is_empty() { None } else { Some(folder.keep()) };
+    let (count, of) = (different.len(), specimens.len());
+    assert!(different.is_empty(), "{count} of {of} differ, see {kept:?}:\n{}", different.join("\n"));
+    exits
 }
 
-#[expect(clippy::disallowed_methods, reason = "a knob of this test")]
+#[expect(clippy::disallowed_methods, reason = "a knob of these tests")]
 fn bundles_wanted() -> u64 {
     std::env::var("YETT_BUNDLES").map_or(BUNDLES, |bundles| bundles.parse().unwrap())
+}
+
+/// Logs of all recipes, one folder each.
+fn made(folder: &TempDir) -> Vec<(Recipe, PathBuf)> {
+    let numbered = Recipe::all().into_iter().enumerate();
+    let recipes = numbered.map(|(at, recipe)| (recipe, folder.path().join(format!("made-{at}"))));
+    recipes.inspect(|(recipe, path)| recipe.make(path)).collect()
 }
 
 #[test]
 fn aud_058_two_verifiers_say_the_same_of_500_bundles() {
     let folder = TempDir::new().unwrap();
-    let recipes = Recipe::all();
-    for (at, recipe) in recipes.iter().enumerate() {
-        recipe.make(&folder.path().join(format!("made-{at}")));
-    }
-    let mut bundles = Vec::new();
+    let made = made(&folder);
+    let mut specimens = Vec::new();
     for number in 0..bundles_wanted() {
         let mut chance = Chance::new(SEED ^ number);
-        let at = chance.below(recipes.len());
+        let (recipe, made) = &made[chance.below(made.len())];
         let path = folder.path().join(number.to_string());
-        let made = folder.path().join(format!("made-{at}"));
-        copy_log(&made, &path);
-        let mut what = format!("bundle {number} of {:?}", recipes[at]);
+        copy_log(made, &path);
+        let mut what = format!("log {number} of {recipe:?}");
         if number % 2 == 1 {
-            let log = log_in(&path);
-            write!(what, ": {}", mutate::mutate(&log, &mut chance)).unwrap();
+            write!(what, ": {}", mutate::mutate(&log_in(&path), &mut chance)).unwrap();
         }
-        bundles.push(Bundle { what, path, made });
+        specimens.push(Specimen { what, path, made: made.clone(), auditor: Auditor::default() });
     }
-    let (different, exits) = differences(&bundles);
-    let kept = if different.is_empty() { None } else { Some(folder.keep()) };
-    let (count, of) = (different.len(), bundles.len());
-    assert!(different.is_empty(), "{count} of {of} bundles differ, see {kept:?}:\n{}", different.join("\n"));
+    let exits = exits(folder, &specimens);
     for exit in [1, 2, 3, 5] {
-        assert!(exits.contains(&exit), "no bundle ends in {exit}");
+        assert!(exits.contains(&exit), "none ends in {exit}");
     }
-}
-
-/// What the second verifier says with these options: its exit code, and the first bad record.
-fn asked(data: &Path, options: &[(&str, &str)]) -> (i32, Option<u64>) {
-    let mut command = parts::reference("verify_log.py");
-    for (at, (option, content)) in options.iter().enumerate() {
-        let file = data.join(format!("option-{at}"));
-        fs::write(&file, content).unwrap();
-        // A time is no file.
-        let value = if *option == "--now" { Path::new(content) } else { file.as_path() };
-        command.arg(option).arg(value);
-    }
-    let output = command.arg("--json").arg(data).output().unwrap();
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code().unwrap(), answer["logs"][0]["fault"]["index"].as_u64())
 }
 
 #[test]
-fn aud_058_the_second_verifier_believes_pins_and_witnesses_it_was_given() {
+fn aud_058_two_verifiers_say_the_same_of_changed_ranges_of_logs() {
     let folder = TempDir::new().unwrap();
-    let data = folder.path();
-    Recipe { runs: 2, calls: 6, segment_bytes: 1 << 20, ..Recipe::default() }.make(data);
-    let report = verify(data).unwrap().logs.remove(0);
-    let (size, name, key) = (report.head.unwrap(), report.log, report.key.unwrap());
-    let root = Hash::from_base64(&report.root.unwrap()).unwrap();
-    let head = |origin: &str, size, root| Checkpoint { origin: origin.to_owned(), size, root }.to_string();
-    let right = head(&name, size, root);
-
-    assert_eq!(asked(data, &[]), (3, None));
-    assert_eq!(asked(data, &[("--pin", &right)]), (0, None));
-    assert_eq!(asked(data, &[("--pin", &right), ("--now", "2026-03-02T12:00:00Z")]), (0, None));
-    assert_eq!(asked(data, &[("--pin", &right), ("--now", "2026-03-02T14:00:00Z")]), (3, None), "older than a day");
-    assert_eq!(asked(data, &[("--pin", &head(&name, size, Hash::ZERO))]), (1, Some(size - 1)));
-    assert_eq!(asked(data, &[("--pin", &head(&name, size + 1, root))]), (1, Some(size)));
-    assert_eq!(asked(data, &[("--pin", &head("other/audit/r1", size, Hash::ZERO))]), (3, None), "of another log");
-    assert_eq!(asked(data, &[("--pin", "no head")]), (4, None));
-
-    let signer = |name: &str, scheme, seed| Signer::from_seed(name, scheme, &[seed; 32]).unwrap();
-    let [one, two] = [1, 2].map(|seed| signer(&format!("witness/{seed}"), Scheme::CosignatureV1, seed));
-    let stranger = signer(&name, Scheme::Ed25519, 9);
-    let policy = |log: &str, quorum: &str| {
-        format!(
-            "# Ours.\nlog {log}\nwitness w1 {}\nwitness w2 {} https://w2/\ngroup both all w1 w2\nquorum {quorum}\n",
-            one.key(),
-            two.key()
-        )
-    };
-    assert_eq!(asked(data, &[("--policy", &policy(&stranger.key().to_string(), "w1"))]), (1, Some(0)));
-    assert_eq!(asked(data, &[("--policy", &policy(&key, "w1"))]), (3, None), "nobody has witnessed it");
-
-    let witnessed = log_in(data).join("witnessed");
-    fs::create_dir(&witnessed).unwrap();
-    let put = |text: &str| {
-        let mut note = Note::new(text).unwrap();
-        note.sign(&one, 1_772_366_400).unwrap();
-        fs::write(witnessed.join("0000000000000.notes"), format!("{note}\n")).unwrap();
-    };
-    put(&right);
-    for (quorum, exit) in [("w1", 0), ("w2", 3), ("both", 3), ("none", 3), ("w3", 4)] {
-        assert_eq!(asked(data, &[("--policy", &policy(&key, quorum))]), (exit, None), "{quorum}");
+    let made = made(&folder);
+    let mut specimens = Vec::new();
+    for number in 0..bundles_wanted() {
+        let mut chance = Chance::new(SEED.rotate_left(8) ^ number);
+        let (recipe, made) = &made[chance.below(made.len())];
+        let path = folder.path().join(number.to_string());
+        let size = usize::try_from(verify(made).unwrap().logs[0].head.unwrap()).unwrap();
+        let (one, other) = (chance.below(size) as u64, chance.below(size) as u64);
+        let (from, to) = (one.min(other), one.max(other));
+        bundle(&log_in(made), from, to, &log_in(&path)).unwrap();
+        let mut auditor = Auditor::default();
+        if chance.below(2) == 0 {
+            auditor.learn(made, &mut chance);
+        }
+        let mut what = format!("records {from} to {to} of {recipe:?} for {auditor:?}");
+        if number % 2 == 1 {
+            write!(what, ": {}", mutate::mutate(&log_in(&path), &mut chance)).unwrap();
+        }
+        specimens.push(Specimen { what, path, made: made.clone(), auditor });
     }
-    assert_eq!(asked(data, &[]), (3, None), "witnesses that nobody named");
-    put(&head(&name, size, Hash::ZERO));
-    assert_eq!(asked(data, &[]), (1, Some(size - 1)), "a witnessed head has the root of its leaves");
+    let exits = exits(folder, &specimens);
+    for exit in [1, 5] {
+        assert!(exits.contains(&exit), "none ends in {exit}");
+    }
+}
+
+#[test]
+fn aud_058_two_verifiers_say_the_same_of_logs_that_witnesses_and_pins_anchor() {
+    let folder = TempDir::new().unwrap();
+    let made = made(&folder);
+    let mut specimens = Vec::new();
+    for number in 0..bundles_wanted() {
+        let mut chance = Chance::new(SEED.rotate_left(16) ^ number);
+        let (recipe, made) = &made[chance.below(made.len())];
+        let path = folder.path().join(number.to_string());
+        copy_log(made, &path);
+        auditor::cosign(&log_in(&path), &mut chance);
+        let mut auditor = Auditor::default();
+        auditor.learn(made, &mut chance);
+        let mut what = format!("log {number} of {recipe:?} for {auditor:?}");
+        if number % 2 == 1 {
+            write!(what, ": {}", mutate::mutate(&log_in(&path), &mut chance)).unwrap();
+        }
+        specimens.push(Specimen { what, path, made: made.clone(), auditor });
+    }
+    let exits = exits(folder, &specimens);
+    for exit in [0, 1, 2, 3, 4, 5] {
+        assert!(exits.contains(&exit), "none ends in {exit}");
+    }
+}
+
+/// Lines of code in a Python source: what is not blank, a comment or a docstring.
+fn lines_of_code(source: &str) -> usize {
+    let mut in_docstring = false;
+    let is_code = |line: &&str| {
+        let line = line.trim();
+        let (was_in, quotes) = (in_docstring, line.matches("\"\"\"").count());
+        in_docstring ^= quotes == 1;
+        !(line.is_empty() || line.starts_with('#') || was_in || quotes > 0)
+    };
+    source.lines().filter(is_code).count()
+}
+
+#[test]
+fn aud_058_the_second_verifier_has_at_most_300_lines_of_code() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    let sources: String = files(&folder).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let (code, longest) = (lines_of_code(&sources), sources.lines().map(|line| line.chars().count()).max());
+    assert!((100..=300).contains(&code), "{code} lines");
+    assert!(longest <= Some(120), "a line of {longest:?} characters");
 }

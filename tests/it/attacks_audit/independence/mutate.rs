@@ -29,7 +29,7 @@ impl Chance {
         usize::try_from(self.next() % (end as u64).max(1)).unwrap()
     }
 
-    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
         from.get(self.below(from.len())).cloned()
     }
 }
@@ -37,7 +37,7 @@ impl Chance {
 type Mutation = fn(&mut Bundle, &mut Chance);
 
 /// By name, so that a failure says what was done.
-const MUTATIONS: [(&str, Mutation); 41] = [
+const MUTATIONS: [(&str, Mutation); 48] = [
     ("a bit of a segment is flipped", |bundle, chance| flip(&bundle.segments(), chance)),
     ("a bit of a file of heads is flipped", |bundle, chance| flip(&bundle.notes(), chance)),
     ("a record is edited", |bundle, chance| {
@@ -194,6 +194,39 @@ const MUTATIONS: [(&str, Mutation); 41] = [
         bundle.heads(|heads| heads.truncate(1));
         cut(&bundle.notes(), chance);
     }),
+    ("a bit beside the segments is flipped", |bundle, chance| flip(&bundle.beside(), chance)),
+    ("a part of what is beside the segments is zero", |bundle, chance| zero(&bundle.beside(), chance)),
+    ("what is beside the segments is cut", |bundle, chance| cut(&bundle.beside(), chance)),
+    ("something beside the segments is removed", |bundle, chance| {
+        if let Some(path) = chance.pick(&bundle.beside()) {
+            fs::remove_file(path).unwrap();
+        }
+    }),
+    ("a line beside the segments is repeated elsewhere", |bundle, chance| {
+        change(&bundle.beside(), chance, |bytes, chance| {
+            let mut lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            let (from, to) = (chance.below(lines.len()), chance.below(lines.len() + 1));
+            lines.insert(to, lines[from].clone());
+            *bytes = lines.concat();
+        });
+    }),
+    ("an epoch is removed, or written once more", |bundle, chance| {
+        let text = fs::read_to_string(bundle.directory.join("epochs")).unwrap_or_default();
+        let mut epochs: Vec<_> = text.split("c2sp.org/tlog-proof@v1\n").skip(1).collect();
+        if let Some(epoch) = chance.pick(&epochs) {
+            if chance.below(2) == 0 {
+                epochs.remove(chance.below(epochs.len()));
+            } else {
+                epochs.push(epoch);
+            }
+            let proofs: Vec<_> = epochs.iter().map(|epoch| ["c2sp.org/tlog-proof@v1\n", epoch].concat()).collect();
+            fs::write(bundle.directory.join("epochs"), proofs.concat()).unwrap();
+        }
+    }),
+    ("a record is edited where a tile has its hash, and all behind it made anew", |bundle, chance| {
+        bundle.records(|lines| edit_and_rechain(&mut lines[..], chance));
+        bundle.sign_anew(|at| at == 0);
+    }),
     ("all is removed but the directories", |bundle, _| {
         bundle.segments().iter().chain(&bundle.notes()).for_each(|path| fs::remove_file(path).unwrap());
     }),
@@ -201,13 +234,15 @@ const MUTATIONS: [(&str, Mutation); 41] = [
 
 /// Changes the log in `directory`, and says how: once, or twice.
 pub(super) fn mutate(directory: &Path, chance: &mut Chance) -> String {
-    let mut bundle = Bundle { directory: directory.to_owned() };
+    let mut bundle = Bundle { directory: directory.to_owned(), heads_in: "checkpoints" };
     let mut done = Vec::new();
     for _ in 0..=usize::from(chance.below(4) == 0) {
         let (name, mutation) = chance.pick(&MUTATIONS).unwrap();
+        let is_witnessed = directory.join("witnessed").is_dir() && chance.below(2) == 0;
+        bundle.heads_in = if is_witnessed { "witnessed" } else { "checkpoints" };
         if !bundle.segments().is_empty() && bundle.count_heads() > 0 {
             mutation(&mut bundle, chance);
-            done.push(name);
+            done.push(format!("{name} ({})", bundle.heads_in));
         }
     }
     done.join(", and ")
@@ -216,6 +251,8 @@ pub(super) fn mutate(directory: &Path, chance: &mut Chance) -> String {
 /// A log that is about to be changed.
 struct Bundle {
     directory: PathBuf,
+    /// Which of the two directories of heads is meant.
+    heads_in: &'static str,
 }
 
 impl Bundle {
@@ -224,7 +261,14 @@ impl Bundle {
     }
 
     fn notes(&self) -> Vec<PathBuf> {
-        files(&self.directory.join("checkpoints"))
+        files(&self.directory.join(self.heads_in))
+    }
+
+    /// Files that are neither: tiles, and what a range of records has for those before it.
+    fn beside(&self) -> Vec<PathBuf> {
+        let mut found = files(&self.directory.join("tile/0"));
+        found.extend(["frontier", "epochs"].map(|name| self.directory.join(name)).into_iter().filter(|path| path.exists()));
+        found
     }
 
     /// Changes the lines of all segments; each keeps the number it has, the last takes what is left.
@@ -305,7 +349,7 @@ fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The heads of a file, each with the empty line behind it.
-fn heads_of(path: &Path) -> Vec<Vec<u8>> {
+pub(super) fn heads_of(path: &Path) -> Vec<Vec<u8>> {
     let bytes = fs::read(path).unwrap();
     let lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     let (mut heads, mut head, mut empty) = (Vec::new(), Vec::new(), 0);
@@ -376,10 +420,16 @@ fn edit_and_rechain(lines: &mut [Vec<u8>], chance: &mut Chance) {
     }
 }
 
-/// Gives each line from `from` on its number.
+/// Gives each line from `from` on its number: those before it, where it is the first its neighbour, say where they begin.
 fn renumber(lines: &mut [Vec<u8>], from: usize) {
+    let number = |line: &[u8]| {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let (_, rest) = text.split_once("\"i\":")?;
+        rest.split_once(",\"kind\"")?.0.parse::<usize>().ok()
+    };
+    let first = lines.first().and_then(|line| number(line)).unwrap_or_default().saturating_sub(usize::from(from == 0));
     for (at, line) in lines.iter_mut().enumerate().skip(from) {
-        set(line, "\"i\":", |_| at.to_string(), ",\"kind\"");
+        set(line, "\"i\":", |_| (first + at).to_string(), ",\"kind\"");
     }
 }
 
@@ -400,7 +450,7 @@ fn set(line: &mut Vec<u8>, before: &str, value: impl Fn(&str) -> String, behind:
 }
 
 fn change(from: &[PathBuf], chance: &mut Chance, how: impl FnOnce(&mut Vec<u8>, &mut Chance)) {
-    let path = chance.pick(from).unwrap();
+    let Some(path) = chance.pick(from) else { return };
     let mut bytes = fs::read(&path).unwrap();
     if !bytes.is_empty() {
         how(&mut bytes, chance);
