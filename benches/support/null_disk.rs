@@ -48,6 +48,14 @@ impl Storage for NullDisk {
         Ok(())
     }
 
+    fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn destroy(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }

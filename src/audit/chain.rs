@@ -113,6 +113,28 @@ impl Chain {
         Ok(line)
     }
 
+    /// Takes a record of which nothing is here but its leaf hash.
+    pub(crate) fn accept_leaf(&mut self, leaf: Hash) {
+        if let Some(tree) = &mut self.tree {
+            tree.push(leaf);
+        }
+        self.next += 1;
+        self.previous = Some(leaf);
+    }
+
+    /// The same for one whose line was kept, and has that leaf hash: what it says about keys counts.
+    pub(crate) fn accept_kept(&mut self, line: &Line<'_>, leaf: Hash) -> Result<(), Broken> {
+        if self.log.as_deref().is_some_and(|log| log != line.log) {
+            return Err(Broken::Name);
+        }
+        if let Some(keys) = self.announcement(line)? {
+            self.announced = Some((line.index, keys));
+        }
+        self.log.get_or_insert_with(|| line.log.to_owned());
+        self.accept_leaf(leaf);
+        Ok(())
+    }
+
     /// Keys that the record announces: the first record must, and each next epoch follows the one before.
     fn announcement(&self, line: &Line<'_>) -> Result<Option<EpochKeys>, Broken> {
         let Some(raw) = line.epoch else {

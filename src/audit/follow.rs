@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain::{Broken, Chain};
 use super::line::Line;
-use super::lines::{LineReader, RawLine, open_segment};
+use super::lines::{LineReader, RawLine};
 use super::stamp::Stamp;
 use super::verify::{SegmentFile, VerifyIo, find_logs, segments};
 use crate::tlog::{Checkpoint, Hash, Note};
@@ -187,10 +187,11 @@ impl fmt::Debug for Follower {
     }
 }
 
-fn open(file: SegmentFile, offset: u64) -> Result<Current, FollowError> {
-    match open_segment(&file.path, offset) {
-        Ok(source) => Ok(Current { file, lines: LineReader::new(source), offset }),
-        Err(source) => Err(unreadable(&file.path, source)),
+fn open(mut file: SegmentFile, offset: u64) -> Result<Current, FollowError> {
+    match file.open(offset)? {
+        Some(source) => Ok(Current { file, lines: LineReader::new(source), offset }),
+        // Retention was faster.
+        None => Err(FollowError::Replaced),
     }
 }
 

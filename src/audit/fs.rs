@@ -64,6 +64,13 @@ pub trait Storage: Send + Sync + Debug {
     /// damaged: only for copies.
     fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
+    /// Gives a file another name, in the place of a file that has it. Survives a power cut only after [`Storage::sync_dir`]; until
+    /// then the one or the other is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. It may be back after a power cut, until [`Storage::sync_dir`]. One that is not there is removed.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
     /// Overwrites a file and removes it, both durably. That the bytes are gone from the medium is beyond a program on many file
     /// systems and disks; that no name leads to them is not. A file that is not there is destroyed.
     fn destroy(&self, path: &Path) -> io::Result<()>;
@@ -131,6 +138,17 @@ impl Storage for Disk {
         let mut file = private().create(true).truncate(true).open(&new)?;
         file.write_all(bytes)?;
         fs::rename(new, path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     fn destroy(&self, path: &Path) -> io::Result<()> {

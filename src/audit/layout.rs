@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// Name of the file that the writer of a log holds a lock on.
 pub(crate) const LOCK: &str = "lock";
 
+/// Name of the file with lines of pruned records.
+pub(crate) const KEPT: &str = "kept.jsonl";
+
 /// Longest origin and replica name; keeps the writer's members within their share of a line.
 const NAME_MAX: usize = 200;
 
@@ -28,12 +31,29 @@ impl Layout {
         Ok(Self { name: log_name(origin, replica), directory: audit.join(origin).join(replica) })
     }
 
+    /// Of the log in that directory.
+    pub(crate) fn of(log: &Path) -> Self {
+        let mut parts = log.iter().rev().map(|part| part.to_string_lossy());
+        let (replica, origin) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        Self { name: log_name(&origin, &replica), directory: log.to_owned() }
+    }
+
     pub(crate) fn segments(&self) -> PathBuf {
         self.directory.join("seg")
     }
 
     pub(crate) fn segment(&self, first: u64) -> PathBuf {
         self.segments().join(segment_name(first))
+    }
+
+    /// The same segment, compressed.
+    pub(crate) fn compressed(&self, first: u64) -> PathBuf {
+        self.segments().join(compressed_name(first))
+    }
+
+    /// Lines of pruned records that are still needed.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.directory.join(KEPT)
     }
 
     /// Where heads are, a file for each segment.
@@ -87,6 +107,16 @@ pub(crate) fn segment_index(name: &str) -> Option<u64> {
     number(name, ".jsonl", 13)
 }
 
+/// `0000000000000.jsonl.zst`: the same segment, compressed.
+pub(crate) fn compressed_name(first: u64) -> String {
+    format!("{first:013}.jsonl.zst")
+}
+
+/// The index in a compressed segment's name; `None` for any other file.
+pub(crate) fn compressed_index(name: &str) -> Option<u64> {
+    number(name, ".jsonl.zst", 13)
+}
+
 /// `0000000000000.notes`: the heads made while the segment of that name was the last.
 pub(crate) fn heads_name(segment: u64) -> String {
     format!("{segment:013}.notes")
@@ -137,5 +167,7 @@ mod tests {
         for other in ["head", "1.jsonl", "000000000000a.jsonl", "0000000000000.jsonl.zst", "+000000000000.jsonl"] {
             assert_eq!(segment_index(other), None, "{other}");
         }
+        assert_eq!(compressed_index(&compressed_name(41_822)), Some(41_822));
+        assert_eq!(compressed_index("0000000000000.jsonl.zst.tmp"), None);
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Line<'a> {
     pub(crate) tree: Option<&'a str>,
     /// Raw: the keys that a `key.rotate` announces.
     pub(crate) epoch: Option<&'a str>,
+    /// Raw: what a `prune` record says.
+    pub(crate) prune: Option<&'a str>,
     /// Durability mode from here on.
     pub(crate) mode: Option<&'a str>,
     /// Bytes that a recovery moved to quarantine.
@@ -43,6 +45,7 @@ pub(crate) struct Marks {
     carry: Option<Span>,
     tree: Option<Span>,
     epoch: Option<Span>,
+    prune: Option<Span>,
     mode: Option<Span>,
 }
 
@@ -69,7 +72,7 @@ impl<'a> Line<'a> {
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, NotRecord> {
         let (mut index, mut kind, mut log, mut prev, mut time, mut version) = (None, None, None, None, None, None);
         let (mut call, mut open, mut carry, mut mode, mut recovery) = (None, false, None, None, None);
-        let (mut tree, mut epoch) = (None, None);
+        let (mut tree, mut epoch, mut what) = (None, None, None);
         canonical_members(line, |key, raw| match key {
             "call" => call = Some(raw),
             "carry" => carry = Some(raw),
@@ -84,6 +87,7 @@ impl<'a> Line<'a> {
             "tree" => tree = Some(raw),
             "t" => time = plain(raw).and_then(Stamp::parse),
             "v" => version = integer(raw),
+            "what" => what = Some(raw),
             _ => {}
         })?;
         version.filter(|version| *version == FORMAT_VERSION).ok_or(NotRecord::Member("v"))?;
@@ -99,6 +103,7 @@ impl<'a> Line<'a> {
             carry,
             tree: tree.filter(|_| kind == "tick"),
             epoch: epoch.filter(|_| kind == "key.rotate"),
+            prune: what.filter(|_| kind == "prune"),
             mode,
             quarantined: recovery.and_then(|raw| nested_integer(raw, "bytes")).unwrap_or(0),
         })
@@ -121,6 +126,7 @@ impl Line<'_> {
             carry: self.carry.map(span),
             tree: self.tree.map(span),
             epoch: self.epoch.map(span),
+            prune: self.prune.map(span),
             mode: self.mode.map(span),
         }
     }
@@ -141,6 +147,7 @@ impl Marks {
             carry: self.carry.map(part),
             tree: self.tree.map(part),
             epoch: self.epoch.map(part),
+            prune: self.prune.map(part),
             mode: self.mode.map(part),
             quarantined: self.quarantined,
         }
@@ -230,12 +237,12 @@ fn nested_integer(raw: &str, wanted: &str) -> Option<u64> {
     found
 }
 
-fn integer(raw: &str) -> Option<u64> {
+pub(crate) fn integer(raw: &str) -> Option<u64> {
     raw.parse().ok().filter(|value| *value <= INTEGER_MAX)
 }
 
 /// The content of a string that needs no escapes.
-fn plain(raw: &str) -> Option<&str> {
+pub(crate) fn plain(raw: &str) -> Option<&str> {
     let content = raw.strip_prefix('"')?.strip_suffix('"')?;
     (!content.contains('\\')).then_some(content)
 }

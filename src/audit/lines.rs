@@ -1,8 +1,6 @@
 //! Cuts a segment into lines without ever holding more than one of them.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io::{self, BufRead};
 
 use memchr::memchr2;
 
@@ -28,13 +26,6 @@ pub(crate) enum RawLine<'a> {
     Room,
     /// No newline within 64 KiB, or more behind a zero byte than a crash can leave. The rest of the file is not looked at.
     Endless,
-}
-
-/// Opens a segment for reading from byte `offset` of its lines on.
-pub(crate) fn open_segment(path: &Path, offset: u64) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))
 }
 
 /// Reads lines in order.

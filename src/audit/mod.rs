@@ -14,13 +14,14 @@
 //! ```
 //!
 //! The format, complete enough to write another verifier from, is in `docs/audit-format.md`. Tree, signed checkpoints,
-//! keys, the vault and sealed-segment compression come behind the same files: see there.
+//! keys, compressed segments and pruned logs are described there too.
 
 mod canonical;
 mod chain;
 mod epoch;
 mod evidence;
 mod follow;
+mod frame;
 mod fs;
 mod gather;
 mod heads;
@@ -38,6 +39,7 @@ mod records;
 mod recovery;
 mod report;
 mod reserve;
+mod retention;
 mod segment;
 mod show;
 mod stamp;
@@ -58,6 +60,7 @@ pub use evidence::{
     check_receipt, compare, epochs, only_log,
 };
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
+pub use frame::BadFrame;
 pub use fs::{Disk, LogFile, Space, Storage};
 pub use heads::{KnownHead, SignedHead};
 pub use layout::BadName;
@@ -70,6 +73,10 @@ pub use record::{Draft, FORMAT_VERSION, Kind};
 pub use records::{Found, Records, logs_below, records_from};
 pub use recovery::RecoveryError;
 pub use report::{Anchored, Fault, FaultReason, LogReport, ModeChange, Note, Notes, Report, Verdict};
+pub use retention::{
+    Plan, PlanError, PruneError, PruneReason, Question, Removal, Stock, Stopped, carry_out, look_after, plan, resume, settle,
+    thin, unhurried,
+};
 pub use show::{Filter, Shown, show};
 pub use tree::{
     HandOver, ProveError, Prover, RepairError, Tiles, catch_up, next_hand_over, prove_consistency, prove_inclusion, repair,

@@ -2,17 +2,19 @@
 //!
 //! Verifies nothing; a start has checked the end of its log, and `audit verify` checks all of it.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
 
 use memchr::memmem::Finder;
 
+use super::layout::Layout;
 use super::line::Line;
 use super::lines::{LineReader, RawLine};
 use super::record::Kind;
-use super::verify::{SegmentFile, VerifyIo, find_logs, segments};
+use super::retention::{Kept, KeptLine};
+use super::verify::{Lines, SegmentFile, VerifyIo, find_logs, segments};
 
 /// A record of a wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +28,11 @@ pub struct Found {
 }
 
 /// Reads one log. Made by [`records_from`].
-#[derive(Debug)]
 pub struct Records {
+    /// Lines of records that were pruned, before the first segment.
+    kept: vec::IntoIter<KeptLine>,
     segments: vec::IntoIter<SegmentFile>,
-    open: Option<(PathBuf, LineReader<BufReader<File>>)>,
+    open: Option<(PathBuf, LineReader<Lines>)>,
     wanted: Vec<(Kind, Finder<'static>)>,
     first: u64,
     next: u64,
@@ -37,22 +40,23 @@ pub struct Records {
 
 /// The logs at or below a directory, by name.
 pub fn logs_below(path: &Path) -> Result<Vec<(String, PathBuf)>, VerifyIo> {
-    let named = |directory: PathBuf| {
-        let mut parts = directory.iter().rev().map(|part| part.to_string_lossy().into_owned());
-        let (replica, origin) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        (format!("{origin}/audit/{replica}"), directory)
-    };
+    let named = |directory: PathBuf| (Layout::of(&directory).name, directory);
     Ok(find_logs(path)?.into_iter().map(named).collect())
 }
 
-/// Records of `kinds` in the log in `directory`, from the one with index `first` on, in order. Reads no segment that ends before it.
+/// Records of `kinds` in the log in `directory`, from the one with index `first` on, in order. Reads no segment that ends before it. Of
+/// pruned records those are found that are kept.
 pub fn records_from(directory: &Path, first: u64, kinds: &[Kind]) -> Result<Records, VerifyIo> {
     let mut segments = segments(directory)?;
+    let here = segments.first().map_or(0, |segment| segment.first);
+    // What is both kept and in a segment is read there.
+    let kept = if first < here { Kept::all(directory)? } else { Vec::new() };
+    let kept: Vec<_> = kept.into_iter().filter(|line| (first..here).contains(&line.index)).collect();
     let skipped = segments.iter().rposition(|segment| segment.first <= first).unwrap_or(0);
     segments.drain(..skipped);
     let finder = |kind: &Kind| Finder::new(&format!("\"kind\":\"{}\"", kind.as_str())).into_owned();
     let wanted = kinds.iter().map(|kind| (*kind, finder(kind))).collect();
-    Ok(Records { segments: segments.into_iter(), open: None, wanted, first, next: 0 })
+    Ok(Records { kept: kept.into_iter(), segments: segments.into_iter(), open: None, wanted, first, next: 0 })
 }
 
 impl Records {
@@ -64,12 +68,19 @@ impl Records {
 
     /// The next record of a wanted kind; `None` at the end of the log.
     pub fn next_record(&mut self) -> Result<Option<Found>, VerifyIo> {
+        while let Some(line) = self.kept.next() {
+            self.next = line.index + 1;
+            if let Some(kind) = self.wanted(&line.bytes) {
+                return Ok(Some(Found { index: line.index, kind, line: String::from_utf8_lossy(&line.bytes).into_owned() }));
+            }
+        }
         loop {
             let Some((path, lines)) = &mut self.open else {
-                let Some(segment) = self.segments.next() else { return Ok(None) };
-                let file = File::open(&segment.path);
-                let file = file.map_err(|source| VerifyIo::Read { path: segment.path.clone(), source })?;
-                self.open = Some((segment.path, LineReader::new(BufReader::with_capacity(256 * 1024, file))));
+                let Some(mut segment) = self.segments.next() else { return Ok(None) };
+                let Some(lines) = segment.open(0)? else {
+                    return Err(VerifyIo::Read { path: segment.path, source: io::ErrorKind::NotFound.into() });
+                };
+                self.open = Some((segment.path, LineReader::new(lines)));
                 self.next = segment.first;
                 continue;
             };
@@ -83,13 +94,27 @@ impl Records {
             if index < self.first {
                 continue;
             }
-            // Most lines are of other kinds, and are not read any closer. A caller's text cannot hold these bytes, since its quotes are
-            // escaped; a nested member might, so what is found is read before it is believed.
-            let kind = self.wanted.iter().find(|(_, finder)| finder.find(line).is_some()).map(|(kind, _)| *kind);
-            if let Some(kind) = kind.filter(|kind| Line::parse(line).is_ok_and(|parsed| parsed.kind == kind.as_str())) {
+            if let Some(kind) = wanted(&self.wanted, line) {
                 return Ok(Some(Found { index, kind, line: String::from_utf8_lossy(line).into_owned() }));
             }
         }
+    }
+
+    fn wanted(&self, line: &[u8]) -> Option<Kind> {
+        wanted(&self.wanted, line)
+    }
+}
+
+/// The kind of a line, if it is one of these. Most lines are of other kinds, and are not read any closer. A caller's text cannot hold
+/// these bytes, since its quotes are escaped; a nested member might, so what is found is read before it is believed.
+fn wanted(kinds: &[(Kind, Finder<'static>)], line: &[u8]) -> Option<Kind> {
+    let mut found = kinds.iter().filter(|(_, finder)| finder.find(line).is_some()).map(|(kind, _)| *kind);
+    found.find(|found| Line::parse(line).is_ok_and(|line| line.kind == found.as_str()))
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("first", &self.first).field("next", &self.next).finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::chain::Broken;
 use super::epoch::BadHead;
 use super::evidence::EpochsError;
+use super::frame::BadFrame;
 
 /// Most gaps, warnings and intervals that are kept one by one; more are only counted.
 const LISTED_MAX: usize = 100;
@@ -130,6 +131,23 @@ pub enum FaultReason {
     /// The keys of the log are not those an auditor knows.
     #[error("the log was begun with a key that is not in the policy: it may be another log under the same name")]
     UnknownKey,
+    /// A line that was kept of a pruned record is not what it was.
+    #[error("its line in `kept.jsonl` is not the record that was written")]
+    Kept,
+    /// Segments are gone that nobody was told to remove.
+    #[error("records {index} to {last} are missing, and no `prune` record under a head covers them")]
+    NotPruned {
+        /// First missing record.
+        index: u64,
+        /// Last missing record.
+        last: u64,
+    },
+    /// A compressed segment cannot be read.
+    #[error("its compressed segment cannot be read: {0}")]
+    Frame(BadFrame),
+    /// The hash of a pruned record is gone.
+    #[error("it was removed, and the tile with its hash is not here either, or has another length")]
+    TileMissing,
     /// Witnesses have cosigned other bytes.
     #[error("witnesses have cosigned a head over {size} records that vouches for other bytes: this is another history")]
     WitnessDiffers {
@@ -224,6 +242,8 @@ pub struct LogReport {
     pub segments: u64,
     /// Index of the first record that is here.
     pub first: u64,
+    /// Records that were pruned, all before the first one here; of them hashes and heads were checked.
+    pub pruned: u64,
     /// Records that were checked.
     pub records: u64,
     /// Hash hash of the last record that was checked.
@@ -265,7 +285,7 @@ impl LogReport {
     pub fn verdict(&self) -> Verdict {
         if self.fault.is_some() {
             Verdict::Tampered
-        } else if self.first > 0 || self.unfinished_bytes > 0 || self.heads == 0 {
+        } else if self.lacks_beginning() || self.unfinished_bytes > 0 || self.heads == 0 {
             Verdict::Incomplete
         } else if self.gaps.total > 0 || self.damaged_tiles > 0 {
             Verdict::Gaps
@@ -276,13 +296,18 @@ impl LogReport {
         }
     }
 
+    /// Whether records before the first one are not here, and nothing says why.
+    fn lacks_beginning(&self) -> bool {
+        self.first > self.pruned
+    }
+
     fn sentence(&self) -> String {
         match self.verdict() {
             Verdict::Tampered => {
                 let fault = self.fault.as_ref();
                 fault.map(|fault| format!("record {}: {}", fault.index, fault.reason)).unwrap_or_default()
             }
-            Verdict::Incomplete if self.first > 0 => {
+            Verdict::Incomplete if self.lacks_beginning() => {
                 format!("intact from record {} on; the records before it are not here", self.first)
             }
             Verdict::Incomplete if self.heads == 0 => "it was begun, and no head was made yet".to_owned(),
@@ -293,6 +318,10 @@ impl LogReport {
             Verdict::Gaps if self.gaps.total == 0 => {
                 format!("intact, but derived data is damaged: {} tiles. `yett audit repair` makes them again", self.damaged_tiles)
             }
+            Verdict::Gaps if self.pruned > 0 => format!(
+                "intact from record {} on; of the records before it, which were pruned, the hashes are; {} declared gaps",
+                self.first, self.gaps.total
+            ),
             Verdict::Gaps => format!("intact, with {} declared gaps", self.gaps.total),
             Verdict::Unanchored if self.anchored.is_some() => {
                 "intact, but what confirms it from outside is more than a day older than its end".to_owned()
@@ -329,6 +358,7 @@ impl LogReport {
             "meaning": self.sentence(),
             "modes": modes,
             "open_calls": self.open_calls,
+            "pruned": self.pruned,
             "records": self.records,
             "root": self.root,
             "segments": self.segments,

@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::lines::{LineReader, RawLine, open_segment};
+use super::lines::{LineReader, RawLine};
 use super::stamp::Stamp;
 use super::verify::{VerifyIo, find_logs, segments};
 
@@ -160,12 +160,10 @@ fn show_log(
     each: &mut dyn FnMut(Shown) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, VerifyIo> {
     let mut calls = HashSet::new();
-    for segment in segments(log)? {
-        if !segment.path.is_file() {
-            continue;
-        }
+    for mut segment in segments(log)? {
+        let Some(lines) = segment.open(0)? else { continue };
         let unreadable = |source| VerifyIo::Read { path: segment.path.clone(), source };
-        let mut lines = LineReader::new(open_segment(&segment.path, 0).map_err(unreadable)?);
+        let mut lines = LineReader::new(lines);
         while let Some(raw) = lines.next_line().map_err(unreadable)? {
             let (RawLine::Whole(bytes) | RawLine::Torn(bytes)) = raw else {
                 break;

@@ -159,7 +159,11 @@ fn prove(path: &Path, index: u64, output: Option<&Path>, epochs: Option<&Path>, 
         Some(file) => write(file, &proof.to_string())?,
         None => io::stdout().write_all(proof.to_string().as_bytes()).or_else(closed_pipe)?,
     }
-    terminal.note(format_args!("record {index} is under the head over {} records", prover.head().size));
+    let size = prover.head().size;
+    if prover.is_pruned(index) {
+        terminal.note(format_args!("record {index} was pruned: the proof is for whoever has its bytes"));
+    }
+    terminal.note(format_args!("record {index} is under the head over {size} records"));
     Ok(Exit::Done)
 }
 

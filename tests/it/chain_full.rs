@@ -87,6 +87,14 @@ impl Storage for SmallDisk {
         Disk.publish(path, bytes)
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
     fn destroy(&self, path: &Path) -> io::Result<()> {
         Disk.destroy(path)
     }

@@ -15,9 +15,6 @@ pub const EPOCHS_MAX: usize = 64 << 20;
 /// What each proof begins with, and no line within one.
 const HEADER: &str = "c2sp.org/tlog-proof@v1\n";
 
-/// What every announcement has in its line, spelled in no other way.
-const ANNOUNCES: &[u8] = br#""kind":"key.rotate""#;
-
 /// The epochs of a log from the first on, each vouched for by the one before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epochs(Vec<Epoch>);
@@ -74,15 +71,8 @@ pub enum EpochsError {
 
 /// The epochs of a log that may have signed heads over up to `size` records, as a file; reads all of the log.
 pub fn epochs(log_dir: &Path, size: u64) -> Result<String, ProveError> {
-    let mut announcements = Vec::new();
-    Lines::new(log_dir).read(0, size, &mut |index, line| {
-        if memchr::memmem::find(line, ANNOUNCES).is_some() && Line::parse(line).is_ok_and(|line| line.epoch.is_some()) {
-            announcements.push((index, line.to_owned()));
-        }
-        Ok::<(), ProveError>(())
-    })?;
     let mut file = String::new();
-    for (index, line) in announcements {
+    for (index, line) in Lines::new(log_dir).announcements(0, size)? {
         let found = Heads::after(log_dir, index).next_head()?;
         // Without a head over it, nobody has taken over yet.
         let Some((head, note)) = found else { break };

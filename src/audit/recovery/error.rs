@@ -21,6 +21,9 @@ pub enum RecoveryError {
         #[source]
         reason: Broken,
     },
+    /// The newest segment is one that no writer compresses.
+    #[error("the audit log's last segment is `{}`, but only segments with another behind them are compressed: its end was removed", .0.display())]
+    Compressed(PathBuf),
     /// The head counts records that are not there.
     #[error("the audit log was cut: its head counts {size} records, {found} are there")]
     Cut {

@@ -7,16 +7,17 @@
 mod error;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 pub use error::RecoveryError;
 
 use super::chain::{Broken, Chain};
 use super::epoch::{Epoch, EpochError};
+use super::frame::FrameReader;
 use super::fs::Storage;
 use super::heads::{self, FoundHeads, KnownHead};
-use super::layout::{Layout, epoch_number, segment_index};
+use super::layout::{Layout, compressed_index, epoch_number, segment_index};
 use super::line::{Line, carried, is_one_batch};
 use super::lines::{LineReader, RawLine};
 use super::log::{Opened, Unfinished};
@@ -30,6 +31,13 @@ use crate::tlog::{Checkpoint, Frontier, Hash};
 /// Most records that can stand behind the newest head: what comes in a second or a thousand, and on a full volume the outcomes of as
 /// many calls as can be open.
 pub(crate) const UNCOVERED_MAX: u64 = 10_000;
+
+/// How a segment lies on the disk; in this order one counts before the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    Plain,
+    Compressed,
+}
 
 /// The state a writer continues from.
 #[derive(Debug)]
@@ -70,11 +78,17 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let directory = layout.segments();
     let files = storage.list(&directory).map_err(failed("list", &directory))?;
-    let mut firsts: Vec<(u64, u64)> = files.iter().filter_map(|(name, length)| Some((segment_index(name)?, *length))).collect();
+    let index = |name: &str| {
+        let plain = segment_index(name).map(|first| (first, Form::Plain));
+        plain.or_else(|| compressed_index(name).map(|first| (first, Form::Compressed)))
+    };
+    let mut firsts: Vec<_> = files.iter().filter_map(|(name, length)| Some((index(name)?, *length))).collect();
     firsts.sort_unstable();
+    // While a segment is compressed it is there twice, and the plain one counts.
+    firsts.dedup_by_key(|((first, _), _)| *first);
     let heads = heads::find(storage, layout)?;
     let counted = heads.newest.as_ref().map_or(0, |(head, _)| head.size);
-    let Some(&(last, length)) = firsts.last() else {
+    let Some(&((last, form), length)) = firsts.last() else {
         known.map_or(Ok(()), |known| known.check(0, None))?;
         return if counted > 0 { Err(RecoveryError::Cut { size: counted, found: 0 }) } else { create(storage, layout, heads) };
     };
@@ -82,8 +96,11 @@ pub(crate) fn recover(
         return Err(RecoveryError::HeadOld { size: counted, segment: last });
     }
 
-    let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).map(|(first, _)| *first);
-    let start = before.unwrap_or(last);
+    if form == Form::Compressed {
+        return Err(RecoveryError::Compressed(layout.compressed(last)));
+    }
+    let before = firsts.len().checked_sub(2).and_then(|at| firsts.get(at)).copied();
+    let start = before.map_or(last, |((first, _), _)| first);
     let name = Some(layout.name.clone());
     let chain = if start == 0 { Chain::genesis(name) } else { Chain::from_middle(name, start) };
     let mut scan = Scan {
@@ -95,10 +112,17 @@ pub(crate) fn recover(
         foreign: false,
         tail: Tail { length, ..Tail::default() },
     };
-    if let Some(first) = before {
-        scan.segment(storage, layout, first, false)?;
+    if let Some(((first, form), length)) = before {
+        let path = if form == Form::Plain { layout.segment(first) } else { layout.compressed(first) };
+        let source = storage.read(&path).map_err(failed("open", &path))?;
+        let source = match form {
+            Form::Plain => source,
+            Form::Compressed => Box::new(FrameReader::open(source, length).map_err(failed("read", &path))?),
+        };
+        scan.segment(source, &path, first, false)?;
     }
-    scan.segment(storage, layout, last, true)?;
+    let path = layout.segment(last);
+    scan.segment(storage.read(&path).map_err(failed("open", &path))?, &path, last, true)?;
     let found = scan.chain.next;
     if counted > found {
         return Err(RecoveryError::Cut { size: counted, found });
@@ -265,16 +289,14 @@ struct Tail {
 }
 
 impl Scan {
-    fn segment(&mut self, storage: &dyn Storage, layout: &Layout, first: u64, last: bool) -> Result<(), RecoveryError> {
-        let path = layout.segment(first);
-        let broken = |index, reason| RecoveryError::Broken { segment: path.clone(), index, reason };
+    fn segment(&mut self, source: Box<dyn Read>, path: &Path, first: u64, last: bool) -> Result<(), RecoveryError> {
+        let broken = |index, reason| RecoveryError::Broken { segment: path.to_owned(), index, reason };
         if first != self.chain.next {
             return Err(broken(self.chain.next.min(first), Broken::Index { found: first, follows: false }));
         }
         self.compare_head()?;
-        let source = storage.read(&path).map_err(failed("open", &path))?;
         let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, source));
-        while let Some(raw) = lines.next_line().map_err(failed("read", &path))? {
+        while let Some(raw) = lines.next_line().map_err(failed("read", path))? {
             let index = self.chain.next;
             let bytes = match raw {
                 RawLine::Whole(bytes) => bytes,

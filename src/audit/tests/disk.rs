@@ -154,6 +154,16 @@ impl Storage for FaultyDisk {
         Disk.publish(path, bytes)
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.shared.note("rename", &from.file_name().unwrap().to_string_lossy());
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.shared.note("remove", &path.file_name().unwrap().to_string_lossy());
+        Disk.remove(path)
+    }
+
     fn destroy(&self, path: &Path) -> io::Result<()> {
         self.shared.note("destroy", &path.file_name().unwrap().to_string_lossy());
         Disk.destroy(path)

@@ -2,12 +2,14 @@
 
 mod anchors;
 mod attacks;
+mod compression;
 mod crash;
 mod disk;
 mod evidence;
 mod format;
 mod full;
 mod power;
+mod pruning;
 mod sim;
 mod tamper;
 mod tree;

@@ -22,6 +22,8 @@ pub(super) struct SimDisk(Arc<Mutex<State>>);
 #[derive(Clone, Debug, Default)]
 struct State {
     files: BTreeMap<PathBuf, Inode>,
+    /// Removed, or replaced by another name, and not for sure.
+    gone: BTreeMap<PathBuf, Inode>,
     operations: usize,
     /// The power fails at this operation: it and everything behind it do not happen.
     cut_at: Option<usize>,
@@ -36,6 +38,8 @@ struct Inode {
     pending: Vec<Change>,
     /// Its name survives.
     named: bool,
+    /// The name that survives instead.
+    was: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,10 +63,10 @@ impl SimDisk {
     /// A disk that holds these files, durably.
     pub(super) fn holding(files: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Self {
         let files = files.into_iter().map(|(path, bytes)| {
-            let inode = Inode { current: bytes.clone(), durable: bytes, pending: Vec::new(), named: true };
+            let inode = Inode { current: bytes.clone(), durable: bytes, named: true, ..Inode::default() };
             (path, inode)
         });
-        Self(Arc::new(Mutex::new(State { files: files.collect(), operations: 0, cut_at: None })))
+        Self(Arc::new(Mutex::new(State { files: files.collect(), ..State::default() })))
     }
 
     pub(super) fn operations(&self) -> usize {
@@ -81,15 +85,36 @@ impl SimDisk {
         let mut chance = |of: u64| random.next_u64() % of;
         let state = self.0.lock();
         let mut files = BTreeMap::new();
+        for (path, inode) in &state.gone {
+            let is_back = match kept {
+                Kept::Nothing => true,
+                Kept::Everything => false,
+                Kept::Prefix | Kept::AnySectors => chance(2) == 0,
+            };
+            if is_back {
+                let content = inode.durable.clone();
+                files.insert(path.clone(), Inode { current: content.clone(), durable: content, named: true, ..Inode::default() });
+            }
+        }
         for (path, inode) in &state.files {
             let named = match kept {
                 Kept::Nothing => inode.named,
                 Kept::Everything => true,
                 Kept::Prefix | Kept::AnySectors => inode.named || chance(2) == 0,
             };
-            if !named {
-                continue;
-            }
+            // In the place of one of another name, or under the name it had before: never neither.
+            let path = match (named, &inode.was) {
+                (true, _) => path,
+                (false, Some(before)) => {
+                    if let Some(old) = state.gone.get(path) {
+                        let content = old.durable.clone();
+                        let old = Inode { current: content.clone(), durable: content, named: true, ..Inode::default() };
+                        files.insert(path.clone(), old);
+                    }
+                    before
+                }
+                (false, None) => continue,
+            };
             let mut content = inode.durable.clone();
             let total: usize = inode.pending.iter().map(Change::bytes).sum();
             let mut left = match kept {
@@ -124,10 +149,10 @@ impl SimDisk {
                     }
                 }
             }
-            let inode = Inode { current: content.clone(), durable: content, pending: Vec::new(), named: true };
+            let inode = Inode { current: content.clone(), durable: content, named: true, ..Inode::default() };
             files.insert(path.clone(), inode);
         }
-        Self(Arc::new(Mutex::new(State { files, operations: 0, cut_at: None })))
+        Self(Arc::new(Mutex::new(State { files, ..State::default() })))
     }
 
     /// Every file, for programs that read a real directory.
@@ -233,8 +258,9 @@ impl Storage for SimDisk {
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         self.act(|state| {
             for (_, inode) in state.files.iter_mut().filter(|(path, _)| path.parent() == Some(directory)) {
-                inode.named = true;
+                (inode.named, inode.was) = (true, None);
             }
+            state.gone.retain(|path, _| path.parent() != Some(directory));
             Ok(())
         })
     }
@@ -244,6 +270,28 @@ impl Storage for SimDisk {
             let inode = state.files.entry(path.to_owned()).or_default();
             inode.current = bytes.to_vec();
             inode.pending = vec![Change::Length(0), Change::Write(0, bytes.to_vec())];
+            Ok(())
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.act(|state| {
+            let mut inode = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            if let Some(old) = state.files.remove(to).filter(|old| old.named) {
+                state.gone.insert(to.to_owned(), old);
+            }
+            inode.was = inode.named.then(|| from.to_owned());
+            inode.named = false;
+            state.files.insert(to.to_owned(), inode);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.act(|state| {
+            if let Some(inode) = state.files.remove(path).filter(|inode| inode.named) {
+                state.gone.insert(path.to_owned(), inode);
+            }
             Ok(())
         })
     }

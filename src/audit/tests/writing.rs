@@ -445,6 +445,7 @@ fn aud_026_time_never_runs_back_except_at_a_record_that_says_so() {
             "tick",
             "call.decision",
             "clock.step",
+            "tick",
             "call.decision"
         ]
     );

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::ProveError;
 use super::heads::Heads;
+use super::leaves::Lines;
 use super::prove::Prover;
 use crate::audit::Announcement;
 use crate::tlog::{Checkpoint, KeyId, Note, ProofFile};
@@ -40,14 +41,11 @@ pub fn next_hand_over(log_dir: &Path, size: u64) -> Result<Option<HandOver>, Pro
 
 fn hand_over(log_dir: &Path, (head, note): (Checkpoint, Note)) -> Result<HandOver, ProveError> {
     let mut prover = Prover::under(log_dir, (head.clone(), note.clone()));
-    for index in (head.size.saturating_sub(BETWEEN_HEADS)..head.size).rev() {
-        let record = prover.record(index)?;
-        if Announcement::read(&record, &head.origin).is_some() {
-            let proof = prover.inclusion(index)?;
-            return Ok(HandOver { head, note, record, proof });
-        }
-    }
-    Err(ProveError::Differs(head.size))
+    let announced = Lines::new(log_dir).announcements(head.size.saturating_sub(BETWEEN_HEADS), head.size)?;
+    let announced = announced.into_iter().rfind(|(_, record)| Announcement::read(record, &head.origin).is_some());
+    let (index, record) = announced.ok_or(ProveError::Differs(head.size))?;
+    let proof = prover.inclusion(index)?;
+    Ok(HandOver { head, note, record, proof })
 }
 
 /// Ed25519 signs first.

@@ -1,6 +1,7 @@
 //! Finds heads in the files of a log. Who signed them is not looked at.
 
 use std::io::{BufReader, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::ProveError;
@@ -15,7 +16,7 @@ pub(crate) type Found = (Checkpoint, Note);
 /// The newest head of a log.
 pub(crate) fn newest(log: &Path) -> Result<Found, ProveError> {
     for first in files(log)?.into_iter().rev() {
-        let mut heads = Heads { log: log.to_owned(), file: Some(first), offset: 0, after: 0 };
+        let mut heads = Heads { log: log.to_owned(), file: Some(first), offset: 0, inode: None, after: 0 };
         let mut newest = None;
         heads.scan(|note| {
             newest = Some(note.to_owned());
@@ -42,6 +43,8 @@ pub(crate) struct Heads {
     file: Option<u64>,
     /// Bytes of it that were read.
     offset: u64,
+    /// Which file of that name that was: retention may have put a shorter one in its place.
+    inode: Option<u64>,
     /// Heads that count no more records than these are passed over.
     after: u64,
 }
@@ -49,7 +52,7 @@ pub(crate) struct Heads {
 impl Heads {
     /// Those that count more than `size` records.
     pub(crate) fn after(log: &Path, size: u64) -> Self {
-        Self { log: log.to_owned(), file: None, offset: 0, after: size }
+        Self { log: log.to_owned(), file: None, offset: 0, inode: None, after: size }
     }
 
     /// The next head.
@@ -75,7 +78,7 @@ impl Heads {
                 return Ok(Some((head, note)));
             }
             let Some(next) = files(&self.log)?.into_iter().find(|first| *first > file) else { return Ok(None) };
-            (self.file, self.offset) = (Some(next), 0);
+            (self.file, self.offset, self.inode) = (Some(next), 0, None);
         }
     }
 
@@ -83,6 +86,10 @@ impl Heads {
     fn scan(&mut self, mut stop: impl FnMut(&[u8]) -> bool) -> Result<(), ProveError> {
         let path = self.path();
         let Opened::File(mut file) = regular_file(&path)? else { return Ok(()) };
+        let inode = Some(file.metadata().map_err(unreadable(&path))?.ino());
+        if self.inode != inode {
+            (self.offset, self.inode) = (0, inode);
+        }
         file.seek(SeekFrom::Start(self.offset)).map_err(unreadable(&path))?;
         let mut notes = NoteReader::new(BufReader::new(file));
         let start = self.offset;

@@ -43,6 +43,9 @@ pub enum ProveError {
     /// Neither segments nor tiles have it.
     #[error("record {0} is not here")]
     Missing(u64),
+    /// Retention has removed it.
+    #[error("record {0} was pruned, or is not here: there is no more of it than its hash")]
+    Pruned(u64),
     /// No head is there at all.
     #[error("no head was signed yet")]
     NoHead,

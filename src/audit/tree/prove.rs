@@ -49,7 +49,17 @@ impl Prover {
 
     /// The bytes of a record.
     pub fn record(&mut self, index: u64) -> Result<Vec<u8>, ProveError> {
-        self.lines.line(index)
+        match self.lines.line(index) {
+            Err(ProveError::Missing(_)) if index < self.lines.first()? => {
+                self.lines.kept(index)?.ok_or(ProveError::Pruned(index))
+            }
+            line => line,
+        }
+    }
+
+    /// Whether there is no more of a record than its hash.
+    pub fn is_pruned(&mut self, index: u64) -> bool {
+        matches!(self.record(index), Err(ProveError::Pruned(_)))
     }
 
     /// Proof that record `index` is in the log.
@@ -61,7 +71,7 @@ impl Prover {
         // The record itself if it is there; of one that was pruned tiles still know the leaf.
         let leaf = match self.record(index) {
             Ok(line) => Hash::leaf(&line),
-            Err(ProveError::Missing(_)) => self.tree.hash(0, index)?,
+            Err(ProveError::Missing(_) | ProveError::Pruned(_)) => self.tree.hash(0, index)?,
             Err(error) => return Err(error),
         };
         let hashes = self.checked(

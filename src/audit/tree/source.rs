@@ -30,13 +30,17 @@ impl Tree {
     fn with(log: &Path, size: u64, tiles: bool) -> Self {
         let (log, mut lines) = (log.to_owned(), Lines::new(log));
         let read = move |level, index| {
-            if tiles && let Some(tile) = read_tile(&log, TileId::full(level, index))? {
+            let from = index * u64::from(TILE_WIDTH);
+            // Of pruned records there is nothing else.
+            let pruned = level == 0 && from < lines.first()?;
+            if (tiles || pruned)
+                && let Some(tile) = read_tile(&log, TileId::full(level, index))?
+            {
                 return Ok(Some(tile));
             }
             if level > 0 {
                 return Ok(None);
             }
-            let from = index * u64::from(TILE_WIDTH);
             let leaves = lines.leaves(from, size.min(from + u64::from(TILE_WIDTH)))?;
             Ok(Some(leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect()))
         };

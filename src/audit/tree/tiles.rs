@@ -13,7 +13,7 @@ use super::source::{Tree, read_tile};
 use crate::audit::fs::{Disk, Storage as _};
 use crate::audit::verify::{VerifyIo, find_logs, verify};
 use crate::audit::{FaultReason, Verdict};
-use crate::tlog::{Frontier, Hash, LEVEL_MAX, TILE_BYTES, TILE_WIDTH, Tile, TileBuilder, TileId};
+use crate::tlog::{Frontier, LEVEL_MAX, TILE_BYTES, TILE_WIDTH, Tile, TileBuilder, TileId};
 
 /// Most full tiles that wait for a head: those of some minutes of a busy log, 8 MiB.
 const WAITING_MAX: usize = 1024;
@@ -73,7 +73,7 @@ pub fn repair(path: &Path) -> Result<u64, RepairError> {
             (Verdict::Tampered, Some(fault)) => {
                 return Err(RepairError::Tampered { directory, index: fault.index, reason: fault.reason });
             }
-            _ if log.first > 0 => return Err(RepairError::Incomplete { directory, first: log.first }),
+            _ if log.first > log.pruned => return Err(RepairError::Incomplete { directory, first: log.first }),
             _ => {}
         }
     }
@@ -130,8 +130,7 @@ impl Tiles {
             let Some((head, _)) = self.heads.next_head()? else { break };
             let mut full = Vec::new();
             let (tree, builder) = (&mut self.tree, &mut self.builder);
-            self.lines.read(tree.size(), head.size, &mut |_, line| {
-                let leaf = Hash::leaf(line);
+            self.lines.each_leaf(tree.size(), head.size, &mut |leaf| {
                 tree.push(leaf);
                 builder.push(leaf, &mut full);
                 // No writer leaves so much behind a head.

@@ -1,14 +1,14 @@
 //! Reads a segment in blocks of whole lines, and has the threads look at each while the next is read.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::line::{Line, Marks, NotRecord};
 use super::pool::{Pool, Promise};
+use super::segments::Lines;
 use crate::tlog::Hash;
 
 /// Bytes read at once.
@@ -59,10 +59,9 @@ impl Block {
 }
 
 /// The blocks of one file, in order.
-#[derive(Debug)]
 pub(super) struct Blocks<'a> {
     pool: &'a Pool,
-    file: File,
+    file: Lines,
     ahead: VecDeque<Promise<Block>>,
     /// Behind the last newline that was read.
     rest: Vec<u8>,
@@ -73,7 +72,7 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn new(pool: &'a Pool, file: File) -> Self {
+    pub(super) fn new(pool: &'a Pool, file: Lines) -> Self {
         Self { pool, file, ahead: VecDeque::new(), rest: Vec::new(), ended: false, offset: 0 }
     }
 

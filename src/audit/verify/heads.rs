@@ -132,6 +132,11 @@ impl<'p> Heads<'p> {
         self.good.root()
     }
 
+    /// Files that belong to segments before record `first`.
+    pub(super) fn files_before(&self, first: u64) -> Vec<u64> {
+        self.files.iter().map(|file| file.segment).filter(|segment| *segment < first).collect()
+    }
+
     /// Goes on to the heads of a segment, which count no more records than end with it.
     pub(super) fn begin(&mut self, segment: u64, most: u64) -> Result<Option<FaultReason>, VerifyIo> {
         self.notes = None;

@@ -9,19 +9,24 @@ mod before;
 mod blocks;
 mod heads;
 mod pool;
+mod pruned;
+mod segments;
 mod tiles;
 mod walk;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::anchors::Known;
 use self::heads::HeadsFile;
-use self::pool::Pool;
+use self::pool::{Pool, Promise};
+pub(crate) use self::segments::{Lines, SegmentFile, segments};
 use self::walk::Walk;
-use super::layout::{LOCK, segment_index};
+use super::frame::{self, BadFrame};
+use super::layout::LOCK;
 use super::lock;
 use super::report::{LogReport, Report, Verdict};
 use crate::tlog::Checkpoint;
@@ -39,6 +44,14 @@ pub enum VerifyIo {
     /// The path holds no log.
     #[error("no audit log in `{}`", .0.display())]
     NoLog(PathBuf),
+    /// What was kept of pruned records cannot be read.
+    #[error("`{}` is damaged at the first line of a record from {least} on", .path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// The smallest index that the line can have.
+        least: u64,
+    },
     /// A head was kept of a log that is not here.
     #[error("there is no log `{}` here, which a pin is of", .0.escape_debug())]
     NoPinned(String),
@@ -118,24 +131,11 @@ fn search(path: &Path, depth: u8, found: &mut Vec<PathBuf>) -> Result<(), Verify
     Ok(())
 }
 
-/// A segment file as its directory lists it.
-#[derive(Clone, Debug)]
-pub(crate) struct SegmentFile {
-    pub(crate) first: u64,
-    pub(crate) path: PathBuf,
-    pub(crate) bytes: u64,
-}
-
-/// The segments of a log in order of their names.
-pub(crate) fn segments(log: &Path) -> Result<Vec<SegmentFile>, VerifyIo> {
-    list(&log.join("seg"), segment_index, |first, path, bytes| SegmentFile { first, path, bytes })
-}
-
 /// The files of a directory whose names say an index, in order of it.
-pub(super) fn list<T>(
+pub(super) fn list<T, K: Ord>(
     directory: &Path,
-    index: impl Fn(&str) -> Option<u64>,
-    make: impl Fn(u64, PathBuf, u64) -> T,
+    index: impl Fn(&str) -> Option<K>,
+    make: impl Fn(K, PathBuf, u64) -> T,
 ) -> Result<Vec<T>, VerifyIo> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -166,9 +166,15 @@ fn verify_log(
     let mut retries = RETRIES;
     loop {
         let heads = heads::files(&directory.join("checkpoints"))?;
-        let report = walk(directory, &heads, judge, progress, watch)?;
-        // A writer at work may have been caught half-way through. A log at rest is judged at once.
-        if report.fault.is_none() || retries == 0 || heads::files(&directory.join("checkpoints"))? == heads {
+        // Listed after the heads, so that no segment they count is missing from the list.
+        let found = self::segments(directory)?;
+        let report = walk(directory, &heads, &found, judge, progress, watch)?;
+        // A writer at work, or retention, may have been caught half-way through. A log at rest is judged at once.
+        let at_rest = || {
+            let same = heads::files(&directory.join("checkpoints"))? == heads;
+            Ok::<_, VerifyIo>(same && names(&self::segments(directory)?) == names(&found))
+        };
+        if report.fault.is_none() || retries == 0 || at_rest()? {
             progress.done = before.done + segments.iter().map(|segment| segment.bytes).sum::<u64>();
             watch(*progress);
             return Ok(report);
@@ -182,22 +188,49 @@ fn verify_log(
 fn walk(
     directory: &Path,
     heads: &[HeadsFile],
+    segments: &[SegmentFile],
     (pool, trust): (&Pool, &Known),
     progress: &mut Progress,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<LogReport, VerifyIo> {
-    // Listed after the heads, so that no segment they count is missing from the list.
-    let segments = segments(directory)?;
-    let mut walk = Walk::new(directory, &segments, heads, pool, trust)?;
+    let mut walk = Walk::new(directory, segments, heads, pool, trust)?;
+    if !walk.before()? {
+        return Ok(walk.finish());
+    }
+    let mut frame = segments.first().and_then(|segment| check_frame(segment, pool));
     for (at, segment) in segments.iter().enumerate() {
-        let end = segments.get(at + 1).map(|next| next.first);
-        if !walk.segment(segment, end)? {
+        // While one segment is walked, the frame of the next is checked.
+        let next = segments.get(at + 1);
+        let checked = std::mem::replace(&mut frame, next.and_then(|next| check_frame(next, pool)));
+        if !walk.segment(segment, next.map(|next| next.first), checked)? {
             break;
         }
         progress.done += segment.bytes;
         watch(*progress);
     }
     Ok(walk.finish())
+}
+
+/// What will be known of a compressed segment before any line of it is believed.
+type FrameCheck = Promise<Result<Result<(), BadFrame>, VerifyIo>>;
+
+/// Has a compressed segment checked as a whole.
+fn check_frame(segment: &SegmentFile, pool: &Pool) -> Option<FrameCheck> {
+    let path = Arc::new(segment.path.clone());
+    segment.compressed.then(|| {
+        pool.submit(move || match regular_file(&path)? {
+            Opened::File(file) => {
+                let length = file.metadata().map_err(unreadable(&path))?.len();
+                frame::check(file, length).map_err(unreadable(&path))
+            }
+            // Whoever opens it next says so.
+            Opened::Missing | Opened::Other => Ok(Ok(())),
+        })
+    })
+}
+
+fn names(segments: &[SegmentFile]) -> Vec<&Path> {
+    segments.iter().map(|segment| segment.path.as_path()).collect()
 }
 
 /// How often something half-written is read again: while its writer is at work a few times, and once in a log at rest, whose
@@ -226,14 +259,14 @@ impl Patience {
 }
 
 /// What a path turned out to be.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     File(File),
     Missing,
     Other,
 }
 
 /// SECURITY: opening a pipe or a device from a hostile bundle would block for ever or never end.
-pub(super) fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
+pub(crate) fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => File::open(path).map(Opened::File).map_err(unreadable(path)),
         Ok(_) => Ok(Opened::Other),
@@ -242,7 +275,7 @@ pub(super) fn regular_file(path: &Path) -> Result<Opened, VerifyIo> {
     }
 }
 
-pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> VerifyIo {
+pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> VerifyIo {
     let path = path.to_owned();
     move |source| VerifyIo::Read { path, source }
 }

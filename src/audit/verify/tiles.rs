@@ -18,8 +18,8 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    pub(super) fn new(log: &Path, first: u64) -> Self {
-        let compares = first == 0 && log.join("tile").is_dir();
+    pub(super) fn new(log: &Path, from_the_start: bool) -> Self {
+        let compares = from_the_start && log.join("tile").is_dir();
         Self { log: log.to_owned(), builder: compares.then(TileBuilder::new), damaged: 0 }
     }
 

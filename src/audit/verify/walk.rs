@@ -1,6 +1,6 @@
 //! One pass over one log: every line in its place, every head over the lines before it.
 
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::chain::{Broken, Chain};
@@ -14,24 +14,28 @@ use super::before::Before;
 use super::blocks::Blocks;
 use super::heads::{self, Heads, HeadsFile};
 use super::pool::Pool;
+use super::pruned::{Covered, is_pruned};
 use super::tiles::Tiles;
-use super::{Opened, Patience, SegmentFile, VerifyIo, regular_file, unreadable};
+use super::{FrameCheck, Patience, SegmentFile, VerifyIo, unreadable};
 use crate::tlog::Hash;
 
 /// See the module.
 pub(super) struct Walk<'p> {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     pool: &'p Pool,
-    chain: Chain,
-    heads: Heads<'p>,
+    pub(super) chain: Chain,
+    pub(super) heads: Heads<'p>,
     tiles: Tiles,
-    anchors: Anchors<'p>,
+    pub(super) anchors: Anchors<'p>,
     /// A file of heads that belongs to no segment.
     stray: Option<HeadsFile>,
     /// Records the newest head counts, as its file says before anything was checked.
     counted: u64,
     /// Keys announced since the last head.
-    announced: u32,
+    pub(super) announced: u32,
+    pub(super) covered: Covered,
+    /// A record was read.
+    begun: bool,
     observer: Observer,
     report: LogReport,
     suspect: Option<Suspect>,
@@ -54,31 +58,40 @@ impl<'p> Walk<'p> {
         trust: &'p Known,
     ) -> Result<Self, VerifyIo> {
         let first = segments.first().map_or(0, |segment| segment.first);
-        let log = segments.first().map(log_name).transpose()?.flatten();
+        let log = segments.first().cloned().and_then(log_name);
+        let is_pruned = is_pruned(directory, first)?;
         // Those of segments that were taken away from the front are nobody's to check.
-        let present: Vec<_> = files.iter().filter(|file| file.segment >= first).cloned().collect();
-        let belongs = |file: &&HeadsFile| segments.iter().any(|segment| segment.first == file.segment);
+        let present: Vec<_> = files.iter().filter(|file| is_pruned || file.segment >= first).cloned().collect();
+        // Of segments that were pruned the files of heads are all that tells.
+        let belongs = |file: &&HeadsFile| {
+            (is_pruned && file.segment < first) || segments.iter().any(|segment| segment.first == file.segment)
+        };
         let report = LogReport {
             directory: directory.to_owned(),
             segments: u64::try_from(segments.len()).unwrap_or(u64::MAX),
             first,
+            pruned: if is_pruned { first } else { 0 },
             ..LogReport::default()
         };
         let mut walk = Self {
             directory: directory.to_owned(),
             pool,
-            chain: if first == 0 { Chain::genesis(None) } else { Chain::from_middle(None, first) },
+            chain: if first == 0 || is_pruned { Chain::genesis(None) } else { Chain::from_middle(None, first) },
             counted: heads::newest_size(&present)?,
             stray: present.iter().find(|file| file.bytes > 0 && !belongs(file)).cloned(),
             heads: Heads::new(pool, present, log.clone()),
-            tiles: Tiles::new(directory, first),
-            anchors: Anchors::new(directory, trust, log, first)?,
+            tiles: Tiles::new(directory, first == 0 || is_pruned),
+            anchors: Anchors::new(directory, trust, log, if is_pruned { 0 } else { first })?,
             announced: 0,
+            covered: Covered::default(),
+            begun: false,
             observer: Observer::default(),
             report,
             suspect: None,
         };
-        walk.go_on(Before::read(directory, first)?, first);
+        if !is_pruned {
+            walk.go_on(Before::read(directory, first)?, first);
+        }
         Ok(walk)
     }
 
@@ -108,11 +121,22 @@ impl<'p> Walk<'p> {
         }
     }
 
+    /// What was pruned from before the first segment; false when there is no point in going on.
+    pub(super) fn before(&mut self) -> Result<bool, VerifyIo> {
+        if self.report.pruned > 0 { self.pruned(self.report.first) } else { Ok(true) }
+    }
+
     /// Checks one segment, behind which the one of record `end` comes; false when there is no point in going on.
-    pub(super) fn segment(&mut self, segment: &SegmentFile, end: Option<u64>) -> Result<bool, VerifyIo> {
+    pub(super) fn segment(
+        &mut self,
+        segment: &SegmentFile,
+        end: Option<u64>,
+        frame: Option<FrameCheck>,
+    ) -> Result<bool, VerifyIo> {
         if self.report.fault.is_some() {
             return Ok(false);
         }
+        let mut segment = segment.clone();
         let last = end.is_none();
         // A suspect is not counted yet.
         let next = self.chain.next + u64::from(self.suspect.is_some());
@@ -133,10 +157,16 @@ impl<'p> Walk<'p> {
         {
             return Ok(self.fault(next, reason));
         }
-        let Opened::File(file) = regular_file(&segment.path)? else {
+        // SECURITY: of a frame that is not right as a whole no line is believed.
+        if let Some(frame) = frame
+            && let Err(reason) = frame.wait().unwrap_or_else(|| Err(died(&segment.path)))?
+        {
+            return Ok(self.fault(next, FaultReason::Frame(reason)));
+        }
+        let Some(lines) = segment.open(0)? else {
             return Ok(self.fault(next, FaultReason::NotAFile));
         };
-        let mut blocks = Blocks::new(self.pool, file);
+        let mut blocks = Blocks::new(self.pool, lines);
         while let Some(block) = blocks.next_block().map_err(unreadable(&segment.path))? {
             for judged in block.lines() {
                 if !self.line(judged.bytes, judged.line, judged.leaf)? {
@@ -144,18 +174,18 @@ impl<'p> Walk<'p> {
                 }
             }
         }
-        self.rest(segment, blocks.offset(), last)
+        let offset = blocks.offset();
+        self.rest(segment, offset, last)
     }
 
     /// What stands behind the whole lines of a segment: room, what a crash has torn, or what nobody wrote.
-    fn rest(&mut self, segment: &SegmentFile, mut offset: u64, last: bool) -> Result<bool, VerifyIo> {
+    fn rest(&mut self, mut segment: SegmentFile, mut offset: u64, last: bool) -> Result<bool, VerifyIo> {
         let mut patience = Patience::new(&self.directory);
         loop {
-            let Opened::File(mut file) = regular_file(&segment.path)? else {
+            let Some(lines) = segment.open(offset)? else {
                 return Ok(self.fault(self.chain.next, FaultReason::NotAFile));
             };
-            file.seek(SeekFrom::Start(offset)).map_err(unreadable(&segment.path))?;
-            let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, file));
+            let mut lines = LineReader::new(lines);
             let torn = loop {
                 match lines.next_line().map_err(unreadable(&segment.path))? {
                     None => return Ok(true),
@@ -206,6 +236,7 @@ impl<'p> Walk<'p> {
             Ok(line) => {
                 self.report.records += 1;
                 self.observer.record(&line, &mut self.report);
+                self.covered.record(&line);
                 if let Some(said) = line.tree.and_then(frontier).filter(|_| !knew_tree) {
                     self.heads.begin_behind(said);
                 }
@@ -234,19 +265,21 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn compare_head(&mut self, index: u64, leaf: Hash) -> Result<bool, VerifyIo> {
+    pub(super) fn compare_head(&mut self, index: u64, leaf: Hash) -> Result<bool, VerifyIo> {
         self.tiles.record(leaf)?;
+        let is_first = !std::mem::replace(&mut self.begun, true);
         let (heads, due) = (self.heads.count, self.heads.ahead().map(|head| head.root));
         let fault = self.heads.record(leaf, &self.chain)?;
         if self.heads.count > heads {
             self.announced = 0;
+            self.covered.head();
             // Neither the first record nor a bundle says the tree before: nobody can tell whether the head is right.
             if self.chain.tree.is_none() {
                 return Ok(self.fault(index, Broken::Tree.into()));
             }
         }
         let (Some(FaultReason::HeadDiffers { size, .. }), Some(root)) = (&fault, due) else {
-            let fault = fault.or_else(|| self.anchors.record(&self.chain, self.report.records == 1));
+            let fault = fault.or_else(|| self.anchors.record(&self.chain, is_first));
             return Ok(fault.is_none_or(|reason| self.fault(index, reason)));
         };
         // The head names a range; tiles from before the change may tell which record of it.
@@ -257,7 +290,7 @@ impl<'p> Walk<'p> {
     }
 
     /// Keeps the first fault; that of a suspect comes before all behind it.
-    fn fault(&mut self, index: u64, reason: FaultReason) -> bool {
+    pub(super) fn fault(&mut self, index: u64, reason: FaultReason) -> bool {
         if self.suspect.is_none() {
             self.report.fault.get_or_insert(Fault { index, reason });
         }
@@ -273,6 +306,9 @@ impl<'p> Walk<'p> {
         }
         if self.report.fault.is_none() {
             self.judge_heads(next);
+        }
+        if self.report.pruned > 0 && self.report.fault.is_none() {
+            self.judge_pruned();
         }
         self.report.anchored = self.anchors.anchored(self.chain.time);
         // Signatures were looked at beside the walk: a bad one stands before what ended it.
@@ -294,6 +330,14 @@ impl<'p> Walk<'p> {
         self.report
     }
 
+    /// Whether what is missing was to be removed.
+    fn judge_pruned(&mut self) {
+        let first = self.report.first;
+        if let Some(index) = self.covered.judge(first, &mut self.report) {
+            self.fault(index, FaultReason::NotPruned { index, last: first - 1 });
+        }
+    }
+
     /// Whether the heads fit the end of the records.
     fn judge_heads(&mut self, next: u64) {
         if self.counted > next {
@@ -311,11 +355,15 @@ impl<'p> Walk<'p> {
 }
 
 /// The name that the first record of a segment gives the log.
-fn log_name(segment: &SegmentFile) -> Result<Option<String>, VerifyIo> {
-    let Opened::File(file) = regular_file(&segment.path)? else { return Ok(None) };
-    let mut lines = LineReader::new(BufReader::new(file));
-    Ok(match lines.next_line().map_err(unreadable(&segment.path))? {
-        Some(RawLine::Whole(line)) => Line::parse(line).ok().map(|line| line.log.to_owned()),
-        Some(RawLine::Torn(_) | RawLine::Room | RawLine::Endless) | None => None,
-    })
+fn log_name(mut segment: SegmentFile) -> Option<String> {
+    // What cannot be read is judged when its turn comes.
+    let mut lines = LineReader::new(segment.open(0).ok()??);
+    match lines.next_line().ok()?? {
+        RawLine::Whole(line) => Line::parse(line).ok().map(|line| line.log.to_owned()),
+        RawLine::Torn(_) | RawLine::Room | RawLine::Endless => None,
+    }
+}
+
+fn died(path: &Path) -> VerifyIo {
+    unreadable(path)(io::Error::other("a thread of the verifier died"))
 }

@@ -355,7 +355,8 @@ impl Writer {
     fn rotate_if_due(&mut self, now: Stamp) -> Result<(), WriteError> {
         let (bytes, started) = (self.segment.bytes(), self.segment.started());
         let age = started.map_or(0, |started| now.micros_since(started));
-        let old = u128::try_from(age).unwrap_or(0) >= self.limits.segment_age.as_micros();
+        // A clock that was set back to long before the segment began would keep it growing for as long as it had been ahead.
+        let old = u128::from(age.unsigned_abs()) >= self.limits.segment_age.as_micros();
         if bytes == 0 || (bytes < self.limits.segment_bytes && !old) {
             return Ok(());
         }
