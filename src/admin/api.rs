@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
 use super::privacy_api;
+use super::prune_api;
 use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
@@ -101,6 +102,7 @@ impl Admin {
             .route("/v1/switches", get(list_switches))
             .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
             .merge(privacy_api::routes())
+            .merge(prune_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
             // Outermost: without the token no path, no body and no mistake is looked at.
             .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))

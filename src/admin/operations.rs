@@ -45,6 +45,8 @@ pub struct Stores {
     pub logs: PathBuf,
     /// How long the vault keeps a month's keys after its end.
     pub keep: Duration,
+    /// How long records are kept.
+    pub keep_log: Duration,
 }
 
 /// Operations on keys and switches; used by the admin API, and by commands with `--offline`.
@@ -61,9 +63,9 @@ pub struct Operations {
 impl Operations {
     /// On these stores, recorded in `log`.
     pub async fn open(stores: Stores, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
-        let Stores { log, keys, switches, vault, logs, keep } = stores;
+        let Stores { log, keys, switches, vault, logs, keep, keep_log } = stores;
         let (shared, about, keyed) = (Arc::clone(&log), Arc::clone(&vault), Arc::clone(&keys));
-        let privacy = Privacy::open(shared, about, keyed, logs, keep, Arc::clone(&clock)).await?;
+        let privacy = Privacy::open(shared, about, keyed, logs, (keep, keep_log), Arc::clone(&clock)).await?;
         Ok(Self { log, keys, switches, vault, privacy, clock })
     }
 

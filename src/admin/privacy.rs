@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::retention::Retention;
-use crate::audit::{AppendError, Draft, Found, Kind, Log, ObjectWriter, Position, VerifyIo, logs_below, records_from};
+use crate::audit::{
+    AppendError, Draft, Found, Kind, Log, ObjectWriter, Position, PruneError, VerifyIo, logs_below, records_from,
+};
 use crate::clock::Clock;
 use crate::state::{ApiKeys, StoreError};
 use crate::vault::{Applied, Change, Content, Identity, Month, Vault, VaultError};
@@ -73,6 +76,18 @@ pub enum PrivacyError {
     /// `state.db` failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The retention is a promise.
+    #[error("`audit.retention` keeps everything from {0} on: what is younger is not removed before the configuration says so")]
+    Kept(Timestamp),
+    /// The log cannot be pruned, or not to the end.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// There is no thread to read the log.
+    #[error("no thread can be started")]
+    Thread(#[source] std::io::Error),
+    /// The thread that read the log broke.
+    #[error("reading the log failed inside")]
+    Died,
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] VerifyIo),
@@ -90,6 +105,8 @@ pub struct Privacy {
     /// The audit directory, in which logs are read.
     logs: PathBuf,
     pub(super) retention: Retention,
+    /// How long records are kept.
+    pub(super) keep_log: std::time::Duration,
     /// One operation at a time: what it records and what it does are one step.
     turn: Mutex<()>,
     /// Something recorded was not done, or may not have been.
@@ -97,17 +114,18 @@ pub struct Privacy {
 }
 
 impl Privacy {
-    /// On these stores; `logs` is the audit directory, `keep` how long a month's keys are kept after its end.
+    /// On these stores; `logs` is the audit directory, `keep` how long a month's keys are kept after its end, and records.
     pub async fn open(
         log: Arc<Log>,
         vault: Arc<Vault>,
         keys: Arc<ApiKeys>,
         logs: PathBuf,
-        keep: std::time::Duration,
+        keep: (std::time::Duration, std::time::Duration),
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VaultError> {
-        let retention = Retention::new(keep, clock, vault.seen().await?);
-        Ok(Self { log, vault, keys, logs, retention, turn: Mutex::default(), behind: AtomicBool::new(true) })
+        let (keep_keys, keep_log) = keep;
+        let retention = Retention::new(keep_keys, clock, vault.seen().await?);
+        Ok(Self { log, vault, keys, logs, retention, keep_log, turn: Mutex::default(), behind: AtomicBool::new(true) })
     }
 
     /// Destroys everything that tells who is behind somebody's pseudonyms: keys, mapping, captured content, API keys.

@@ -74,7 +74,7 @@ struct ContentBody {
 }
 
 /// Whoever holds the token, when they give no name of theirs.
-fn admin() -> String {
+pub(super) fn admin() -> String {
     "admin".to_owned()
 }
 
@@ -149,16 +149,19 @@ pub fn shown(contents: &[Content]) -> Value {
     contents.iter().map(one).collect()
 }
 
-fn failed(error: &PrivacyError) -> Response {
+pub(super) fn failed(error: &PrivacyError) -> Response {
     let status = match error {
         PrivacyError::Unknown => StatusCode::NOT_FOUND,
-        PrivacyError::Held | PrivacyError::Clock => StatusCode::CONFLICT,
+        PrivacyError::Held | PrivacyError::Clock | PrivacyError::Kept(_) => StatusCode::CONFLICT,
         PrivacyError::Identifying(_) | PrivacyError::Words(_) => StatusCode::BAD_REQUEST,
         PrivacyError::NotRecorded(_)
         | PrivacyError::Unfinished(_)
         | PrivacyError::Vault(_)
         | PrivacyError::Store(_)
         | PrivacyError::Read(_)
+        | PrivacyError::Prune(_)
+        | PrivacyError::Thread(_)
+        | PrivacyError::Died
         | PrivacyError::Internal(_) => {
             tracing::error!(error = error as &dyn std::error::Error, "an operation on the vault failed");
             StatusCode::SERVICE_UNAVAILABLE

@@ -54,12 +54,12 @@ impl Retention {
         Some(wall.checked_add(passed).ok()?.min(self.clock.now()))
     }
 
-    fn trust_now(&self) {
+    pub(super) fn trust_now(&self) {
         *self.anchor.lock() = Some((self.clock.now(), Instant::now()));
     }
 
     /// Whether the wall clock tells the believed time.
-    fn is_steady(&self) -> bool {
+    pub(super) fn is_steady(&self) -> bool {
         self.believed().is_some_and(|believed| self.clock.now().duration_since(believed).abs() <= TOLERANCE)
     }
 }

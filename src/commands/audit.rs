@@ -1,4 +1,4 @@
-//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`, the index in `search.rs`, proofs in `proofs.rs`.
+//! `yett audit`: `verify` and `show` read files alone; what reads or changes the vault is in `privacy.rs`, what removes old records in `prune.rs`, the index in `search.rs`, proofs in `proofs.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use super::proofs::{self, Proofs};
 use super::search::{self, Search};
 use super::terminal::Terminal;
 use super::verify::{self, Verify};
-use super::{Exit, privacy};
+use super::{Exit, privacy, prune};
 use crate::audit::{self, Filter};
 
 /// Most pseudonyms that `show --reveal` asks about.
@@ -42,6 +42,8 @@ enum Action {
     Hold(privacy::Hold),
     /// Destroy the keys of months that are older than `audit.vault.keep`
     Expire(privacy::Expire),
+    /// Remove segments from the front of the log that are older than `audit.retention`, or tell which
+    Prune(prune::Prune),
     /// Find records by an index beside the log, or tell the story of a call, a session or a trace
     ///
     /// The newest come first, a page at a time. The index is made and kept up to date as needed; it proves nothing, see `verify`.
@@ -99,6 +101,7 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
         Action::Erase(about) => privacy::erase(about, terminal).await,
         Action::Hold(hold) => privacy::hold(hold, terminal).await,
         Action::Expire(expire) => privacy::expire(expire, terminal).await,
+        Action::Prune(prune) => prune::run(prune, terminal).await,
         Action::Verify(verify) => Ok(verify::run(&verify, terminal)),
         Action::Show(show) => self::show(show, terminal).await,
         Action::Search(search) => search::run(*search, terminal).await,

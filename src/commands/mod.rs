@@ -10,6 +10,7 @@ mod master;
 mod offline;
 mod privacy;
 mod proofs;
+mod prune;
 mod reload;
 mod search;
 mod serve;

@@ -42,6 +42,7 @@ impl Offline {
             vault: Arc::new(Vault::open(data_dir, &master).await?),
             logs: data_dir.join("audit"),
             keep: config.audit.vault_keep,
+            keep_log: config.audit.retention,
         };
         let operations = Operations::open(stores, Arc::new(SystemClock)).await?;
         operations.privacy().catch_up().await?;

@@ -29,6 +29,20 @@ pub(super) struct Place {
     requester: String,
 }
 
+impl Place {
+    pub(super) fn path(&self) -> &ConfigPath {
+        &self.path
+    }
+
+    pub(super) fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    pub(super) fn requester(&self) -> &str {
+        &self.requester
+    }
+}
+
 /// Whom an operation is about, and why.
 #[derive(Debug, clap::Args)]
 pub(super) struct About {

@@ -22,6 +22,10 @@ pub struct Audit {
     pub reserve: u64,
     /// How long the vault keeps a month's keys after its end (2557 days, seven years).
     pub vault_keep: Duration,
+    /// How long records are kept (2557 days, seven years).
+    pub retention: Duration,
+    /// Whether sealed segments are compressed (yes: a quarter of the space, by a thread of the lowest priority).
+    pub compress: bool,
     /// How many refusals of unknown callers in a second get a record of their own; the others are counted exactly.
     pub refusals: Refusals,
     /// Whether the gateway keeps a search index beside the log (no: it costs 19 us a record, on a thread of its own).

@@ -16,7 +16,7 @@ use super::upkeep::{index, look_after, metrics, sweep};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
-use crate::audit::{Disk, Draft, Kind, Log, Options};
+use crate::audit::{Disk, Draft, Kind, Log, Options, Stock};
 use crate::audit_index::Indexer;
 use crate::clock::Clock;
 use crate::config::{self, Config, Durability, Risk, Traces};
@@ -65,7 +65,8 @@ impl Gateway {
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         // Readiness depends on the keys, whose refreshes are counted.
         let ready = Arc::new(OnceLock::new());
-        let mut metrics = metrics(&log, &sessions, &ready);
+        let stock = Arc::new(Stock::default());
+        let mut metrics = metrics(&log, &stock, &sessions, &ready);
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
@@ -131,7 +132,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
-        look_after(&log, &flood, &operations, &services, &stop);
+        look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
         readiness.serving.store(true, Ordering::Release);
@@ -218,8 +219,8 @@ async fn bind_admin(
     vault: Arc<Vault>,
     offered: Offered,
 ) -> Result<(Arc<Operations>, Admin), StartError> {
-    let (logs, keep) = (config.data_dir.join("audit"), config.audit.vault_keep);
-    let stores = Stores { log, keys, switches, vault, logs, keep };
+    let (logs, keep, keep_log) = (config.data_dir.join("audit"), config.audit.vault_keep, config.audit.retention);
+    let stores = Stores { log, keys, switches, vault, logs, keep, keep_log };
     let operations = Arc::new(Operations::open(stores, clock).await?);
     // Whoever the log says is erased must be so before anybody is served.
     operations.privacy().catch_up().await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::Operations;
-use crate::audit::{Condition, Log, Tiles};
+use crate::admin::{Operations, PrivacyError};
+use crate::audit::{Condition, Disk, Log, Stock, Tiles, look_after as look_after_segments};
 use crate::audit_index::Indexer;
 use crate::config::Config;
 use crate::health::Readiness;
@@ -25,6 +25,10 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How often it is noted how far the log is applied to the vault, and how often old months are looked for.
 const VAULT: Duration = Duration::from_mins(1);
 const EXPIRY: Duration = Duration::from_hours(1);
+
+/// How often records are looked for that need not be kept any more: each time the oldest segment's first line is read.
+const PRUNE: Duration = Duration::from_hours(24);
+
 /// How often at most the tiles of the log are brought up to date, and how long after a failure.
 const TILES: Duration = Duration::from_secs(5);
 const TILES_AGAIN: Duration = Duration::from_mins(10);
@@ -63,13 +67,16 @@ pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &C
 
 /// What the log needs besides its writer, and the vault.
 pub(super) fn look_after(
-    log: &Arc<Log>,
+    (log, stock): (&Arc<Log>, &Arc<Stock>),
+    compress: bool,
     flood: &Arc<Flood>,
     operations: &Arc<Operations>,
     services: &TaskTracker,
     stop: &CancellationToken,
 ) {
     services.spawn(keep_vault(Arc::clone(operations), stop.clone()));
+    services.spawn(prune(Arc::clone(operations), Arc::clone(stock), stop.clone()));
+    keep_segments(log, compress, stock, services, stop);
     services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
 }
@@ -101,6 +108,51 @@ async fn keep_vault(operations: Arc<Operations>, stop: CancellationToken) {
     }
 }
 
+/// Has sealed segments compressed, by a thread of their own.
+fn keep_segments(log: &Arc<Log>, compress: bool, stock: &Arc<Stock>, services: &TaskTracker, stop: &CancellationToken) {
+    let stopped = stop.clone();
+    let go_on = Arc::new(move || !stopped.is_cancelled());
+    let told = |failure: &_| {
+        tracing::warn!(
+            error = failure as &dyn std::error::Error,
+            "a segment of the audit log cannot be compressed; it is left as it is"
+        );
+    };
+    let (stock, condition) = (Arc::clone(stock), log.condition());
+    match look_after_segments(Arc::new(Disk), log.directory(), compress, stock, condition, go_on, Box::new(told)) {
+        Ok(thread) => {
+            let stop = stop.clone();
+            services.spawn(async move {
+                stop.cancelled().await;
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            });
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the audit log is not compressed: no thread for it");
+        }
+    }
+}
+
+/// Removes what need not be kept any more, and finishes what was interrupted. What fails is tried again; nothing that serves depends on it.
+async fn prune(operations: Arc<Operations>, stock: Arc<Stock>, stop: CancellationToken) {
+    let privacy = operations.privacy();
+    loop {
+        let done = async {
+            privacy.resume_pruning().await?;
+            while !stop.is_cancelled() && privacy.thin_heads().await? {}
+            while !stop.is_cancelled() && privacy.prune_in_time().await? {}
+            Ok::<_, PrivacyError>(())
+        };
+        if let Err(error) = done.await {
+            stock.failed();
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit log cannot be pruned");
+        }
+        if tokio::time::timeout(PRUNE, stop.cancelled()).await.is_ok() {
+            return;
+        }
+    }
+}
+
 /// Keeps tiles behind the heads of the log, from what the last run left behind on. They are derived: a failure is told, and costs longer
 /// proofs.
 async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
@@ -126,8 +178,18 @@ async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
     }
 }
 
+/// Below a mebi.
+fn low_bits(number: u64) -> u32 {
+    u32::try_from(number & 0xf_ffff).unwrap_or(0)
+}
+
 /// Metrics, with what other parts count anyway.
-pub(super) fn metrics(log: &Arc<Log>, sessions: &Arc<Sessions>, ready: &Arc<OnceLock<Arc<Readiness>>>) -> Metrics {
+pub(super) fn metrics(
+    log: &Arc<Log>,
+    stock: &Arc<Stock>,
+    sessions: &Arc<Sessions>,
+    ready: &Arc<OnceLock<Arc<Readiness>>>,
+) -> Metrics {
     let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
     let mut metrics = Metrics::new();
     let watched = Arc::clone(log);
@@ -142,6 +204,15 @@ pub(super) fn metrics(log: &Arc<Log>, sessions: &Arc<Sessions>, ready: &Arc<Once
         let watched = log.condition();
         metrics.watch(reading, move || f64::from(u8::from(*watched.borrow() == condition)));
     }
+    // Exact up to 4 PiB, and a gauge.
+    let large =
+        |number: u64| f64::from(u32::try_from(number >> 20).unwrap_or(u32::MAX)) * 1_048_576.0 + f64::from(low_bits(number));
+    let watched = Arc::clone(stock);
+    metrics.watch(Reading::AuditSegments, move || large(watched.segments()));
+    let watched = Arc::clone(stock);
+    metrics.watch(Reading::AuditSegmentBytes, move || large(watched.bytes()));
+    let watched = Arc::clone(stock);
+    metrics.watch(Reading::AuditSegmentFailures, move || large(watched.failures()));
     let watched = Arc::clone(sessions);
     metrics.watch(Reading::Sessions, move || count(watched.len()));
     let watched = Arc::clone(ready);

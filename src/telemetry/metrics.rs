@@ -104,6 +104,12 @@ pub enum Reading {
     AuditLastSync,
     /// Records that wait for the disk.
     AuditQueue,
+    /// Bytes of the segments of the log.
+    AuditSegmentBytes,
+    /// How often compressing or pruning them has failed.
+    AuditSegmentFailures,
+    /// Segments of the log.
+    AuditSegments,
     /// 1 while syncs take so long that there is room for few calls.
     AuditSlow,
     /// Calls that have begun and not ended.
@@ -123,6 +129,11 @@ impl Reading {
             Self::AuditFailed => ("audit_failed", "Whether the audit log cannot be written any more (1) or can (0).", None),
             Self::AuditFull => ("audit_full", "Whether the audit volume is full (1) or not (0).", None),
             Self::AuditSlow => ("audit_slow", "Whether slow syncs have reduced the room for calls (1) or not (0).", None),
+            Self::AuditSegmentBytes => ("audit_segments", "Space that the segments of the audit log take.", Some(Unit::Bytes)),
+            Self::AuditSegmentFailures => {
+                ("audit_segment_failures", "How often compressing or pruning the audit log has failed since the start.", None)
+            }
+            Self::AuditSegments => ("audit_segment_files", "Segment files of the audit log.", None),
             Self::AuditLastSync => {
                 ("audit_last_sync", "How long the last write and sync of a batch of records took.", Some(Unit::Seconds))
             }

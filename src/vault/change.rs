@@ -101,6 +101,14 @@ impl Vault {
         Ok(text.and_then(|text| str::from_utf8(&text).ok()?.parse().ok()))
     }
 
+    /// All pseudonyms of callers under a legal hold.
+    pub async fn held(&self) -> Result<Vec<String>, VaultError> {
+        let names = sqlx::query_scalar(
+            "SELECT name FROM pseudonyms WHERE caller IN (SELECT id FROM callers WHERE lookup IN (SELECT lookup FROM holds))",
+        );
+        Ok(names.fetch_all(&self.pool).await?)
+    }
+
     /// Whether nobody is in it: then no record can order anything.
     pub async fn is_empty(&self) -> Result<bool, VaultError> {
         Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM callers)").fetch_one(&self.pool).await?)

@@ -174,7 +174,7 @@ async fn aud_054_without_a_log_nothing_is_erased_held_told_or_expired() {
     let vault = Arc::new(Vault::open(dir.path(), &master).await.unwrap());
     let log = Arc::new(log);
     let (keys, switches, keep) = (Arc::new(keys), Arc::new(switches), Duration::from_hours(24));
-    let stores = Stores { log: Arc::clone(&log), keys, switches, vault: Arc::clone(&vault), logs, keep };
+    let stores = Stores { log: Arc::clone(&log), keys, switches, vault: Arc::clone(&vault), logs, keep, keep_log: keep };
     let operations = Operations::open(stores, Arc::new(SystemClock)).await.unwrap();
     let old = "2020-01-01T00:00:00Z".parse().unwrap();
     let name = vault.pseudonym(Caller { issuer: "corp", subject: "ada", tenant: None }, old).await.unwrap().name.to_string();

@@ -87,6 +87,8 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         loss_window: Duration::from_millis(100),
         reserve: 64 << 20,
         vault_keep: VAULT_KEEP,
+        retention: VAULT_KEEP,
+        compress: true,
         refusals: REFUSALS,
         index: false,
         signing: SIGNING,
@@ -116,6 +118,8 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             fields.report().warning(place, "`loss_window` does nothing unless `durability` is `async`").hint("remove it");
         }
         let vault_keep = fields.optional("vault", vault);
+        let retention = fields.optional("retention", within(duration, KEEP, "from 1d to 36525d"));
+        let compress = fields.optional("compress", boolean);
         let refusals = fields.optional("refusals", refusals);
         let index = fields.optional("index", boolean);
         let signing = fields.optional("signing", signing);
@@ -130,6 +134,8 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             loss_window: loss_window.unwrap_or(default.loss_window),
             reserve: reserve.map_or(default.reserve, |bytes| bytes as u64),
             vault_keep: vault_keep.unwrap_or(default.vault_keep),
+            retention: retention.unwrap_or(default.retention),
+            compress: compress.unwrap_or(default.compress),
             refusals: refusals.unwrap_or(default.refusals),
             index: index.unwrap_or(default.index),
             signing: signing.unwrap_or(default.signing),
@@ -141,11 +147,11 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
 
 /// Seven years: covers what customers derive from HIPAA, SEC 17a-4, PCI DSS and the AI Act (SECURITY.md 2.8).
 const VAULT_KEEP: Duration = Duration::from_hours(24 * 2_557);
+const KEEP: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(24 * 36_525);
 
 fn vault(node: &Node, report: &mut Report) -> Option<Duration> {
-    const RANGE: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(24 * 36_525);
     let mut fields = Fields::of(node, "audit.vault", report)?;
-    let keep = fields.optional("keep", within(duration, RANGE, "from 1d to 36525d"));
+    let keep = fields.optional("keep", within(duration, KEEP, "from 1d to 36525d"));
     fields.finish(&[]);
     Some(keep.unwrap_or(VAULT_KEEP))
 }

@@ -8,6 +8,7 @@ mod disk;
 mod independence;
 mod order;
 mod receipts;
+mod retention;
 mod rollback;
 mod streams;
 mod trace;
