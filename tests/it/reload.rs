@@ -1,6 +1,6 @@
 //! Reloads of a gateway at work.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

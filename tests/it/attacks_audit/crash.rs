@@ -103,7 +103,7 @@ fn aud_015_killed_at_random_under_load_no_told_result_and_no_sent_call_is_withou
     assert_eq!(recoveries, rounds, "every kill is told in the log");
     let captured = captured(&home, &told);
     assert_eq!(captured, told.len(), "the vault has lost arguments of calls whose results were told");
-    let tiles = fs::read_dir(home.path("data/audit/cli.localhost/r1/tile/0")).map_or(0, |tiles| tiles.count());
+    let tiles = fs::read_dir(home.path("data/audit/cli.localhost/r1/tile/0")).map_or(0, Iterator::count);
     assert_eq!(tiles > 0, records.len() > 2 * 256, "tiles were not in play");
     let unknown = book.outcomes.values().filter(|outcomes| outcomes[0] == "unknown").count();
     let verified = home.run(&["audit", "verify", "data", "--accept-unanchored"]);
