@@ -48,6 +48,8 @@ pub struct Readiness {
     pub log: watch::Receiver<Condition>,
     /// The log's durability; a reload may change it.
     pub mode: watch::Sender<&'static str>,
+    /// What single witnesses claim of the log without proof, where there are witnesses.
+    pub claims: Option<watch::Receiver<Vec<String>>>,
     /// The keys of token issuers. A replica that never had them cannot check tokens, and is no place to send callers to; a set that
     /// goes stale later closes its issuer alone, since then all replicas are alike.
     pub keys: Vec<Keys>,
@@ -111,9 +113,13 @@ impl Health {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    let claims: String = match &shared.readiness.claims {
+        Some(claims) => claims.borrow().iter().map(|claim| format!("warning: {claim}\n")).collect(),
+        None => String::new(),
+    };
     match shared.readiness.check() {
-        Ok(()) => format!("ready\naudit: {}\n", *shared.readiness.mode.borrow()).into_response(),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
+        Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n{claims}")).into_response(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings one witness to the newest head: over every change of keys in between, from wherever it stands.
 //!
 //! What the witness knows is its own business; what is remembered here is a guess that saves requests. A wrong guess costs an answer
-//! 409 with the right size. A size that we never had, or another root than ours, is no guess: it freezes the log.
+//! 409 with the right size. A size that we never had, or another root than ours, is no guess but a claim, and is asked to be proven.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::client::{Client, Reply, Silence};
-use super::{FreezeReason, Frozen};
+use super::{FreezeReason, Frozen, evidence};
 use crate::audit::{HandOver, ProveError, next_hand_over, prove_consistency};
 use crate::tlog::add_checkpoint::{Request, parse_cosignatures, parse_size};
 use crate::tlog::{Checkpoint, Hash, KeyId, Note, NoteError, Signature, VerifierKey};
@@ -25,9 +25,12 @@ const SLOWEST: Duration = Duration::from_secs(6);
 /// Why a witness did not cosign.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stumble {
-    /// It knows another history.
+    /// It has proof of another history.
     #[error(transparent)]
     Frozen(#[from] Frozen),
+    /// It says that there is one.
+    #[error("the witness claims, without proof, that {0}")]
+    Claims(FreezeReason),
     /// It says no.
     #[error("the witness refuses (HTTP {status}): {text}")]
     Refused { status: u16, text: String },
@@ -69,6 +72,8 @@ pub(super) struct Follower {
     /// The key of the log that it is believed to know.
     knows: Option<KeyId>,
     pub(super) cosigned: u64,
+    /// What it claimed, without proof, when it answered last.
+    pub(super) claim: Option<FreezeReason>,
     failures: u32,
     not_before: Instant,
 }
@@ -91,6 +96,7 @@ impl Follower {
             from: 0,
             knows: None,
             cosigned: 0,
+            claim: None,
             failures: 0,
             not_before: Instant::now(),
         })
@@ -113,7 +119,11 @@ impl Follower {
 
     /// Brings it to `target`; `newest` says how many records our newest head counts. Cancel safe.
     pub(super) async fn bring_to(&mut self, target: &Target, newest: impl Fn() -> u64) -> Result<Signature, Stumble> {
-        let result = self.advance(target, newest).await;
+        let result = match self.advance(target, newest).await {
+            Err(Stumble::Claims(reason)) => Err(self.weigh(reason, &target.head.origin).await),
+            result => result,
+        };
+        self.claim = if let Err(Stumble::Claims(reason)) = &result { Some(*reason) } else { None };
         if result.is_ok() {
             self.failures = 0;
             self.cosigned = target.head.size;
@@ -161,7 +171,7 @@ impl Follower {
                     let theirs = parse_size(&reply.body).ok_or_else(|| refused(&reply))?;
                     self.correct(theirs, newest(), &mut corrections)?;
                 }
-                (422, _) => return Err(self.frozen(FreezeReason::Forked { size: self.at }).into()),
+                (422, _) => return Err(Stumble::Claims(FreezeReason::Forked { size: self.at })),
                 // It may know a later key already: an answer was lost. Or it was given all keys by hand.
                 (403, Step::HandOver(_)) => self.from = head.size + 1,
                 (403, _) => return Err(self.unknown_key(&reply).await?),
@@ -170,13 +180,27 @@ impl Follower {
         }
     }
 
+    /// What a claim is worth: with proof, from whomever, it is the end of this log; without, the witness is one that does not cosign.
+    async fn weigh(&self, claim: FreezeReason, origin: &str) -> Stumble {
+        match evidence::ask(&self.client, &self.log, origin).await {
+            Ok(Some(size)) if claim == FreezeReason::AnotherLog => self.frozen(FreezeReason::Forked { size }).into(),
+            Ok(Some(_)) => self.frozen(claim).into(),
+            Ok(None) => Stumble::Claims(claim),
+            Err(error) => {
+                let (witness, error) = (&self.name, &error as &dyn std::error::Error);
+                tracing::warn!(witness, error, "a witness could not be asked for proof of what it claims");
+                Stumble::Claims(claim)
+            }
+        }
+    }
+
     /// Takes the size that the witness names in the place of the guess, unless nobody but another log can have it.
     fn correct(&mut self, theirs: u64, ours: u64, corrections: &mut u32) -> Result<(), Stumble> {
         if theirs > ours {
-            return Err(self.frozen(FreezeReason::RolledBack { size: theirs, found: ours }).into());
+            return Err(Stumble::Claims(FreezeReason::RolledBack { size: theirs, found: ours }));
         }
         if theirs == self.at {
-            return Err(self.frozen(FreezeReason::Forked { size: theirs }).into());
+            return Err(Stumble::Claims(FreezeReason::Forked { size: theirs }));
         }
         *corrections += 1;
         if *corrections > CORRECTIONS {
@@ -234,7 +258,7 @@ impl Follower {
         (self.at, self.from, self.knows) = (0, 0, None);
         // One that follows keys knows the key of every log that it knows: so it knows another log. An empty request tells.
         let follows = self.client.post("/next-key", "").await?.status == 400;
-        Ok(if follows { self.frozen(FreezeReason::AnotherLog).into() } else { refused(reply) })
+        Ok(if follows { Stumble::Claims(FreezeReason::AnotherLog) } else { refused(reply) })
     }
 
     fn cosignature(&self, reply: &Reply, note: &Note) -> Result<Signature, Stumble> {
@@ -248,7 +272,7 @@ impl Follower {
         }
     }
 
-    fn frozen(&self, reason: FreezeReason) -> Frozen {
+    pub(super) fn frozen(&self, reason: FreezeReason) -> Frozen {
         Frozen { keeper: format!("witness `{}`", self.name), reason }
     }
 }

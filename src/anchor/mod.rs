@@ -1,13 +1,14 @@
 //! What holds the audit log in place from outside its directory: the head store, copies of heads, and witnesses.
 //!
 //! What passes through: signed heads of the log, once they are durable. What it guarantees: a log that is not the one remembered
-//! outside is not continued ([`Frozen`]): no call begins, and a message says what to do. What it costs calls: nothing, but where
-//! `audit.witness.mode` is `strict` and witnesses are silent for too long. Limits: without a witness or a copy, whoever puts back the
-//! log and `state.db` together is not seen.
+//! outside is not continued ([`Frozen`]): no call begins, and a message says what to do; and that no witness alone can have it so without
+//! proof. What it costs calls: nothing, but where `audit.witness.mode` is `strict` and witnesses are silent for too long. Limits: without
+//! a witness or a copy, whoever puts back the log and `state.db` together is not seen.
 
 mod board;
 mod client;
 mod copies;
+mod evidence;
 mod follower;
 mod heads;
 mod witnesses;

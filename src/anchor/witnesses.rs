@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Frozen;
 use super::board::Board;
 use super::follower::{Follower, Stumble, Target};
+use super::{FreezeReason, Frozen};
 use crate::audit::{Log, Witnessed};
 use crate::config::{self, WitnessMode};
 use crate::telemetry::Metrics;
@@ -45,19 +46,28 @@ pub struct Witnesses {
     /// The newest note that somebody cosigned, with all its cosignatures.
     note: Option<(u64, Note)>,
     asked: Option<Instant>,
+    /// Whether a witness has ever cosigned a head of the log that is on disk.
+    known: bool,
+    claims: watch::Sender<Vec<String>>,
 }
 
 impl Witnesses {
     /// Of an open log. Nothing is asked yet; in strict mode no call begins before a quorum has answered.
     pub async fn new(settings: &config::Witnesses, log: Arc<Log>, metrics: Arc<Metrics>) -> Result<Self, ConnectError> {
-        let mut followers = Vec::with_capacity(settings.urls.len());
+        let (mut followers, mut known) = (Vec::with_capacity(settings.urls.len()), false);
         for (witness, url) in settings.policy.witnesses().zip(&settings.urls) {
             let mut follower = Follower::new(&witness.name, witness.key.clone(), url, log.directory())?;
             let (directory, key) = (log.directory().to_owned(), witness.key.clone());
             // Where it stood when it was last heard of: a guess, so that what cannot be read costs requests only.
             let remembered = tokio::task::spawn_blocking(move || Witnessed::newest_by(&directory, &key));
-            if let Ok(Ok(Some(size))) = remembered.await {
-                follower.assume(size);
+            match remembered.await {
+                Ok(Ok(Some(size))) => {
+                    known = true;
+                    follower.assume(size);
+                }
+                Ok(Ok(None)) => {}
+                // What cannot be read may have been there.
+                Ok(Err(_)) | Err(_) => known = true,
             }
             metrics.witness_cosigned(&witness.name, 0);
             followers.push(follower);
@@ -74,12 +84,25 @@ impl Witnesses {
             witnessed: Arc::new(Mutex::new(witnessed)),
             note: None,
             asked: None,
+            known,
+            claims: watch::Sender::default(),
         })
     }
 
     /// Asks each witness once, before anything is served: whether one knows more of this log than we do.
     pub async fn check(&mut self) -> Result<(), Frozen> {
-        self.round().await
+        self.round().await?;
+        // Of a log that was never cosigned nothing is lost: that its name is taken needs no proof, and there can be none.
+        let taken = self.followers.iter().find(|follower| follower.claim == Some(FreezeReason::AnotherLog));
+        match taken.filter(|_| !self.known) {
+            Some(follower) => Err(follower.frozen(FreezeReason::AnotherLog)),
+            None => Ok(()),
+        }
+    }
+
+    /// What single witnesses claim without proof, in words for operators.
+    pub fn claims(&self) -> watch::Receiver<Vec<String>> {
+        self.claims.subscribe()
     }
 
     /// Follows the log until it is closed; the lag is watched until `stop`.
@@ -139,7 +162,9 @@ impl Witnesses {
                 Some(Err(Stumble::Frozen(frozen))) => return Err(frozen),
                 Some(Err(stumble)) => {
                     self.metrics.witness_failed(&follower.name);
-                    if follower.has_just_failed() {
+                    if let Stumble::Claims(_) = stumble {
+                        tracing::error!(witness = follower.name, "{stumble}; it counts as one that does not answer");
+                    } else if follower.has_just_failed() {
                         let error: &dyn std::error::Error = &stumble;
                         tracing::warn!(witness = follower.name, error, "a witness did not cosign; it is asked again and again");
                     }
@@ -148,6 +173,7 @@ impl Witnesses {
                 None => {}
             }
         }
+        self.tell_claims()?;
         if !cosignatures.is_empty() {
             let same = self.note.take().filter(|(cosigned, _)| *cosigned == size);
             let mut note = same.map_or_else(|| target.note.clone(), |(_, note)| note);
@@ -157,6 +183,33 @@ impl Witnesses {
             self.keep(size, note, now).await;
         }
         Ok(())
+    }
+
+    /// Shows who claims something without proof. That no single witness has to prove what many say: those that make a quorum, are more than
+    /// half of all and not one alone, are believed.
+    fn tell_claims(&self) -> Result<(), Frozen> {
+        let mut claims = Vec::new();
+        let mut reason = None;
+        for follower in &self.followers {
+            self.metrics.witness_claims(&follower.name, follower.claim.is_some());
+            if let Some(claim) = follower.claim {
+                claims.push(format!("witness `{}` claims, without proof, that {claim}", follower.name));
+                reason.get_or_insert(claim);
+            }
+        }
+        let many = claims.len() > 1 && claims.len() * 2 > self.followers.len();
+        let claimed = |key: &_| self.followers.iter().any(|follower| follower.claim.is_some() && follower.key == *key);
+        self.claims.send_if_modified(|shown| {
+            let changed = *shown != claims;
+            *shown = claims;
+            changed
+        });
+        match reason {
+            Some(reason) if many && self.policy.is_quorum(claimed) => {
+                Err(Frozen { keeper: "a quorum of the witnesses".to_owned(), reason })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Makes a cosigned note durable; then it counts.

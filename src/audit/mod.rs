@@ -79,8 +79,8 @@ pub use retention::{
 };
 pub use show::{Filter, Shown, show};
 pub use tree::{
-    HandOver, ProveError, Prover, RepairError, Tiles, catch_up, next_hand_over, prove_consistency, prove_inclusion, repair,
-    root_before,
+    Evidence, HandOver, ProveError, Prover, RepairError, Tiles, catch_up, next_hand_over, prove_consistency, prove_inclusion,
+    repair, root_before, weigh_heads,
 };
 pub use value::{ListWriter, ObjectWriter};
 pub use verify::{Known, Progress, VerifyIo, verify, verify_with};

@@ -81,7 +81,8 @@ impl Gateway {
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
         let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
-        let readiness = Arc::new(Readiness { serving, log: log.condition(), mode, keys });
+        let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
+        let readiness = Arc::new(Readiness { serving, log: log.condition(), mode, claims, keys });
         let _ = ready.set(Arc::clone(&readiness));
 
         let lasting = Lasting {

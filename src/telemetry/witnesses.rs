@@ -18,6 +18,7 @@ pub(super) struct Witnesses {
     lag: Gauge<f64, AtomicU64>,
     cosigned: Family<WitnessLabel, Level>,
     failures: Family<WitnessLabel, Counter<u64, AtomicU64>>,
+    claims: Family<WitnessLabel, Level>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +36,8 @@ impl Witnesses {
         registry.register("audit_witness_cosigned_records", size, self.cosigned.clone());
         let failures = "Times a witness did not cosign";
         registry.register("audit_witness_failures", failures, self.failures.clone());
+        let claims = "1 while a witness claims another history of the log and has not proven it";
+        registry.register("audit_witness_unproven_claim", claims, self.claims.clone());
     }
 }
 
@@ -51,6 +54,11 @@ impl Metrics {
         // Shown as zero before the first, so that a rise from it is one.
         let _ = self.witnesses.failures.get_or_create(&label);
         self.witnesses.cosigned.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    /// Whether a witness claims another history, without proof.
+    pub fn witness_claims(&self, witness: &str, claims: bool) {
+        self.witnesses.claims.get_or_create(&WitnessLabel { witness: witness.to_owned() }).set(claims.into());
     }
 
     /// Counts that a witness did not cosign.

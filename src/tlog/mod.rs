@@ -20,6 +20,7 @@ mod checkpoint;
 mod hash;
 mod hash_lines;
 mod key;
+mod last_heads;
 mod note;
 mod number;
 mod policy;
@@ -34,6 +35,7 @@ pub use cosignature::SignatureError;
 pub use hash::{HASH_LEN, Hash};
 pub use hash_lines::{LinesError, PROOF_MAX};
 pub use key::{KeyError, KeyId, NAME_MAX, Scheme, VerifierKey};
+pub use last_heads::LastHeads;
 pub use note::{NOTE_MAX, Note, NoteError, SIGNATURES_MAX, Signature, Signed, Verified};
 pub use policy::{Met, POLICY_MAX, Policy, PolicyError, PolicyFault, PolicyLog, PolicyWitness, Unmet};
 pub use proof::{

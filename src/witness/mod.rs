@@ -23,8 +23,11 @@ pub use server::Server;
 use crate::audit::{Lock, LockError};
 use crate::clock::Clock;
 use crate::tlog::add_checkpoint::{Refusal, Request};
-use crate::tlog::{Head, KeyError, Signature, SignatureError, Signer, VerifierKey};
+use crate::tlog::{Checkpoint, Head, KeyError, LastHeads, Signature, SignatureError, Signer, VerifierKey};
 use store::{Known, Store};
+
+/// Room for the heads of one answer to `last-heads`: thirty or more.
+const LAST_HEADS: usize = 12 * 1024;
 
 /// Why a witness does not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,31 @@ pub enum NotBelieved {
     /// It could not be made durable.
     #[error("the state of the log could not be stored; the witness has to be started again")]
     Store,
+}
+
+/// Why heads are not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotShown {
+    /// The request is none.
+    #[error("the name of a log, the number of an epoch, and a newline behind each are expected")]
+    Malformed,
+    /// The disk failed, or a file is damaged.
+    #[error("what is known of the log could not be read")]
+    Store,
+    /// A log this witness does not know.
+    #[error("unknown log")]
+    UnknownLog,
+}
+
+impl NotShown {
+    /// The HTTP status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::UnknownLog => 404,
+            Self::Store => 500,
+        }
+    }
 }
 
 /// What the witness knows, and signs with.
@@ -148,22 +176,14 @@ impl Witness {
             return Err(NotCosigned::Store);
         }
         let last = entry.known.head().map(|head| Head { size: head.size, root: head.root });
-        let head = match request.check(&[&entry.known.key], last) {
+        let head = match judge(request, &entry.known, last) {
             Ok(head) => head,
             Err(refusal) => {
                 if let (Refusal::Forked(size), Some(known)) = (&refusal, &entry.known.note) {
                     tracing::error!(log = origin, size, "the log has signed two heads of one size; both are kept in `forks/`");
                     self.store.keep_evidence(&origin, known, &request.checkpoint);
                 }
-                let former: Vec<&VerifierKey> = entry.known.former.iter().collect();
-                // A head of the log's own under a key whose time is over is old news, or an old copy that somebody goes on with: the
-                // size says so, where "not signed" would not.
-                return Err(match (refusal, last) {
-                    (Refusal::Unsigned(_), Some(last)) if request.checkpoint.verify(&former).is_ok() => {
-                        Refusal::Size(last.size).into()
-                    }
-                    (refusal, _) => refusal.into(),
-                });
+                return Err(refusal.into());
             }
         };
         if last.is_none_or(|last| last.size != head.size) {
@@ -189,6 +209,17 @@ impl Witness {
         self.advance(&mut entry, next, Store::save_with_former).map_err(|_logged| NotBelieved::Store)
     }
 
+    /// The last heads that were cosigned for a log: one for each of its epochs below `before`, newest first. Who has the log's records
+    /// can tell by them whether it is this log. Waits for the disk.
+    pub fn last_heads(&self, origin: &str, before: u64) -> Result<LastHeads, NotShown> {
+        let known = self.logs.get(origin).ok_or(NotShown::UnknownLog)?.lock().known.clone();
+        let (newest, notes) = self.store.last_heads(&known, before, LAST_HEADS).map_err(|error| {
+            tracing::error!(log = origin, error = &error as &dyn std::error::Error, "heads of former keys cannot be read");
+            NotShown::Store
+        })?;
+        Ok(LastHeads { newest, notes })
+    }
+
     fn advance(
         &self,
         entry: &mut Entry,
@@ -206,6 +237,24 @@ impl Witness {
                 Err(error)
             }
         }
+    }
+}
+
+/// Whether a head continues the last one, or is that one.
+fn judge(request: &Request, known: &Known, last: Option<Head>) -> Result<Checkpoint, Refusal> {
+    let (unsigned, last) = match (request.check(&[&known.key], last), last) {
+        (Err(unsigned @ Refusal::Unsigned(_)), Some(last)) => (unsigned, last),
+        (judged, _) => return judged,
+    };
+    let former: Vec<&VerifierKey> = known.former.iter().collect();
+    match request.check(&former, Some(last)) {
+        // The hand-over itself, sent again since its cosignature was lost on the way.
+        Ok(head) if head.size == last.size => Ok(head),
+        Err(Refusal::Forked(size)) => Err(Refusal::Forked(size)),
+        Err(Refusal::Unsigned(_) | Refusal::UnknownLog) => Err(unsigned),
+        // A head of the log's own under a key whose time is over is old news, or an old copy that somebody goes on with: the size says
+        // so, where "not signed" would not.
+        Ok(_) | Err(_) => Err(Refusal::Size(last.size)),
     }
 }
 

@@ -16,8 +16,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::rotation::NextKey;
-use super::{NotBelieved, NotCosigned, Witness};
+use super::{NotBelieved, NotCosigned, NotShown, Witness};
 use crate::listener::{bind, operators};
+use crate::tlog::LastHeads;
 use crate::tlog::add_checkpoint::{Refusal, Request, SIZE_TYPE};
 
 /// Largest request: a proof, and a note with the hundred largest signatures it may have.
@@ -48,6 +49,7 @@ impl Server {
         let routes = Router::new()
             .route("/add-checkpoint", post(add_checkpoint))
             .route("/next-key", post(next_key))
+            .route("/last-heads", post(last_heads))
             .route("/healthz", get(|| async { "ok\n" }))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(self.witness);
@@ -76,6 +78,18 @@ async fn next_key(State(witness): State<Arc<Witness>>, body: Bytes) -> Response 
             None => refused(refusal.status(), &refusal),
         },
         Ok(Err(error @ NotBelieved::Store)) => refused(500, &error),
+        Err(broken) => broken,
+    }
+}
+
+async fn last_heads(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
+    let work = move || {
+        let (origin, before) = LastHeads::parse_request(&body).ok_or(NotShown::Malformed)?;
+        witness.last_heads(origin, before)
+    };
+    match on_disk_thread(work).await {
+        Ok(Ok(heads)) => heads.to_string().into_response(),
+        Ok(Err(why)) => refused(why.status(), &why),
         Err(broken) => broken,
     }
 }

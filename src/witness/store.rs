@@ -5,6 +5,7 @@
 //! lock                        held by the process that serves
 //! logs/<32 hex digits>.log    first key, key in force, last head cosigned; the name is the beginning of SHA-256(origin)
 //! logs/<the same>.former      keys that it had before, one a line
+//! logs/<the same>.<epoch>     the last head cosigned under the key of that epoch, once its time is over; for whoever has lost the log
 //! forks/*.notes               two heads of one size that a log has signed
 //! ```
 
@@ -25,6 +26,9 @@ use crate::tlog::{Checkpoint, Hash, KeyError, NOTE_MAX, Note, Scheme, Signer, Ve
 /// First lines of the files.
 const KEY: &str = "yett witness key 1";
 const LOG: &str = "yett witness log 1";
+
+/// What cannot be: a head that was cosigned without having been signed.
+const UNSIGNED: &str = "its head is not signed with the key in force";
 
 /// Files of evidence that are kept; one is enough to convict, and a log that forks on and on must not fill the disk.
 const EVIDENCE: usize = 100;
@@ -170,7 +174,41 @@ impl Store {
         let lines: String = known.former.iter().flat_map(|key| [key.to_string(), "\n".to_owned()]).collect();
         // First, so that a key that is no longer in force is known to have been: a key that is both is of no harm.
         self.replace(&self.former(known.origin()), &lines)?;
+        if let (Some(last), Some(key), Some(epoch)) = (&known.note, known.former.last(), known.epoch.checked_sub(1)) {
+            let last = signed_by(last, key).ok_or(WitnessError::Damaged { path: self.log(known.origin()), reason: UNSIGNED })?;
+            self.replace(&self.last_of(known.origin(), epoch), &last.to_string())?;
+        }
         self.save(known)
+    }
+
+    /// The last heads that were cosigned under the keys of the epochs below `before`, newest first, as many as fit in `room` bytes;
+    /// and the number of the first one's epoch.
+    pub(super) fn last_heads(&self, known: &Known, before: u64, room: usize) -> Result<(u64, Vec<Note>), WitnessError> {
+        // None yet where nothing was cosigned since the key changed.
+        let in_force = known.note.as_ref().and_then(|note| signed_by(note, &known.key));
+        let before = before.min(known.epoch.saturating_add(u64::from(in_force.is_some())));
+        let (mut notes, mut left) = (Vec::new(), room);
+        for epoch in (0..before).rev() {
+            let note = if epoch == known.epoch { in_force.clone() } else { self.read_last(known.origin(), epoch)? };
+            let Some(note) = note else { break };
+            // Its empty line counts too.
+            match left.checked_sub(note.to_string().len() + 1) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+            notes.push(note);
+        }
+        Ok((before.saturating_sub(1), notes))
+    }
+
+    fn read_last(&self, origin: &str, epoch: u64) -> Result<Option<Note>, WitnessError> {
+        let path = self.last_of(origin, epoch);
+        let text = match read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(failed("read", &path))?,
+        };
+        let note = Note::parse(text.as_bytes());
+        note.map(Some).map_err(|_reason| WitnessError::Damaged { path, reason: "it is no head" })
     }
 
     /// At every crash the file holds the old text or the new one.
@@ -226,9 +264,20 @@ impl Store {
         self.log(origin).with_extension("former")
     }
 
+    fn last_of(&self, origin: &str, epoch: u64) -> PathBuf {
+        self.log(origin).with_extension(epoch.to_string())
+    }
+
     fn log(&self, origin: &str) -> PathBuf {
         self.logs_folder().join(format!("{}.log", short(origin.as_bytes())))
     }
+}
+
+/// The note with no other signature than the one by `key`: what others have signed is of no use later, and may be large.
+fn signed_by(note: &Note, key: &VerifierKey) -> Option<Note> {
+    let mut alone = Note::new(note.unverified_text()).ok()?;
+    let by_key = note.signatures().iter().filter(|signature| signature.is_by(key)).cloned().collect();
+    alone.adopt(by_key, &[key]).is_ok_and(|count| count > 0).then_some(alone)
 }
 
 fn parse_key(text: &str) -> Option<Signer> {

@@ -144,6 +144,11 @@ fn a_key_is_believed_once_the_head_that_hands_over_is_cosigned_and_the_old_one_n
         other => panic!("an old head of the log is answered with the size that is known: {other:?}"),
     }
     assert_eq!(status(witness.add_checkpoint(&log.request(2, 3))), 409, "the old key has been handed over");
+    assert_eq!(status(witness.add_checkpoint(&log.request(2, 2))), 200, "the hand-over itself, sent again");
+    let fork = Log { lines: vec![b"x".to_vec(), b"y".to_vec()], signer: log.signer };
+    assert_eq!(status(witness.add_checkpoint(&fork.request(2, 2))), 409, "another head of that size under the old key");
+    let evidence = fs::read_dir(folder.path().join("forks")).unwrap().count();
+    assert_eq!(evidence, 1, "it is kept");
     log.signer = next;
     assert_eq!(status(witness.add_checkpoint(&log.request(2, 3))), 200);
 }
@@ -187,6 +192,40 @@ fn a_key_is_not_believed_on_its_own_word() {
     }
     assert_eq!(status(witness.add_checkpoint(&own.request(2, 2))), 403);
     witness.add_key(&log.next_key(index)).unwrap();
+}
+
+#[test]
+fn the_last_head_under_each_key_is_shown_newest_first() {
+    let (folder, mut log) = (tempfile::tempdir().unwrap(), Log::new());
+    log.grow(1);
+    let next = Signer::generate(LOG, Scheme::Ed25519).unwrap();
+    let index = log.announce(1, next.key());
+    let witness = open(&folder, &[&log]).unwrap();
+    let shown = |witness: &Witness, before| {
+        let body = witness.last_heads(LOG, before).unwrap().to_string();
+        LastHeads::parse(body.as_bytes()).unwrap()
+    };
+    assert_eq!(shown(&witness, 9), LastHeads { newest: 0, notes: vec![] }, "nothing was cosigned");
+    assert_eq!(status(witness.add_checkpoint(&log.request(0, 2))), 200);
+    let hand_over = log.note(2);
+    assert_eq!(shown(&witness, 9), LastHeads { newest: 0, notes: vec![hand_over.clone()] });
+    witness.add_key(&log.next_key(index)).unwrap();
+    assert_eq!(shown(&witness, 9), LastHeads { newest: 0, notes: vec![hand_over.clone()] }, "none under the new key yet");
+    log.grow(3);
+    log.signer = next;
+    let mut request = log.request(2, 3);
+    let stranger = Signer::generate("x.example", Scheme::Ed25519).unwrap();
+    request.checkpoint.sign(&stranger, 0).unwrap();
+    assert_eq!(status(witness.add_checkpoint(&request)), 200);
+    drop(witness);
+
+    let witness = open(&folder, &[]).unwrap();
+    let both = shown(&witness, 9);
+    assert_eq!((both.newest, both.oldest()), (1, 0));
+    assert_eq!(both.notes, [log.note(3), hand_over.clone()], "without what others have signed");
+    assert_eq!(shown(&witness, 1).notes, [hand_over]);
+    assert_eq!(shown(&witness, 0).notes, []);
+    assert_eq!(witness.last_heads("x.example", 9), Err(NotShown::UnknownLog));
 }
 
 #[test]

@@ -146,3 +146,49 @@ fn no_junk_beside_a_pin_has_it_passed_by() {
         assert_eq!(judged(&anew, &trust).verdict(), Verdict::Tampered, "{sizes:?}");
     }
 }
+
+/// The last head under each of the log's keys but the newest, newest first, as a witness keeps them.
+fn last_heads(fixture: &Fixture) -> Vec<Note> {
+    let mut notes: Vec<Note> = Vec::new();
+    let text = fs::read_to_string(fixture.heads_file()).unwrap();
+    let parts: Vec<_> = text.split_terminator("\n\n").collect();
+    for note in parts.chunks(2).map(|note| Note::parse(format!("{}\n\n{}\n", note[0], note[1]).as_bytes()).unwrap()) {
+        match notes.last_mut().filter(|last| last.signatures()[0].id() == note.signatures()[0].id()) {
+            Some(last) => *last = note,
+            None => notes.push(note),
+        }
+    }
+    notes.reverse();
+    notes
+}
+
+#[test]
+fn only_what_a_key_of_the_log_has_signed_proves_another_history() {
+    let (fixture, old, stranger) = (Fixture::new(), Fixture::new(), Fixture::new());
+    finished(&fixture, 1);
+    finished(&fixture, 1);
+    let copy = |from: &Fixture, to: &Fixture| {
+        let copied = std::process::Command::new("cp").arg("-a").arg(from.dir.path().join(".")).arg(to.dir.path()).status();
+        assert!(copied.unwrap().success());
+    };
+    copy(&fixture, &old);
+    let weigh = |fixture: &Fixture, notes: &[Note]| weigh_heads(&fixture.log_dir(), notes, true).unwrap();
+    assert_eq!(weigh(&old, &last_heads(&fixture)), Evidence::Nothing, "all of it is known");
+    finished(&fixture, 1);
+    let shown = last_heads(&fixture);
+    let hand_over = Checkpoint::parse(shown[1].unverified_text()).unwrap().size;
+    assert_eq!(weigh(&old, &shown), Evidence::Proves { size: hand_over }, "the key of the last common epoch has signed more");
+    // However much the copy that was put back has grown since, and through however many keys.
+    for _ in 0..3 {
+        finished(&old, 4);
+        assert_eq!(weigh(&old, &shown), Evidence::Proves { size: hand_over });
+    }
+    assert_eq!(weigh_heads(&old.log_dir(), &shown[..2], false).unwrap(), Evidence::Undecided, "nobody knows who had to sign");
+
+    finished(&stranger, 9);
+    assert_eq!(weigh(&old, &last_heads(&stranger)), Evidence::Nothing, "keys that the log never had");
+    let claimed = Checkpoint { size: 1_000_000, ..Checkpoint::parse(shown[1].unverified_text()).unwrap() };
+    let made_up = Note::parse(shown[1].to_string().replace(shown[1].unverified_text(), &claimed.to_string()).as_bytes()).unwrap();
+    let rest = shown[2..].iter().cloned();
+    assert_eq!(weigh(&old, &[made_up].into_iter().chain(rest).collect::<Vec<_>>()), Evidence::Nothing, "a bad signature");
+}

@@ -41,11 +41,16 @@ pub fn next_hand_over(log_dir: &Path, size: u64) -> Result<Option<HandOver>, Pro
 
 fn hand_over(log_dir: &Path, (head, note): (Checkpoint, Note)) -> Result<HandOver, ProveError> {
     let mut prover = Prover::under(log_dir, (head.clone(), note.clone()));
-    let announced = Lines::new(log_dir).announcements(head.size.saturating_sub(BETWEEN_HEADS), head.size)?;
-    let announced = announced.into_iter().rfind(|(_, record)| Announcement::read(record, &head.origin).is_some());
-    let (index, record) = announced.ok_or(ProveError::Differs(head.size))?;
+    let (index, record) = announced_under(log_dir, &head.origin, head.size)?;
     let proof = prover.inclusion(index)?;
     Ok(HandOver { head, note, record, proof })
+}
+
+/// The announcement of keys that a hand-over over `size` records covers: where it stands, and its line.
+pub(super) fn announced_under(log_dir: &Path, origin: &str, size: u64) -> Result<(u64, Vec<u8>), ProveError> {
+    let announced = Lines::new(log_dir).announcements(size.saturating_sub(BETWEEN_HEADS), size)?;
+    let announced = announced.into_iter().rfind(|(_, record)| Announcement::read(record, origin).is_some());
+    announced.ok_or(ProveError::Differs(size))
 }
 
 /// Ed25519 signs first.

@@ -6,6 +6,7 @@
 //! one of them. What it does not do: check who signed a head. That is the part of whoever is given the proof, since only they know
 //! which key to believe.
 
+mod contradict;
 mod handover;
 mod heads;
 mod leaves;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use super::verify::VerifyIo;
 use crate::tlog::{self, Hash, ProofFile, TileError};
 
+pub use contradict::{Evidence, weigh_heads};
 pub use handover::{HandOver, next_hand_over};
 pub(crate) use heads::{Found, Heads};
 pub(crate) use leaves::Lines;

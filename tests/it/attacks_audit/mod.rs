@@ -6,6 +6,7 @@ mod copies;
 mod crash;
 mod disk;
 mod independence;
+mod liar;
 mod order;
 mod receipts;
 mod retention;

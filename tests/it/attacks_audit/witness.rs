@@ -15,7 +15,7 @@ use crate::cli::process::{Home, METRICS_TOKEN, Serving, command, eventually};
 const AUDIT: &str = "audit: { origin: cli.localhost";
 
 /// A `yett witness`. Dropping it kills it; its folder stays.
-struct Witness {
+pub(super) struct Witness {
     child: Child,
     key: VerifierKey,
     address: SocketAddr,
@@ -23,7 +23,7 @@ struct Witness {
 
 impl Witness {
     /// In the folder `witness` of a home, for the log whose first key that is.
-    fn start(home: &Home, listen: &str, log: &str) -> Self {
+    pub(super) fn start(home: &Home, listen: &str, log: &str) -> Self {
         let mut command = command(&home.path(""));
         command.args(["witness", "--listen", listen, "--data", "witness", "--name", "witness.example", "--log", log]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -37,7 +37,7 @@ impl Witness {
         Self { child, key: key.trim().parse().unwrap(), address: address.parse().unwrap() }
     }
 
-    fn policy(&self) -> String {
+    pub(super) fn policy(&self) -> String {
         format!("witness w1 {} http://{}/\nquorum w1\n", self.key, self.address)
     }
 
@@ -57,7 +57,7 @@ impl Drop for Witness {
 }
 
 /// A home whose log has two epochs and no witness yet; and the first key of the log.
-fn home() -> (Home, String, String) {
+pub(super) fn home() -> (Home, String, String) {
     let home = Home::new("127.0.0.1:9".parse().unwrap());
     let (_, secret) = home.key_offline("ada");
     run_once(&home);
@@ -76,7 +76,7 @@ fn run_once(home: &Home) {
 }
 
 /// The value of a sample, as it is written; 0 if it is not there.
-fn metric(serving: &Serving, name: &str) -> String {
+pub(super) fn metric(serving: &Serving, name: &str) -> String {
     let reply = send(serving.health, "GET /metrics", &[("Authorization", &format!("Bearer {METRICS_TOKEN}"))], "");
     let value = reply.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or("0").to_owned()
