@@ -276,6 +276,7 @@ impl Vault {
 
     /// Closes the database, folding its write-ahead log back into it.
     pub async fn close(&self) {
+        self.waiting.finish().await;
         self.pool.close().await;
     }
 }
