@@ -19,6 +19,8 @@ const LISTED_MAX: usize = 100;
 pub enum Verdict {
     /// Something was changed, removed, inserted or put in another order.
     Tampered,
+    /// It could not be read.
+    Unreadable,
     /// What is here is intact, but something that belongs to it is not here.
     Incomplete,
     /// Intact, with gaps that the log itself declares.
@@ -37,6 +39,7 @@ impl Verdict {
             Self::Tampered => 1,
             Self::Gaps => 2,
             Self::Unanchored => 3,
+            Self::Unreadable => 4,
             Self::Incomplete => 5,
         }
     }
@@ -48,6 +51,7 @@ impl Verdict {
             Self::Tampered => "tampered",
             Self::Gaps => "gaps",
             Self::Unanchored => "unanchored",
+            Self::Unreadable => "unreadable",
             Self::Incomplete => "incomplete",
         }
     }
@@ -157,6 +161,11 @@ pub enum FaultReason {
     /// More records behind the last head than a writer leaves there.
     #[error("more than 10000 records from here on are under no head: they were not written by this log's writer")]
     Uncovered,
+    /// Records behind the orderly end of a run that no run has begun with.
+    #[error(
+        "it stands behind the end of a run, under no head, and no run begins like this: it was not written by this log's writer"
+    )]
+    BehindStop,
     /// There are records and no head.
     #[error("there is no head, so nobody can tell whether the end was cut off")]
     HeadMissing,
@@ -278,6 +287,8 @@ pub struct LogReport {
     pub kinds: BTreeMap<String, u64>,
     /// Decisions whose outcome is not written yet.
     pub open_calls: u64,
+    /// Why nothing else is said of it.
+    pub unreadable: Option<String>,
 }
 
 impl LogReport {
@@ -285,6 +296,8 @@ impl LogReport {
     pub fn verdict(&self) -> Verdict {
         if self.fault.is_some() {
             Verdict::Tampered
+        } else if self.unreadable.is_some() {
+            Verdict::Unreadable
         } else if self.lacks_beginning() || self.unfinished_bytes > 0 || self.heads == 0 {
             Verdict::Incomplete
         } else if self.gaps.total > 0 || self.damaged_tiles > 0 {
@@ -307,6 +320,7 @@ impl LogReport {
                 let fault = self.fault.as_ref();
                 fault.map(|fault| format!("record {}: {}", fault.index, fault.reason)).unwrap_or_default()
             }
+            Verdict::Unreadable => self.unreadable.clone().unwrap_or_default(),
             Verdict::Incomplete if self.lacks_beginning() => {
                 format!("intact from record {} on; the records before it are not here", self.first)
             }
@@ -381,7 +395,9 @@ pub struct Report {
 impl Report {
     /// The worst verdict of all.
     pub fn verdict(&self) -> Verdict {
-        let order = [Verdict::Tampered, Verdict::Incomplete, Verdict::Gaps, Verdict::Unanchored, Verdict::Verified];
+        // SECURITY: what could not be read is no better than what was read, or a log could be hidden behind a good one.
+        let order =
+            [Verdict::Tampered, Verdict::Unreadable, Verdict::Incomplete, Verdict::Gaps, Verdict::Unanchored, Verdict::Verified];
         let worst = order.into_iter().find(|verdict| self.logs.iter().any(|log| log.verdict() == *verdict));
         // A report without logs is never made; it must not be a good one either.
         worst.unwrap_or(Verdict::Incomplete)

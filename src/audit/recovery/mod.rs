@@ -32,6 +32,12 @@ use crate::tlog::{Checkpoint, Frontier, Hash};
 /// many calls as can be open.
 pub(crate) const UNCOVERED_MAX: u64 = 10_000;
 
+/// Whether a record can stand under no head yet where the last one under a head is a `stop`: a run that begins behind an orderly end ends
+/// what was left open, and has its keys under a head before it writes anything else.
+pub(crate) fn may_follow_stop(kind: &str) -> bool {
+    matches!(kind, "call.outcome" | "clock.step" | "key.rotate" | "recovery" | "tick")
+}
+
 /// How a segment lies on the disk; in this order one counts before the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
@@ -313,8 +319,7 @@ impl Scan {
             if self.head.as_ref().is_none_or(|head| line.index < head.size) {
                 self.counted_stop = line.kind == "stop";
             } else {
-                // A run that begins behind an orderly end ends what was left open, and has its keys under a head before anything else.
-                self.foreign |= !matches!(line.kind, "call.outcome" | "clock.step" | "key.rotate" | "recovery" | "tick");
+                self.foreign |= !may_follow_stop(line.kind);
             }
             if last {
                 self.tail.take(bytes, &line, self.head.as_ref().is_some_and(|head| line.index < head.size));

@@ -192,3 +192,25 @@ fn only_what_a_key_of_the_log_has_signed_proves_another_history() {
     let rest = shown[2..].iter().cloned();
     assert_eq!(weigh(&old, &[made_up].into_iter().chain(rest).collect::<Vec<_>>()), Evidence::Nothing, "a bad signature");
 }
+
+#[test]
+fn heads_that_were_cosigned_are_looked_at_one_by_one_in_their_order() {
+    let fixture = Fixture::new();
+    finished(&fixture, 5);
+    let directory = fixture.log_dir().join("witnessed");
+    fs::create_dir(&directory).unwrap();
+    let file = directory.join("0000000000000.notes");
+    let note = |size: usize| format!("{}\n\u{2014} x AAAAAAA=\n\n", head_over(&fixture, size));
+    let all = fixture.lines().len();
+    for (what, text, fault) in [
+        ("one size again", note(3) + &note(3) + &note(all), None),
+        ("what is no head, behind one", note(5) + "x\ny\n\nz\n\n" + &note(6), Some(4)),
+        ("what is no head, at the start", "x\ny\n\nz\n\n".to_owned() + &note(6), Some(0)),
+        ("backwards", note(6) + &note(5), Some(5)),
+        ("torn at the end", note(5) + "gw.exam", None),
+        ("torn, and another behind it", note(5) + "gw.exam\n" + &note(6).replace("\n\n", "\n"), Some(4)),
+    ] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(fixture.verify().fault.map(|fault| fault.index), fault, "{what}");
+    }
+}

@@ -293,3 +293,34 @@ fn records_appended_without_a_key_behind_an_orderly_end_stop_the_start() {
     fs::write(&last, bytes).unwrap();
     fixture.open();
 }
+
+#[test]
+fn what_follows_a_stop_under_no_head_is_not_of_this_log_unless_a_run_begins_so() {
+    let fixture = Fixture::new();
+    finished(&fixture, 1);
+    let lines = fixture.lines();
+    assert!(lines.last().unwrap().contains("\"kind\":\"stop\""));
+    let append = |kinds: &[&str]| {
+        let (mut all, mut index) = (lines.clone(), lines.len());
+        for kind in kinds {
+            let before = json(all.last().unwrap());
+            let (prev, t) = (Hash::leaf(all.last().unwrap().as_bytes()), before["t"].as_str().unwrap().to_owned());
+            let log = before["log"].as_str().unwrap();
+            all.push(format!(
+                "{{\"i\":{index},\"kind\":\"{kind}\",\"log\":\"{log}\",\"prev\":\"{prev}\",\"t\":\"{t}\",\"v\":1}}"
+            ));
+            index += 1;
+        }
+        fs::write(fixture.segment(0), all.join("\n") + "\n").unwrap();
+        fixture.verify()
+    };
+    let at = |index: usize| Some(Fault { index: (lines.len() + index) as u64, reason: FaultReason::BehindStop });
+    assert_eq!(append(&["recovery", "call.outcome", "tick", "clock.step"]).fault, None, "a run that was cut off as it began");
+    for kind in ["call.decision", "start", "stop", "erasure", "admin", "made.up"] {
+        assert_eq!(append(&[kind]).fault, at(0), "{kind}");
+        assert_eq!(append(&["call.outcome", kind, "call.decision"]).fault, at(1), "{kind}");
+        // What a start refuses, and for the same reason.
+        let refused = open_with(fixture.options(), Arc::new(Disk), Arc::new(SystemClock)).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("not"), "{kind}: {refused}");
+    }
+}

@@ -22,7 +22,7 @@ use crate::tlog::{self, Hash, ProofFile, TileError};
 
 pub use contradict::{Evidence, weigh_heads};
 pub use handover::{HandOver, next_hand_over};
-pub(crate) use heads::{Found, Heads};
+pub(crate) use heads::{Found, Heads, newest as newest_head};
 pub(crate) use leaves::Lines;
 pub use prove::Prover;
 pub(crate) use source::read_tile;

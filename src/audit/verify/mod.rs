@@ -6,14 +6,17 @@
 
 mod anchors;
 mod before;
+mod behind_stop;
 mod blocks;
 mod heads;
+mod names;
 mod pool;
 mod pruned;
 mod segments;
 mod tiles;
 mod walk;
 
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,7 @@ use std::time::Duration;
 
 pub use self::anchors::Known;
 use self::heads::HeadsFile;
+use self::names::tell;
 use self::pool::{Pool, Promise};
 pub(crate) use self::segments::{Lines, SegmentFile, segments};
 use self::walk::Walk;
@@ -84,19 +88,28 @@ pub fn verify(path: &Path) -> Result<Report, VerifyIo> {
 pub fn verify_with(path: &Path, trust: &Known, watch: &mut dyn FnMut(Progress)) -> Result<Report, VerifyIo> {
     let mut logs = Vec::new();
     let mut progress = Progress::default();
-    for directory in find_logs(path)? {
-        let segments = segments(&directory)?;
-        progress.total += segments.iter().map(|segment| segment.bytes).sum::<u64>();
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    search(path, SEARCH_DEPTH, &mut found, &mut failed);
+    found.sort();
+    for directory in found {
+        let segments = segments(&directory);
+        progress.total += segments.iter().flatten().map(|segment| segment.bytes).sum::<u64>();
         logs.push((directory, segments));
     }
     if logs.is_empty() {
-        return Err(VerifyIo::NoLog(path.to_owned()));
+        return Err(failed.into_iter().next().map_or_else(|| VerifyIo::NoLog(path.to_owned()), |(_, error)| error));
     }
     let pool = Pool::new();
     let mut report = Report::default();
     for (directory, segments) in logs {
-        report.logs.push(verify_log(&directory, &segments, (&pool, trust), &mut progress, watch)?);
+        let judged = segments.and_then(|segments| {
+            let mut judged = verify_log(&directory, &segments, (&pool, trust), &mut progress, watch)?;
+            tell(&mut judged)?;
+            Ok(judged)
+        });
+        report.logs.push(judged.unwrap_or_else(|error| unread(directory, &error)));
     }
+    report.logs.extend(failed.into_iter().map(|(directory, error)| unread(directory, &error)));
     // Where records were changed, their log may not say its name any more.
     let is_here = |pin: &&Checkpoint| report.logs.iter().any(|log| log.log == pin.origin);
     match trust.pins.iter().find(|pin| !is_here(pin)) {
@@ -105,30 +118,41 @@ pub fn verify_with(path: &Path, trust: &Known, watch: &mut dyn FnMut(Progress)) 
     }
 }
 
-/// The directories of the logs in and under `path`, in order.
-pub(crate) fn find_logs(path: &Path) -> Result<Vec<PathBuf>, VerifyIo> {
-    let mut found = Vec::new();
-    search(path, SEARCH_DEPTH, &mut found)?;
-    found.sort();
-    Ok(found)
+/// Of a log, or of a directory that may hold some, that cannot be read: the others are judged nevertheless.
+fn unread(directory: PathBuf, error: &VerifyIo) -> LogReport {
+    let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    LogReport { directory, unreadable: Some(why), ..LogReport::default() }
 }
 
-fn search(path: &Path, depth: u8, found: &mut Vec<PathBuf>) -> Result<(), VerifyIo> {
+/// The directories of the logs in and under `path`, in order.
+pub(crate) fn find_logs(path: &Path) -> Result<Vec<PathBuf>, VerifyIo> {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    search(path, SEARCH_DEPTH, &mut found, &mut failed);
+    found.sort();
+    failed.into_iter().next().map_or(Ok(found), |(_, error)| Err(error))
+}
+
+/// Goes on behind a directory that cannot be read.
+fn search(path: &Path, depth: u8, found: &mut Vec<PathBuf>, failed: &mut Vec<(PathBuf, VerifyIo)>) {
     // A log that lost its segments is still one, by its heads.
     if path.join("seg").is_dir() || path.join("checkpoints").is_dir() {
-        found.push(path.to_owned());
-        return Ok(());
+        return found.push(path.to_owned());
     }
     if depth == 0 {
-        return Ok(());
+        return;
     }
-    for entry in fs::read_dir(path).map_err(unreadable(path))? {
-        let child = entry.map_err(unreadable(path))?.path();
-        if child.is_dir() {
-            search(&child, depth - 1, found)?;
+    let children = fs::read_dir(path).and_then(|entries| {
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        paths.collect::<io::Result<Vec<_>>>()
+    });
+    match children.map_err(unreadable(path)) {
+        Ok(children) => {
+            for child in children.iter().filter(|child| child.is_dir()) {
+                search(child, depth - 1, found, failed);
+            }
         }
+        Err(error) => failed.push((path.to_owned(), error)),
     }
-    Ok(())
 }
 
 /// The files of a directory whose names say an index, in order of it.

@@ -11,6 +11,7 @@ use super::super::recovery::UNCOVERED_MAX;
 use super::super::report::{Fault, FaultReason, LogReport};
 use super::anchors::{Anchors, Known};
 use super::before::Before;
+use super::behind_stop::BehindStop;
 use super::blocks::Blocks;
 use super::heads::{self, Heads, HeadsFile};
 use super::pool::Pool;
@@ -27,6 +28,7 @@ pub(super) struct Walk<'p> {
     pub(super) heads: Heads<'p>,
     tiles: Tiles,
     pub(super) anchors: Anchors<'p>,
+    behind_stop: BehindStop,
     /// A file of heads that belongs to no segment.
     stray: Option<HeadsFile>,
     /// Records the newest head counts, as its file says before anything was checked.
@@ -82,6 +84,7 @@ impl<'p> Walk<'p> {
             heads: Heads::new(pool, present, log.clone()),
             tiles: Tiles::new(directory, first == 0 || is_pruned),
             anchors: Anchors::new(directory, trust, log, if is_pruned { 0 } else { first })?,
+            behind_stop: BehindStop::default(),
             announced: 0,
             covered: Covered::default(),
             begun: false,
@@ -240,6 +243,7 @@ impl<'p> Walk<'p> {
                 if let Some(said) = line.tree.and_then(frontier).filter(|_| !knew_tree) {
                     self.heads.begin_behind(said);
                 }
+                self.behind_stop.record(index, line.kind);
                 self.announced += u32::from(line.epoch.is_some());
                 if self.announced > 1 {
                     return Ok(self.fault(index, Broken::Keys.into()));
@@ -273,6 +277,7 @@ impl<'p> Walk<'p> {
         if self.heads.count > heads {
             self.announced = 0;
             self.covered.head();
+            self.behind_stop.covered();
             // Neither the first record nor a bundle says the tree before: nobody can tell whether the head is right.
             if self.chain.tree.is_none() {
                 return Ok(self.fault(index, Broken::Tree.into()));
@@ -350,6 +355,8 @@ impl<'p> Walk<'p> {
             self.fault(self.report.first, FaultReason::HeadMissing);
         } else if next.saturating_sub(self.heads.size().max(self.report.first)) > UNCOVERED_MAX {
             self.fault(self.heads.size(), FaultReason::Uncovered);
+        } else if let Some(index) = self.behind_stop.foreign() {
+            self.fault(index, FaultReason::BehindStop);
         }
     }
 }

@@ -146,3 +146,61 @@ fn records_are_lines_for_people_by_default() {
     assert!(text.contains(" call.decision deny tools/call mail/delete_mail "), "{text}");
     assert!(text.contains("dec.reason=unknown_target"), "{text}");
 }
+
+#[test]
+fn of_several_logs_the_worst_is_told_whatever_the_order() {
+    let (home, _) = with_a_log();
+    let logs = home.path("data/audit/cli.localhost");
+    let copied = std::process::Command::new("cp").arg("-a").arg(logs.join("r1")).arg(logs.join("r0")).status().unwrap();
+    assert!(copied.success());
+    let verify = || home.run(&["audit", "verify", "data", "--accept-unanchored"]);
+    let good = verify();
+    assert_eq!(good.code, Some(0), "{}", good.out);
+    assert!(good.out.contains("its directory is that of the log `cli.localhost/audit/r0`"), "{}", good.out);
+    assert_eq!(good.out.matches("its directory").count(), 1, "{}", good.out);
+
+    // A directory in the place of the segments' list cannot be read as one: neither root nor anybody else can.
+    for broken in ["r0", "r1"] {
+        let (seg, aside) = (logs.join(broken).join("seg"), logs.join(broken).join("aside"));
+        fs::rename(&seg, &aside).unwrap();
+        fs::write(&seg, "no directory").unwrap();
+        let unread = verify();
+        assert_eq!(unread.code, Some(4), "{broken}: {}", unread.out);
+        assert!(unread.out.contains("unreadable: cannot read") && unread.out.contains("unanchored"), "{}", unread.out);
+        let json = home.run(&["audit", "verify", "data", "--json"]);
+        assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap()["exit"], 4, "{}", json.out);
+
+        let other = logs.join(if broken == "r0" { "r1" } else { "r0" }).join("seg/0000000000000.jsonl");
+        let text = fs::read(&other).unwrap();
+        fs::write(&other, &text[..text.len() / 2]).unwrap();
+        assert_eq!(verify().code, Some(1), "what was tampered with is worse than what cannot be read");
+        fs::write(&other, &text).unwrap();
+        fs::remove_file(&seg).unwrap();
+        fs::rename(&aside, &seg).unwrap();
+    }
+    assert_eq!(verify().code, Some(0));
+}
+
+#[test]
+fn a_copy_of_the_newest_head_that_is_another_is_told() {
+    let (home, _) = with_a_log();
+    let log = home.path("data/audit/cli.localhost/r1");
+    let copy = log.join("checkpoint");
+    let good = fs::read_to_string(&copy).unwrap();
+    let told = || home.done(&["audit", "verify", "data", "--accept-unanchored"]);
+    assert!(!told().contains("`checkpoint`"), "{}", told());
+    let heads = fs::read_to_string(log.join("checkpoints/0000000000000.notes")).unwrap();
+    let (text, rest) = heads.split_once("\n\n").unwrap();
+    let first = format!("{text}\n\n{}\n", rest.split_once("\n\n").unwrap().0);
+    for (shown, words) in [
+        (first, "`checkpoint` shows 1 records"),
+        (good.replace("\n\n", "\nmore\n\n"), "is no head"),
+        (good.replace("r1\n1", "r1\n9"), "is not the newest head"),
+        (String::new(), "is no head"),
+    ] {
+        fs::write(&copy, shown).unwrap();
+        assert!(told().contains(words), "no `{words}`: {}", told());
+    }
+    fs::write(&copy, good).unwrap();
+    assert!(!told().contains("`checkpoint`"));
+}
