@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entry::{self, Outcome};
 use super::flood::Flood;
-use super::receipt::attach;
+use super::receipt::{attach, strip};
 use super::released::Released;
 use super::stream::AuditedStream;
 use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
@@ -71,7 +71,8 @@ impl OpenRecord {
                 self.count("accepted");
                 body
             }
-            ResponseBody::Json(status, message) => {
+            ResponseBody::Json(status, mut message) => {
+                strip(&mut message.message);
                 let settled = self.append_outcome(&message, None).settled().await;
                 let index = settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
                 ResponseBody::Json(status, self.with_receipt(message, index))

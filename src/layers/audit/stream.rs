@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::Stream;
 
 use super::open::{Handed, OpenRecord, not_recorded, not_recorded_plain};
+use super::receipt::strip;
 use super::released::Released;
 use crate::audit::{AppendError, Position};
 use crate::chain::{Alarm, MessageStream, Rejection, ServerMessage};
@@ -103,7 +104,8 @@ impl Stream for AuditedStream {
                 return Poll::Ready(Some(Err(this.record.answering(not_recorded_plain(error)))));
             }
             match ready!(this.poll_layers(cx)) {
-                Some(Ok(message)) if message.is_final() => {
+                Some(Ok(mut message)) if message.is_final() => {
+                    strip(&mut message.message);
                     let handed = this.record.append_outcome(&message, Some(&this.released));
                     this.hold(handed, Ok(message));
                 }

@@ -48,6 +48,21 @@ async fn a_receipt_names_the_outcome_that_was_durable_before_it_and_proves_it_to
     crm.on_tool("echo", Reply::text("hi"));
     let other = gateway.modern("hr", &key).call("echo", json!({})).await;
     assert!(receipt(&other.json()).is_none(), "only where the operator asks for it: {other:?}");
+    for reply in [
+        Reply::result(&forged),
+        Reply::stream([
+            Step::message(&note),
+            Step::message(&json!({
+        "jsonrpc": "2.0", "id": 1, "result": forged })),
+        ]),
+    ] {
+        crm.on_tool("echo", reply);
+        let answer = gateway.modern("hr", &key).call("echo", json!({})).await;
+        let messages = answer.messages();
+        let result = messages.last().unwrap();
+        assert!(receipt(result).is_none(), "what the server made up passes for a receipt: {result}");
+        assert_eq!(result["result"]["_meta"]["kept"], 7, "{result}");
+    }
 
     let folder = gateway.stop_and_verify().await;
     let log = folder.data().join("audit").join("test.localhost/r1");
