@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 
@@ -101,6 +102,11 @@ impl MasterKey {
     /// Whether `data_dir/master.key` can hold it.
     pub fn is_installable(&self) -> bool {
         self.0.expose().len() == LENGTH
+    }
+
+    /// Names it in records; nothing that is made from it can be made from this.
+    pub fn digest(&self) -> String {
+        hex(digest(&SHA256, self.derive_bytes("name").expose()).as_ref())
     }
 
     /// Whether both are one key.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::{DefaultBodyLimit, Path as PathParameter, Request, State};
+use axum::extract::{DefaultBodyLimit, Path as PathParameter, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::operations::{OperationError, Operations};
-use super::privacy_api;
+use super::privacy_api::{self, admin};
 use super::prune_api;
 use super::reload::{Reload, reload};
 use super::search::search;
@@ -117,6 +117,7 @@ async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next:
     let token = shared.token.expose().as_bytes();
     let known = given.is_some_and(|given| verify_slices_are_equal(token, given.as_bytes()).is_ok());
     if !known || values.next().is_some() {
+        shared.operations.refused_login().await;
         return problem(StatusCode::UNAUTHORIZED, "the admin API needs the token in `admin.token`");
     }
     next.run(request).await
@@ -134,6 +135,8 @@ struct CreateKey {
     groups: Vec<String>,
     tenant: Option<String>,
     expires: Option<Timestamp>,
+    #[serde(default = "admin")]
+    requester: String,
 }
 
 #[derive(Serialize)]
@@ -174,11 +177,31 @@ async fn create_key(State(shared): State<Arc<Shared>>, Json(body): Json<CreateKe
         return problem(StatusCode::BAD_REQUEST, "subject, groups and tenant are 1-256 printable characters each");
     }
     let new = NewKey { subject: body.subject, groups: body.groups, tenant: body.tenant, expires: body.expires };
-    shown_secret(&shared, shared.operations.create_key(new).await)
+    shown_secret(&shared, shared.operations.create_key(new, &body.requester).await)
 }
 
-async fn rotate_key(State(shared): State<Arc<Shared>>, PathParameter(id): PathParameter<String>) -> Response {
-    shown_secret(&shared, shared.operations.rotate_key(&id).await)
+async fn rotate_key(
+    State(shared): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Some(by) = requester(query) else { return bad_query() };
+    shown_secret(&shared, shared.operations.rotate_key(&id, &by).await)
+}
+
+/// Who asks, of a request without a body: `?requester=NAME`, and nothing else.
+fn requester(query: Option<String>) -> Option<String> {
+    let query = query.unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    match (pairs.next(), pairs.next()) {
+        (None, _) => Some(admin()),
+        (Some((key, value)), None) if key == "requester" => Some(value.into_owned()),
+        _ => None,
+    }
+}
+
+fn bad_query() -> Response {
+    problem(StatusCode::BAD_REQUEST, "the only parameter is `requester`")
 }
 
 fn shown_secret(shared: &Shared, made: Result<(Arc<ApiKey>, Secret<String>), OperationError>) -> Response {
@@ -191,8 +214,13 @@ fn shown_secret(shared: &Shared, made: Result<(Arc<ApiKey>, Secret<String>), Ope
     }
 }
 
-async fn revoke_key(State(shared): State<Arc<Shared>>, PathParameter(id): PathParameter<String>) -> Response {
-    match shared.operations.revoke_key(&id).await {
+async fn revoke_key(
+    State(shared): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Some(by) = requester(query) else { return bad_query() };
+    match shared.operations.revoke_key(&id, &by).await {
         Ok(key) => Json(json!({ "key": ShownKey::new(&key, shared.operations.now()) })).into_response(),
         Err(error) => failed(&error),
     }
@@ -208,21 +236,30 @@ async fn list_switches(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "on": shared.operations.switches() }))
 }
 
-async fn switch_on(State(shared): State<Arc<Shared>>, PathParameter(name): PathParameter<String>) -> Response {
-    set_switch(&shared, &name, true).await
+async fn switch_on(
+    State(shared): State<Arc<Shared>>,
+    PathParameter(name): PathParameter<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    set_switch(&shared, &name, true, query).await
 }
 
-async fn switch_off(State(shared): State<Arc<Shared>>, PathParameter(name): PathParameter<String>) -> Response {
-    set_switch(&shared, &name, false).await
+async fn switch_off(
+    State(shared): State<Arc<Shared>>,
+    PathParameter(name): PathParameter<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    set_switch(&shared, &name, false, query).await
 }
 
-async fn set_switch(shared: &Shared, name: &str, on: bool) -> Response {
+async fn set_switch(shared: &Shared, name: &str, on: bool, query: Option<String>) -> Response {
+    let Some(by) = requester(query) else { return bad_query() };
     let switch = match name.split_once(':') {
         None if name == "all" => Switch::All,
         Some(("server", server)) if shared.servers.contains(server) => Switch::Server(server.to_owned()),
         _ => return problem(StatusCode::NOT_FOUND, "a switch is `all` or `server:<name>` of a configured server"),
     };
-    match shared.operations.set_switch(&switch, on).await {
+    match shared.operations.set_switch(&switch, on, &by).await {
         Ok(()) => Json(json!({ "on": shared.operations.switches() })).into_response(),
         Err(error) => failed(&error),
     }
@@ -231,6 +268,7 @@ async fn set_switch(shared: &Shared, name: &str, on: bool) -> Response {
 pub(super) fn failed(error: &OperationError) -> Response {
     match error {
         OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        OperationError::Requester(_) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         OperationError::Key(KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
         OperationError::Key(KeyError::Store(_))
         | OperationError::NotRecorded(_)

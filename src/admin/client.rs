@@ -58,6 +58,7 @@ pub enum ClientError {
 pub struct AdminClient {
     address: SocketAddr,
     token: Secret<String>,
+    patience: Duration,
 }
 
 impl AdminClient {
@@ -66,13 +67,20 @@ impl AdminClient {
         let token = read_admin_token(data_dir).map_err(|source| ClientError::Token { data_dir: data_dir.to_owned(), source })?;
         // An unspecified address is one to bind, not to call.
         let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
-        Ok(Self { address: SocketAddr::new(ip, address.port()), token })
+        Ok(Self { address: SocketAddr::new(ip, address.port()), token, patience: PATIENCE })
+    }
+
+    /// Waits so long for an answer, where an operation reads a whole log.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// One operation.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, ClientError> {
         let exchange = self.exchange(method, path, body);
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(ClientError::Exchange("no answer".into())))
+        tokio::time::timeout(self.patience, exchange).await.unwrap_or_else(|_| Err(ClientError::Exchange("no answer".into())))
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, ClientError> {

@@ -3,11 +3,13 @@
 
 mod api;
 mod client;
+mod export;
 mod operations;
 mod privacy;
 mod privacy_api;
 mod prune;
 mod prune_api;
+mod refused;
 mod reload;
 mod retention;
 mod search;
@@ -15,9 +17,11 @@ mod token;
 
 pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
+pub use export::{Exported, ExportedLog};
 pub use operations::{OperationError, Operations, Stores};
+pub(crate) use privacy::is_fit;
 pub use privacy::{Order, Privacy, PrivacyError};
-pub use privacy_api::shown as shown_content;
+pub use privacy_api::{exported_json, shown as shown_content};
 pub use prune::{PruneOrder, Pruned};
 pub use prune_api::shown as shown_pruned;
 pub use reload::{NotReloaded, Reload, Reloaded};

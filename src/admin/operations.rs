@@ -1,14 +1,19 @@
-//! What operators can do. Each operation is durable in the log before its result is told.
+//! What operators can do. Each operation is durable in the log, with who asked for it, before it takes effect: where the log cannot be
+//! written, nothing is done.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
-use super::privacy::Privacy;
+use super::privacy::{Privacy, PrivacyError, is_fit};
+use super::refused::Refused;
 use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
+use crate::master_key::hex;
 use crate::secret::Secret;
 use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches};
 use crate::vault::{Caller, Vault, VaultError};
@@ -26,8 +31,11 @@ pub enum OperationError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// It could not be recorded.
-    #[error("the operation could not be recorded")]
+    #[error("the operation could not be recorded; nothing was done")]
     NotRecorded(#[from] AppendError),
+    /// The name of who asks for it cannot stand in the log.
+    #[error(transparent)]
+    Requester(#[from] PrivacyError),
 }
 
 /// What operations work on.
@@ -58,6 +66,9 @@ pub struct Operations {
     vault: Arc<Vault>,
     privacy: Privacy,
     clock: Arc<dyn Clock>,
+    /// One change of keys or switches at a time: what is recorded of before and after is what was.
+    turn: Mutex<()>,
+    refused: Refused,
 }
 
 impl Operations {
@@ -66,7 +77,7 @@ impl Operations {
         let Stores { log, keys, switches, vault, logs, keep, keep_log } = stores;
         let (shared, about, keyed) = (Arc::clone(&log), Arc::clone(&vault), Arc::clone(&keys));
         let privacy = Privacy::open(shared, about, keyed, logs, (keep, keep_log), Arc::clone(&clock)).await?;
-        Ok(Self { log, keys, switches, vault, privacy, clock })
+        Ok(Self { log, keys, switches, vault, privacy, clock, turn: Mutex::default(), refused: Refused::default() })
     }
 
     /// Erasure, holds, and who is behind a pseudonym.
@@ -79,25 +90,40 @@ impl Operations {
         self.clock.now()
     }
 
-    /// Makes a key. If that cannot be recorded, the key is revoked again and nobody learns its secret.
-    pub async fn create_key(&self, new: NewKey) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
-        let made = self.keys.create(new, self.now()).await?;
-        self.record_new_key("key.create", &made.0.id, &made.0).await?;
-        Ok(made)
+    /// Makes a key. Nobody learns its secret, and nothing accepts it, before that is recorded.
+    pub async fn create_key(&self, new: NewKey, requester: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
+        let _turn = self.turn.lock().await;
+        is_fit(requester, Some(&new.subject))?;
+        let (key, secret) = self.keys.make(new, self.now())?;
+        self.record_key("key.create", requester, (None, &key.digest()), (&key.id, None), &key).await?;
+        self.keys.add(&key).await?;
+        Ok((key, secret))
     }
 
     /// Replaces a key by a new one for the same caller. The record names both.
-    pub async fn rotate_key(&self, id: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
-        let made = self.keys.rotate(id, self.now()).await?;
-        self.record_new_key("key.rotate", id, &made.0).await?;
-        Ok(made)
+    pub async fn rotate_key(&self, id: &str, requester: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
+        let _turn = self.turn.lock().await;
+        let old = self.keys.find(id)?;
+        is_fit(requester, Some(&old.subject))?;
+        let now = self.now();
+        let (key, secret) = self.keys.successor(id, now)?;
+        self.record_key("key.rotate", requester, (Some(&old.digest()), &key.digest()), (id, Some(&key.id)), &key).await?;
+        self.keys.replace(id, &key, now).await?;
+        Ok((key, secret))
     }
 
     /// Refuses a key from now on.
-    pub async fn revoke_key(&self, id: &str) -> Result<Arc<ApiKey>, OperationError> {
-        let key = self.keys.revoke(id, self.now()).await?;
-        self.record(Kind::Admin, "key.revoke", &key.id, |_| {}).await?;
-        Ok(key)
+    pub async fn revoke_key(&self, id: &str, requester: &str) -> Result<Arc<ApiKey>, OperationError> {
+        let _turn = self.turn.lock().await;
+        let old = self.keys.find(id)?;
+        is_fit(requester, Some(&old.subject))?;
+        let now = self.now();
+        let (before, after) = (old.digest(), old.revoked_at(now).digest());
+        self.record(Kind::Admin, "key.revoke", &old.id, |what| {
+            what.text("after", &after).text("before", &before).text("requester", requester);
+        })
+        .await?;
+        Ok(self.keys.revoke(id, now).await?)
     }
 
     /// All keys.
@@ -105,11 +131,19 @@ impl Operations {
         self.keys.list()
     }
 
-    /// Turns a switch on or off: at once, then durably, then recorded.
-    pub async fn set_switch(&self, switch: &Switch, on: bool) -> Result<(), OperationError> {
-        let stored = self.switches.set(switch, on).await;
-        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), |_| {}).await?;
-        Ok(stored?)
+    /// Turns a switch on or off, once that is recorded; it holds even if the store fails, which the error then says.
+    pub async fn set_switch(&self, switch: &Switch, on: bool, requester: &str) -> Result<(), OperationError> {
+        let _turn = self.turn.lock().await;
+        is_fit(requester, None)?;
+        let before = self.switches.list();
+        let mut after: Vec<String> = before.iter().filter(|name| **name != switch.name()).cloned().collect();
+        after.extend(on.then(|| switch.name()));
+        after.sort();
+        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), |what| {
+            what.text("after", &digest_of(after)).text("before", &digest_of(before)).text("requester", requester);
+        })
+        .await?;
+        Ok(self.switches.set(switch, on).await?)
     }
 
     /// The switches that are on.
@@ -118,36 +152,61 @@ impl Operations {
     }
 
     /// Records that somebody searched the log, by which filters, and how many records they were shown.
-    pub async fn record_search(&self, by: &str, found: usize) -> Result<(), OperationError> {
+    pub async fn record_search(&self, by: &str, found: usize, requester: &str) -> Result<(), OperationError> {
         self.record(Kind::Admin, "audit.search", self.log.name(), |what| {
-            what.text("by", by).count("found", found);
+            what.text("by", by).count("found", found).text("requester", requester);
         })
         .await
     }
 
+    /// Somebody has asked for an operation without the admin token. The first in a second is on disk when this returns; those after it are
+    /// counted, and in the next such record or in the last.
+    pub async fn refused_login(&self) {
+        if let Some(count) = self.refused.one_more() {
+            self.record_refused(count).await;
+        }
+    }
+
+    async fn record_refused(&self, count: u64) {
+        let recorded = self.record(Kind::Admin, "login.refuse", "admin", |what| {
+            what.integer("n", count);
+        });
+        if let Err(error) = recorded.await {
+            tracing::error!(error = &error as &dyn std::error::Error, count, "refusals of the admin API could not be recorded");
+        }
+    }
+
     /// Closes the stores.
     pub async fn close(&self) {
+        if let Some(count) = self.refused.rest() {
+            self.record_refused(count).await;
+        }
         self.keys.close().await;
         self.vault.close().await;
     }
 
-    async fn record_new_key(&self, act: &'static str, target: &str, key: &ApiKey) -> Result<(), OperationError> {
-        let recorded = async {
-            let caller = Caller { issuer: "api-key", subject: &key.subject, tenant: key.tenant.as_deref() };
-            let subject = self.vault.pseudonym(caller, self.now()).await?;
-            self.record(Kind::Admin, act, target, |what| {
-                if target != &*key.id {
-                    what.text("new", &key.id);
-                }
-                what.text("sub", &subject.name);
-            })
-            .await
-        }
-        .await;
-        if recorded.is_err() {
-            self.keys.revoke(&key.id, self.now()).await?;
-        }
-        recorded
+    /// `target` is the key that an act is about, and the one that takes its place.
+    async fn record_key(
+        &self,
+        act: &'static str,
+        requester: &str,
+        (before, after): (Option<&str>, &str),
+        (target, new): (&str, Option<&str>),
+        key: &ApiKey,
+    ) -> Result<(), OperationError> {
+        let caller = Caller { issuer: "api-key", subject: &key.subject, tenant: key.tenant.as_deref() };
+        let subject = self.vault.pseudonym(caller, self.now()).await?;
+        self.record(Kind::Admin, act, target, |what| {
+            what.text("after", after);
+            if let Some(before) = before {
+                what.text("before", before);
+            }
+            if let Some(new) = new {
+                what.text("new", new);
+            }
+            what.text("requester", requester).text("sub", &subject.name);
+        })
+        .await
     }
 
     /// `more` adds members between `act` and `target`, in ascending order.
@@ -168,3 +227,11 @@ impl Operations {
         Ok(())
     }
 }
+
+/// SHA-256 of what is on.
+fn digest_of(names: Vec<String>) -> String {
+    hex(digest(&SHA256, names.join("\n").as_bytes()).as_ref())
+}
+
+#[cfg(test)]
+mod tests;

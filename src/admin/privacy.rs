@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::retention::Retention;
 use crate::audit::{
-    AppendError, Draft, Found, Kind, Log, ObjectWriter, Position, PruneError, VerifyIo, logs_below, records_from,
+    AppendError, BundleError, Draft, Found, Kind, Log, ObjectWriter, Position, PruneError, VerifyIo, logs_below, records_from,
 };
 use crate::clock::Clock;
 use crate::state::{ApiKeys, StoreError};
@@ -23,7 +23,10 @@ use crate::vault::{Applied, Change, Content, Identity, Month, Vault, VaultError}
 const API_KEY: &str = "api-key";
 
 /// Pseudonyms or key ids of one record: none is ever cut.
-const PER_RECORD: usize = 50;
+pub(super) const PER_RECORD: usize = 50;
+
+/// Whoever holds the admin token, when they give no name of theirs. Who says nothing names nobody.
+pub(super) const UNNAMED: &str = "admin";
 
 /// For changes that concern no API key.
 pub(super) const NO_KEYS: &[Arc<str>] = &[];
@@ -91,6 +94,12 @@ pub enum PrivacyError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] VerifyIo),
+    /// The log cannot be exported.
+    #[error(transparent)]
+    Export(#[from] BundleError),
+    /// No head comes.
+    #[error("the newest records are under no signed head yet; try again")]
+    Uncovered,
     /// A task broke.
     #[error("reading the log failed inside")]
     Internal(#[from] tokio::task::JoinError),
@@ -103,7 +112,7 @@ pub struct Privacy {
     pub(super) vault: Arc<Vault>,
     keys: Arc<ApiKeys>,
     /// The audit directory, in which logs are read.
-    logs: PathBuf,
+    pub(super) logs: PathBuf,
     pub(super) retention: Retention,
     /// How long records are kept.
     pub(super) keep_log: std::time::Duration,
@@ -211,7 +220,10 @@ impl Privacy {
         let _turn = self.begin().await?;
         match self.log.durable() {
             0 => Ok(()),
-            next => Ok(self.vault.advance(Applied { log: self.log.name(), next }, self.retention.believed()).await?),
+            next => {
+                self.keys.advance(self.log.name(), next).await?;
+                Ok(self.vault.advance(Applied { log: self.log.name(), next }, self.retention.believed()).await?)
+            }
         }
     }
 
@@ -246,34 +258,39 @@ impl Privacy {
         if !keys.is_empty() {
             self.keys.erase(keys).await?;
         }
+        self.keys.advance(log, index + 1).await?;
         Ok(self.vault.apply(change, Applied { log, next: index + 1 }).await?)
     }
 
     /// Reads every log of this data directory from where the vault has stopped.
     async fn replay(&self) -> Result<(), PrivacyError> {
         let logs = self.logs.clone();
-        let empty = self.vault.is_empty().await?;
+        // Each by itself: either may have been restored from an older copy.
+        let (empty, no_keys) = (self.vault.is_empty().await?, self.keys.is_empty());
         for (name, directory) in tokio::task::spawn_blocking(move || logs_below(&logs)).await?? {
-            let Some(first) = self.vault.applied(&name).await?.or((!empty).then_some(0)) else {
-                // Nobody is in the vault: no record can be about anybody.
-                continue;
-            };
+            // Where nobody is in them no record can be about anybody.
+            let in_vault = self.vault.applied(&name).await?.or((!empty).then_some(0));
+            let in_keys = self.keys.applied(&name).await?.or((!no_keys).then_some(0));
+            let Some(first) = in_vault.into_iter().chain(in_keys).min() else { continue };
             let reading = move || match orders(&directory, first)? {
                 // Shorter than what was applied: it is another log of the same name.
-                (_, next) if next < first => orders(&directory, 0),
-                read => Ok(read),
+                (_, next) if next < first => Ok::<_, VerifyIo>((true, orders(&directory, 0)?)),
+                read => Ok((false, read)),
             };
-            let (found, next) = tokio::task::spawn_blocking(reading).await??;
+            let (anew, (found, next)) = tokio::task::spawn_blocking(reading).await??;
             for record in found {
-                if let Some((change, keys)) = ordered(&record) {
-                    tracing::warn!(
-                        log = name,
-                        index = record.index,
-                        "a record orders what the vault has not done; it is done now"
-                    );
-                    self.make(&name, record.index, &keys, &change).await?;
+                let Some((change, keys)) = ordered(&record) else { continue };
+                let index = record.index;
+                // SECURITY: what the vault has done it does not do again: a month that expired around a hold would expire without it.
+                if anew || in_vault.is_some_and(|applied| applied <= index) {
+                    tracing::warn!(log = name, index, "a record orders what the vault has not done; it is done now");
+                    self.make(&name, index, &keys, &change).await?;
+                } else if !keys.is_empty() {
+                    tracing::warn!(log = name, index, "a record erases API keys that `state.db` may have again; they are erased");
+                    self.keys.erase(&keys).await?;
                 }
             }
+            self.keys.advance(&name, next).await?;
             self.vault.advance(Applied { log: &name, next }, None).await?;
         }
         Ok(())
@@ -363,7 +380,18 @@ pub(super) fn words(name: &'static str, text: &str) -> Result<(), PrivacyError> 
     if plain { Ok(()) } else { Err(PrivacyError::Words(name)) }
 }
 
-fn list(what: &mut ObjectWriter<'_>, key: &'static str, texts: &[impl AsRef<str>]) {
+/// Whether the log may hold this as the name of who asks, in a record about `subject`.
+pub(crate) fn is_fit(requester: &str, subject: Option<&str>) -> Result<(), PrivacyError> {
+    words("requester", requester)?;
+    match subject {
+        Some(subject) if requester != UNNAMED && names(&requester.to_lowercase(), &subject.to_lowercase()) => {
+            Err(PrivacyError::Identifying("requester"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(super) fn list(what: &mut ObjectWriter<'_>, key: &'static str, texts: &[impl AsRef<str>]) {
     what.list(key, |list| {
         for text in texts {
             list.text(text.as_ref());

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Shared, problem};
-use super::privacy::{Order, PrivacyError};
+use super::export::{Exported, ExportedLog};
+use super::privacy::{Order, PrivacyError, UNNAMED};
 use crate::vault::{Content, Identity};
 
 /// Most pseudonyms revealed by one request.
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/vault/reveal", post(reveal))
         .route("/v1/vault/pseudonyms", post(pseudonyms))
         .route("/v1/vault/content", post(content))
+        .route("/v1/vault/export", post(export))
 }
 
 #[derive(Deserialize)]
@@ -73,9 +75,9 @@ struct ContentBody {
     requester: String,
 }
 
-/// Whoever holds the token, when they give no name of theirs.
+/// See [`UNNAMED`].
 pub(super) fn admin() -> String {
-    "admin".to_owned()
+    UNNAMED.to_owned()
 }
 
 impl From<OrderBody> for Order {
@@ -100,6 +102,20 @@ async fn release(State(shared): State<Arc<Shared>>, Json(body): Json<OrderBody>)
 async fn pseudonyms(State(shared): State<Arc<Shared>>, Json(body): Json<FindBody>) -> Response {
     let FindBody { issuer, subject, requester } = body;
     names(shared.operations.privacy().pseudonyms(&Identity { issuer, subject }, &requester).await)
+}
+
+async fn export(State(shared): State<Arc<Shared>>, Json(body): Json<FindBody>) -> Response {
+    let FindBody { issuer, subject, requester } = body;
+    match shared.operations.privacy().export(&Identity { issuer, subject }, &requester).await {
+        Ok(exported) => Json(exported_json(&exported)).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// What is to be exported, as JSON.
+pub fn exported_json(exported: &Exported) -> Value {
+    let log = |log: &ExportedLog| json!({ "log": log.name, "records": log.records, "root": log.root, "size": log.size });
+    json!({ "pseudonyms": exported.pseudonyms, "logs": exported.logs.iter().map(log).collect::<Vec<_>>() })
 }
 
 fn names(done: Result<Vec<String>, PrivacyError>) -> Response {
@@ -162,6 +178,8 @@ pub(super) fn failed(error: &PrivacyError) -> Response {
         | PrivacyError::Prune(_)
         | PrivacyError::Thread(_)
         | PrivacyError::Died
+        | PrivacyError::Export(_)
+        | PrivacyError::Uncovered
         | PrivacyError::Internal(_) => {
             tracing::error!(error = error as &dyn std::error::Error, "an operation on the vault failed");
             StatusCode::SERVICE_UNAVAILABLE

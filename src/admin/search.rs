@@ -10,6 +10,7 @@ use form_urlencoded::parse;
 use serde_json::json;
 
 use super::api::{Shared, failed, problem};
+use super::privacy::UNNAMED;
 use crate::audit_index::{BadQuery, IndexError, Query};
 
 /// Longest query string.
@@ -36,7 +37,7 @@ pub(super) async fn search(State(shared): State<Arc<Shared>>, RawQuery(text): Ra
         }
     };
     // Last, so that it tells how much was read; before the answer, so that nothing is read unrecorded.
-    if let Err(error) = shared.operations.record_search(&asked.by, answer.page.records.len()).await {
+    if let Err(error) = shared.operations.record_search(&asked.by, answer.page.records.len(), UNNAMED).await {
         return failed(&error);
     }
     let mut body = json!(answer.page);

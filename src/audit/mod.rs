@@ -56,8 +56,8 @@ pub use canonical::{LINE_MAX, NotCanonical, canonical_members};
 pub use chain::Broken;
 pub use epoch::{Announcement, BadHead, EpochError, reseal};
 pub use evidence::{
-    BundleError, Bundled, CompareError, Compared, EPOCHS_MAX, Epochs, EpochsError, Fork, NotOneLog, ReceiptError, Trust, bundle,
-    check_receipt, compare, epochs, only_log,
+    BundleError, Bundled, CompareError, Compared, EPOCHS_MAX, Epochs, EpochsError, Fork, NotOneLog, ReceiptError, Trust, at_once,
+    bundle, check_receipt, compare, count_about, epochs, export, only_log,
 };
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use frame::BadFrame;

@@ -59,6 +59,11 @@ impl Shown {
         &self.value
     }
 
+    /// The index it claims.
+    pub fn index(&self) -> Option<u64> {
+        self.value.get("i").and_then(Value::as_u64)
+    }
+
     /// One line for a terminal, without anything that a terminal would act on.
     pub fn summary(&self) -> String {
         let text = |path: &str| self.value.pointer(path).and_then(Value::as_str).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::proofs::{self, Proofs};
 use super::search::{self, Search};
 use super::terminal::Terminal;
 use super::verify::{self, Verify};
-use super::{Exit, privacy, prune};
+use super::{Exit, export, privacy, prune};
 use crate::audit::{self, Filter};
 
 /// Most pseudonyms that `show --reveal` asks about.
@@ -44,6 +44,10 @@ enum Action {
     Expire(privacy::Expire),
     /// Remove segments from the front of the log that are older than `audit.retention`, or tell which
     Prune(prune::Prune),
+    /// Write all records about a caller into a directory, each with its proof
+    ///
+    /// Recorded before any is written. Who was erased has none.
+    Export(export::Export),
     /// Find records by an index beside the log, or tell the story of a call, a session or a trace
     ///
     /// The newest come first, a page at a time. The index is made and kept up to date as needed; it proves nothing, see `verify`.
@@ -102,6 +106,7 @@ pub(super) async fn run(command: AuditCommand, terminal: &mut Terminal) -> anyho
         Action::Hold(hold) => privacy::hold(hold, terminal).await,
         Action::Expire(expire) => privacy::expire(expire, terminal).await,
         Action::Prune(prune) => prune::run(prune, terminal).await,
+        Action::Export(arguments) => export::run(arguments, terminal).await,
         Action::Verify(verify) => Ok(verify::run(&verify, terminal)),
         Action::Show(show) => self::show(show, terminal).await,
         Action::Search(search) => search::run(*search, terminal).await,

@@ -28,6 +28,9 @@ pub(super) struct Keys {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Who asks for it, as the record is to name them
+    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
+    requester: String,
     #[command(subcommand)]
     action: Action,
 }
@@ -77,10 +80,9 @@ pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Resul
         if !command.offline {
             bail!("a running gateway holds the key that is to go: stop it, and say `--offline`");
         }
-        return master::rotate(&config, new, terminal).await;
+        return master::rotate(&config, new, &command.requester, terminal).await;
     }
-    let answer =
-        if command.offline { offline(&config, &command.action).await? } else { online(&config, &command.action).await? };
+    let answer = if command.offline { offline(&config, &command).await? } else { online(&config, &command).await? };
     if command.json {
         terminal.line(&answer);
     } else {
@@ -89,42 +91,51 @@ pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-async fn online(config: &Config, action: &Action) -> anyhow::Result<Value> {
+async fn online(config: &Config, command: &Keys) -> anyhow::Result<Value> {
     let client = AdminClient::new(config.admin, &config.data_dir)?;
-    let (method, path, body) = match action {
+    let requester = &command.requester;
+    let by = asked_by(requester);
+    let (method, path, body) = match &command.action {
         Action::Create { subject, groups, tenant, expires } => {
             let expires = expires.as_deref().map(|text| expiry(text, Timestamp::now())).transpose()?;
-            let body = json!({ "subject": subject, "groups": groups, "tenant": tenant, "expires": expires });
+            let body = json!({
+                "subject": subject, "groups": groups, "tenant": tenant, "expires": expires, "requester": requester,
+            });
             (Method::POST, "/v1/keys".to_owned(), Some(body))
         }
         // Never asked: it needs a stopped gateway.
         Action::RotateMaster { .. } | Action::List => (Method::GET, "/v1/keys".to_owned(), None),
-        Action::Rotate { id } => (Method::POST, format!("/v1/keys/{}/rotate", plain(id)?), None),
-        Action::Revoke { id } => (Method::DELETE, format!("/v1/keys/{}", plain(id)?), None),
+        Action::Rotate { id } => (Method::POST, format!("/v1/keys/{}/rotate?{by}", plain(id)?), None),
+        Action::Revoke { id } => (Method::DELETE, format!("/v1/keys/{}?{by}", plain(id)?), None),
     };
     Ok(client.call(method, &path, body).await?)
 }
 
-async fn offline(config: &Config, action: &Action) -> anyhow::Result<Value> {
+/// The query of a request without a body.
+pub(super) fn asked_by(requester: &str) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair("requester", requester).finish()
+}
+
+async fn offline(config: &Config, command: &Keys) -> anyhow::Result<Value> {
     let offline = Offline::open(config).await?;
-    let answer = apply(&offline.operations, action).await;
+    let answer = apply(&offline.operations, &command.action, &command.requester).await;
     // An operation that failed is no crash either.
     offline.close().await;
     answer
 }
 
-async fn apply(operations: &Operations, action: &Action) -> anyhow::Result<Value> {
+async fn apply(operations: &Operations, action: &Action, requester: &str) -> anyhow::Result<Value> {
     Ok(match action {
         Action::Create { subject, groups, tenant, expires } => {
             let expires = expires.as_deref().map(|text| expiry(text, operations.now())).transpose()?;
             let new = NewKey { subject: subject.clone(), groups: groups.clone(), tenant: tenant.clone(), expires };
-            made(&operations.create_key(new).await?)
+            made(&operations.create_key(new, requester).await?)
         }
         Action::RotateMaster { .. } | Action::List => {
             json!({ "keys": operations.keys().iter().map(|key| shown(key)).collect::<Vec<_>>() })
         }
-        Action::Rotate { id } => made(&operations.rotate_key(id).await?),
-        Action::Revoke { id } => json!({ "key": shown(&*operations.revoke_key(id).await?) }),
+        Action::Rotate { id } => made(&operations.rotate_key(id, requester).await?),
+        Action::Revoke { id } => json!({ "key": shown(&*operations.revoke_key(id, requester).await?) }),
     })
 }
 

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::Value;
 
+use super::keys::asked_by;
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
@@ -32,6 +33,9 @@ struct Order {
     /// Work on a stopped gateway
     #[arg(long)]
     offline: bool,
+    /// Who asks for it, as the record is to name them
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    requester: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,7 +72,7 @@ async fn run(order: Order, on: bool, terminal: &mut Terminal) -> anyhow::Result<
     }
     let left = if order.offline {
         let offline = Offline::open(&config).await?;
-        let set = offline.operations.set_switch(&switch, on).await;
+        let set = offline.operations.set_switch(&switch, on, &order.requester).await;
         let left = offline.operations.switches();
         offline.close().await;
         set?;
@@ -76,7 +80,7 @@ async fn run(order: Order, on: bool, terminal: &mut Terminal) -> anyhow::Result<
     } else {
         let client = AdminClient::new(config.admin, &config.data_dir)?;
         let method = if on { Method::PUT } else { Method::DELETE };
-        let answer = client.call(method, &format!("/v1/switches/{}", switch.name()), None).await?;
+        let answer = client.call(method, &format!("/v1/switches/{}?{}", switch.name(), asked_by(&order.requester)), None).await?;
         let left = answer.get("on").and_then(Value::as_array).into_iter().flatten();
         left.filter_map(Value::as_str).map(str::to_owned).collect()
     };

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::Exit;
 use super::terminal::Terminal;
+use crate::admin::is_fit;
 use crate::audit::{Disk, Draft, EpochError, Kind, Log, OpenError, Options, RecoveryError, reseal};
 use crate::clock::SystemClock;
 use crate::config::{Audit, Config};
@@ -16,8 +17,9 @@ use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::state::ApiKeys;
 use crate::vault::rotate_master;
 
-pub(super) async fn rotate(config: &Config, new: &Path, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+pub(super) async fn rotate(config: &Config, new: &Path, requester: &str, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let data_dir = &config.data_dir;
+    is_fit(requester, None)?;
     let old = MasterKey::open(config.master_key.as_ref(), data_dir)?;
     let new_key = MasterKey::read(new)?;
     if old.is(&new_key) {
@@ -32,7 +34,7 @@ pub(super) async fn rotate(config: &Config, new: &Path, terminal: &mut Terminal)
         opened => opened,
     };
     let log = log.context("cannot take the audit log; is the gateway running?")?;
-    let rotated = under_lock(config, &old, &new_key, &log).await;
+    let rotated = under_lock(config, &old, &new_key, (&log, requester)).await;
     let _ = log.append(Draft::new(Kind::Stop)).durable().await;
     log.close();
     rotated?;
@@ -52,11 +54,12 @@ fn open_log(config: &Config, master: &MasterKey) -> Result<Log, OpenError> {
     Ok(Log::open(options, Arc::new(Disk), Arc::new(SystemClock))?.0)
 }
 
-async fn under_lock(config: &Config, old: &MasterKey, new: &MasterKey, log: &Log) -> anyhow::Result<()> {
+async fn under_lock(config: &Config, old: &MasterKey, new: &MasterKey, (log, requester): (&Log, &str)) -> anyhow::Result<()> {
     let data_dir = &config.data_dir;
     let mut draft = Draft::new(Kind::Admin);
     draft.object("what", |what| {
-        what.text("act", "master.rotate").text("target", "vault.db");
+        what.text("act", "master.rotate").text("after", &new.digest()).text("before", &old.digest());
+        what.text("requester", requester).text("target", "vault.db");
     });
     log.append(draft).durable().await.context("the rotation could not be recorded; nothing was done")?;
     rotate_master(data_dir, old, new).await.context("the vault is as it was")?;

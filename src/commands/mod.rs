@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod demo;
+mod export;
 mod healthcheck;
 mod keys;
 mod kill;

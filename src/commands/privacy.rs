@@ -1,6 +1,7 @@
 //! `yett audit erase`, `hold`, `expire`: through the admin API of the running gateway; with `--offline` on a stopped one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,18 +10,21 @@ use uuid::Uuid;
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
-use crate::admin::{AdminClient, Operations, Order, shown_content};
+use crate::admin::{AdminClient, Operations, Order, exported_json, shown_content};
 use crate::config::Config;
 use crate::vault::Identity;
 
 /// Most pseudonyms the admin API reveals at once.
 const REVEALED: usize = 1_000;
 
+/// Longest wait for an answer that takes reading all logs.
+const READING: Duration = Duration::from_hours(1);
+
 /// Where and how an operation is done.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
     #[command(flatten)]
-    path: ConfigPath,
+    pub(super) path: ConfigPath,
     /// Work on a stopped gateway
     #[arg(long)]
     offline: bool,
@@ -80,13 +84,14 @@ pub(super) struct Expire {
 }
 
 /// One operation, as it goes over the admin API and as it is done offline.
-enum Task {
+pub(super) enum Task {
     Erase(Order),
     Hold(Order, bool),
     Expire(bool),
     Reveal(Vec<String>),
     Find(Identity),
     Content(Uuid),
+    Export(Identity),
 }
 
 pub(super) async fn erase(about: About, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -147,12 +152,11 @@ pub(super) async fn content(place: &Place, call: Uuid, terminal: &mut Terminal) 
 
 async fn carry_out(place: &Place, task: Task, terminal: &mut Terminal) -> anyhow::Result<Option<Value>> {
     let Some(config) = load(&place.path, terminal) else { return Ok(None) };
-    let done = if place.offline {
-        offline(&config, &task, &place.requester).await
-    } else {
-        online(&config, &task, &place.requester).await
-    };
-    done.map(Some)
+    answer_to(&config, place, &task).await.map(Some)
+}
+
+pub(super) async fn answer_to(config: &Config, place: &Place, task: &Task) -> anyhow::Result<Value> {
+    if place.offline { offline(config, task, &place.requester).await } else { online(config, task, &place.requester).await }
 }
 
 async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result<Value> {
@@ -169,9 +173,14 @@ async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result
         Task::Find(Identity { issuer, subject }) => {
             ("/v1/vault/pseudonyms", json!({ "issuer": issuer, "subject": subject, "requester": requester }))
         }
+        Task::Export(Identity { issuer, subject }) => {
+            ("/v1/vault/export", json!({ "issuer": issuer, "subject": subject, "requester": requester }))
+        }
         Task::Content(call) => ("/v1/vault/content", json!({ "call": call.to_string(), "requester": requester })),
     };
-    Ok(AdminClient::new(config.admin, &config.data_dir)?.call(Method::POST, path, Some(body)).await?)
+    let client = AdminClient::new(config.admin, &config.data_dir)?;
+    let client = if matches!(task, Task::Export(_)) { client.patient(READING) } else { client };
+    Ok(client.call(Method::POST, path, Some(body)).await?)
 }
 
 async fn offline(config: &Config, task: &Task, requester: &str) -> anyhow::Result<Value> {
@@ -197,6 +206,7 @@ async fn apply(operations: &Operations, task: &Task, requester: &str) -> anyhow:
             json!({ "revealed": shown.collect::<serde_json::Map<_, _>>() })
         }
         Task::Content(call) => json!({ "contents": shown_content(&privacy.content(*call, requester).await?) }),
+        Task::Export(who) => exported_json(&privacy.export(who, requester).await?),
         Task::Find(who) => json!({ "pseudonyms": privacy.pseudonyms(who, requester).await? }),
     })
 }
@@ -217,7 +227,7 @@ pub(super) fn identity(values: Vec<String>) -> anyhow::Result<Identity> {
     }
 }
 
-fn texts(answer: &Value, key: &str) -> Vec<String> {
+pub(super) fn texts(answer: &Value, key: &str) -> Vec<String> {
     let list = answer.get(key).and_then(Value::as_array).into_iter().flatten();
     list.filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::{constant_time, hmac};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -13,7 +14,7 @@ use sqlx::{Pool, Row as _, Sqlite};
 use super::switches::{self, Switches};
 use super::{StoreError, open, wipe_journal};
 use crate::checksum::{ALPHABET, base62, crc32};
-use crate::master_key::{MasterKey, random_bytes};
+use crate::master_key::{MasterKey, hex, random_bytes};
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
 
@@ -109,6 +110,28 @@ pub struct ApiKeys {
 }
 
 impl ApiKey {
+    /// Names the state that it is in, for records: SHA-256 of everything that is kept of it. The hash of its secret is a part of that, so
+    /// nobody can guess from it whose key it is.
+    pub fn digest(&self) -> String {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+        let (created, expires, revoked) = (self.created.to_string(), time(self.expires), time(self.revoked));
+        let (groups, tenant) = (self.groups.join("\n"), self.tenant.as_deref().unwrap_or_default());
+        let mut all = Vec::new();
+        for part in [&*self.id, &self.subject, &groups, tenant, &created, &expires, &revoked] {
+            // With their lengths, so that no two states are one text.
+            all.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            all.extend_from_slice(part.as_bytes());
+        }
+        all.extend_from_slice(&self.hash);
+        hex(digest(&SHA256, &all).as_ref())
+    }
+
+    /// The same key, refused from `now` on if it is not already.
+    #[must_use]
+    pub fn revoked_at(&self, now: Timestamp) -> Self {
+        Self { revoked: self.revoked.or(Some(now)), ..self.clone() }
+    }
+
     /// Whether it is good at `now`.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         if self.revoked.is_some() {
@@ -166,8 +189,15 @@ impl ApiKeys {
         key.filter(|_| equal).map(Arc::clone)
     }
 
-    /// Makes a key. The returned secret is the only copy there will ever be.
+    /// Makes a key and adds it. The returned secret is the only copy there will ever be.
     pub async fn create(&self, new: NewKey, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), StoreError> {
+        let (key, secret) = self.make(new, now)?;
+        self.add(&key).await?;
+        Ok((key, secret))
+    }
+
+    /// Makes a key that nothing knows yet, so that it can be recorded before it is good for anything.
+    pub fn make(&self, new: NewKey, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), StoreError> {
         let (id, token) = mint().ok_or(StoreError::Random)?;
         let hash = self.hash(&token);
         let key = ApiKey {
@@ -180,6 +210,11 @@ impl ApiKeys {
             revoked: None,
             hash,
         };
+        Ok((Arc::new(key), Secret::new(token)))
+    }
+
+    /// Accepts a key from now on.
+    pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO api_keys (id, subject, groups, tenant, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)")
             .bind(&*key.id)
             .bind(&*key.subject)
@@ -190,13 +225,12 @@ impl ApiKeys {
             .bind(key.expires.map(|time| time.to_string()))
             .execute(&self.pool)
             .await?;
-        let key = Arc::new(key);
-        self.put(&key);
-        Ok((key, Secret::new(token)))
+        self.put(key);
+        Ok(())
     }
 
-    /// Gives a key a new secret; the old one stops at once. (An overlap comes with identity.)
-    pub async fn rotate(&self, id: &str, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
+    /// Makes a key for the caller of another one, in whose place [`ApiKeys::replace`] puts it.
+    pub fn successor(&self, id: &str, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
         let old = self.find(id)?;
         if old.status(now) != KeyStatus::Active {
             return Err(KeyError::NotActive(id.to_owned()));
@@ -207,16 +241,19 @@ impl ApiKeys {
             tenant: old.tenant.as_deref().map(str::to_owned),
             expires: old.expires,
         };
-        let made = self.create(new, now).await?;
+        Ok(self.make(new, now)?)
+    }
+
+    /// Accepts a key in the place of another, which stops at once. (An overlap comes with identity.)
+    pub async fn replace(&self, id: &str, new: &Arc<ApiKey>, now: Timestamp) -> Result<(), KeyError> {
+        self.add(new).await?;
         self.revoke(id, now).await?;
-        Ok(made)
+        Ok(())
     }
 
     /// Refuses a key from now on. In memory first, so that it holds even if the store fails, which the error then says.
     pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
-        let mut key = ApiKey::clone(&*self.find(id)?);
-        key.revoked.get_or_insert(now);
-        let key = Arc::new(key);
+        let key = Arc::new(self.find(id)?.revoked_at(now));
         self.put(&key);
         sqlx::query("UPDATE api_keys SET revoked = ? WHERE id = ?")
             .bind(key.revoked.map(|time| time.to_string()))
@@ -233,6 +270,28 @@ impl ApiKeys {
         let mut ids: Vec<_> = keys.values().filter(|key| &*key.subject == subject).map(|key| Arc::clone(&key.id)).collect();
         ids.sort();
         ids
+    }
+
+    /// How far a log has been applied: the index of the first record that may order an erasure which was not done here.
+    pub async fn applied(&self, log: &str) -> Result<Option<u64>, StoreError> {
+        let found: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT value FROM facts WHERE name = ?").bind(applied(log)).fetch_optional(&self.pool).await?;
+        Ok(found.and_then(|text| str::from_utf8(&text).ok()?.parse().ok()))
+    }
+
+    /// Notes that nothing before record `next` of a log orders an erasure that was not done here.
+    pub async fn advance(&self, log: &str, next: u64) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .bind(applied(log))
+            .bind(next.to_string().as_bytes())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether there is no key: then no record can order one's erasure.
+    pub fn is_empty(&self) -> bool {
+        self.keys.load().is_empty()
     }
 
     /// Removes keys with everything that is known of them, from memory first. What is not there is no error.
@@ -267,7 +326,8 @@ impl ApiKeys {
         self.pool.close().await;
     }
 
-    fn find(&self, id: &str) -> Result<Arc<ApiKey>, KeyError> {
+    /// The key with that id.
+    pub fn find(&self, id: &str) -> Result<Arc<ApiKey>, KeyError> {
         self.keys.load().get(id).cloned().ok_or_else(|| KeyError::NotFound(id.to_owned()))
     }
 
@@ -284,6 +344,11 @@ impl ApiKeys {
         hash.copy_from_slice(hmac::sign(&self.hasher, token.as_bytes()).as_ref());
         hash
     }
+}
+
+/// The fact that says how far a log has been applied.
+fn applied(log: &str) -> String {
+    format!("applied {log}")
 }
 
 /// What hashes API keys: made from the master key, or from the first one there was, then stored under the present one. Secrets are
@@ -407,7 +472,9 @@ mod tests {
         let keys = store(dir.path()).await;
         let now = Timestamp::UNIX_EPOCH;
         let (key, old) = keys.create(new_key(), now).await.unwrap();
-        let (_, new) = keys.rotate(&key.id, now).await.unwrap();
+        let (heir, new) = keys.successor(&key.id, now).unwrap();
+        assert!(keys.verify(new.expose()).is_none(), "it is good before it is put in place");
+        keys.replace(&key.id, &heir, now).await.unwrap();
         assert_eq!(keys.verify(old.expose()).unwrap().status(now), KeyStatus::Revoked);
         assert_eq!(keys.verify(new.expose()).unwrap().subject, "ada".into());
     }

@@ -274,17 +274,17 @@ async fn a_kill_switch_works_while_its_store_is_down_and_says_that_it_will_not_b
     let mut store = stage.open("state.db").await;
     sqlx::raw_sql("ALTER TABLE kill_switches RENAME TO gone").execute(&mut store).await.unwrap();
     stage.assert_well(&stage.known).await;
-    let told = stage.gateway.running.operations().set_switch(&Switch::All, true).await;
+    let told = stage.gateway.running.operations().set_switch(&Switch::All, true, "admin").await;
     assert!(told.is_err(), "the operator is not told that a restart forgets the order");
     let answer = stage.known.call("echo", json!({})).await;
     assert_eq!((answer.status, answer.code()), (503, Some(-31503)), "{answer:?}");
     let records = stage.gateway.records_of(&answer.call());
     assert_eq!(records[0]["dec"]["reason"], "killed", "{records:#?}");
-    let told = stage.gateway.running.operations().set_switch(&Switch::All, false).await;
+    let told = stage.gateway.running.operations().set_switch(&Switch::All, false, "admin").await;
     assert!(told.is_err());
     stage.assert_well(&stage.known).await;
     sqlx::raw_sql("ALTER TABLE gone RENAME TO kill_switches").execute(&mut store).await.unwrap();
-    stage.gateway.running.operations().set_switch(&Switch::All, true).await.unwrap();
+    stage.gateway.running.operations().set_switch(&Switch::All, true, "admin").await.unwrap();
     stage.gateway.stop_and_verify().await;
 }
 
@@ -403,7 +403,7 @@ async fn avl_030_the_first_layer_that_objects_is_the_documented_one_and_no_later
     // From the limit on every step is another caller's, with the call of their day still to come.
     let fresh = [gateway.key("a", &["staff"]).await, gateway.key("b", &["staff"]).await, gateway.key("c", &["staff"]).await];
     let last = gateway.key("d", &["staff"]).await;
-    gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), true).await.unwrap();
+    gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), true, "admin").await.unwrap();
 
     let worst = Offence {
         origin: Some("https://evil.example"),
@@ -446,7 +446,7 @@ async fn avl_030_the_first_layer_that_objects_is_the_documented_one_and_no_later
     assert!(BOTH.starts_with(INJECTION));
     for (number, (offence, status, code, reason, layers)) in steps.into_iter().enumerate() {
         if number == 5 {
-            gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), false).await.unwrap();
+            gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), false, "admin").await.unwrap();
         }
         let answer = offence.commit(&gateway).await;
         assert_eq!((answer.status, answer.code()), (status, code), "step {number}, {reason}: {answer:?}");

@@ -198,3 +198,29 @@ async fn aud_054_without_a_log_nothing_is_erased_held_told_or_expired() {
     assert_eq!(vault.person("corp", "ada").await.unwrap(), before);
     assert!(vault.committer(&name, old).await.unwrap().is_some(), "its key is intact");
 }
+
+#[tokio::test]
+async fn prv_008_an_export_finds_somebody_under_the_names_of_all_years() {
+    let upstream = Upstream::start().await;
+    let (gateway, first) = with_a_caller(&upstream).await;
+    let gateway = restarted_after(gateway, 400).await;
+    let key = gateway.key("ada", &["staff"]).await;
+    let answer = gateway.modern("crm", &key).call("echo", json!({})).await;
+    let second = gateway.ended(&answer.call()).await[0]["who"]["sub"].as_str().unwrap().to_owned();
+    assert_ne!(first, second, "a name is of one year");
+    let who = Identity { issuer: "api-key".into(), subject: "ada".into() };
+    let exported = gateway.running.operations().privacy().export(&who, "test").await.unwrap();
+    assert_eq!(exported.pseudonyms, [first.clone(), second.clone()]);
+    let log = gateway.data().join("audit/test.localhost/r1");
+    let out = gateway.data().join("out");
+    let count = yett::audit::export(&log, exported.logs[0].size, &exported.pseudonyms, &out).unwrap();
+    let lines = std::fs::read_to_string(out.join("records.jsonl")).unwrap();
+    assert_eq!(lines.lines().count() as u64, count);
+    assert_eq!(count, exported.logs[0].records);
+    for name in [first, second] {
+        assert!(lines.contains(&name), "{name}: {lines}");
+    }
+    let told = of_kind(&gateway.records(&Filter::default()), "export");
+    assert_eq!((told.len(), &told[0]["what"]["n"]), (1, &count.into()), "{told:?}");
+    gateway.stop().await;
+}

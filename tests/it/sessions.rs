@@ -255,7 +255,7 @@ async fn sessions_end_with_the_gateway_and_their_callers_credential() {
     let stage = Stage::set().await;
     let client = stage.client("2025-11-25").await;
     let id = stage.gateway.running.operations().keys()[0].id.to_string();
-    stage.gateway.running.operations().revoke_key(&id).await.unwrap();
+    stage.gateway.running.operations().revoke_key(&id, "admin").await.unwrap();
     assert_eq!(client.request("ping", json!({})).await.status, 401, "a session outlives the key it was made with");
     let session = client.session.clone().unwrap();
 

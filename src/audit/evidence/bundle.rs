@@ -1,8 +1,8 @@
 //! A range of records as a log of its own: the same files, and what stands in for the records before it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::super::fs::{Disk, Storage as _};
@@ -69,6 +69,27 @@ pub enum BundleError {
 
 /// Copies the records `from` to `to` of a log, and on to the first head that counts them all, into the new directory `out`.
 pub fn bundle(log_dir: &Path, from: u64, to: u64, out: &Path) -> Result<Bundled, BundleError> {
+    at_once(out, |part| fill(log_dir, from, to, part))
+}
+
+/// Makes a directory that is there as a whole or not at all: it gets its name when `fill` has filled it.
+pub fn at_once<T, E: From<BundleError>>(out: &Path, fill: impl FnOnce(&Path) -> Result<T, E>) -> Result<T, E> {
+    let no_name = || failed(out)(io::Error::from(io::ErrorKind::InvalidInput));
+    let name = out.file_name().ok_or_else(no_name)?.to_string_lossy();
+    let part = out.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    if let Some(parent) = part.parent() {
+        Disk.create_dir_all(parent).map_err(failed(parent))?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(&part).map_err(failed(&part))?;
+    let made = fill(&part).and_then(|made| Ok(fs::rename(&part, out).map(|()| made).map_err(failed(out))?));
+    if made.is_err() {
+        // Whatever is left of it is nothing that anybody asked for.
+        let _ = fs::remove_dir_all(&part);
+    }
+    made
+}
+
+fn fill(log_dir: &Path, from: u64, to: u64, out: &Path) -> Result<Bundled, BundleError> {
     if from > to {
         return Err(BundleError::Backwards { from, to });
     }
@@ -107,11 +128,14 @@ pub fn bundle(log_dir: &Path, from: u64, to: u64, out: &Path) -> Result<Bundled,
 
 /// Nothing is given away that does not verify.
 fn check(out: &Path) -> Result<(), BundleError> {
-    let faults = verify(out)?.logs.into_iter().filter_map(|log: LogReport| log.fault);
-    faults
-        .map(|fault| Err(BundleError::Tampered { index: fault.index, reason: fault.reason.to_string() }))
-        .next()
-        .unwrap_or(Ok(()))
+    let bad = |log: LogReport| {
+        let first = log.first;
+        log.fault.map(|fault| (fault.index, fault.reason.to_string())).or(log.unreadable.map(|why| (first, why)))
+    };
+    match verify(out)?.logs.into_iter().find_map(bad) {
+        Some((index, reason)) => Err(BundleError::Tampered { index, reason }),
+        None => Ok(()),
+    }
 }
 
 /// The frontier that a bundle says for the records before it; `None` when that is not in its form.
@@ -153,26 +177,26 @@ impl Files {
 }
 
 /// A file that is made.
-struct Output {
+pub(super) struct Output {
     path: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Output {
-    fn create(path: PathBuf) -> Result<Self, BundleError> {
+    pub(super) fn create(path: PathBuf) -> Result<Self, BundleError> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed(&path))?;
         Ok(Self { path, file: BufWriter::new(file) })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         self.file.write_all(bytes).map_err(failed(&self.path))
     }
 
-    fn finish(mut self) -> Result<(), BundleError> {
+    pub(super) fn finish(mut self) -> Result<(), BundleError> {
         self.file.flush().map_err(failed(&self.path))
     }
 
-    fn all(mut self, text: &str) -> Result<(), BundleError> {
+    pub(super) fn all(mut self, text: &str) -> Result<(), BundleError> {
         self.write(text.as_bytes())?;
         self.finish()
     }

@@ -9,21 +9,24 @@
 //! | `epochs` | which keys followed the first ones |
 //! | `receipt` | is this record in the log? |
 //! | `bundle` | a range of records as a log of its own |
+//! | `export` | all records about somebody |
 //! | `compare` | do two heads, or two copies of a log, say the same? |
 
 mod bundle;
 mod compare;
 mod epochs;
+mod export;
 mod receipt;
 
 use std::path::{Path, PathBuf};
 
 use super::verify::{VerifyIo, find_logs};
 
-pub use bundle::{BundleError, Bundled, bundle};
+pub use bundle::{BundleError, Bundled, at_once, bundle};
 pub(crate) use bundle::{EPOCHS, FRONTIER, FRONTIER_MAX, parse_frontier};
 pub use compare::{CompareError, Compared, Fork, compare};
 pub use epochs::{EPOCHS_MAX, Epochs, EpochsError, epochs};
+pub use export::{count_about, export};
 pub use receipt::{ReceiptError, Trust, check_receipt};
 
 /// A path does not say which log is meant.

@@ -61,7 +61,7 @@ pub(super) async fn run(command: Demo, terminal: &mut Terminal) -> anyhow::Resul
     let gateway = Gateway::start(loaded.config, Arc::new(SystemClock)).await?;
     let address = *gateway.addresses.first().context("the gateway has no listener")?;
     let new = NewKey { subject: "ada".into(), groups: vec!["sales".into()], tenant: None, expires: None };
-    let (_, secret) = gateway.operations().create_key(new).await?;
+    let (_, secret) = gateway.operations().create_key(new, "demo").await?;
 
     let client = Client { address, token: Some(secret.expose().clone()), tasks: tasks.clone() };
     let mut passed = story::tell(&client, &sample, terminal).await?;

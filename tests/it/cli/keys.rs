@@ -139,3 +139,25 @@ fn without_a_gateway_the_commands_say_what_to_do() {
     assert_eq!(refused.code, Some(2), "{}", refused.out);
     assert!(refused.err.contains("--offline"), "{}", refused.err);
 }
+
+#[test]
+fn aud_054_who_comes_to_the_admin_api_without_its_token_is_recorded_once_a_second() {
+    let home = home();
+    let serving = home.serve();
+    for token in ["wrong", "wrong too"] {
+        for _ in 0..5 {
+            let refused = super::http::send(serving.admin, "GET /v1/keys", &[("Authorization", &format!("Bearer {token}"))], "");
+            assert_eq!(refused.status, 401);
+        }
+    }
+    let told = || -> Vec<u64> {
+        let records = home.records();
+        let refused = records.iter().filter(|record| record["what"]["act"] == "login.refuse");
+        refused.map(|record| record["what"]["n"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(told()[0], 1, "the first is on disk before it is answered");
+    assert_eq!(serving.terminate().0, Some(0));
+    let told = told();
+    assert_eq!(told.iter().sum::<u64>(), 10, "{told:?}");
+    assert!(told.len() < 6, "{told:?}");
+}

@@ -249,7 +249,7 @@ fn who_is_behind_a_pseudonym_is_told_while_the_vault_knows_and_each_look_is_a_re
 }
 
 #[test]
-fn prv_008_all_and_only_the_records_of_a_subject_are_selected() {
+fn all_and_only_the_records_of_a_subject_are_selected() {
     let (home, serving, secret) = with_a_caller();
     let other = super::process::made(&home.done(&[
         "keys",
@@ -343,4 +343,95 @@ fn a_new_master_key_changes_nothing_for_callers_and_the_log() {
     assert!(refused.code == Some(2) && refused.err.contains("run it again"), "{}", refused.err);
     home.done(&["keys", "rotate-master", "--new", "new.key", "--offline"]);
     assert_eq!(home.serve().terminate().0, Some(0));
+}
+
+#[test]
+fn an_erased_key_does_not_come_back_with_an_older_copy_of_its_store_alone() {
+    let (home, serving, secret) = with_a_caller();
+    serving.terminate();
+    let (store, kept) = (home.path("data/state.db"), home.path("state.db.kept"));
+    fs::copy(&store, &kept).unwrap();
+    done(about(&home, "erase", &["--offline"]));
+    for name in ["data/state.db-wal", "data/state.db-shm"] {
+        let _ = fs::remove_file(home.path(name));
+    }
+    fs::copy(&kept, &store).unwrap();
+    let serving = home.serve();
+    assert_eq!(call(serving.listener, "crm", &secret, "get_customer").status, 401, "an erased key is good again");
+    serving.terminate();
+    assert!(!fs::read(&store).unwrap().windows(SUBJECT.len()).any(|part| part == SUBJECT.as_bytes()));
+    fs::remove_file(kept).unwrap();
+    home.serve().terminate();
+    assert_nowhere(&home, SUBJECT.as_bytes());
+}
+
+/// The lines of a file of an export.
+fn exported(home: &Home, out: &str) -> Vec<String> {
+    let text = fs::read_to_string(home.path(out).join("cli.localhost/r1/records.jsonl")).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn prv_008_all_and_only_the_records_of_a_subject_are_exported_each_with_a_proof_and_that_is_recorded() {
+    let (home, serving, secret) = with_a_caller();
+    let create = ["keys", "--config", "operator.yaml", "--json", "create", "--subject", "bob", "--group", "sales"];
+    let other = super::process::made(&home.done(&create)).1;
+    call(serving.listener, "crm", &other, "get_customer");
+    call(serving.listener, "mail", &secret, "delete_mail");
+    let name = pseudonym(&home);
+    let told = done(audit(
+        &home,
+        &["export", "--subject", "api-key", SUBJECT, "--out", "given", "--requester", "dsar-7", "--config", "operator.yaml"],
+    ));
+    assert!(told.starts_with("4 records in"), "{told}");
+
+    let stored = fs::read_to_string(home.path("data/audit/cli.localhost/r1/seg/0000000000000.jsonl")).unwrap();
+    let stored: Vec<&str> = stored.trim_end_matches('\0').lines().collect();
+    let given = exported(&home, "given");
+    let values: Vec<Value> = given.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = values.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["admin", "call.decision", "call.outcome", "call.decision"], "{values:#?}");
+    let export = of_kind(&home, "export").pop().unwrap();
+    let left = stored.iter().filter(|line| line.contains(&name) && !given.iter().any(|given| given == *line));
+    assert_eq!(left.count(), 1, "only the record of the export itself, which no head of it can count, is left out");
+    assert_eq!((&export["what"]["n"], &export["what"]["requester"]), (&4.into(), &"dsar-7".into()), "{export}");
+    assert_eq!(export["what"]["subs"], serde_json::json!([name]));
+
+    let subject: Value = serde_json::from_slice(&fs::read(home.path("given/subject.json")).unwrap()).unwrap();
+    assert_eq!((&subject["subject"], &subject["pseudonyms"]), (&SUBJECT.into(), &serde_json::json!([name])));
+    assert_eq!((&subject["logs"][0]["root"], &subject["logs"][0]["size"]), (&export["what"]["root"], &export["what"]["size"]));
+    let key = serde_json::from_str::<Value>(stored[0]).unwrap()["epoch"]["ed25519"].as_str().unwrap().to_owned();
+    let place = home.path("given/cli.localhost/r1");
+    let epochs = place.join("epochs").display().to_string();
+    for (line, record) in given.iter().zip(&values) {
+        assert!(stored.contains(&line.as_str()), "not as it is stored: {line}");
+        let proof = place.join(format!("proofs/{:013}.tlog-proof", record["i"].as_u64().unwrap()));
+        let proof = proof.display().to_string();
+        home.done(&["audit", "check-receipt", line, &proof, "--key", &key, "--epochs", &epochs]);
+        let forged = line.replace(&name, "0000000000000000");
+        if forged != *line {
+            let bad = home.run(&["audit", "check-receipt", &forged, &proof, "--key", &key, "--epochs", &epochs]);
+            assert_eq!(bad.code, Some(1), "{}{}", bad.out, bad.err);
+        }
+    }
+    assert_eq!(fs::read_dir(place.join("proofs")).unwrap().count(), given.len());
+
+    // Nobody else's, and nobody's.
+    let refuse = |subject: &str, out: &str| {
+        let refused = audit(&home, &["export", "--subject", "api-key", subject, "--out", out, "--config", "operator.yaml"]);
+        assert_eq!(refused.code, Some(2), "{subject}: {}{}", refused.out, refused.err);
+        assert!(!home.path(out).exists(), "{subject}");
+        refused.err
+    };
+    assert!(refuse("eve", "nobody").contains("nothing is known"));
+    let again = audit(&home, &["export", "--subject", "api-key", SUBJECT, "--out", "given", "--config", "operator.yaml"]);
+    assert!(again.code == Some(2) && again.err.contains("exists already"), "{}", again.err);
+    serving.terminate();
+    home.done(&["audit", "export", "--subject", "api-key", SUBJECT, "--out", "offline", "--offline"]);
+    assert_eq!(exported(&home, "offline")[..4], given, "and what has come since");
+    done(about(&home, "erase", &["--offline"]));
+    let erased = audit(&home, &["export", "--subject", "api-key", SUBJECT, "--out", "gone", "--offline"]);
+    assert!(erased.code == Some(2) && !home.path("gone").exists(), "{}{}", erased.out, erased.err);
+    let left = fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.filter(|name| name.ends_with(".part")).count(), 0, "something half made is left");
 }

@@ -226,7 +226,7 @@ async fn a_kill_switch_ends_a_stream_at_its_next_message() {
     stage.answers([Step::message(&note("one")), Step::Wait(more.clone()), Step::message(&note("two")), Step::text("three")]);
     let mut events = stage.ada.stream("tools/call", call()).await;
     assert_eq!(events.next().await.unwrap(), note("one"));
-    stage.gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), true).await.unwrap();
+    stage.gateway.running.operations().set_switch(&Switch::Server("crm".to_owned()), true, "admin").await.unwrap();
     more.open();
     let last = events.next().await.unwrap();
     assert_eq!((&last["id"], &last["error"]["code"]), (&json!(1), &json!(-31503)), "{last}");
