@@ -113,10 +113,8 @@ impl Health {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let claims: String = match &shared.readiness.claims {
-        Some(claims) => claims.borrow().iter().map(|claim| format!("warning: {claim}\n")).collect(),
-        None => String::new(),
-    };
+    let claims = shared.readiness.claims.as_ref().map(|claims| claims.borrow().clone()).unwrap_or_default();
+    let claims = claims.iter().fold(String::new(), |all, claim| all + "warning: " + claim + "\n");
     match shared.readiness.check() {
         Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n{claims}")).into_response(),

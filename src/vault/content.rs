@@ -88,12 +88,12 @@ impl Vault {
         let turn = Arc::clone(&self.waiting.turn).lock_owned().await;
         if job.state.load(Ordering::Acquire) == WAITS {
             let (waiting, pool, own) = (self.waiting.clone(), self.pool.clone(), Arc::clone(&job));
-            let writing = self.waiting.writers.spawn(async move {
+            let written = self.waiting.writers.spawn(async move {
                 // Nobody else writes before the end of this is known.
                 let _turn = turn;
                 waiting.write(&pool, &own).await
             });
-            writing.await.map_err(|panicked| StoreError::from(sqlx::Error::Io(io::Error::other(panicked))))??;
+            written.await.map_err(|panicked| StoreError::from(sqlx::Error::Io(io::Error::other(panicked))))??;
         }
         if job.state.load(Ordering::Acquire) == STORED { Ok(sha256) } else { Err(VaultError::Erased) }
     }

@@ -32,11 +32,11 @@ fn liar(name: &str, lie: &'static str) -> String {
 
 fn answer(stream: &mut TcpStream, lie: &str) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let (mut length, mut line) = (0, String::new());
-    while line != "\r\n" {
-        line.clear();
-        reader.read_line(&mut line)?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+    let (mut length, mut header) = (0, String::new());
+    while header != "\r\n" {
+        header.clear();
+        reader.read_line(&mut header)?;
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
     }

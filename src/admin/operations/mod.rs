@@ -140,7 +140,7 @@ impl Operations {
         after.extend(on.then(|| switch.name()));
         after.sort();
         self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), |what| {
-            what.text("after", &digest_of(after)).text("before", &digest_of(before)).text("requester", requester);
+            what.text("after", &digest_of(&after)).text("before", &digest_of(&before)).text("requester", requester);
         })
         .await?;
         Ok(self.switches.set(switch, on).await?)
@@ -229,7 +229,7 @@ impl Operations {
 }
 
 /// SHA-256 of what is on.
-fn digest_of(names: Vec<String>) -> String {
+fn digest_of(names: &[String]) -> String {
     hex(digest(&SHA256, names.join("\n").as_bytes()).as_ref())
 }
 
