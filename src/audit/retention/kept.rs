@@ -20,6 +20,8 @@ pub(crate) struct Kept {
     lines: LineReader<BufReader<std::fs::File>>,
     /// The smallest index that the next line can have.
     least: u64,
+    /// The name that the first line gives the log.
+    log: Option<String>,
 }
 
 /// A line, without its newline.
@@ -43,7 +45,7 @@ impl Kept {
     pub(crate) fn open(log: &Path) -> Result<Option<Self>, VerifyIo> {
         let path = log.join(KEPT);
         let Opened::File(file) = regular_file(&path)? else { return Ok(None) };
-        Ok(Some(Self { path, lines: LineReader::new(BufReader::new(file)), least: 0 }))
+        Ok(Some(Self { path, lines: LineReader::new(BufReader::new(file)), least: 0, log: None }))
     }
 
     pub(crate) fn next_line(&mut self) -> Result<NextKept, VerifyIo> {
@@ -53,9 +55,13 @@ impl Kept {
             Some(RawLine::Whole(bytes)) => bytes,
             Some(RawLine::Torn(_) | RawLine::Room | RawLine::Endless) => return Ok(NextKept::Damaged),
         };
-        let Some(index) = Line::parse(bytes).ok().map(|line| line.index).filter(|index| *index >= self.least) else {
+        let Some(line) = Line::parse(bytes).ok().filter(|line| line.index >= self.least) else {
             return Ok(NextKept::Damaged);
         };
+        let index = line.index;
+        if self.log.get_or_insert_with(|| line.log.to_owned()) != line.log {
+            return Ok(NextKept::Damaged);
+        }
         self.least = index + 1;
         Ok(NextKept::Line(KeptLine { index, bytes: bytes.to_vec() }))
     }

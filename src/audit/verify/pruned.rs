@@ -75,9 +75,9 @@ impl Walk<'_> {
                 return Ok(self.fault(index, FaultReason::Kept));
             }
             if let Some(start) = starts.next_if(|start| *start <= index) {
-                let reason = self.heads.begin(start, starts.peek().copied().unwrap_or(first))?;
-                let end = starts.peek().copied().unwrap_or(first);
-                let reason = reason.map_or_else(|| self.anchors.begin(start, end), |reason| Ok(Some(reason)))?;
+                let most = starts.peek().copied().unwrap_or(first);
+                let reason = self.heads.begin(start, most)?;
+                let reason = reason.map_or_else(|| self.anchors.begin(start, most), |reason| Ok(Some(reason)))?;
                 if let Some(reason) = reason {
                     return Ok(self.fault(index, reason));
                 }
@@ -113,6 +113,13 @@ impl Walk<'_> {
                 return Ok(false);
             }
         }
+        // Copies of what is in the segments: lines of this log, and in order, all the same.
+        while let NextKept::Line(line) = next {
+            next = kept.next_line()?;
+            if next == NextKept::Damaged {
+                return Ok(self.fault(line.index + 1, FaultReason::Kept));
+            }
+        }
         Ok(true)
     }
 
@@ -123,12 +130,12 @@ impl Walk<'_> {
         }
         let line = Line::parse(bytes).map_err(Broken::from)?;
         self.chain.accept_kept(&line, leaf)?;
-        let genesis = self.chain.announced.as_ref().filter(|_| line.index == 0);
-        if let Some(reason) = genesis.and_then(|(_, keys)| self.anchors.unknown(keys)) {
-            return Err(reason);
-        }
         self.covered.record(&line);
         self.announced += u32::from(line.epoch.is_some());
-        if self.announced > 1 { Err(Broken::Keys.into()) } else { Ok(()) }
+        if self.announced > 1 {
+            return Err(Broken::Keys.into());
+        }
+        let genesis = self.chain.announced.as_ref().filter(|_| line.index == 0);
+        genesis.and_then(|(_, keys)| self.anchors.unknown(keys)).map_or(Ok(()), Err)
     }
 }
