@@ -1,46 +1,28 @@
-#!/usr/bin/env python3
-"""A second verifier of Yett's audit log, written from docs/audit-format.md alone: where it and `yett audit verify`
-agree, they do so because of that page, and not because they share a line or a mistake. Prints JSON, exits as it says.
-
-    verify_log.py [--policy FILE] [--pin FILE]... [--now TIME] PATH       with `-`: such command lines from the input
-"""
-import base64, getopt, hashlib, json, re, shlex, sys
+"""A second verifier of an audit log at rest, written from docs/audit-format.md alone: where it and `yett audit verify`
+agree, they do so because of that page, and not because they share a line or a mistake. Prints JSON, exits as it says:
+verify_log.py [--policy FILE] [--pin FILE]... [--now TIME] PATH, or `-` to read such command lines from the input."""
+import getopt, json, re, shlex, sys
 from collections import namedtuple
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
+import zstandard
+from c2sp import ED25519, ML_DSA_44, NUMBER, Head, append, contents, has_wrong_tile, must, read_head, read_key
+from c2sp import read_policy, read_proof, root_of, root_over, sha, signers, tile, unbase64
 
-ED25519, COSIGNATURE, ML_DSA_44, END = b"\1", b"\4", b"\6", 2**63
-LENGTHS = {ED25519: 33, COSIGNATURE: 33, ML_DSA_44: 1313}
-NUMBER, NAME, ID = "(?:0|[1-9][0-9]{0,18})", r"[^\s+\x00-\x1f\x7f-\x9f]{1,255}", "[0-9a-f]{8}"
 MEMBERS = {"i": NUMBER, "kind": '"[a-z.]{1,32}"', "log": r'"[^\\]*"', "prev": '"[0-9a-f]{64}"', "t": '".*Z"', "v": "1"}
-HEAD = re.compile(rf"(([^\x00-\x1f]{{1,255}})\n({NUMBER})\n(\S{{44}})\n)(?:\n((?:\u2014 {NAME} \S+\n){{1,100}}))?")
-PROOF = re.compile(rf"extra (\S*)\nindex ({NUMBER})\n((?:\S+\n)*)\n((?s:.*))")
 LINE, FRAME = re.compile(rb"[^\n\0]*\n"), re.compile(rb"(?:[^\n\0]+\n)*\n(?:[^\n\0]+\n)*\n")
 # What reading the bytes of a stranger may raise: all of it says that they are not as they must be.
-BAD = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
-Key = namedtuple("Key", "name id body")
-Head = namedtuple("Head", "text name size root signatures")
+BAD = (AttributeError, LookupError, TypeError, ValueError, RecursionError, zstandard.ZstdError)
 Epoch = namedtuple("Epoch", "n keys index handed_over", defaults=[0])
 # A head, or nothing that can stand where it is: looked at when so many records are read; then that record may be bad.
 Claim = namedtuple("Claim", "at bad part head", defaults=[None])
 written = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
-def must(holds, rule: str):
-    if not holds: raise ValueError(rule)
-
 def attempt(read, data: bytes):
     with suppress(*BAD): return read(data)
-
-def sha(*parts: bytes) -> bytes: return hashlib.sha256(b"".join(parts)).digest()
-def node(left: bytes, right: bytes) -> bytes: return sha(b"\1", left, right)
-def contents(path: Path) -> bytes | None: return path.read_bytes() if path.is_file() else None
-
 def numbered(directory: Path, ending: str) -> dict[int, bytes]:
-    """The files that are named after a record, in order."""
     return {int(path.name[:13]): contents(path) or b"" for path in sorted(directory.glob("[0-9]" * 13 + ending))}
 
 def parse(line: bytes) -> dict:
@@ -61,107 +43,31 @@ def parse(line: bytes) -> dict:
     must(time.isoformat(timespec="microseconds") + "Z" == record["t"] >= "1970", "a time is a real one")
     return record | {"time": time, "prev": bytes.fromhex(record["prev"]), "leaf": sha(b"\0", line)}
 
-def append(tree, leaf: bytes):
-    """A tree is the number of its leaves and its frontier; this one has a leaf more."""
-    carry, frontier = tree[0], [*tree[1], leaf]
-    while carry & 1: carry, frontier[-2:] = carry >> 1, [node(*frontier[-2:])]
-    return tree[0] + 1, frontier
-
-def root_of(tree) -> bytes:
-    return reduce(lambda right, left: node(left, right), reversed(tree[1])) if tree[0] else sha()
-
-def root_over(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
-    """Where an inclusion proof leads (RFC 6962, section 2.1.1)."""
-    inner = (index ^ (size - 1)).bit_length()
-    must(index < size and len(path) == inner + (index >> inner).bit_count(), "a proof is as long as its place asks for")
-    is_right = [level >= inner or index >> level & 1 for level in range(len(path))]
-    return reduce(lambda own, step: node(step[1], own) if step[0] else node(own, step[1]), zip(is_right, path), leaf)
-
-def unbase64(text: str) -> bytes:
-    data = base64.b64decode(text, validate=True)
-    must(base64.b64encode(data).decode() == text, "base64 is canonical")
-    return data
-
-def read_key(text: str) -> Key:
-    name, id, body = re.fullmatch(rf"({NAME})\+({ID})\+(.*)", text).groups()
-    key = Key(name, bytes.fromhex(id), unbase64(body))
-    must(sha(name.encode(), b"\n", key.body)[:4] == key.id, "the id of a key follows from it")
-    must(len(key.body) == LENGTHS[key.body[:1]], "a key is as long as its type says")
-    return key
-
-def read_head(note: bytes) -> Head:
-    """A note, or its text alone."""
-    text, name, size, root, lines = HEAD.fullmatch(note.decode()).groups()
-    signatures = [(name, unbase64(data)) for name, data in re.findall(r"\u2014 (\S+) (\S+)\n", lines or "")]
-    must(int(size) < END and len(name.encode()) < 256, "a size is below 2^63, and a name below 256 bytes")
-    must(all(len(data) > 4 for _, data in signatures), "a signature has more than the id of a key")
-    return Head(text.encode(), name, int(size), unbase64(root), signatures)
-
-def is_signed(head: Head, key: Key, signature: bytes) -> bool:
-    kind, time, timed = key.body[:1], signature[:8], signature[8:]
-    signer, origin = (bytes([len(name)]) + name for name in (key.name.encode(), head.name.encode()))
-    said = {ED25519: (signature, head.text),
-            COSIGNATURE: (timed, b"cosignature/v1\ntime %d\n" % int.from_bytes(time, "big") + head.text),
-            ML_DSA_44: (timed, b"subtree/v1\n\0" + signer + time + origin + head.size.to_bytes(16, "big") + head.root)}
-    with suppress(InvalidSignature, ValueError):
-        public = mldsa.MLDSA44PublicKey if kind == ML_DSA_44 else ed25519.Ed25519PublicKey
-        public.from_public_bytes(key.body[1:]).verify(*said[kind])
-        return kind == ED25519 or time < b"\x80"
-    return False
-
-def signers(head: Head, keys) -> set[Key]:
-    """Whose signatures a head has: nobody's, if a line with the name and id of one of these keys is bad."""
-    claims = [(key, data[4:]) for name, data in head.signatures for key in keys if key[:2] == (name, data[:4])]
-    return {key for key, _ in claims} if all(is_signed(head, *claim) for claim in claims) else set()
-
 def read_epoch(record: dict) -> Epoch:
     """The keys that a record announces."""
     epoch = record["epoch"]
-    second = ["".join(list.copy(epoch["ml_dsa_44"]))] if "ml_dsa_44" in epoch else []
-    keys = [read_key(text) for text in [epoch["ed25519"], *second]]
-    its = [(record["log"], ED25519), (record["log"], ML_DSA_44)][: len(keys)]
-    must(record["kind"] == "key.rotate" and [(key.name, key.body[:1]) for key in keys] == its, "keys are the log's own")
+    keys = {read_key(epoch["ed25519"], ED25519)}
+    if "ml_dsa_44" in epoch: keys.add(read_key("".join(list.copy(epoch["ml_dsa_44"])), ML_DSA_44))
+    must(record["kind"] == "key.rotate" and {key.name for key in keys} == {record["log"]}, "keys are the log's own")
     must(re.fullmatch(NUMBER, written(epoch["n"])), "epochs are numbered")
-    return Epoch(epoch["n"], set(keys), record["i"])
+    return Epoch(epoch["n"], keys, record["i"])
 
 def read_epochs(data: bytes, log: str) -> list[Epoch]:
     """A file of epochs: each signs the head that hands over to the next."""
     before, *proofs = re.split(r"(?m)^c2sp\.org/tlog-proof@v1\n", data.decode())
     epochs = []
     for n, proof in enumerate(proofs):
-        line, index, path, note = PROOF.fullmatch(proof).groups()
-        record, head = parse(unbase64(line)), read_head(note.encode())
+        line, index, path, head = read_proof(proof)
+        record = parse(line)
         epoch = read_epoch(record)._replace(handed_over=head.size)
         last = epochs[-1] if epochs else epoch._replace(handed_over=0)
-        root = root_over(record["leaf"], epoch.index, head.size, list(map(unbase64, path.split())))
-        must((epoch.n, str(epoch.index), root) == (n, index, head.root), "an epoch is proven by its record and path")
+        is_proven = root_over(record["leaf"], index, head.size, path) == head.root
+        must(is_proven and (epoch.n, epoch.index) == (n, index), "an epoch is proven by its record, index and path")
         must(record["log"] == head.name == log and signers(head, last.keys) == last.keys, "the last one signs for each")
         must(last.handed_over <= epoch.index and (n or not epoch.index), "each comes behind the hand-over to the last")
         epochs.append(epoch)
     must(not before and epochs, "epochs are in it and nothing else")
     return epochs
-
-def read_policy(text: str):
-    """A C2SP tlog-policy: keys of logs, keys of witnesses, and whether a set of those is the quorum."""
-    logs, witnesses, named, free, quorums = [], [], {"none": lambda by: False}, set(), []
-    for line in text.split("\n"):
-        match re.split("[ \t]+", line.strip(" \t")):
-            case ["log", key] | ["log", key, _]: logs.append(read_key(key))
-            case ["witness", name, key] | ["witness", name, key, _] if name not in named:
-                witnesses.append(key := read_key(key))
-                named[name], free = lambda by, key=key: key in by, free | {name}
-            case ["group", name, least, *names] if name not in named and 0 < len(names) == len(free & set(names)):
-                least = {"any": 1, "all": len(names)}.get(least) or int(re.fullmatch(NUMBER, least)[0])
-                must(1 <= least <= len(names), "a group can reach its threshold, and not without anybody")
-                others, free = [named[one] for one in names], free - set(names) | {name}
-                named[name] = lambda by, others=others, least=least: sum(holds(by) for holds in others) >= least
-            case ["quorum", name]: quorums.append(named[name])
-            case [word, *_]: must(word[:1] in ("", "#"), f"a policy has no line like this: {line}")
-    must(re.fullmatch(r"[^\x00-\x08\x0b-\x1f\x7f]*\n", text) and len(quorums) == 1, "a policy is text, with one quorum")
-    for keys, wrong in ((logs, COSIGNATURE), (witnesses, ED25519)):
-        bodies = {key.body[1:] for key in keys if key.body[:1] != wrong}
-        must(len(bodies) == len(keys), "logs sign, witnesses cosign, and a key stands there once")
-    return set(logs), witnesses, *quorums
 
 def frames(data: bytes, form: re.Pattern, longest: int) -> tuple[list[bytes], bytes]:
     """The lines or heads of a file, each without its last newline, and what is behind them."""
@@ -174,7 +80,7 @@ def frames(data: bytes, form: re.Pattern, longest: int) -> tuple[list[bytes], by
 def read_heads(files: dict[int, bytes], segments, reached: int, log: str, part: str) -> list[Claim]:
     """The heads beside those segments that are reached, up to one that cannot stand there."""
     claims, least, step = [], 0, part == "checkpoints"
-    for first, end in [*zip(segments, [*segments, END][1:])][:reached]:
+    for first, end in [*zip(segments, [*segments, 2**63][1:])][:reached]:
         notes, torn = frames(files.pop(first, b""), FRAME, 16_384)
         bad, least = Claim(first, first, part), max(least, first + 1)
         for head in [attempt(read_head, note) for note in notes]:
@@ -185,12 +91,38 @@ def read_heads(files: dict[int, bytes], segments, reached: int, log: str, part: 
         if torn and (files or f"\n{log}".encode() in torn): return [*claims, bad]
     return claims
 
+def unpack(data: bytes) -> bytes:
+    """The lines of a compressed segment."""
+    frame = zstandard.get_frame_parameters(data)
+    must(frame.has_checksum and not frame.dict_id and frame.window_size <= 2**23, "a frame is sound by itself")
+    must(frame.content_size <= 512 * len(data), "a frame says how long its content is, and that can be")
+    lines = (reader := zstandard.ZstdDecompressor(max_window_size=2**23).decompressobj()).decompress(data)
+    must(reader.eof and not reader.unused_data and lines[-1:] == b"\n" and b"\0" not in lines, "it is a frame of lines")
+    return lines
+
+def read_kept(data: bytes, first: int):
+    """The records that were kept, by index, what the last says is pruned, and what cannot stand there."""
+    lines, rest = frames(data, LINE, len(data))
+    records, kept, least = [attempt(parse, line) for line in lines] + [None] * len(rest[:1]), {}, 0
+    for record in records:
+        if not record or record["i"] < least or record["log"] != (kept or {0: record})[min(kept, default=0)]["log"]:
+            return kept, pruned_by(records[-1])[1], [Claim(min(least, first), least, "kept")]
+        least, kept[record["i"]] = record["i"] + 1, record
+    return kept, pruned_by(records[-1] if records else None)[1], []
+
+def pruned_by(record: dict | None) -> tuple[int, int]:
+    """Which records a `prune` record says that are removed."""
+    match record:
+        case {"kind": "prune", "i": i, "what": {"act": "prune", "from": int(start), "to": int(end)}}:
+            return (start, end) if type(start) is type(end) is int and start < end <= i else (0, 0)
+    return 0, 0
+
 def read_lines(segments: dict[int, bytes]):
     """Lines, how many segments they are in, what is torn behind them, and what cannot stand there."""
     lines, torn = [], b""
     for reached, (first, data) in enumerate(segments.items()):
         count = min(segments) + len(lines)
-        if first != count: return lines, reached, b"", [Claim(count, min(first, count), "seg")]
+        if first != count or data is None: return lines, reached, b"", [Claim(count, min(first, count), "seg")]
         whole, rest = frames(data, LINE, len(data))
         lines, torn, count = lines + whole, rest.rstrip(b"\0"), count + len(whole)
         times = {record["t"] for line in torn.split(b"\n")[:-1] if (record := attempt(parse, line))}
@@ -199,55 +131,54 @@ def read_lines(segments: dict[int, bytes]):
             return lines, reached + 1, b"", [Claim(count, count, "seg")]
     return lines, len(segments), torn, []
 
-def tile(log: Path, level: int, n: int) -> bytes | None:
-    *above, last = f"{n:,}".split(",")
-    return contents(log.joinpath("tile", str(level), *(f"x{part:0>3}" for part in above), f"{last:0>3}"))
-
-def has_wrong_tile(log: Path, hashes: list[bytes], level: int = 0) -> bool:
-    right = [b"".join(hashes[at : at + 256]) for at in range(0, len(hashes) - 255, 256)]
-    if any(tile(log, level, n) not in (None, data) for n, data in enumerate(right)): return True
-    for _ in range(8): hashes = [node(*pair) for pair in zip(hashes[::2], hashes[1::2])]
-    return len(hashes) > 0 and has_wrong_tile(log, hashes, level + 1)
-
 class Log:
     """One pass over a log. A broken rule raises one of `BAD`, and `bad` is the record that is."""
-    time = n = in_force = announced = newest = anchored = before = None
-    kind, has_gap = "stop", False
-
+    time = n = announced = newest = anchored = before = None
+    kind, has_gap, in_force, ordered, covered = "stop", False, Epoch(-1, set(), -1), 0, 0
     def __init__(self, directory: Path, policy, pins: list[Head]):
         notes = {part: numbered(directory / part, ".notes") for part in ("checkpoints", "witnessed")}
-        segments = numbered(directory / "seg", ".jsonl")
+        packed = {first: attempt(unpack, data) for first, data in numbered(directory / "seg", ".jsonl.zst").items()}
+        segments = dict(sorted((packed | numbered(directory / "seg", ".jsonl")).items()))
         self.directory, (self.logs, self.witnesses, self.is_quorum) = directory, policy
-        self.first = self.count = min(segments, default=0)
         self.lines, reached, self.torn, claims = read_lines(segments)
-        self.name = (attempt(parse, self.lines[0] if self.lines else b"") or {"log": "\u2014"})["log"]
+        kept, begin = contents(directory / "kept.jsonl"), min(segments, default=0)
+        self.pruned = begin if kept is not None and not (directory / "frontier").is_file() else 0
+        self.first = self.count = begin - self.pruned
+        self.kept, self.said, bad = read_kept(kept if self.pruned else b"", self.pruned)
+        first = self.kept.get(0) or attempt(parse, self.lines[0] if self.lines else b"")
+        self.name, claims = first["log"] if first else "\u2014", claims + bad
         for part, files in notes.items():
             files = {first: data for first, data in files.items() if data and first >= self.first}
-            claims += [Claim(first, first, part) for first in files if first not in segments]
-            claims += read_heads(files, segments, reached, self.name, part)
+            own = sorted({*segments, *(first for first in notes["checkpoints"] if first < self.pruned)})
+            claims += [Claim(first, first, part) for first in files if first not in own]
+            claims += read_heads(files, own, len(own) - len(segments) + reached, self.name, part)
         pins = [pin for pin in pins if pin.name == self.name and pin.size > self.first]
         claims += [Claim(pin.size, pin.size - 1, "pin", pin) for pin in pins]
-        self.claims = sorted(claims, key=lambda claim: (claim.at, claim.part == "seg", claim.bad))
+        self.claims = sorted(claims, key=lambda claim: (claim.at, claim.part != "kept", claim.part == "seg", claim.bad))
         self.tree, self.leaf = (None, None) if self.first else ((0, []), bytes(32))
         self.leaves, self.open = [], set()
-
     def must(self, bad: int, holds, rule: str):
         self.bad = bad
         must(holds, rule)
 
     def read(self):
+        self.must(self.said, self.said >= self.pruned, "the last line that was kept says what is pruned")
         self.bad = self.first
         if self.first: self.go_on()
         self.judge()
+        for self.bad in range(self.pruned):
+            self.recall(self.bad)
+            self.judge()
         for line, following in zip(self.lines, [*self.lines[1:], b""]):
             self.bad = self.count
             self.take(parse(line), attempt(parse, following))
             self.judge()
-        covered = self.newest.size if self.newest else self.first
+        counted = self.newest.size if self.newest else self.first
         self.must(self.count, not self.claims, "it is missing: a head or the name of a file counts it")
         self.must(self.first, self.newest or self.count < self.first + 2, "no head counts it or any other")
-        self.must(covered, self.count - covered <= 10_000, "no head counts it, nor 10,000 records behind it")
-        self.has_gap |= self.kind == "stop" and len(self.open) > 0
+        self.must(counted, self.count - counted <= 10_000, "no head counts it, nor 10,000 records behind it")
+        self.must(self.covered, self.covered >= self.pruned, "it is pruned, and no record under a head says so")
+        self.has_gap |= self.kind == "stop" and len(self.open) > 0 or self.pruned > 0
 
     def go_on(self):
         """Begins with what a bundle says for the records before it."""
@@ -264,18 +195,33 @@ class Log:
     def announce(self, epoch: Epoch):
         must(self.n in (None, epoch.n - 1) and not self.announced, "epochs follow each other, with a head in between")
         must(epoch.n or not self.logs or epoch.keys & self.logs, "the policy names a key of epoch 0")
-        self.n, self.announced = epoch.n, epoch
+        # Nobody came before epoch 0: it signs the head over its own announcement.
+        self.n, self.announced, self.in_force = epoch.n, epoch, self.in_force if epoch.n else epoch
+
+    def recall(self, count: int):
+        """Takes a record that is pruned."""
+        record, leaf = self.kept.get(count), b"".join(self.stored(count, count + 1))
+        must(len(leaf) == 32 and (not record or record["leaf"] == leaf), "tiles have the hash of each, kept or not")
+        self.push(record or {"kind": ""}, leaf)
+
+    def push(self, record: dict, leaf: bytes):
+        """Adds a record to the tree, after what it says of keys and of pruning."""
+        must(record["kind"] == "key.rotate" or self.count, "the first record announces keys")
+        if record["kind"] == "key.rotate": self.announce(read_epoch(record))
+        start, end = pruned_by(record)
+        self.ordered = max(self.ordered, end if start <= self.ordered else 0)
+        self.before, self.tree = self.tree, self.tree and append(self.tree, leaf)
+        self.leaf, self.count = leaf, self.count + 1
+        self.leaves.append(leaf)
 
     def take(self, record: dict, following: dict | None):
         count, time, kind, follows = self.count, record["time"], record["kind"], self.leaf in (None, record["prev"])
         self.must(count if follows else min(record["i"], count), record["i"] == count, "a record says its own index")
         self.must(count, record["log"] == self.name, "a record says the name of its log")
-        one_before = not follows and count > 0 and self.is_one_before(record, following)
-        self.must(count - one_before, follows, "a record has the hash of the one before it")
+        bad = count - (not follows and count > 0 and self.is_one_before(record, following))
+        self.must(bad, follows, "a record has the hash of the one before it")
         self.must(count, not self.time or time >= self.time or kind == "clock.step", "time goes on")
-        must(kind == "key.rotate" or count, "the first record announces keys")
         match record:
-            case {"kind": "key.rotate"}: self.announce(read_epoch(record))
             case {"kind": "call.decision", "call": call, "open": True}: self.open.add(written(call))
             case {"kind": "call.outcome", "call": call}: self.open.discard(written(call))
             case {"kind": "recovery", "recovery": {"bytes": int(size)}}: self.has_gap |= size > 0 and size is not True
@@ -283,12 +229,11 @@ class Log:
                 self.tree = self.tree or (count, [bytes.fromhex(text) for text in tree["hashes"]])
                 said = written([count, [text.hex() for text in self.tree[1]]])
                 must(said == written([tree["n"], tree["hashes"]]), "a tick says the tree before it")
-        if kind not in ("start", "recovery", "clock.step") and self.kind != "stop":
-            self.has_gap |= time - self.time > timedelta(seconds=120)
-        self.has_gap |= kind == "start" and self.open != set()
-        self.before, self.tree = self.tree, self.tree and append(self.tree, record["leaf"])
-        self.leaf, self.time, self.kind, self.count = record["leaf"], time, kind, count + 1
-        self.leaves.append(self.leaf)
+        is_explained = kind in ("start", "recovery", "clock.step") or self.kind == "stop"
+        is_silent = not is_explained and time - self.time > timedelta(seconds=120)
+        self.has_gap |= is_silent or kind == "start" and self.open != set()
+        self.push(record, record["leaf"])
+        self.time, self.kind = time, kind
 
     def is_one_before(self, record: dict, following: dict | None) -> bool:
         """Of two records that do not fit each other, whether the first was changed: the next can tell, or a head."""
@@ -305,32 +250,33 @@ class Log:
             if part == "checkpoints" and head.root != root_of(self.tree): self.bad = self.first_changed(head)
             must(head.root == root_of(self.tree), "a head has the root of its leaves")
             if part == "checkpoints":
-                self.in_force = self.announced if self.announced and self.announced.n == 0 else self.in_force
-                keys = self.in_force.keys if self.in_force else set()
-                must(signers(head, keys) == keys, "a head is signed with the keys in force")
+                must(signers(head, self.in_force.keys) == self.in_force.keys, "a head is signed with the keys in force")
                 self.in_force, self.announced = self.announced or self.in_force, None
-                self.newest, self.good = head, self.tree
+                self.newest, self.good, self.covered = head, self.tree, self.ordered
             elif part == "pin" or self.is_quorum(signers(head, self.witnesses)): self.anchored = self.time
+
+    def stored(self, first: int, end: int) -> list[bytes]:
+        """The leaf hashes of these records, if tiles have them all."""
+        tiles = [tile(self.directory, 0, n) or b"" for n in range(first // 256, -(-end // 256))]
+        hashes = [data[at : at + 32] for data in tiles if len(data) == 8192 for at in range(0, 8192, 32)]
+        return hashes[first % 256 :][: end - first] if len(hashes) == 256 * len(tiles) else []
 
     def first_changed(self, head: Head) -> int:
         """Which of the records that a head counts, and the one before does not: tiles may have the hash it had."""
-        size = self.good[0]
-        stored = b"".join(tile(self.directory, 0, n) or b"" for n in range(size // 256, -(-head.size // 256)))
-        hashes = [stored[at : at + 32] for at in range(size % 256 * 32, (head.size - size // 256 * 256) * 32, 32)]
+        size, hashes = self.good[0], self.stored(self.good[0], head.size)
         if self.first > 0 or root_of(reduce(append, hashes, self.good)) != head.root: return self.bad
         return next(size + at for at, one in enumerate(hashes) if one != self.leaves[size + at])
 
-def verify(directory: Path, policy, pins: list[Head], now: datetime | None) -> dict:
-    log, fault = Log(directory, policy, pins), None
-    try:
-        log.read()
-        is_fresh = log.anchored and (now or log.time) - log.anchored <= timedelta(days=1)
-        has_gap = log.has_gap or has_wrong_tile(directory, log.leaves)
-        code = 5 if log.first or log.torn or not log.newest else 2 if has_gap else 0 if is_fresh else 3
-    except BAD as error:
-        code, fault = 1, {"index": log.bad, "meaning": str(error)}
-    root = base64.b64encode(log.newest.root).decode() if log.newest else None
-    return {"exit": code, "log": log.name, "records": len(log.leaves), "root": root, "fault": fault}
+    def report(self, now: datetime | None) -> dict:
+        code, fault = 1, None
+        try:
+            self.read()
+            is_fresh = self.anchored and (now or self.time) - self.anchored <= timedelta(days=1)
+            has_gap = self.has_gap or has_wrong_tile(self.directory, self.leaves)
+            code = 5 if self.first or self.torn or not self.newest else 2 if has_gap else 0 if is_fresh else 3
+        except BAD as error: fault = {"index": self.bad, "meaning": str(error)}
+        root = self.newest.text.decode().split("\n")[2] if self.newest else None
+        return {"exit": code, "log": self.name, "root": root, "fault": fault}
 
 def answer(arguments: list[str]) -> dict:
     try:
@@ -338,9 +284,9 @@ def answer(arguments: list[str]) -> dict:
         given, pins = dict(options), [read_head(Path(file).read_bytes()) for name, file in options if name == "--pin"]
         policy = read_policy(Path(given["--policy"]).read_bytes().decode() if "--policy" in given else "quorum none\n")
         now = datetime.fromisoformat(given["--now"].removesuffix("Z")) if "--now" in given else None
-        parts = [depth + part for depth in ("", "*/", "*/*/", "*/*/*/") for part in ("seg", "checkpoints")]
-        logs = sorted({found.parent for part in parts for found in Path(path).glob(part) if found.is_dir()})
-        logs = [verify(log, policy, pins, now) for log in logs]
+        parts = ["*/" * depth + part for depth in range(4) for part in ("seg", "checkpoints")]
+        found = {part.parent for pattern in parts for part in Path(path).glob(pattern) if part.is_dir()}
+        logs = [Log(log, policy, pins).report(now) for log in sorted(found)]
         # Of several logs the first of these decides.
         code = next(code for code in (1, 5, 2, 3, 0) if code in [log["exit"] for log in logs])
         must(code == 1 or {pin.name for pin in pins} <= {log["log"] for log in logs}, "a pin is of a log that is here")

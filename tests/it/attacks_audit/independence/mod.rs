@@ -232,23 +232,16 @@ fn aud_058_two_verifiers_say_the_same_of_logs_that_witnesses_and_pins_anchor() {
     }
 }
 
-/// Lines of code in a Python source: what is not blank, a comment or a docstring.
-fn lines_of_code(source: &str) -> usize {
-    let mut in_docstring = false;
-    let is_code = |line: &&str| {
-        let line = line.trim();
-        let (was_in, quotes) = (in_docstring, line.matches("\"\"\"").count());
-        in_docstring ^= quotes == 1;
-        !(line.is_empty() || line.starts_with('#') || was_in || quotes > 0)
-    };
-    source.lines().filter(is_code).count()
-}
-
 #[test]
-fn aud_058_the_second_verifier_has_at_most_300_lines_of_code() {
+fn aud_058_the_second_verifier_has_at_most_300_lines() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let sources: String = files(&folder).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let (code, longest) = (lines_of_code(&sources), sources.lines().map(|line| line.chars().count()).max());
-    assert!((100..=300).contains(&code), "{code} lines");
-    assert!(longest <= Some(120), "a line of {longest:?} characters");
+    // Blank lines and comments count. What RFC 6962 and C2SP define, and so is not written from the page, stands apart.
+    for (file, most) in [("verify_log.py", 300), ("c2sp.py", 120)] {
+        let source = fs::read_to_string(folder.join(file)).unwrap();
+        let (lines, longest) = (source.lines().count(), source.lines().map(|line| line.chars().count()).max());
+        assert!((50..=most).contains(&lines), "{file} has {lines} lines");
+        assert!(longest <= Some(120), "{file} has a line of {longest:?} characters");
+    }
+    let sources = files(&folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    assert_eq!(sources.count(), 2, "other sources than these");
 }
