@@ -266,9 +266,9 @@ impl Bundle {
 
     /// Files that are neither: tiles, and what a range of records has for those before it.
     fn beside(&self) -> Vec<PathBuf> {
-        let mut found = files(&self.directory.join("tile/0"));
-        found.extend(["frontier", "epochs"].map(|name| self.directory.join(name)).into_iter().filter(|path| path.exists()));
-        found
+        let named = ["frontier", "epochs", "kept.jsonl"].map(|name| self.directory.join(name));
+        let named = named.into_iter().filter(|path| path.exists());
+        files(&self.directory.join("tile/0")).into_iter().chain(named).collect()
     }
 
     /// Changes the lines of all segments; each keeps the number it has, the last takes what is left.

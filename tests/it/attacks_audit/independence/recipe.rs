@@ -1,12 +1,14 @@
 //! Logs as the gateway writes them, made through the library.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use yett::audit::{Disk, Draft, Kind, Log, Options, catch_up};
+use yett::audit::{Disk, Draft, Kind, Log, Options, PruneReason, Question, carry_out, catch_up, plan, settle};
 use yett::clock::Clock;
 use yett::seal::Key;
 use yett::secret::Secret;
@@ -52,6 +54,8 @@ pub(super) struct Recipe {
     pub(super) unanswered: bool,
     /// A run is silent for minutes.
     pub(super) silent: bool,
+    /// Old segments are removed, and one of those that are left is compressed.
+    pub(super) pruned: bool,
 }
 
 impl Recipe {
@@ -70,6 +74,7 @@ impl Recipe {
             Self { runs: 2, unanswered: true, ..plain },
             Self { calls: 10, silent: true, segment_bytes: 2_500, ..plain },
             Self { calls: 300, segment_bytes: 40_000, ..plain },
+            Self { runs: 2, calls: 200, segment_bytes: 30_000, pruned: true, ..plain },
         ]
     }
 
@@ -122,5 +127,36 @@ impl Recipe {
             }
         }
         catch_up(&log_in(data)).unwrap();
+        if self.pruned {
+            self.prune(data, &clock);
+        }
+    }
+
+    /// Has a run record what is removed, and removes it.
+    fn prune(self, data: &Path, clock: &Arc<HandClock>) {
+        let (log, held) = (log_in(data), HashSet::new());
+        let before = "2030-01-01T00:00:00Z".parse().unwrap();
+        let plan = plan(&log, &Question { from: None, before, held: &held, limit: 100 }).unwrap();
+        let key = Key::new(Secret::new(vec![7; 32])).unwrap();
+        let options = Options { room: 4_096, reserve: 0, ..Options::new(data.join("audit"), "gw.example", "r1", key) };
+        let (open, _) = Log::open(options, Arc::new(Disk), Arc::clone(clock) as Arc<dyn Clock>).unwrap();
+        let mut start = Draft::new(Kind::Start);
+        start.text("mode", "strict");
+        open.append(start).wait().unwrap();
+        let draft = plan.removal.as_ref().unwrap().draft(PruneReason::Policy, "retention");
+        let index = open.append(draft).wait().unwrap().index;
+        open.append(Draft::new(Kind::Stop)).wait().unwrap();
+        open.close();
+        catch_up(&log).unwrap();
+        settle(&log, &plan).unwrap();
+        carry_out(&Disk, &log, &plan, index).unwrap();
+        let oldest = files(&log.join("seg")).remove(0);
+        let lines = fs::read(&oldest).unwrap();
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.include_checksum(true).unwrap();
+        encoder.set_pledged_src_size(Some(lines.len() as u64)).unwrap();
+        encoder.write_all(&lines).unwrap();
+        fs::write(oldest.with_extension("jsonl.zst"), encoder.finish().unwrap()).unwrap();
+        fs::remove_file(oldest).unwrap();
     }
 }
