@@ -35,7 +35,6 @@ def parse(line: bytes) -> dict:
         must(value is not None and (type(value) is not int or abs(value) < 2**53), "numbers are integers below 2^53")
         inside = value.values() if type(value) is dict else value if type(value) is list else None
         return 0 if inside is None else 1 + max(map(depth, inside), default=0)
-    # A number that is no integer becomes a null.
     record = json.loads(line.decode(), object_pairs_hook=members, parse_float={}.get, parse_constant={}.get)
     must(len(line) <= 16_384 and depth(record) <= 8 and written(record).encode() == line, "a record has the one form")
     must(all(re.fullmatch(form, written(record[key])) for key, form in MEMBERS.items()), "a record has what each has")
@@ -106,7 +105,8 @@ def read_kept(data: bytes, first: int):
     records, kept, least = [attempt(parse, line) for line in lines] + [None] * len(rest[:1]), {}, 0
     for record in records:
         if not record or record["i"] < least or record["log"] != (kept or {0: record})[min(kept, default=0)]["log"]:
-            return kept, pruned_by(records[-1])[1], [Claim(min(least, first), least, "kept")]
+            part = "copy" if least > first else "kept"
+            return kept, pruned_by(records[-1])[1], [Claim(min(least, first), least, part)]
         least, kept[record["i"]] = record["i"] + 1, record
     return kept, pruned_by(records[-1] if records else None)[1], []
 
@@ -154,7 +154,7 @@ class Log:
             claims += read_heads(files, own, len(own) - len(segments) + reached, self.name, part)
         pins = [pin for pin in pins if pin.name == self.name and pin.size > self.first]
         claims += [Claim(pin.size, pin.size - 1, "pin", pin) for pin in pins]
-        self.claims = sorted(claims, key=lambda claim: (claim.at, claim.part != "kept", claim.part == "seg", claim.bad))
+        self.claims = sorted(claims, key=lambda it: (it.at, {"kept": 0, "copy": 2, "seg": 3}.get(it.part, 1), it.bad))
         self.tree, self.leaf = (None, None) if self.first else ((0, []), bytes(32))
         self.leaves, self.open = [], set()
     def must(self, bad: int, holds, rule: str):
