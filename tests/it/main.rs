@@ -12,6 +12,7 @@ mod chain;
 mod chain_full;
 mod cli;
 mod config_errors;
+mod conformance;
 mod descriptors;
 mod differential;
 mod dlp;

@@ -1,7 +1,7 @@
 //! The gateway: the program itself, with a configuration and a policy such as an operator writes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -11,63 +11,82 @@ use super::process::{Announces, Running};
 use super::upstream::Upstream;
 
 /// `yett serve` in front of one server, and a key for its only caller.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     /// Its endpoint for that server.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// The caller's API key.
-    pub(super) key: String,
+    pub(crate) key: String,
     process: Running,
+    folder: TempDir,
+}
+
+/// Everything that a gateway needs before it starts, in a folder.
+pub(crate) struct Prepared {
+    /// The caller's API key.
+    pub(crate) key: String,
     folder: TempDir,
 }
 
 impl Gateway {
     /// Starts it with a policy, whose bindings name the group `agents`.
     pub(super) fn start(upstream: &Upstream, policy: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("policies")).unwrap();
-        fs::write(folder.path().join("policies/policy.yaml"), policy).unwrap();
-        let config = folder.path().join("yett.yaml");
-        fs::write(&config, configuration(upstream)).unwrap();
-
-        let config = config.to_str().unwrap();
-        let made = yett(&["keys", "--config", config, "--offline", "--json", "create", "--subject", "ada", "--group", "agents"]);
-        assert!(made.status.success(), "no key: {}", String::from_utf8_lossy(&made.stderr));
-        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-
-        let mut serve = Command::new(env!("CARGO_BIN_EXE_yett"));
-        let (process, address) =
-            Running::announcing(serve.args(["serve", "--config", config]), Announces::Stderr, listening_address);
-        Self {
-            url: format!("http://{address}/mcp/{}", upstream.name),
-            key: made["secret"].as_str().unwrap().to_owned(),
-            process,
-            folder,
-        }
+        Prepared::new(upstream.name, &upstream.url, policy, "").serve(upstream.name)
     }
 
     /// Stops it as an operator does, and leaves its log.
-    pub(super) fn stop(self) -> AuditLog {
+    pub(crate) fn stop(self) -> AuditLog {
         let status = self.process.terminate();
         assert!(status.success(), "`yett serve` did not stop cleanly: {status}");
         AuditLog { folder: self.folder }
     }
 }
 
+impl Prepared {
+    /// For a server of that name and URL, with a policy whose bindings name the group `agents`, and what else the listener is told.
+    pub(crate) fn new(server: &str, url: &str, policy: &str, listener: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("policies")).unwrap();
+        fs::write(folder.path().join("policies/policy.yaml"), policy).unwrap();
+        let config = folder.path().join("yett.yaml");
+        fs::write(&config, configuration(server, url, listener)).unwrap();
+
+        let config = config.to_str().unwrap();
+        let made = yett(&["keys", "--config", config, "--offline", "--json", "create", "--subject", "ada", "--group", "agents"]);
+        assert!(made.status.success(), "no key: {}", String::from_utf8_lossy(&made.stderr));
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        Self { key: made["secret"].as_str().unwrap().to_owned(), folder }
+    }
+
+    /// The folder, which goes with its owner.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the gateway in front of that server.
+    pub(crate) fn serve(self, server: &str) -> Gateway {
+        let config = self.folder.path().join("yett.yaml");
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_yett"));
+        let (process, address) =
+            Running::announcing(serve.args(["serve", "--config"]).arg(config), Announces::Stderr, listening_address);
+        Gateway { url: format!("http://{address}/mcp/{server}"), key: self.key, process, folder: self.folder }
+    }
+}
+
 /// The audit log of a gateway that has stopped.
-pub(super) struct AuditLog {
+pub(crate) struct AuditLog {
     folder: TempDir,
 }
 
 impl AuditLog {
     /// Every record.
-    pub(super) fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let shown = yett(&["audit", "show", "--json", &self.path()]);
         assert!(shown.status.success(), "`yett audit show`: {}", String::from_utf8_lossy(&shown.stderr));
         String::from_utf8(shown.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The verdict: exit code and report of `yett audit verify`.
-    pub(super) fn verify(&self) -> (i32, Value) {
+    pub(crate) fn verify(&self) -> (i32, Value) {
         let verified = yett(&["audit", "verify", "--json", &self.path()]);
         (verified.status.code().unwrap(), serde_json::from_slice(&verified.stdout).unwrap())
     }
@@ -86,19 +105,18 @@ impl AuditLog {
     }
 }
 
-fn configuration(upstream: &Upstream) -> String {
+fn configuration(server: &str, url: &str, listener: &str) -> String {
     format!(
         "version: 1
-listeners: [{{ name: test, address: \"127.0.0.1:0\" }}]
+listeners: [{{ name: test, address: \"127.0.0.1:0\"{listener} }}]
 admin: {{ address: \"127.0.0.1:0\" }}
 health: {{ address: \"127.0.0.1:0\" }}
 audit: {{ origin: test.localhost }}
 shutdown: {{ delay: 0s, drain: 10s }}
 servers:
-  {}: {{ url: \"{}\", classification: restricted }}
+  {server}: {{ url: \"{url}\", classification: restricted }}
 policies: policies/
-",
-        upstream.name, upstream.url
+"
     )
 }
 

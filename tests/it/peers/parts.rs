@@ -6,17 +6,32 @@ use std::process::Command;
 
 /// `python FILE` of `tests/peers`.
 pub(crate) fn python(file: &str) -> Command {
-    let mut command = Command::new(part("venv").join("bin/python"));
+    let mut command = Command::new(interpreter());
     command.arg(peer(file));
     command
 }
 
 /// `python FILE` of `tests/reference`.
 pub(crate) fn reference(file: &str) -> Command {
-    let mut command = Command::new(part("venv").join("bin/python"));
+    let mut command = Command::new(interpreter());
     // Nothing is written beside the sources.
     command.arg("-B").arg(repository().join("tests/reference").join(file));
     command
+}
+
+/// The Python that has the official SDK.
+pub(crate) fn interpreter() -> PathBuf {
+    part("venv").join("bin/python")
+}
+
+/// A file of `tests/conformance`.
+pub(crate) fn conformance(file: &str) -> PathBuf {
+    repository().join("tests/conformance").join(file)
+}
+
+/// The `node_modules` with the official conformance suite and the Node that it runs on.
+pub(crate) fn suite() -> PathBuf {
+    part("conformance").join("node_modules")
 }
 
 /// `node FILE` of `tests/peers`.

@@ -10,11 +10,11 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A child process that ends with its owner.
-pub(super) struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Starts it.
-    pub(super) fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         match command.stdin(Stdio::null()).spawn() {
             Ok(child) => Self(child),
             Err(error) => panic!("cannot start {command:?}: {error}; run scripts/parts, which says what is needed"),
@@ -22,7 +22,7 @@ impl Running {
     }
 
     /// Starts a server and waits for the first line, on standard output or on standard error, in which `find` finds its address.
-    pub(super) fn announcing<T>(command: &mut Command, on: Announces, find: impl Fn(&str) -> Option<T>) -> (Self, T) {
+    pub(crate) fn announcing<T>(command: &mut Command, on: Announces, find: impl Fn(&str) -> Option<T>) -> (Self, T) {
         match on {
             Announces::Stderr => command.stderr(Stdio::piped()),
             Announces::Stdout => command.stdout(Stdio::piped()),
@@ -43,7 +43,7 @@ impl Running {
     }
 
     /// Waits for its own end: how that was, and what it wrote on standard output and on standard error, both of which are pipes.
-    pub(super) fn finish(mut self) -> (ExitStatus, String, String) {
+    pub(crate) fn finish(mut self) -> (ExitStatus, String, String) {
         let complaints = self.0.stderr.take().unwrap();
         let complaints = thread::spawn(move || io::read_to_string(complaints));
         let said = io::read_to_string(self.0.stdout.take().unwrap()).unwrap();
@@ -51,7 +51,7 @@ impl Running {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(super) fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.0.id().to_string()]).status().unwrap();
         assert!(asked.success(), "cannot signal process {}", self.0.id());
         self.0.wait().unwrap()
@@ -68,7 +68,7 @@ impl Drop for Running {
 
 /// Where a server says that it listens.
 #[derive(Clone, Copy)]
-pub(super) enum Announces {
+pub(crate) enum Announces {
     Stderr,
     Stdout,
 }
