@@ -37,7 +37,7 @@ use yett::layers::injection::{Quarantine, Scanner};
 use yett::layers::rate_limit::RateLimits;
 use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
-use yett::protocol::{Access, ClientMessage, Message, ProtocolVersion, Side};
+use yett::protocol::{Access, Answerable, ClientMessage, Message, ProtocolVersion, Side};
 use yett::session::Sessions;
 use yett::state::{ApiKeys, NewKey};
 use yett::telemetry::Metrics;
@@ -274,7 +274,7 @@ fn stations(criterion: &mut Criterion) {
     let body = call(0);
     let request = || {
         let message = Message::parse(body.clone(), Limits::default(), Side::Client).expect("a call");
-        let access = Access::of(&message).expect("an access");
+        let access = Access::of(&message, ProtocolVersion::V2026_07_28).expect("an access");
         let carried = Box::new(Carried {
             message: ClientMessage::Rpc(message),
             access,
@@ -282,6 +282,8 @@ fn stations(criterion: &mut Criterion) {
             exchange: Exchange {
                 version: ProtocolVersion::V2026_07_28,
                 session: None,
+                answerable: Answerable::default(),
+                state: None,
                 mirrored: Vec::new(),
                 trace: TraceHeaders::default(),
             },

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use yett::protocol::json::{Document, Limits, ParseError, Parser};
-use yett::protocol::{Access, EnvelopeError, Message, Shape, Side, Target, routing_fields, visit_texts};
+use yett::protocol::{Access, EnvelopeError, Message, ProtocolVersion, Shape, Side, Target, routing_fields, visit_texts};
 
 use super::tree::{Tree, assert_same};
 
@@ -89,7 +89,13 @@ fn check_message(message: &Message, tree: &Tree) {
 
 /// What access is decided on is what the other reader finds there.
 fn check_access(message: &Message, params: Option<&Tree>) {
-    let Ok(access) = Access::of(message) else { return };
+    for version in ProtocolVersion::ALL {
+        check_access_in(version, message, params);
+    }
+}
+
+fn check_access_in(version: ProtocolVersion, message: &Message, params: Option<&Tree>) {
+    let Ok(access) = Access::of(message, version) else { return };
     assert_eq!(access.shape, message.shape());
     assert_ne!(access.shape, Shape::Response);
     let text = |key: &str| params.and_then(|params| params.get(key)).and_then(Tree::as_str);

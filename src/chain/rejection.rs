@@ -43,6 +43,8 @@ pub enum Reason {
     BodyTooSlow,
     /// Visible, but refused by a rule whose text for callers this is.
     Denied(Option<String>),
+    /// A state that was not given to this caller for this, was changed, or is too old: one answer for all.
+    ForeignState,
     /// Refused by the head filter: HTTP status and a word for the record.
     Framing(u16, &'static str),
     /// A mirrored header is missing or differs from the body.
@@ -188,6 +190,7 @@ impl Reason {
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::Denied(_) => "denied",
+            Self::ForeignState => "foreign_state",
             Self::Framing(_, word) => word,
             Self::HeaderMismatch(_) => "header_mismatch",
             Self::HostNotAllowed => "host_not_allowed",

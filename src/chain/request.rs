@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Rejection, Trail};
 use crate::config::Server;
 use crate::places::Place;
-use crate::protocol::{Access, ClientMessage, ProtocolVersion};
+use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion};
 
 /// An unread request body.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -104,6 +104,10 @@ pub struct Exchange {
     pub version: ProtocolVersion,
     /// The **upstream's** session id, in a legacy session. The client knows another one.
     pub session: Option<HeaderValue>,
+    /// What the client says it can be asked.
+    pub answerable: Answerable,
+    /// The **server's** state, where the client has shown one. What stands in the message is our seal over it.
+    pub state: Option<String>,
     /// `Mcp-Param-*` headers, as they came.
     pub mirrored: Vec<(http::HeaderName, HeaderValue)>,
     /// The place in the caller's tree.

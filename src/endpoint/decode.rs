@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method as HttpMethod};
+use jiff::Timestamp;
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
@@ -18,9 +19,11 @@ use crate::chain::{
 use crate::config;
 use crate::layers::authn::Principal;
 use crate::places::Share;
-use crate::protocol::json::Limits;
-use crate::protocol::{Access, AccessError, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code};
-use crate::session::{Session, Sessions, reference};
+use crate::protocol::json::{Limits, RawJson};
+use crate::protocol::{
+    Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code,
+};
+use crate::session::{Bond, Session, Sessions, StateError, reference};
 
 /// Reads messages.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct Decoded {
     access: Access,
     version: ProtocolVersion,
     session: Option<Session>,
+    /// The server's state, where the client has shown one.
+    state: Option<String>,
 }
 
 impl Middleware for Decode {
@@ -76,10 +81,14 @@ impl Middleware for Decode {
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
         let ending = decoded.access.target == Target::Session;
+        let answerable = answerable(&decoded);
+        let bond = bond(&decoded, answerable, &principal, &context);
         let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
                 session: decoded.session.and_then(|session| session.upstream),
+                answerable,
+                state: decoded.state,
                 mirrored,
                 trace,
             },
@@ -94,7 +103,8 @@ impl Middleware for Decode {
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
-        let response = result.map_err(|rejection| rejection.answering(&reply_to))?;
+        let response = result.and_then(|response| self.seal_states(response, bond, context.received));
+        let response = response.map_err(|rejection| rejection.answering(&reply_to))?;
         let response = self.exchange_session(response, handshake, &principal, &context, reply_to.version);
         response.map(|response| answering(response, reply_to.clone())).map_err(|rejection| rejection.answering(&reply_to))
     }
@@ -143,11 +153,47 @@ impl Decode {
                 (session.version, Some(session))
             }
         };
-        let access = Access::of(&message).map_err(unreadable)?;
+        let access = Access::of(&message, version).map_err(unreadable)?;
         if matches!(era, Era::Modern(_)) {
             headers::check_mirrored(headers, &message, &access)?;
         }
-        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session })
+        let state = self.open_state(&message, &access, principal, context)?;
+        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, state })
+    }
+
+    /// The state that the server has had the client keep.
+    fn open_state(
+        &self,
+        message: &Message,
+        access: &Access,
+        principal: &Principal,
+        context: &RequestContext,
+    ) -> Result<Option<String>, Reason> {
+        let Some(shown) = message.param("requestState").filter(|_| access.answers) else {
+            return Ok(None);
+        };
+        let bond = Bond::new(principal, &context.route.resource, access, message.param("arguments"));
+        let opened = self.sessions.states().open(&bond, shown.as_str().unwrap_or_default(), context.received);
+        opened.map(Some).map_err(|error| match error {
+            StateError::NotGiven => Reason::ForeignState,
+            StateError::Random => Reason::Overloaded,
+        })
+    }
+
+    /// On the way out: whatever a server has its client keep, in whatever revision, leaves under our seal. No layer has looked at it.
+    fn seal_states(&self, response: McpResponse, bond: Option<Bond>, now: Timestamp) -> Result<McpResponse, Rejection> {
+        let sessions = Arc::clone(&self.sessions);
+        response.map_messages(move |mut message| {
+            let Some(state) = message.message.result().and_then(|result| result.get("requestState")) else {
+                return Ok(Some(message));
+            };
+            let place = state.id();
+            let (text, bond) = state.as_str().zip(bond.as_ref()).ok_or(Reason::UpstreamFailed("request_state"))?;
+            let sealed = sessions.states().seal(bond, text, now).map_err(|_random| Reason::Overloaded)?;
+            let (document, edits) = message.message.split();
+            edits.replace(document, place, RawJson::string(&sealed));
+            Ok(Some(message))
+        })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
@@ -157,7 +203,13 @@ impl Decode {
         }
         let session = self.session(headers, principal, context)?;
         let version = session.version;
-        Ok(Decoded { message: ClientMessage::EndSession, access: Access::end_session(), version, session: Some(session) })
+        Ok(Decoded {
+            message: ClientMessage::EndSession,
+            access: Access::end_session(),
+            version,
+            session: Some(session),
+            state: None,
+        })
     }
 
     /// The caller's own session, by the one header that names it.
@@ -204,6 +256,19 @@ impl Decode {
         response.session = Some(id);
         Ok(response)
     }
+}
+
+/// To whom and what a state is bound that the server has its client keep; `None` where there is nothing that it could ask.
+fn bond(decoded: &Decoded, answerable: Answerable, principal: &Principal, context: &RequestContext) -> Option<Bond> {
+    let asks = decoded.access.method.may_ask() && !(answerable.is_empty() && !decoded.access.answers);
+    let message = decoded.message.rpc().filter(|_| asks)?;
+    Some(Bond::new(principal, &context.route.resource, &decoded.access, message.param("arguments")))
+}
+
+/// What the client says it can be asked, in this request.
+fn answerable(decoded: &Decoded) -> Answerable {
+    let meta = decoded.message.rpc().filter(|_| !decoded.version.has_sessions()).and_then(|message| message.param("_meta"));
+    Answerable::of(meta.and_then(|meta| meta.get(headers::META_CAPABILITIES)))
 }
 
 /// Whether the upstream has forgotten the session, so that ours is void too.

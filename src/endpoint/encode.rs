@@ -191,6 +191,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::BodyTooLarge => bare(StatusCode::PAYLOAD_TOO_LARGE),
         Reason::BodyTooSlow => bare(StatusCode::REQUEST_TIMEOUT),
         Reason::Denied(reason) => error(ok, code::FORBIDDEN, reason.as_deref().unwrap_or("Forbidden by policy")),
+        Reason::ForeignState => error(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, "Unknown or expired `requestState`"),
         Reason::Framing(status, _) => bare(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)),
         Reason::HeaderMismatch(header) => {
             let message = format!("Header mismatch: `{header}` is missing or differs from the body");
@@ -272,7 +273,9 @@ fn data(reason: &Reason, call: CallId) -> String {
             format!(r#"{{"reason":{},"call":"{call}"}}"#, RawJson::string(reason).as_str())
         }
         Reason::UnsupportedVersion(requested) => {
-            let supported: Vec<_> = ProtocolVersion::ALL.iter().map(|version| format!(r#""{version}""#)).collect();
+            // No revision with a handshake: a client that finds its own here would take the server behind us for one that has it.
+            let stateless = ProtocolVersion::ALL.iter().filter(|version| !version.has_sessions());
+            let supported: Vec<_> = stateless.map(|version| format!(r#""{version}""#)).collect();
             let requested = RawJson::string(requested);
             format!(r#"{{"supported":[{}],"requested":{},"call":"{call}"}}"#, supported.join(","), requested.as_str())
         }

@@ -22,7 +22,8 @@ const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 const MCP_PARAM: &str = "mcp-param-";
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// What a client of 2026-07-28 can do, in `_meta` of each request.
+pub(super) const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// What head and body together say about the revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,12 @@ pub(super) fn era(headers: &HeaderMap, message: &Message) -> Result<Era, Reason>
         return Err(Reason::Malformed(code::INVALID_REQUEST, AccessError::UnexpectedAnswer.to_string()));
     }
     let named = message.param("_meta").and_then(|meta| meta.get(META_VERSION)).map(|value| value.as_str().unwrap_or_default());
+    if let (Some(header), Some(named)) = (header, named)
+        && header != named
+    {
+        // Also where one of them is unknown: which of the two is meant cannot be told.
+        return Err(Reason::HeaderMismatch("MCP-Protocol-Version"));
+    }
     let known = |text: &str| ProtocolVersion::from_date(text).ok_or_else(|| Reason::UnsupportedVersion(clip(text)));
     let version = header.map(known).transpose()?;
     let body = named.map(known).transpose()?;
@@ -89,10 +96,8 @@ fn modern(header: Option<ProtocolVersion>, body: Option<ProtocolVersion>, messag
     let Some(version) = header else {
         return Err(Reason::HeaderMismatch("MCP-Protocol-Version"));
     };
-    match body {
-        None => return Err(Reason::MissingMeta(META_VERSION)),
-        Some(body) if body != version => return Err(Reason::HeaderMismatch("MCP-Protocol-Version")),
-        Some(_) => {}
+    if body.is_none() {
+        return Err(Reason::MissingMeta(META_VERSION));
     }
     if message.param("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).is_none() {
         return Err(Reason::MissingMeta(META_CAPABILITIES));
@@ -121,7 +126,9 @@ pub(super) fn check_mirrored(headers: &HeaderMap, message: &Message, access: &Ac
 pub(super) fn mirrored(headers: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>, Reason> {
     let mut found = Vec::new();
     for name in headers.keys().filter(|name| name.as_str().starts_with(MCP_PARAM)) {
-        single(headers, name)?;
+        let value = single(headers, name)?;
+        // SECURITY: what one reader takes for text and another for broken base64 is not for us to guess.
+        value.and_then(decode_header).ok_or(Reason::HeaderMismatch("Mcp-Param"))?;
         found.extend(headers.get(name).map(|value| (name.clone(), value.clone())));
     }
     Ok(found)

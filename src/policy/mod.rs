@@ -53,6 +53,19 @@ pub struct Grant {
     pub resources: Vec<String>,
     /// Extension methods, exact.
     pub methods: Vec<String>,
+    /// What these servers may ask of this role's clients.
+    pub server_requests: Vec<ServerRequest>,
+}
+
+/// What a server may ask of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerRequest {
+    /// The user's input, by a form.
+    Elicitation,
+    /// The roots of the client's file system.
+    Roots,
+    /// The client's model.
+    Sampling,
 }
 
 /// Gives a role to callers. Keys are joined by AND, the values of one key by OR; at least one key is present.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::document::Known;
 use super::patterns::{exact, method, prompt, resource, tool};
-use super::{Binding, Classification, DlpAction, DlpRule, Grant, Injection, RateLimit, Role, Surface};
+use super::{Binding, Classification, DlpAction, DlpRule, Grant, Injection, RateLimit, Role, ServerRequest, Surface};
 use crate::config::units::{Rate, rate};
 use crate::yaml::{
     Entry, Fields, Invalid, Later, Node, Place, Report, choice, closest, entries, key_name, later, later_because, name, number,
@@ -12,7 +12,7 @@ use crate::yaml::{
 };
 
 const LATER: &[Later] = &[later("rules"), later("approvals"), later("flows"), later("tests")];
-const GRANT_LATER: &[Later] = &[later("server_requests"), later("scopes"), later("arguments")];
+const GRANT_LATER: &[Later] = &[later("scopes"), later("arguments")];
 const LIMIT_LATER: &[Later] = &[
     later_because("quota", "use `rate` and `burst`, or a newer release"),
     later("concurrency"),
@@ -28,6 +28,10 @@ const DETECTORS: &[(&str, &str)] =
     &[("us_ssn", "us_ssn"), ("card", "card"), ("iban", "iban"), ("email", "email"), ("secrets", "secrets")];
 
 const ACTIONS: &[(&str, DlpAction)] = &[("block", DlpAction::Block), ("mask", DlpAction::Mask), ("log", DlpAction::Log)];
+
+/// `server_requests:`
+const SERVER_REQUESTS: &[(&str, ServerRequest)] =
+    &[("elicitation", ServerRequest::Elicitation), ("roots", ServerRequest::Roots), ("sampling", ServerRequest::Sampling)];
 
 /// `mode:`; whether it is shadow.
 const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)];
@@ -140,6 +144,7 @@ fn grant(node: &Node, known: &Known, report: &mut Report) -> Option<Grant> {
     let prompts = fields.list("prompts", parsed(prompt));
     let resources = fields.list("resources", parsed(resource));
     let methods = fields.list("methods", parsed(method));
+    let server_requests = fields.list("server_requests", choice(SERVER_REQUESTS, &[]));
     if servers.iter().any(|server| server == "*") && tools.iter().any(|tool| matches!(tool.as_str(), "*" | "**")) {
         let place = fields.place("tools");
         fields
@@ -148,7 +153,7 @@ fn grant(node: &Node, known: &Known, report: &mut Report) -> Option<Grant> {
             .hint("name the servers or the tools");
     }
     fields.finish(GRANT_LATER);
-    Some(Grant { servers, tools, prompts, resources, methods })
+    Some(Grant { servers, tools, prompts, resources, methods, server_requests })
 }
 
 fn binding(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<Placed<Binding>> {

@@ -1,7 +1,7 @@
 //! What a message asks for: its method and its target. This is all that access rules look at.
 
 use super::json::{Kind, Value};
-use super::{Message, Method, Shape};
+use super::{Message, Method, ProtocolVersion, Shape};
 
 /// Longest tool name, and the characters it may have: MCP 2025-11-25, "Tool Names".
 const MAX_TOOL_NAME: usize = 128;
@@ -18,6 +18,8 @@ pub struct Access {
     pub target: Target,
     /// Whether an answer is expected.
     pub shape: Shape,
+    /// Whether it brings answers to what its server has asked in an earlier result, or that result's state.
+    pub answers: bool,
 }
 
 /// What a request is aimed at.
@@ -56,10 +58,10 @@ pub enum AccessError {
     /// A client's answer to a question nobody asked.
     #[error("no request of that id is open")]
     UnexpectedAnswer,
-    /// `params.inputResponses` or `params.requestState`: an answer, and no question of a server is let through.
+    /// `params.inputResponses` or `params.requestState` where no question is ever let through.
     #[error("no question of this server is open")]
     UnexpectedInput,
-    /// `params.task`: task-augmented calls are not served by this build.
+    /// `params.task` of 2025-11-25: task-augmented calls are not served by this build.
     #[error("task-augmented requests are not served")]
     Task,
 }
@@ -67,11 +69,11 @@ pub enum AccessError {
 impl Access {
     /// The end of a session.
     pub fn end_session() -> Self {
-        Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification }
+        Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification, answers: false }
     }
 
-    /// Reads what `message` asks for.
-    pub fn of(message: &Message) -> Result<Self, AccessError> {
+    /// Reads what `message`, of a client that speaks `version`, asks for.
+    pub fn of(message: &Message, version: ProtocolVersion) -> Result<Self, AccessError> {
         let Some(name) = message.method() else {
             return Err(AccessError::UnexpectedAnswer);
         };
@@ -81,12 +83,17 @@ impl Access {
             // SECURITY: a call sent as a notification would run without an answer to inspect (JSON-027).
             return Err(AccessError::Id);
         }
-        if message.param("task").is_some() {
-            // SECURITY: its result would come by `tasks/result`, past the layers that judge this call.
+        if !method.exists_in(version) {
+            // Its parameters mean nothing here, so they are not read: it is unknown, whatever they are.
+            return Ok(Self { method, target: Target::Method(name.to_owned()), shape: message.shape(), answers: false });
+        }
+        if version.has_sessions() && message.param("task").is_some() {
+            // SECURITY: its result would come by `tasks/result`, past the layers that judge this call. 2026-07-28 has no such
+            // parameter, and what a server would have to give back for it is refused there as unfinished.
             return Err(AccessError::Task);
         }
-        if message.param("inputResponses").is_some() || message.param("requestState").is_some() {
-            // SECURITY: `requestState` is the server's own memory, which a caller could make up or take from another.
+        let answers = message.param("inputResponses").is_some() || message.param("requestState").is_some();
+        if answers && (version.has_sessions() || !method.may_ask()) {
             return Err(AccessError::UnexpectedInput);
         }
         let target = match method {
@@ -112,7 +119,7 @@ impl Access {
             | Method::SetLevel
             | Method::ToolsList => Target::None,
         };
-        Ok(Self { method, target, shape: message.shape() })
+        Ok(Self { method, target, shape: message.shape(), answers })
     }
 
     /// The name the 2026-07-28 header `Mcp-Name` must repeat.

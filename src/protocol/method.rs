@@ -165,6 +165,11 @@ impl Method {
         }
     }
 
+    /// Whether a server of 2026-07-28 may answer it by a result that wants input. MCP 2026-07-28, "Multi Round-Trip Requests".
+    pub fn may_ask(self) -> bool {
+        matches!(self, Self::PromptsGet | Self::ResourcesRead | Self::ToolsCall)
+    }
+
     /// The list it asks for, if it asks for one.
     pub fn list(self) -> Option<ListKind> {
         match self {

@@ -5,6 +5,7 @@
 //! judged is what is sent, and no second parser can disagree.
 
 mod access;
+mod asked;
 pub mod code;
 mod header;
 pub mod json;
@@ -17,6 +18,7 @@ mod walk;
 
 pub(crate) use access::is_tool_name;
 pub use access::{Access, AccessError, Target};
+pub use asked::{Answerable, Asked};
 pub use header::{decode_header, encode_header};
 pub(crate) use message::is_plain_item;
 pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};

@@ -1,15 +1,15 @@
 //! The one walk over everything a peer wrote.
 
-use super::Message;
 use super::json::{NodeId, Text, Value};
+use super::{Message, Method, Shape};
 
 /// Members of results that come in pages.
 const LISTS: [&str; 5] = ["prompts", "resourceTemplates", "resources", "tasks", "tools"];
 
 /// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
 ///
-/// Left out are the two marks of a server's own that a client has to give back as they are: `nextCursor` of a result, and the token
-/// of a progress notification. Numbers come as their digits: a card number may be one. The walk has no recursion and allocates
+/// Left out are the marks of a server's own that a client has to give back as they are: `nextCursor` of a result, the token of a
+/// progress notification, and the state of a question, which clients hold under our seal only (`session/states.rs`). Numbers come as their digits: a card number may be one. The walk has no recursion and allocates
 /// nothing; the parser has bounded depth and number of values.
 pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
     // SECURITY: only of a list; anywhere else it is text like any other, and would pass unseen.
@@ -17,7 +17,10 @@ pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
     let cursor = message.result().filter(is_list).and_then(|result| result.get("nextCursor"));
     let is_progress = message.method() == Some("notifications/progress");
     let token = message.param("progressToken").filter(|_| is_progress);
-    let marks = [cursor, token].map(|mark| mark.map(Value::id));
+    let given = message.result().and_then(|result| result.get("requestState"));
+    let returns = message.method().is_some_and(|name| Method::from_name(name).may_ask()) && message.shape() == Shape::Request;
+    let returned = message.param("requestState").filter(|_| returns);
+    let marks = [cursor, token, given, returned].map(|mark| mark.map(Value::id));
     for root in roots(message) {
         root.texts().filter(|text| !marks.contains(&Some(text.id))).for_each(&mut visit);
     }

@@ -1,8 +1,11 @@
-//! Legacy sessions, revisions up to 2025-11-25. Only the endpoint uses them; the chain never sees one.
+//! What clients are handed to show again: sessions (revisions up to 2025-11-25), and servers' states (2026-07-28; [`States`]). Only the
+//! endpoint uses them; the chain never sees one.
 //!
 //! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
 //! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
+
+mod states;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +23,8 @@ use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::ProtocolVersion;
 
+pub use states::{Bond, StateError, States};
+
 /// Sessions in all, and of one caller on one route.
 const MAX_SESSIONS: usize = 100_000;
 const MAX_PER_CALLER: usize = 1_000;
@@ -31,6 +36,7 @@ const IDLE: Duration = Duration::from_hours(1);
 #[derive(Default)]
 pub struct Sessions {
     table: Mutex<HashMap<Box<str>, Session>>,
+    states: States,
 }
 
 /// What a session id leads to.
@@ -130,6 +136,11 @@ impl Sessions {
     pub fn expire(&self) {
         let now = Instant::now();
         self.table.lock().retain(|_, session| !session.is_idle(now));
+    }
+
+    /// Seals what servers have clients keep.
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     /// How many there are.

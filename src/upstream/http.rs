@@ -240,7 +240,7 @@ impl Upstream {
     /// Posts our answer to a question of the server. Best effort: the server has its own time-out.
     async fn answer(&self, answer: Bytes, exchange: &Exchange, call: CallId) {
         const PATIENCE: Duration = Duration::from_secs(10);
-        let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response };
+        let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response, answers: false };
         let work = async {
             let request = self.request(HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
             let mut lease = self.0.pool.lease().await.ok()?;

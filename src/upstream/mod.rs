@@ -53,6 +53,7 @@ impl Upstreams {
         let trail = request.context.trail.clone();
         end_of_stage().await;
         propagate::trace(&mut request);
+        propagate::state(&mut request);
         let result = upstream.send(request).await;
         trail.arrive(&result);
         result

@@ -1,11 +1,12 @@
-//! The trace context that goes to the server: in the head always, and in `_meta` where the client has written one.
+//! What goes to the server in place of what the client wrote: the trace context (in the head always, and in `_meta` where the client
+//! has written one), and the server's own state in place of our seal over it.
 
 use http::HeaderValue;
 
 use crate::chain::{Carried, McpRequest};
 use crate::layers::audit::Recorded;
 use crate::protocol::Message;
-use crate::protocol::json::{Kind, RawJson};
+use crate::protocol::json::{Kind, RawJson, Value};
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
@@ -25,6 +26,15 @@ pub(super) fn trace(request: &mut McpRequest<Recorded>) {
     exchange.trace.parent = HeaderValue::try_from(parent).ok();
 }
 
+/// Gives the server back what it had the client keep. After the decision was recorded, and no edit, for the same reason.
+pub(super) fn state(request: &mut McpRequest<Recorded>) {
+    let Carried { message, exchange, .. } = &mut *request.carried;
+    let Some((message, state)) = message.rpc_mut().zip(exchange.state.take()) else { return };
+    let Some(place) = message.param("requestState").map(Value::id) else { return };
+    let (document, edits) = message.split();
+    edits.replace(document, place, RawJson::string(&state));
+}
+
 /// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:
 /// it is for whoever runs the client, and W3C Baggage itself warns of passing it over a boundary of trust.
 fn in_meta(message: &mut Message, parent: &str, state: Option<&str>) {
@@ -32,7 +42,7 @@ fn in_meta(message: &mut Message, parent: &str, state: Option<&str>) {
     let (given, has_parent) = (meta.get(STATE), meta.get(PARENT).is_some());
     // Also one that was sent without a readable `traceparent`, whose state it would be.
     let orphaned = given.is_some() && state.is_none();
-    let renewed = given.is_some() && !orphaned && given.and_then(crate::protocol::json::Value::as_str) != state;
+    let renewed = given.is_some() && !orphaned && given.and_then(Value::as_str) != state;
     if !has_parent && given.is_none() && meta.get(BAGGAGE).is_none() {
         return;
     }
@@ -45,7 +55,7 @@ fn in_meta(message: &mut Message, parent: &str, state: Option<&str>) {
         edits.set_member(document, meta, STATE, RawJson::string(state));
     }
     edits.retain(document, meta, |value| {
-        let key = value.key().and_then(crate::protocol::json::Value::as_str);
+        let key = value.key().and_then(Value::as_str);
         !(key == Some(BAGGAGE) || (orphaned && key == Some(STATE)))
     });
 }

@@ -20,6 +20,7 @@ mod faults;
 mod flood;
 mod fuzz_corpora;
 mod injection;
+mod input_required;
 mod lifecycle;
 mod limits_message;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]

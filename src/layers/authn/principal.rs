@@ -84,6 +84,11 @@ impl Principal {
                 && self.0.tenant == other.0.tenant)
     }
 
+    /// By what they are told apart: issuer, subject, client and tenant.
+    pub fn identity(&self) -> [Option<&str>; 4] {
+        [Some(&self.0.issuer), Some(&self.0.subject), self.0.client.as_deref(), self.0.tenant.as_deref()]
+    }
+
     pub(super) fn who(&self) -> crate::chain::Who {
         crate::chain::Who {
             authn: self.0.authn,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::glob::Glob;
 use crate::layers::authn::Principal;
-use crate::policy::{Binding, Grant, Policy};
-use crate::protocol::{Access, ListKind, Method, Target, is_canonical, is_tool_name};
+use crate::policy::{Binding, Grant, Policy, ServerRequest};
+use crate::protocol::{Access, Asked, ListKind, Method, Target, is_canonical, is_tool_name};
 
 /// What was decided, and on what ground.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ struct CompiledGrant {
     prompts: Vec<Glob>,
     resources: Vec<Glob>,
     methods: Vec<String>,
+    server_requests: Vec<ServerRequest>,
 }
 
 /// The roles of one caller: what [`Authorizer::decide`] looks through, once found, for every item of a list.
@@ -125,6 +126,21 @@ impl Held<'_> {
         }
     }
 
+    /// Whether the server may ask this of the caller's client.
+    pub fn lets_ask(&self, server: &str, asked: Asked) -> bool {
+        let granted = match asked {
+            Asked::Elicitation => ServerRequest::Elicitation,
+            Asked::Roots => ServerRequest::Roots,
+            Asked::Sampling => ServerRequest::Sampling,
+        };
+        self.find(server, |grant| grant.server_requests.contains(&granted)).is_some()
+    }
+
+    /// Whether the server may ask anything of the caller's client.
+    pub fn lets_ask_anything(&self, server: &str) -> bool {
+        self.find(server, |grant| !grant.server_requests.is_empty()).is_some()
+    }
+
     /// A name outside the grammar of tool names is no tool, whatever a `*` would match: a look-alike or a line break in one is there to
     /// deceive, and no policy could name it.
     fn tool(&self, server: &str, name: &str) -> Option<(&Arc<str>, &CompiledGrant)> {
@@ -158,6 +174,7 @@ impl CompiledGrant {
             prompts: compile(&grant.prompts),
             resources: compile(&grant.resources),
             methods: grant.methods.clone(),
+            server_requests: grant.server_requests.clone(),
         }
     }
 }

@@ -8,13 +8,15 @@
 //!
 //! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`.
 //!
-//! **Streams**: requests that the server makes of the client are refused (and answered for the client) until roles can grant
-//! them; notifications about resources the caller may not read are dropped.
+//! A result that asks something of the client (2026-07-28) passes only where a role grants each thing it asks (`server_requests`).
+//!
+//! **Streams**: requests that the server makes of the client in a session are refused (and answered for the client);
+//! notifications about resources the caller may not read are dropped.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
 //!
-//! **Findings**: none; the deciding rule is `role:<name>`.
+//! **Findings**: `server-request` for everything that a server asks; the deciding rule is `role:<name>`.
 //!
 //! **Cost**: a few string compares and glob matches per message; patterns are split at load.
 //!
@@ -25,6 +27,8 @@ mod glob;
 mod layer;
 mod listing;
 mod permit;
+mod questions;
+mod reply;
 
 pub use decide::{Authorizer, Verdict};
 pub use layer::Authz;

@@ -6,7 +6,8 @@
 //! that does not exist.
 //!
 //! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
-//! removes the span, `block` withholds the result. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
+//! removes the span, `block` withholds the result. A flagged question to the client is withheld by `label` too: it cannot be called
+//! data. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
 //! and its tool refused from then on; `instructions` of a server are emptied.
 //!
 //! **Streams**: message by message; notifications are scanned like results.

@@ -115,7 +115,14 @@ impl ReplyScan {
             return Ok(());
         }
         let flagged = |hits: &[Hit]| hits.iter().any(Hit::is_flag);
-        if self.policy.results == Surface::Block && places.iter().any(|(_, hits)| flagged(hits)) {
+        // What a server asks of a user or a model cannot be marked as data: it is a question, and says what to do.
+        let asked = questions(message);
+        let blocks = |place: &NodeId| match self.policy.results {
+            Surface::Block => true,
+            Surface::Label => asked.contains(place),
+            Surface::Log | Surface::Off | Surface::Quarantine | Surface::Strip => false,
+        };
+        if places.iter().any(|(place, hits)| blocks(place) && flagged(hits)) {
             for (_, hits) in &places {
                 self.note(hits, Action::Blocked);
             }
@@ -160,6 +167,17 @@ fn text_blocks(message: &Message) -> impl Iterator<Item = Value<'_>> {
     let messages =
         list("messages").flat_map(|item| [item.path(&["content", "text"]), item.path(&["content", "resource", "text"])]);
     content.chain(contents).chain(messages).flatten()
+}
+
+/// The texts of what a server asks of the client in a result.
+fn questions(message: &Message) -> HashSet<NodeId> {
+    let mut texts = HashSet::new();
+    if let Some(asked) = message.result().and_then(|result| result.get("inputRequests")) {
+        visit_below(asked, &mut |text| {
+            texts.insert(text.id);
+        });
+    }
+    texts
 }
 
 /// Wraps a text so that a model, and whoever reads along, can tell that it is data from outside. What stands between the markers

@@ -23,7 +23,11 @@ const ALLOW_EVERYTHING: &str = r#"version: 1
 roles:
   everything:
     allow:
-      - { servers: ["*"], tools: ["**"], prompts: ["**"], resources: ["test://**", "file://**", "https://**"] }
+      - servers: ["*"]
+        tools: ["**"]
+        prompts: ["**"]
+        resources: ["test://**", "file://**", "https://**"]
+        server_requests: [elicitation, roots, sampling]
 bindings:
   - { role: everything, groups: [agents] }
 injection: { requests: off, results: off, definitions: off }
@@ -34,7 +38,11 @@ const INSPECT_EVERYTHING: &str = r#"version: 1
 roles:
   everything:
     allow:
-      - { servers: ["*"], tools: ["**"], prompts: ["**"], resources: ["test://**", "file://**", "https://**"] }
+      - servers: ["*"]
+        tools: ["**"]
+        prompts: ["**"]
+        resources: ["test://**", "file://**", "https://**"]
+        server_requests: [elicitation, roots, sampling]
 bindings:
   - { role: everything, groups: [agents] }
 dlp:

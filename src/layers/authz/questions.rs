@@ -1,0 +1,138 @@
+//! What a server asks of the client, read from its messages. Pure.
+
+use crate::protocol::json::{Kind, Value};
+use crate::protocol::{Asked, Message};
+
+/// Something asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// What a policy can grant.
+    Of(Asked),
+    /// What no policy can grant, by a bounded word.
+    Other(&'static str),
+    /// Nothing but that the request be made again, with the server's state.
+    State,
+}
+
+impl Question {
+    /// A word for the log.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Of(asked) => asked.method(),
+            Self::Other(word) => word,
+            Self::State => "state",
+        }
+    }
+}
+
+/// What a server asks of the client by a method, as a bounded word for the log.
+pub(super) fn word(method: Option<&str>) -> &'static str {
+    match method {
+        Some("elicitation/create") => "elicitation/create",
+        Some("ping") => "ping",
+        Some("roots/list") => "roots/list",
+        Some("sampling/createMessage") => "sampling/createMessage",
+        _ => "other",
+    }
+}
+
+/// Every question of a response, in whatever part of it: none for the whole answer to what was asked.
+pub(super) fn of_response(message: &Message, modern: bool) -> Vec<Question> {
+    if asks_by_error(message) {
+        return vec![Question::Other("elicitation/create")];
+    }
+    let Some(result) = message.result() else {
+        return Vec::new();
+    };
+    let requests = result.get("inputRequests");
+    let kind = result.get("resultType").and_then(Value::as_str);
+    let mut asked: Vec<Question> = match requests {
+        Some(requests) if requests.kind() == Kind::Object => requests.members().map(|(_, question)| read(question)).collect(),
+        // Some reader may find something in it.
+        Some(_) => vec![Question::Other("other")],
+        None => Vec::new(),
+    };
+    if asked.is_empty() && requests.is_some() {
+        asked.push(Question::State);
+    }
+    match kind {
+        Some("input_required") if asked.is_empty() => asked.push(Question::State),
+        Some("input_required") => {}
+        // SECURITY: questions in a result of another kind are questions to a lenient client.
+        _ if !asked.is_empty() => asked.push(Question::Other("other")),
+        // A task, whose result would come past the layers that judge this call, or something from the future.
+        _ if modern && result.get("resultType").is_some() && kind != Some("complete") => asked.push(Question::Other("other")),
+        _ => {}
+    }
+    asked
+}
+
+fn read(question: Value<'_>) -> Question {
+    let method = question.get("method").and_then(Value::as_str);
+    Asked::by(method, question.get("params")).map_or(Question::Other(word(method)), Question::Of)
+}
+
+/// Whether an error is a question: it sends the user to a URL. MCP 2025-11-25, "URL Elicitation Required Error".
+fn asks_by_error(message: &Message) -> bool {
+    const URL_ELICITATION_REQUIRED: i64 = -32042;
+    message.error().is_some_and(|error| {
+        error.get("code").and_then(Value::as_i64) == Some(URL_ELICITATION_REQUIRED)
+            || error.path(&["data", "elicitations"]).is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::protocol::Side;
+    use crate::protocol::json::Limits;
+
+    fn asked(result: &str) -> Vec<&'static str> {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,{result}}}"#);
+        let message = Message::parse(Bytes::from(text), Limits::default(), Side::Server).unwrap();
+        of_response(&message, true).into_iter().map(Question::word).collect()
+    }
+
+    #[test]
+    fn the_whole_answer_asks_nothing() {
+        for result in [r#""result":{}"#, r#""result":{"resultType":"complete"}"#, r#""error":{"code":-32602,"message":"no"}"#] {
+            assert!(asked(result).is_empty(), "{result}");
+        }
+    }
+
+    #[test]
+    fn every_question_of_a_result_is_seen() {
+        let result = r#""result":{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"},
+            "b":{"method":"sampling/createMessage","params":{}},"c":{"method":"elicitation/create","params":{"mode":"form"}}}}"#;
+        assert_eq!(asked(result), ["roots/list", "sampling/createMessage", "elicitation/create"]);
+        assert_eq!(asked(r#""result":{"resultType":"input_required","requestState":"x"}"#), ["state"]);
+        assert_eq!(asked(r#""result":{"resultType":"input_required","inputRequests":{}}"#), ["state"]);
+    }
+
+    #[test]
+    fn what_no_policy_can_grant_is_told_apart() {
+        let one = |question: &str| format!(r#""result":{{"resultType":"input_required","inputRequests":{{"a":{question}}}}}"#);
+        let of = |text: &str| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,{text}}}"#);
+            of_response(&Message::parse(Bytes::from(text), Limits::default(), Side::Server).unwrap(), true)
+        };
+        for question in
+            [r#"{"method":"elicitation/create","params":{"mode":"url"}}"#, r#"{"method":"tools/call"}"#, r#"{"method":1}"#, "7"]
+        {
+            assert!(matches!(of(&one(question))[..], [Question::Other(_)]), "{question}");
+        }
+        for result in [
+            r#""result":{"inputRequests":{"a":{"method":"roots/list"}}}"#,
+            r#""result":{"resultType":"complete","inputRequests":{"a":{"method":"roots/list"}}}"#,
+            r#""result":{"resultType":"input_required","inputRequests":[{"method":"roots/list"}]}"#,
+            r#""result":{"resultType":"task"}"#,
+            r#""result":{"resultType":7}"#,
+            r#""error":{"code":-32042,"message":"go there"}"#,
+            r#""error":{"code":1,"message":"go there","data":{"elicitations":[]}}"#,
+        ] {
+            assert!(of(result).iter().any(|question| matches!(question, Question::Other(_))), "{result}");
+        }
+    }
+}

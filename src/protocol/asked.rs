@@ -1,0 +1,94 @@
+//! What a server asks of a client, and what of it the client says it can answer.
+
+use super::json::Value;
+
+/// What a server may ask of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The user's input, by a form (`elicitation/create`).
+    Elicitation,
+    /// The roots of the client's file system (`roots/list`).
+    Roots,
+    /// The client's model (`sampling/createMessage`).
+    Sampling,
+}
+
+/// Which questions a client declares to answer. Nothing else may be asked of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answerable {
+    elicitation: bool,
+    roots: bool,
+    sampling: bool,
+}
+
+impl Asked {
+    /// What a request of that method and with those parameters asks; `None` for what is never passed on.
+    ///
+    /// An elicitation that sends the user to a URL is not: it takes them out of everybody's sight.
+    pub fn by(method: Option<&str>, params: Option<Value<'_>>) -> Option<Self> {
+        let mode = params.and_then(|params| params.get("mode"));
+        match method? {
+            "elicitation/create" if mode.is_none_or(|mode| mode.as_str() == Some("form")) => Some(Self::Elicitation),
+            "roots/list" => Some(Self::Roots),
+            "sampling/createMessage" => Some(Self::Sampling),
+            _ => None,
+        }
+    }
+
+    /// Its method.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Elicitation => "elicitation/create",
+            Self::Roots => "roots/list",
+            Self::Sampling => "sampling/createMessage",
+        }
+    }
+}
+
+impl Answerable {
+    /// From `ClientCapabilities`. An empty `elicitation` means forms (MCP 2025-11-25, "Elicitation").
+    pub fn of(capabilities: Option<Value<'_>>) -> Self {
+        let get = |key| capabilities.and_then(|capabilities| capabilities.get(key));
+        let forms = |value: Value<'_>| value.get("form").is_some() || value.get("url").is_none();
+        Self {
+            elicitation: get("elicitation").is_some_and(forms),
+            roots: get("roots").is_some(),
+            sampling: get("sampling").is_some(),
+        }
+    }
+
+    /// Whether nothing may be asked.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether this may be asked.
+    pub fn has(self, asked: Asked) -> bool {
+        match asked {
+            Asked::Elicitation => self.elicitation,
+            Asked::Roots => self.roots,
+            Asked::Sampling => self.sampling,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::protocol::json::{Document, Limits};
+
+    #[test]
+    fn a_client_answers_what_it_declares() {
+        let of = |text: &'static str| {
+            let document = Document::parse(Bytes::from_static(text.as_bytes()), Limits::default()).unwrap();
+            let declared = Answerable::of(Some(document.root()));
+            [Asked::Elicitation, Asked::Roots, Asked::Sampling].map(|asked| declared.has(asked))
+        };
+        assert_eq!(of("{}"), [false, false, false]);
+        assert_eq!(of(r#"{"elicitation":{},"sampling":{}}"#), [true, false, true]);
+        assert_eq!(of(r#"{"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#), [true, true, false]);
+        assert_eq!(of(r#"{"elicitation":{"url":{}}}"#), [false, false, false], "only URLs");
+    }
+}
