@@ -248,7 +248,7 @@ impl Service<McpRequest<()>> for End {
         Box::pin(async move {
             match request.carried.message {
                 ClientMessage::Rpc(message) => Ok(McpResponse::json(message)),
-                ClientMessage::EndSession => Ok(McpResponse::accepted()),
+                ClientMessage::EndSession | ClientMessage::OpenStream => Ok(McpResponse::accepted()),
             }
         })
     }
@@ -283,6 +283,7 @@ fn stations(criterion: &mut Criterion) {
                 version: ProtocolVersion::V2026_07_28,
                 session: None,
                 answerable: Answerable::default(),
+                question: None,
                 state: None,
                 mirrored: Vec::new(),
                 trace: TraceHeaders::default(),

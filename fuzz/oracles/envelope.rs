@@ -106,6 +106,7 @@ fn check_access_in(version: ProtocolVersion, message: &Message, params: Option<&
         Target::Resource(uri) => assert!(text("uri") == Some(uri) || nested("uri") == Some(uri)),
         Target::Method(name) => assert_eq!(message.method(), Some(name.as_str())),
         Target::Listen { .. } | Target::None => {}
+        Target::Answer(_) => panic!("a message answered a question"),
         Target::Session => panic!("a message ended a session"),
     }
     let fold = |key: &str| key.to_lowercase().replace('\u{17f}', "s").replace('\u{212a}', "k");

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Rejection, Trail};
 use crate::config::Server;
 use crate::places::Place;
-use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion};
+use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
 
 /// An unread request body.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -106,6 +106,8 @@ pub struct Exchange {
     pub session: Option<HeaderValue>,
     /// What the client says it can be asked.
     pub answerable: Answerable,
+    /// The **server's** id of the question that is answered. The client knows another one.
+    pub question: Option<RequestId>,
     /// The **server's** state, where the client has shown one. What stands in the message is our seal over it.
     pub state: Option<String>,
     /// `Mcp-Param-*` headers, as they came.

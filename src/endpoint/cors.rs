@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use super::EdgeBody;
 use crate::chain::Reason;
 
-const METHODS: HeaderValue = HeaderValue::from_static("POST, DELETE");
+const METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id, traceparent",
 );

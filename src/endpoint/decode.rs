@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method as HttpMethod};
-use jiff::Timestamp;
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
-use super::trace_context;
+use super::{questions, states, trace_context};
 use crate::chain::{
     Carried, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext,
     ResponseBody, What, end_of_stage,
@@ -19,11 +18,11 @@ use crate::chain::{
 use crate::config;
 use crate::layers::authn::Principal;
 use crate::places::Share;
-use crate::protocol::json::{Limits, RawJson};
+use crate::protocol::json::Limits;
 use crate::protocol::{
-    Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, Shape, Side, Target, code,
+    Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, RequestId, Shape, Side, Target, code,
 };
-use crate::session::{Bond, Session, Sessions, StateError, reference};
+use crate::session::{Question, Session, Sessions, reference};
 
 /// Reads messages.
 #[derive(Debug)]
@@ -39,6 +38,8 @@ struct Decoded {
     access: Access,
     version: ProtocolVersion,
     session: Option<Session>,
+    /// What the server has asked, if this is an answer.
+    question: Option<Question>,
     /// The server's state, where the client has shown one.
     state: Option<String>,
 }
@@ -66,28 +67,29 @@ impl Middleware for Decode {
                 self.decode(&head.headers, message, &principal, &context)?
             }
             HttpMethod::DELETE => self.end_session(&head.headers, &principal, &context)?,
-            // GET opens a push stream, which comes with "every revision"; 405 is a conforming answer until then.
+            HttpMethod::GET => self.open_stream(&head.headers, &principal, &context)?,
             _ => return Err(Reason::MethodNotAllowed.into()),
         };
-        let reply_to = ReplyTo {
-            id: decoded.message.rpc().and_then(|message| message.id().cloned()),
-            version: decoded.version,
-            method: decoded.access.method,
-        };
+        let reply_to =
+            ReplyTo { id: decoded.message.rpc().and_then(own_id), version: decoded.version, method: decoded.access.method };
         describe(&decoded, &principal, &context);
         context.trail.with(|decision| decision.reply_to = Some(reply_to.clone()));
         context.trail.pass("decode");
         let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers)? } else { Vec::new() };
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
-        let ending = decoded.access.target == Target::Session;
-        let answerable = answerable(&decoded);
-        let bond = bond(&decoded, answerable, &principal, &context);
+        let ending = decoded.access.method == Method::EndSession;
+        let declares = if handshake { declared(&decoded) } else { Answerable::NOTHING };
+        let (answerable, in_session) = (answerable(&decoded), decoded.session.is_some());
+        let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
+        let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
+        let answered = decoded.question.clone().zip(decoded.message.rpc().and_then(|message| message.id().cloned()));
         let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
                 session: decoded.session.and_then(|session| session.upstream),
                 answerable,
+                question: decoded.question.map(|question| question.id),
                 state: decoded.state,
                 mirrored,
                 trace,
@@ -103,9 +105,16 @@ impl Middleware for Decode {
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
-        let response = result.and_then(|response| self.seal_states(response, bond, context.received));
+        if let (Err(_), Some((question, ours)), Some(id)) = (&result, answered, head.headers.get(&SESSION_ID)) {
+            self.sessions.restore(id, &ours, question);
+        }
+        let response = result.and_then(|response| states::seal(response, &self.sessions, bond, context.received));
+        let response = response.and_then(|response| match head.headers.get(&SESSION_ID).filter(|_| in_session) {
+            Some(id) => questions::relay(response, &self.sessions, id),
+            None => Ok(response),
+        });
         let response = response.map_err(|rejection| rejection.answering(&reply_to))?;
-        let response = self.exchange_session(response, handshake, &principal, &context, reply_to.version);
+        let response = self.exchange_session(response, handshake, &principal, &context, (reply_to.version, declares));
         response.map(|response| answering(response, reply_to.clone())).map_err(|rejection| rejection.answering(&reply_to))
     }
 }
@@ -126,7 +135,7 @@ impl Decode {
         let era = headers::era(headers, &message);
         // From here on a refusal can name the request it answers.
         let provisional = ReplyTo {
-            id: message.id().cloned(),
+            id: own_id(&message),
             version: match &era {
                 Ok(Era::Modern(_)) | Err(_) => ProtocolVersion::V2026_07_28,
                 Ok(Era::Legacy | Era::Handshake(_)) => ProtocolVersion::V2025_11_25,
@@ -153,63 +162,38 @@ impl Decode {
                 (session.version, Some(session))
             }
         };
-        let access = Access::of(&message, version).map_err(unreadable)?;
+        let answered = session.as_ref().and_then(|_| questions::answered(&self.sessions, headers, &message));
+        let (access, question) = match answered {
+            Some(question) => (Access::answer(question.asked), Some(question)),
+            None => (Access::of(&message, version).map_err(unreadable)?, None),
+        };
         if matches!(era, Era::Modern(_)) {
             headers::check_mirrored(headers, &message, &access)?;
         }
-        let state = self.open_state(&message, &access, principal, context)?;
-        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, state })
-    }
-
-    /// The state that the server has had the client keep.
-    fn open_state(
-        &self,
-        message: &Message,
-        access: &Access,
-        principal: &Principal,
-        context: &RequestContext,
-    ) -> Result<Option<String>, Reason> {
-        let Some(shown) = message.param("requestState").filter(|_| access.answers) else {
-            return Ok(None);
-        };
-        let bond = Bond::new(principal, &context.route.resource, access, message.param("arguments"));
-        let opened = self.sessions.states().open(&bond, shown.as_str().unwrap_or_default(), context.received);
-        opened.map(Some).map_err(|error| match error {
-            StateError::NotGiven => Reason::ForeignState,
-            StateError::Random => Reason::Overloaded,
-        })
-    }
-
-    /// On the way out: whatever a server has its client keep, in whatever revision, leaves under our seal. No layer has looked at it.
-    fn seal_states(&self, response: McpResponse, bond: Option<Bond>, now: Timestamp) -> Result<McpResponse, Rejection> {
-        let sessions = Arc::clone(&self.sessions);
-        response.map_messages(move |mut message| {
-            let Some(state) = message.message.result().and_then(|result| result.get("requestState")) else {
-                return Ok(Some(message));
-            };
-            let place = state.id();
-            let (text, bond) = state.as_str().zip(bond.as_ref()).ok_or(Reason::UpstreamFailed("request_state"))?;
-            let sealed = sessions.states().seal(bond, text, now).map_err(|_random| Reason::Overloaded)?;
-            let (document, edits) = message.message.split();
-            edits.replace(document, place, RawJson::string(&sealed));
-            Ok(Some(message))
-        })
+        let state = states::open(self.sessions.states(), &message, &access, principal, context)?;
+        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
-        let modern = headers.get(&headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
-        if modern.and_then(ProtocolVersion::from_date).is_some_and(|version| !version.has_sessions()) {
-            return Err(Reason::MethodNotAllowed);
-        }
+        refuse_modern(headers)?;
         let session = self.session(headers, principal, context)?;
         let version = session.version;
-        Ok(Decoded {
-            message: ClientMessage::EndSession,
-            access: Access::end_session(),
-            version,
-            session: Some(session),
-            state: None,
-        })
+        let message = ClientMessage::EndSession;
+        Ok(Decoded { message, access: Access::end_session(), version, session: Some(session), question: None, state: None })
+    }
+
+    /// The stream on which the server of a session says what belongs to no request. Nobody without a session has one: a client of
+    /// 2024-11-05, which opens a stream first of all, learns by the 405 that this is not its transport.
+    fn open_stream(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
+        refuse_modern(headers)?;
+        if !headers.contains_key(&SESSION_ID) {
+            return Err(Reason::MethodNotAllowed);
+        }
+        headers::check_accepts_events(headers)?;
+        let session = self.session(headers, principal, context)?;
+        let version = session.version;
+        let message = ClientMessage::OpenStream;
+        Ok(Decoded { message, access: Access::push(), version, session: Some(session), question: None, state: None })
     }
 
     /// The caller's own session, by the one header that names it.
@@ -231,14 +215,14 @@ impl Decode {
         handshake: bool,
         principal: &Principal,
         context: &RequestContext,
-        asked: ProtocolVersion,
+        (asked, declares): (ProtocolVersion, Answerable),
     ) -> Result<McpResponse, Rejection> {
         let upstream = response.session.take();
         if !handshake || !succeeded(&response.body) {
             return Ok(response);
         }
         let version = agreed_version(&response.body).unwrap_or(asked);
-        let minted = self.sessions.mint(principal, &context.route.resource, version, upstream);
+        let minted = self.sessions.mint(principal, &context.route.resource, (version, declares), upstream);
         let id = minted.map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "no session for a handshake");
             Reason::Overloaded
@@ -258,15 +242,28 @@ impl Decode {
     }
 }
 
-/// To whom and what a state is bound that the server has its client keep; `None` where there is nothing that it could ask.
-fn bond(decoded: &Decoded, answerable: Answerable, principal: &Principal, context: &RequestContext) -> Option<Bond> {
-    let asks = decoded.access.method.may_ask() && !(answerable.is_empty() && !decoded.access.answers);
-    let message = decoded.message.rpc().filter(|_| asks)?;
-    Some(Bond::new(principal, &context.route.resource, &decoded.access, message.param("arguments")))
+/// The id by which a message can be answered. That of an answer is another side's.
+fn own_id(message: &Message) -> Option<RequestId> {
+    message.id().filter(|_| message.shape() == Shape::Request).cloned()
 }
 
-/// What the client says it can be asked, in this request.
+/// What a client that shakes hands says it can be asked.
+fn declared(decoded: &Decoded) -> Answerable {
+    Answerable::of(decoded.message.rpc().and_then(|message| message.param("capabilities")))
+}
+
+/// HTTP methods that the stateless revision does not have.
+fn refuse_modern(headers: &HeaderMap) -> Result<(), Reason> {
+    let version = headers.get(&headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    let modern = version.and_then(ProtocolVersion::from_date).is_some_and(|version| !version.has_sessions());
+    if modern { Err(Reason::MethodNotAllowed) } else { Ok(()) }
+}
+
+/// What the client says it can be asked: in this request, or when its session began.
 fn answerable(decoded: &Decoded) -> Answerable {
+    if let Some(session) = &decoded.session {
+        return session.answerable;
+    }
     let meta = decoded.message.rpc().filter(|_| !decoded.version.has_sessions()).and_then(|message| message.param("_meta"));
     Answerable::of(meta.and_then(|meta| meta.get(headers::META_CAPABILITIES)))
 }
@@ -329,7 +326,8 @@ fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) 
         Target::Prompt(text) | Target::Resource(text) | Target::Tool(text) | Target::Method(text) if name.is_none() => {
             Some(commit("target", text.as_bytes()))
         }
-        Target::Listen { .. }
+        Target::Answer(_)
+        | Target::Listen { .. }
         | Target::Method(_)
         | Target::None
         | Target::Prompt(_)

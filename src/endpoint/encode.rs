@@ -124,7 +124,7 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
             challenge_header(*challenge, route).map(|value| headers.insert(WWW_AUTHENTICATE, value));
         }
         Reason::MethodNotAllowed => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+            headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
         }
         Reason::BreakerOpen(wait) | Reason::RateLimited(wait) => {
             headers.insert(RETRY_AFTER, seconds(*wait).into());

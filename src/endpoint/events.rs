@@ -9,6 +9,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::{encode, sse};
 use crate::chain::{CallId, MessageStream};
+use crate::protocol::Method;
 
 /// Silence after which a comment tells intermediaries that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -42,6 +43,10 @@ impl EventBody {
             Poll::Ready(Some(Err(rejection))) => {
                 // The status line is long gone: the refusal is the final message.
                 self.ended = true;
+                if rejection.reply_to().is_some_and(|reply_to| reply_to.method == Method::Push) {
+                    // There is no request that it could answer. MCP 2025-11-25, "Listening for Messages from the Server".
+                    return Poll::Ready(None);
+                }
                 event(&encode::error_body(&rejection, self.call))
             }
             Poll::Pending => {

@@ -17,6 +17,8 @@ pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 /// The id of a call's records, on every answer.
 pub(crate) const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
 
+const EVENTS: &str = "text/event-stream";
+
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 const MCP_PARAM: &str = "mcp-param-";
@@ -47,15 +49,21 @@ pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Reason> {
     if !json || types.next().is_some() {
         return Err(Reason::UnsupportedMedia);
     }
-    let accepts = |wanted: &str| {
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(|range| {
-            let kind = media_type(range);
-            let family = wanted.split('/').next().unwrap_or_default();
-            let fits = kind == wanted || kind == "*/*" || kind.strip_suffix("/*") == Some(family);
-            fits && !range.split(';').any(|parameter| matches!(parameter.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-        })
-    };
-    if accepts("application/json") && accepts("text/event-stream") { Ok(()) } else { Err(Reason::NotAcceptable) }
+    if accepts(headers, "application/json") && accepts(headers, EVENTS) { Ok(()) } else { Err(Reason::NotAcceptable) }
+}
+
+/// For a request whose only answer is a stream.
+pub(super) fn check_accepts_events(headers: &HeaderMap) -> Result<(), Reason> {
+    if accepts(headers, EVENTS) { Ok(()) } else { Err(Reason::NotAcceptable) }
+}
+
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).any(|range| {
+        let kind = media_type(range);
+        let family = wanted.split('/').next().unwrap_or_default();
+        let fits = kind == wanted || kind == "*/*" || kind.strip_suffix("/*") == Some(family);
+        fits && !range.split(';').any(|parameter| matches!(parameter.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
 }
 
 fn media_type(text: &str) -> String {

@@ -11,8 +11,10 @@ mod events;
 mod headers;
 mod hosts;
 mod metadata;
+mod questions;
 mod routes;
 pub mod sse;
+mod states;
 mod trace_context;
 
 use std::net::IpAddr;

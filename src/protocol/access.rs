@@ -1,7 +1,7 @@
 //! What a message asks for: its method and its target. This is all that access rules look at.
 
 use super::json::{Kind, Value};
-use super::{Message, Method, ProtocolVersion, Shape};
+use super::{Asked, Message, Method, ProtocolVersion, Shape};
 
 /// Longest tool name, and the characters it may have: MCP 2025-11-25, "Tool Names".
 const MAX_TOOL_NAME: usize = 128;
@@ -25,7 +25,9 @@ pub struct Access {
 /// What a request is aimed at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The end of a session (HTTP DELETE).
+    /// What a server has asked, which is answered.
+    Answer(Asked),
+    /// The session as such: its end (HTTP DELETE), or its stream (HTTP GET).
     Session,
     /// What a listen stream asks for.
     Listen {
@@ -72,6 +74,16 @@ impl Access {
         Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification, answers: false }
     }
 
+    /// The stream of a session on which its server says what belongs to no request.
+    pub fn push() -> Self {
+        Self { method: Method::Push, target: Target::Session, shape: Shape::Request, answers: false }
+    }
+
+    /// An answer to what a server has asked in a session.
+    pub fn answer(asked: Asked) -> Self {
+        Self { method: Method::Answer, target: Target::Answer(asked), shape: Shape::Response, answers: true }
+    }
+
     /// Reads what `message`, of a client that speaks `version`, asks for.
     pub fn of(message: &Message, version: ProtocolVersion) -> Result<Self, AccessError> {
         let Some(name) = message.method() else {
@@ -105,7 +117,8 @@ impl Access {
             Method::Complete => reference(message.param("ref"))?,
             Method::Listen => listen(message.param("notifications"))?,
             Method::Other => Target::Method(name.to_owned()),
-            Method::Cancelled
+            Method::Answer
+            | Method::Cancelled
             | Method::Discover
             | Method::EndSession
             | Method::Initialize
@@ -113,6 +126,7 @@ impl Access {
             | Method::Ping
             | Method::Progress
             | Method::PromptsList
+            | Method::Push
             | Method::ResourcesList
             | Method::ResourcesTemplatesList
             | Method::RootsListChanged
@@ -136,7 +150,8 @@ impl Access {
     pub fn public_name(&self) -> Option<&str> {
         match &self.target {
             Target::Prompt(name) | Target::Tool(name) if is_tool_name(name) => Some(name),
-            Target::Listen { .. }
+            Target::Answer(_)
+            | Target::Listen { .. }
             | Target::Method(_)
             | Target::None
             | Target::Prompt(_)

@@ -46,6 +46,9 @@ impl Asked {
 }
 
 impl Answerable {
+    /// For whoever declares nothing.
+    pub const NOTHING: Self = Self { elicitation: false, roots: false, sampling: false };
+
     /// From `ClientCapabilities`. An empty `elicitation` means forms (MCP 2025-11-25, "Elicitation").
     pub fn of(capabilities: Option<Value<'_>>) -> Self {
         let get = |key| capabilities.and_then(|capabilities| capabilities.get(key));
@@ -59,7 +62,7 @@ impl Answerable {
 
     /// Whether nothing may be asked.
     pub fn is_empty(self) -> bool {
-        self == Self::default()
+        self == Self::NOTHING
     }
 
     /// Whether this may be asked.

@@ -36,6 +36,8 @@ pub enum ClientMessage {
     Rpc(Message),
     /// HTTP DELETE: the end of a legacy session. It has no body, but it is a message all the same.
     EndSession,
+    /// HTTP GET: the stream of a legacy session on which its server says what belongs to no request.
+    OpenStream,
 }
 
 impl ClientMessage {
@@ -43,7 +45,7 @@ impl ClientMessage {
     pub fn rpc(&self) -> Option<&Message> {
         match self {
             Self::Rpc(message) => Some(message),
-            Self::EndSession => None,
+            Self::EndSession | Self::OpenStream => None,
         }
     }
 
@@ -51,7 +53,7 @@ impl ClientMessage {
     pub fn rpc_mut(&mut self) -> Option<&mut Message> {
         match self {
             Self::Rpc(message) => Some(message),
-            Self::EndSession => None,
+            Self::EndSession | Self::OpenStream => None,
         }
     }
 }
@@ -163,6 +165,11 @@ impl Message {
     /// The id; `None` for a notification, and for a server's error that names none.
     pub fn id(&self) -> Option<&RequestId> {
         self.id.as_ref()
+    }
+
+    /// Where the id stands, for a relay that numbers its own requests.
+    pub fn id_place(&self) -> Option<NodeId> {
+        self.document.root().get("id").map(Value::id)
     }
 
     /// The method of a request or notification.

@@ -5,6 +5,8 @@ use super::ProtocolVersion;
 /// What a message asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
+    /// A client's answer to what its server has asked in a legacy session; a response has no method of its own
+    Answer,
     /// `completion/complete`
     Complete,
     /// `server/discover`
@@ -31,6 +33,8 @@ pub enum Method {
     PromptsGet,
     /// `prompts/list`
     PromptsList,
+    /// The stream on which a server says what belongs to no request: HTTP GET, which has no JSON-RPC method of its own
+    Push,
     /// `resources/list`
     ResourcesList,
     /// `resources/read`
@@ -92,6 +96,7 @@ impl Method {
     /// Its name on the wire; `other` for a method this build does not know, so that a caller's text never becomes a label.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Answer => "answer",
             Self::Cancelled => "notifications/cancelled",
             Self::Complete => "completion/complete",
             Self::Discover => "server/discover",
@@ -104,6 +109,7 @@ impl Method {
             Self::Progress => "notifications/progress",
             Self::PromptsGet => "prompts/get",
             Self::PromptsList => "prompts/list",
+            Self::Push => "GET",
             Self::ResourcesList => "resources/list",
             Self::ResourcesRead => "resources/read",
             Self::ResourcesSubscribe => "resources/subscribe",
@@ -119,7 +125,13 @@ impl Method {
     /// Whether it comes without an id. `None` for [`Method::Other`], whose name decides (`notifications/...`).
     pub fn is_notification(self) -> Option<bool> {
         match self {
-            Self::Cancelled | Self::EndSession | Self::Initialized | Self::Progress | Self::RootsListChanged => Some(true),
+            Self::Answer
+            | Self::Cancelled
+            | Self::EndSession
+            | Self::Initialized
+            | Self::Progress
+            | Self::Push
+            | Self::RootsListChanged => Some(true),
             Self::Other => None,
             Self::Complete
             | Self::Discover
@@ -152,12 +164,14 @@ impl Method {
             | Self::ToolsCall
             | Self::ToolsList => true,
             Self::Discover | Self::Listen => !version.has_sessions(),
-            Self::Cancelled
+            Self::Answer
+            | Self::Cancelled
             | Self::EndSession
             | Self::Initialize
             | Self::Initialized
             | Self::Ping
             | Self::Progress
+            | Self::Push
             | Self::ResourcesSubscribe
             | Self::ResourcesUnsubscribe
             | Self::RootsListChanged
@@ -170,6 +184,11 @@ impl Method {
         matches!(self, Self::PromptsGet | Self::ResourcesRead | Self::ToolsCall)
     }
 
+    /// Whether it opens a stream that lives for as long as both sides like.
+    pub fn is_subscription(self) -> bool {
+        matches!(self, Self::Listen | Self::Push)
+    }
+
     /// The list it asks for, if it asks for one.
     pub fn list(self) -> Option<ListKind> {
         match self {
@@ -177,7 +196,8 @@ impl Method {
             Self::ResourcesList => Some(ListKind::Resources),
             Self::ResourcesTemplatesList => Some(ListKind::Templates),
             Self::ToolsList => Some(ListKind::Tools),
-            Self::Cancelled
+            Self::Answer
+            | Self::Cancelled
             | Self::Complete
             | Self::Discover
             | Self::EndSession
@@ -188,6 +208,7 @@ impl Method {
             | Self::Ping
             | Self::Progress
             | Self::PromptsGet
+            | Self::Push
             | Self::ResourcesRead
             | Self::ResourcesSubscribe
             | Self::ResourcesUnsubscribe

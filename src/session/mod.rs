@@ -5,6 +5,7 @@
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
 //! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
 
+mod questions;
 mod states;
 
 use std::collections::HashMap;
@@ -21,8 +22,9 @@ use tokio::time::Instant;
 
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
-use crate::protocol::ProtocolVersion;
+use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
 
+pub use questions::Question;
 pub use states::{Bond, StateError, States};
 
 /// Sessions in all, and of one caller on one route.
@@ -35,8 +37,14 @@ const IDLE: Duration = Duration::from_hours(1);
 /// The sessions of one gateway.
 #[derive(Default)]
 pub struct Sessions {
-    table: Mutex<HashMap<Box<str>, Session>>,
+    table: Mutex<HashMap<Box<str>, Entry>>,
     states: States,
+}
+
+/// A session and what is open in it.
+struct Entry {
+    session: Session,
+    questions: questions::Questions,
 }
 
 /// What a session id leads to.
@@ -46,6 +54,8 @@ pub struct Session {
     pub upstream: Option<HeaderValue>,
     /// The revision agreed on.
     pub version: ProtocolVersion,
+    /// What the client has said it can be asked.
+    pub answerable: Answerable,
     /// Its name in records.
     pub reference: Arc<str>,
     owner: Principal,
@@ -77,7 +87,7 @@ impl Sessions {
         &self,
         owner: &Principal,
         resource: &str,
-        version: ProtocolVersion,
+        (version, answerable): (ProtocolVersion, Answerable),
         upstream: Option<HeaderValue>,
     ) -> Result<HeaderValue, SessionError> {
         let id = URL_SAFE_NO_PAD.encode(random_bytes::<32>().ok_or(SessionError::Random)?);
@@ -85,21 +95,22 @@ impl Sessions {
         let mut table = self.table.lock();
         let now = Instant::now();
         if table.len() >= MAX_SESSIONS {
-            table.retain(|_, session| !session.is_idle(now));
+            table.retain(|_, entry| !entry.session.is_idle(now));
         }
-        let own = table.values().filter(|session| session.belongs_to(owner, resource)).count();
+        let own = table.values().filter(|entry| entry.session.belongs_to(owner, resource)).count();
         if table.len() >= MAX_SESSIONS || own >= MAX_PER_CALLER {
             return Err(SessionError::Full);
         }
         let session = Session {
             upstream,
             version,
+            answerable,
             reference: reference(&value),
             owner: owner.clone(),
             resource: resource.to_owned(),
             used: now,
         };
-        table.insert(id.into(), session);
+        table.insert(id.into(), Entry { session, questions: questions::Questions::default() });
         Ok(value)
     }
 
@@ -108,11 +119,11 @@ impl Sessions {
         let id = id.to_str().ok()?;
         let mut table = self.table.lock();
         let now = Instant::now();
-        if table.get(id)?.is_idle(now) {
+        if table.get(id)?.session.is_idle(now) {
             table.remove(id);
             return None;
         }
-        let session = table.get_mut(id).filter(|session| session.belongs_to(caller, resource))?;
+        let session = table.get_mut(id).map(|entry| &mut entry.session).filter(|session| session.belongs_to(caller, resource))?;
         session.used = now;
         Some(session.clone())
     }
@@ -120,9 +131,36 @@ impl Sessions {
     /// Notes the revision that the server has agreed on, where that is known only after the session was made.
     pub fn agree(&self, id: &HeaderValue, version: ProtocolVersion) {
         let Ok(id) = id.to_str() else { return };
-        if let Some(session) = self.table.lock().get_mut(id) {
-            session.version = version;
+        if let Some(entry) = self.table.lock().get_mut(id) {
+            entry.session.version = version;
         }
+    }
+
+    /// Our id for what the server asks in this session; `None` when too much is open, or the session is gone.
+    pub fn ask(&self, id: &HeaderValue, theirs: &RequestId, asked: Asked) -> Option<u64> {
+        self.with_questions(id, |questions| questions.ask(theirs, asked))
+    }
+
+    /// Takes the question that the client answers by that id.
+    pub fn answer(&self, id: &HeaderValue, ours: &RequestId) -> Option<Question> {
+        self.with_questions(id, |questions| questions.answer(ours))
+    }
+
+    /// Puts a question back whose answer did not get through.
+    pub fn restore(&self, id: &HeaderValue, ours: &RequestId, question: Question) {
+        self.with_questions(id, |questions| {
+            questions.restore(ours, question);
+            Some(())
+        });
+    }
+
+    /// Takes the question that the server no longer wants answered; our id for it.
+    pub fn withdraw(&self, id: &HeaderValue, theirs: &RequestId) -> Option<u64> {
+        self.with_questions(id, |questions| questions.withdraw(theirs))
+    }
+
+    fn with_questions<T>(&self, id: &HeaderValue, f: impl FnOnce(&mut questions::Questions) -> Option<T>) -> Option<T> {
+        f(&mut self.table.lock().get_mut(id.to_str().ok()?)?.questions)
     }
 
     /// Forgets a session.
@@ -135,7 +173,7 @@ impl Sessions {
     /// Forgets sessions that have been idle for too long; called now and then.
     pub fn expire(&self) {
         let now = Instant::now();
-        self.table.lock().retain(|_, session| !session.is_idle(now));
+        self.table.lock().retain(|_, entry| !entry.session.is_idle(now));
     }
 
     /// Seals what servers have clients keep.
@@ -175,7 +213,7 @@ pub fn reference(id: &HeaderValue) -> Arc<str> {
 mod tests {
     use super::*;
 
-    const VERSION: ProtocolVersion = ProtocolVersion::V2025_11_25;
+    const VERSION: (ProtocolVersion, Answerable) = (ProtocolVersion::V2025_11_25, Answerable::NOTHING);
 
     fn ada() -> Principal {
         Principal::for_test("ada", &[])

@@ -55,7 +55,7 @@ impl Bond {
     pub fn new(caller: &Principal, resource: &str, access: &Access, arguments: Option<Value<'_>>) -> Self {
         let target = match &access.target {
             Target::Method(name) | Target::Prompt(name) | Target::Resource(name) | Target::Tool(name) => name.as_str(),
-            Target::Listen { .. } | Target::None | Target::Session => "",
+            Target::Answer(_) | Target::Listen { .. } | Target::None | Target::Session => "",
         };
         let identity = caller.identity();
         // One that is missing is not one that is empty.

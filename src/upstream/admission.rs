@@ -20,7 +20,7 @@ use crate::config::Server;
 use crate::layers::authz::Permit;
 use crate::master_key::random_bytes;
 use crate::places::{Fair, Lane, Place, Refused, Share};
-use crate::protocol::{Access, Method, Shape};
+use crate::protocol::{Access, Shape};
 use crate::telemetry::{Level, Metrics};
 
 /// A permit with a place at its server. Made only by this station; the write-ahead takes nothing less.
@@ -109,7 +109,7 @@ impl Gate {
             return Err(open(wait));
         }
         let (lane, full) = match (access.method, access.shape) {
-            (Method::Listen, _) => (&self.streams, "streams_full"),
+            (method, _) if method.is_subscription() => (&self.streams, "streams_full"),
             (_, Shape::Request) => (&self.calls, "queue_full"),
             (_, Shape::Notification | Shape::Response) => (&self.signals, "signals_full"),
         };

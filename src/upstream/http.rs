@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use http::{Method as HttpMethod, Request, Uri};
+use http::{Method as HttpMethod, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -16,9 +17,10 @@ use super::UpstreamBody;
 use super::connect::{ConnectError, Connector, Sockets};
 use super::cut::{Cut, Cuts};
 use super::memory::ReplyMemory;
-use super::pool::Pool;
+use super::pool::{Lease, Pool};
 use super::questions::Questions;
 use super::reply::{self, Ends, Expected};
+use super::resumption::Resumption;
 use super::strict::Doubt;
 use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Reason, Rejection};
 use crate::config::Server;
@@ -30,6 +32,7 @@ use crate::telemetry::Metrics;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -124,7 +127,7 @@ impl Upstream {
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         // Even a subscription that lives for an hour is answered at once.
         let answered_by = Instant::now() + self.0.server.timeout;
-        let (ends, cut) = if request.access.method == Method::Listen {
+        let (ends, cut) = if request.access.method.is_subscription() {
             let at = Instant::now() + self.0.server.limits.stream_life;
             (Ends { at, because: Reason::StreamOver }, self.0.cuts.of_subscriptions())
         } else {
@@ -146,16 +149,21 @@ impl Upstream {
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),
+            ClientMessage::OpenStream => (HttpMethod::GET, None),
         };
+        let pushes = access.method == Method::Push;
         let expected = Expected {
+            pushes,
+            resumption: self.resumption(&exchange, &access, context.call),
             id: message.rpc().and_then(|message| message.id().cloned()),
             shape: access.shape,
             in_session: exchange.session.is_some(),
-            ends_session: message.rpc().is_none(),
+            ends_session: access.method == Method::EndSession,
             version: exchange.version,
             max_message: self.0.max_message,
             ends,
-            idle: self.0.server.limits.idle_timeout,
+            // A server may have nothing to say for as long as the stream lives.
+            idle: if pushes { self.0.server.limits.stream_life } else { self.0.server.limits.idle_timeout },
             cut,
             memory: self.0.memory.clone(),
             call: evidence,
@@ -163,7 +171,7 @@ impl Upstream {
         };
         // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.
         drop(message);
-        let http = self.request(http_method, body, &access, &exchange, context.call)?;
+        let http = self.request(&http_method, body, &access, &exchange, context.call)?;
         let http = http.map(|body| match memory {
             Some(memory) => body.map_frame(move |frame| held(&memory, frame)).boxed_unsync(),
             None => body,
@@ -187,7 +195,7 @@ impl Upstream {
     /// A request made of nothing but what we put there: whatever else the client sent ends here.
     fn request(
         &self,
-        http_method: HttpMethod,
+        http_method: &HttpMethod,
         body: Option<Bytes>,
         access: &Access,
         exchange: &Exchange,
@@ -195,14 +203,18 @@ impl Upstream {
     ) -> Result<Request<UpstreamBody>, Rejection> {
         let length = body.as_ref().map_or(0, Bytes::len);
         let mut request = Request::new(Full::new(body.unwrap_or_default()).boxed_unsync());
-        *request.method_mut() = http_method;
+        *request.method_mut() = http_method.clone();
         *request.uri_mut() = self.0.target.clone();
         let headers = request.headers_mut();
         headers.reserve(12);
         headers.insert(HOST, self.0.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        if *http_method == HttpMethod::GET {
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        } else {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        }
         call.to_header().map(|id| headers.insert(YETT_CALL, id));
         exchange.trace.parent.clone().map(|parent| headers.insert(TRACEPARENT, parent));
         exchange.trace.state.clone().map(|state| headers.insert(TRACESTATE, state));
@@ -224,6 +236,32 @@ impl Upstream {
         Ok(request)
     }
 
+    /// How a reply is read on whose connection the server has closed: a session may poll. MCP 2025-11-25, "Resumability and Redelivery".
+    fn resumption(&self, exchange: &Exchange, access: &Access, call: CallId) -> Option<Resumption> {
+        if !exchange.version.has_sessions() || access.shape != Shape::Request || access.method == Method::Push {
+            return None;
+        }
+        let (upstream, exchange) = (self.clone(), exchange.clone());
+        Some(Resumption::new(move |last| {
+            let (upstream, exchange) = (upstream.clone(), exchange.clone());
+            async move { upstream.resume(last, &exchange, call).await }
+        }))
+    }
+
+    async fn resume(
+        &self,
+        last: HeaderValue,
+        exchange: &Exchange,
+        call: CallId,
+    ) -> Result<(Response<Incoming>, Lease), Rejection> {
+        let mut http = self.request(&HttpMethod::GET, None, &Access::push(), exchange, call)?;
+        http.headers_mut().insert(LAST_EVENT_ID, last);
+        let mut lease = self.0.pool.lease().await.map_err(|_connecting| Reason::UpstreamFailed("connect"))?;
+        let response = lease.sender.send_request(http).await;
+        let response = response.map_err(|_sending| Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word)))?;
+        Ok((response, lease))
+    }
+
     fn questions(&self, exchange: &Exchange, call: CallId) -> Questions {
         let (upstream, exchange) = (self.clone(), exchange.clone());
         Questions::new(move |answer| {
@@ -242,7 +280,7 @@ impl Upstream {
         const PATIENCE: Duration = Duration::from_secs(10);
         let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response, answers: false };
         let work = async {
-            let request = self.request(HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
+            let request = self.request(&HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
             let mut lease = self.0.pool.lease().await.ok()?;
             let response = lease.sender.send_request(request).await.ok()?;
             response.status().is_success().then_some(())
@@ -262,9 +300,13 @@ fn held<T>(_memory: &Place, frame: T) -> T {
 fn mirror(headers: &mut http::HeaderMap, access: &Access) -> Result<(), Rejection> {
     let method = match &access.target {
         Target::Method(name) => name.as_str(),
-        Target::Listen { .. } | Target::None | Target::Prompt(_) | Target::Resource(_) | Target::Session | Target::Tool(_) => {
-            access.method.name()
-        }
+        Target::Answer(_)
+        | Target::Listen { .. }
+        | Target::None
+        | Target::Prompt(_)
+        | Target::Resource(_)
+        | Target::Session
+        | Target::Tool(_) => access.method.name(),
     };
     let method = HeaderValue::from_str(method).map_err(|_unused| Rejection::internal("method is no header value"))?;
     headers.insert(HeaderName::from_static("mcp-method"), method);

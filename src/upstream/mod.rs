@@ -17,6 +17,7 @@ mod pool;
 mod propagate;
 mod questions;
 mod reply;
+mod resumption;
 pub mod sse;
 mod stream;
 mod strict;
@@ -54,6 +55,7 @@ impl Upstreams {
         end_of_stage().await;
         propagate::trace(&mut request);
         propagate::state(&mut request);
+        propagate::question(&mut request);
         let result = upstream.send(request).await;
         trail.arrive(&result);
         result

@@ -1,5 +1,5 @@
 //! What goes to the server in place of what the client wrote: the trace context (in the head always, and in `_meta` where the client
-//! has written one), and the server's own state in place of our seal over it.
+//! has written one), the server's own state in place of our seal over it, and its own id in place of ours.
 
 use http::HeaderValue;
 
@@ -33,6 +33,15 @@ pub(super) fn state(request: &mut McpRequest<Recorded>) {
     let Some(place) = message.param("requestState").map(Value::id) else { return };
     let (document, edits) = message.split();
     edits.replace(document, place, RawJson::string(&state));
+}
+
+/// Gives an answer the id under which the server waits for it. For the same reason no edit.
+pub(super) fn question(request: &mut McpRequest<Recorded>) {
+    let Carried { message, exchange, .. } = &mut *request.carried;
+    let Some((message, id)) = message.rpc_mut().zip(exchange.question.take()) else { return };
+    let Some(place) = message.id_place() else { return };
+    let (document, edits) = message.split();
+    edits.replace(document, place, RawJson::id(&id));
 }
 
 /// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:

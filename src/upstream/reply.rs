@@ -14,6 +14,7 @@ use super::cut::Cut;
 use super::memory::{ReplyMemory, SMALL};
 use super::pool::Lease;
 use super::questions::Questions;
+use super::resumption::Resumption;
 use super::stream::EventStream;
 use super::strict::Doubt;
 use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage, end_of_stage};
@@ -41,6 +42,10 @@ pub(super) struct Expected {
     pub(super) version: ProtocolVersion,
     /// Whether it named a session.
     pub(super) in_session: bool,
+    /// Whether it asks for what belongs to no request.
+    pub(super) pushes: bool,
+    /// How to read on when the server closes the connection before the response.
+    pub(super) resumption: Option<Resumption>,
     /// Whether it ends that session.
     pub(super) ends_session: bool,
     /// Largest message.
@@ -79,6 +84,17 @@ impl Expected {
     }
 }
 
+/// The stream of a reply that goes on: nothing else is one.
+pub(super) fn resumed(response: Response<Incoming>, version: ProtocolVersion) -> Result<Incoming, Rejection> {
+    let (head, body) = response.into_parts();
+    if head.status == StatusCode::NOT_FOUND && version.has_sessions() {
+        return Err(Reason::SessionNotFound.into());
+    }
+    let plain = head.headers.get_all(CONTENT_ENCODING).iter().all(|value| value == "identity");
+    let stream = head.status == StatusCode::OK && plain && matches!(media_type(&head.headers), Media::EventStream);
+    if stream { Ok(body) } else { Err(Reason::UpstreamFailed("status").into()) }
+}
+
 /// Reads a reply as far as it can be read at once.
 pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: Expected) -> Result<McpResponse, Rejection> {
     let (head, body) = response.into_parts();
@@ -96,7 +112,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         (StatusCode::OK, Media::EventStream) if expected.shape == Shape::Request => {
             ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
         }
-        (status, Media::Json) if expected.shape == Shape::Request && carries_message(status) => {
+        (status, Media::Json) if expected.shape == Shape::Request && !expected.pushes && carries_message(status) => {
             let (bytes, memory) = collect(body, &lease, &expected).await?;
             end_of_stage().await;
             let message = if status == StatusCode::OK {
@@ -122,6 +138,8 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             message.memory = memory;
             ResponseBody::Json(status, message)
         }
+        // A server need not push. MCP 2025-11-25, "Listening for Messages from the Server".
+        (StatusCode::METHOD_NOT_ALLOWED, _) if expected.pushes => return Err(Reason::MethodNotAllowed.into()),
         // A server need not let sessions be ended; ours is over all the same. MCP 2025-11-25, "Session Management".
         (status, _) if expected.ends_session && (status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED) => {
             drop(lease);

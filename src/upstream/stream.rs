@@ -10,7 +10,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::pool::Lease;
-use super::reply::Expected;
+use super::reply::{self, Expected};
+use super::resumption::{Resumed, Resumption};
 use super::sse::{Decoder, SseError};
 use super::strict::Doubt;
 use crate::chain::{Reason, Rejection, ServerMessage};
@@ -18,7 +19,7 @@ use crate::protocol::Shape;
 
 /// Messages from a reply stream, up to and including the response.
 pub(super) struct EventStream {
-    body: Incoming,
+    source: Source,
     decoder: Decoder,
     expected: Expected,
     ends: Pin<Box<Sleep>>,
@@ -29,10 +30,20 @@ pub(super) struct EventStream {
     done: bool,
 }
 
+/// Where the next bytes come from.
+enum Source {
+    /// The connection.
+    Body(Incoming),
+    /// A connection that is yet to be made, after the pause.
+    Pause(Pin<Box<Sleep>>, Resumed),
+    /// The same, under way.
+    Return(Resumed),
+}
+
 impl EventStream {
     pub(super) fn new(body: Incoming, lease: Lease, expected: Expected) -> Self {
         Self {
-            body,
+            source: Source::Body(body),
             decoder: Decoder::new(expected.max_message),
             ends: Box::pin(sleep_until(expected.ends.at)),
             silence: Box::pin(sleep(expected.idle)),
@@ -52,6 +63,9 @@ impl EventStream {
             let Some(event) = event else {
                 return Ok(None);
             };
+            if let Some(resumption) = &mut self.expected.resumption {
+                resumption.note(&event);
+            }
             // Priming events (an id without data) and foreign event types carry no message. Ids are not relayed: nothing can be
             // resumed by them until the gateway keeps events of its own.
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
@@ -60,6 +74,8 @@ impl EventStream {
             let message = self.expected.parse(event.data)?;
             let mut message = ServerMessage::new(message);
             match message.message.shape() {
+                // SECURITY: what answers no request would be judged as an answer to none.
+                Shape::Response if self.expected.pushes => return Err(Reason::UpstreamFailed("unexpected_response").into()),
                 Shape::Response => self.expected.check_response(&message.message)?,
                 Shape::Request if self.expected.version.has_sessions() => {
                     message.responder = Some(self.expected.questions.responder());
@@ -69,6 +85,51 @@ impl EventStream {
             }
             return Ok(Some(message));
         }
+    }
+}
+
+impl EventStream {
+    /// The connection, once there is one.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Incoming, Rejection>> {
+        loop {
+            match &mut self.source {
+                Source::Body(_) => break,
+                Source::Pause(pause, _) => ready!(pause.as_mut().poll(cx)),
+                Source::Return(resumed) => {
+                    let resumed = ready!(resumed.as_mut().poll(cx));
+                    let (response, lease) = match resumed {
+                        Ok(resumed) => resumed,
+                        Err(rejection) => return Poll::Ready(Err(rejection)),
+                    };
+                    match reply::resumed(response, self.expected.version) {
+                        Ok(body) => self.source = Source::Body(body),
+                        Err(rejection) => return Poll::Ready(Err(rejection)),
+                    }
+                    self.lease = Some(lease);
+                    self.decoder = Decoder::new(self.expected.max_message);
+                    self.silence.as_mut().reset(Instant::now() + self.expected.idle);
+                    continue;
+                }
+            }
+            self.source = match std::mem::replace(&mut self.source, Source::Return(Box::pin(std::future::pending()))) {
+                Source::Pause(_, resumed) | Source::Return(resumed) => Source::Return(resumed),
+                Source::Body(body) => Source::Body(body),
+            };
+        }
+        match &mut self.source {
+            Source::Body(body) => Poll::Ready(Ok(body)),
+            Source::Pause(..) | Source::Return(_) => Poll::Pending,
+        }
+    }
+
+    /// Whether the server has only closed the connection, and is to be asked again. What came of an event without its end is void.
+    fn comes_back(&mut self) -> bool {
+        let Some((pause, resumed)) = self.expected.resumption.as_mut().and_then(Resumption::next) else {
+            return false;
+        };
+        self.lease = None;
+        self.source = Source::Pause(Box::pin(sleep(pause)), resumed);
+        true
     }
 }
 
@@ -103,7 +164,15 @@ impl Stream for EventStream {
                 this.done = true;
                 return Poll::Ready(Some(Err(this.expected.cut.reason().into())));
             }
-            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let body = match ready!(this.poll_source(cx)) {
+                Ok(body) => body,
+                Err(rejection) => {
+                    this.done = true;
+                    this.lease = None;
+                    return Poll::Ready(Some(Err(rejection)));
+                }
+            };
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
                 // Only once there is nothing to read: a client that reads slowly is not the server's silence.
                 ready!(this.silence.as_mut().poll(cx));
                 this.done = true;
@@ -122,10 +191,14 @@ impl Stream for EventStream {
                     this.lease = None;
                     return Poll::Ready(Some(Err(Reason::UpstreamFailed(what).into())));
                 }
+                None if this.comes_back() => {}
                 None => {
                     this.done = true;
                     this.lease = None;
-                    // Without its response the call has failed; legacy servers that mean "come back later" are served with resumption.
+                    if this.expected.pushes {
+                        return Poll::Ready(None);
+                    }
+                    // Without its response the call has failed.
                     let what = if this.decoder.is_mid_event() { "cut_event" } else { "no_response" };
                     return Poll::Ready(Some(Err(Reason::UpstreamFailed(what).into())));
                 }

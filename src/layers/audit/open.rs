@@ -80,7 +80,7 @@ impl OpenRecord {
             ResponseBody::Stream(inner) => {
                 // Such a stream stays for days, and its server bounds how many there are (`upstream/admission.rs`): the one record it
                 // has still to write is not worth a place that calls need.
-                if self.context.trail.with(|decision| decision.what.as_ref().is_some_and(|what| what.method == Method::Listen)) {
+                if self.method().is_some_and(Method::is_subscription) {
                     self.slot = None;
                 }
                 ResponseBody::Stream(Box::pin(AuditedStream::new(inner, self)))
@@ -155,6 +155,15 @@ impl OpenRecord {
             Some(reply_to) => rejection.answering(reply_to),
             None => rejection,
         })
+    }
+
+    /// Whether its stream is one of pushes, which ends without a response.
+    pub(super) fn is_push(&self) -> bool {
+        self.method() == Some(Method::Push)
+    }
+
+    fn method(&self) -> Option<Method> {
+        self.context.trail.with(|decision| decision.what.as_ref().map(|what| what.method))
     }
 
     pub(super) fn is_closed(&self) -> bool {

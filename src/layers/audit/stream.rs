@@ -128,7 +128,8 @@ impl Stream for AuditedStream {
                 None => {
                     this.ended = true;
                     if !this.record.is_closed() {
-                        drop(this.record.append_end("incomplete", &this.released));
+                        let status = if this.record.is_push() { "ended" } else { "incomplete" };
+                        drop(this.record.append_end(status, &this.released));
                     }
                     return Poll::Ready(None);
                 }

@@ -104,6 +104,8 @@ impl Held<'_> {
             Target::Prompt(name) => self.find(server, |grant| any(&grant.prompts, name)),
             Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete),
             Target::Method(name) => self.find(server, |grant| grant.methods.iter().any(|known| known == name)),
+            // Where the grant has gone since it was asked, the answer stays behind too.
+            Target::Answer(asked) => self.asks(server, *asked),
             Target::Listen { resources, tasks } => {
                 let every = !*tasks && resources.iter().all(|uri| self.resource(server, uri, false).is_some());
                 self.grants(server).next().filter(|_| every)
@@ -128,12 +130,16 @@ impl Held<'_> {
 
     /// Whether the server may ask this of the caller's client.
     pub fn lets_ask(&self, server: &str, asked: Asked) -> bool {
+        self.asks(server, asked).is_some()
+    }
+
+    fn asks(&self, server: &str, asked: Asked) -> Option<(&Arc<str>, &CompiledGrant)> {
         let granted = match asked {
             Asked::Elicitation => ServerRequest::Elicitation,
             Asked::Roots => ServerRequest::Roots,
             Asked::Sampling => ServerRequest::Sampling,
         };
-        self.find(server, |grant| grant.server_requests.contains(&granted)).is_some()
+        self.find(server, |grant| grant.server_requests.contains(&granted))
     }
 
     /// Whether the server may ask anything of the caller's client.

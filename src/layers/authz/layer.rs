@@ -72,6 +72,7 @@ fn granted(verdict: Verdict, access: &Access) -> Result<Arc<str>, Reason> {
         (_, Target::Listen { resources, .. }) => {
             Err(Reason::UnknownTarget(Thing::Resource, resources.first().cloned().unwrap_or_default()))
         }
+        (_, Target::Answer(_)) => Err(Reason::InvalidParams("no question of this server is open")),
         (_, Target::Method(_) | Target::None | Target::Session) => Err(Reason::UnknownMethod),
     }
 }

@@ -8,10 +8,11 @@
 //!
 //! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`.
 //!
-//! A result that asks something of the client (2026-07-28) passes only where a role grants each thing it asks (`server_requests`).
+//! A result that asks something of the client (2026-07-28) passes only where a role grants each thing it asks (`server_requests`) and
+//! the client declares it.
 //!
-//! **Streams**: requests that the server makes of the client in a session are refused (and answered for the client);
-//! notifications about resources the caller may not read are dropped.
+//! **Streams**: the same for requests that the server makes of the client in a session; what is not granted is answered for the
+//! client, with a refusal. Notifications about resources the caller may not read are dropped.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.

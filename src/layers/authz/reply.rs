@@ -8,7 +8,7 @@ use super::questions::{self, Question};
 use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{Answerable, ListKind, Shape, code};
+use crate::protocol::{Answerable, Asked, ListKind, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
@@ -40,6 +40,7 @@ impl ReplyJudge {
                 }
                 Ok(Some(message))
             }
+            Shape::Request if self.may_be_asked(&message) => Ok(Some(message)),
             Shape::Request => {
                 self.refuse(&message);
                 Ok(None)
@@ -68,6 +69,16 @@ impl ReplyJudge {
             self.note(question.word(), if passes { Action::Logged } else { Action::Blocked });
         }
         if passes { Ok(()) } else { Err(Reason::BlockedResult(Category::ServerRequest).into()) }
+    }
+
+    /// Whether a request of the server, in a session, goes on to the client: granted, declared, and with somebody to take the answer.
+    fn may_be_asked(&self, message: &ServerMessage) -> bool {
+        let asked = Asked::by(message.message.method(), message.message.params()).filter(|_| message.responder.is_some());
+        let granted = |asked: &Asked| {
+            self.answerable.has(*asked) && self.authorizer.held_by(&self.principal).lets_ask(&self.server, *asked)
+        };
+        let granted = asked.filter(granted);
+        granted.inspect(|asked| self.note(asked.method(), Action::Logged)).is_some()
     }
 
     /// SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the server is

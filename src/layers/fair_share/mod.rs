@@ -25,7 +25,6 @@ use parking_lot::Mutex;
 use crate::chain::{Incoming, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody};
 use crate::layers::authn::Principal;
 use crate::places::{Entry, Fair, Share};
-use crate::protocol::Method;
 
 /// The station. Clones count together.
 #[derive(Clone, Debug)]
@@ -61,7 +60,7 @@ impl Middleware for FairShare {
             return Err(Reason::Overloaded.into());
         };
         let response = next.run(request).await?;
-        let listens = trail.with(|decision| decision.what.as_ref().is_some_and(|what| what.method == Method::Listen));
+        let listens = trail.with(|decision| decision.what.as_ref().is_some_and(|what| what.method.is_subscription()));
         if listens || !matches!(response.body, ResponseBody::Stream(_)) {
             return Ok(response);
         }

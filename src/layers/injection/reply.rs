@@ -10,7 +10,7 @@ use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage
 use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Text, Value};
-use crate::protocol::{ListKind, Message, Method, visit_below, visit_texts};
+use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
 
 /// What stands in place of a stripped span.
 ///
@@ -40,7 +40,16 @@ impl ReplyScan {
             None if has_result && matches!(self.method, Method::Initialize | Method::Discover) => {
                 self.scan_instructions(&mut message.message);
             }
-            None => self.scan_texts(&mut message.message)?,
+            None => match self.scan_texts(&mut message.message) {
+                // The question is refused, and the call goes on.
+                Err(_) if message.message.shape() == Shape::Request => {
+                    if let Some(responder) = &message.responder {
+                        responder.refuse(&message.message, code::BLOCKED, "the request was withheld by policy");
+                    }
+                    return Ok(None);
+                }
+                scanned => scanned?,
+            },
         }
         Ok(Some(message))
     }
@@ -169,10 +178,11 @@ fn text_blocks(message: &Message) -> impl Iterator<Item = Value<'_>> {
     content.chain(contents).chain(messages).flatten()
 }
 
-/// The texts of what a server asks of the client in a result.
+/// The texts of what a server asks of the client, in a result or by a request of its own.
 fn questions(message: &Message) -> HashSet<NodeId> {
     let mut texts = HashSet::new();
-    if let Some(asked) = message.result().and_then(|result| result.get("inputRequests")) {
+    let own = message.params().filter(|_| message.shape() == Shape::Request);
+    if let Some(asked) = own.or_else(|| message.result().and_then(|result| result.get("inputRequests"))) {
         visit_below(asked, &mut |text| {
             texts.insert(text.id);
         });

@@ -41,6 +41,11 @@ impl RawJson {
         Self(format!("{{{}:{}}}", Self::string(key).0, value.0))
     }
 
+    /// The id of a request, as it was written.
+    pub fn id(id: &crate::protocol::RequestId) -> Self {
+        Self(id.as_json().to_owned())
+    }
+
     /// Any value, checked by the strict parser.
     pub fn parse(json: &str, limits: Limits) -> Result<Self, ParseError> {
         Document::parse(Bytes::copy_from_slice(json.as_bytes()), limits)?;

@@ -34,9 +34,14 @@ impl Client {
 
     /// Shakes hands: `initialize`, then `notifications/initialized`.
     pub(crate) async fn legacy(address: SocketAddr, server: &str, token: &str, version: &str) -> Self {
+        Self::declaring(address, server, token, version, json!({})).await
+    }
+
+    /// The same with something that it can be asked.
+    pub(crate) async fn declaring(address: SocketAddr, server: &str, token: &str, version: &str, capabilities: Value) -> Self {
         let mut client = Self { version: version.to_owned(), ..Self::modern(address, server, token) };
         let info = json!({ "name": "test", "version": "1.0.0" });
-        let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": info });
+        let params = json!({ "protocolVersion": version, "capabilities": capabilities, "clientInfo": info });
         let answer = client.request("initialize", params).await;
         assert_eq!(answer.status, 200, "no handshake: {answer:?}");
         client.session = Some(answer.header("mcp-session-id").expect("a session").to_owned());
@@ -67,16 +72,30 @@ impl Client {
         Events::read(self.post(&self.message(Some(&json!(1)), method, params)).open().await).await
     }
 
+    /// Answers a question of the server, or tries to.
+    pub(crate) async fn answer(&self, id: &Value, result: Value) -> Answer {
+        self.post(&json!({ "jsonrpc": "2.0", "id": id, "result": result })).send().await
+    }
+
     /// Ends a legacy session.
     pub(crate) async fn end(&self) -> Answer {
+        self.without_body("DELETE", "").await.answer().await.expect("an answer")
+    }
+
+    /// Opens the stream of a legacy session.
+    pub(crate) async fn listen(&self) -> Events {
+        Events::read(self.without_body("GET", "Accept: text/event-stream\r\n").await).await
+    }
+
+    async fn without_body(&self, method: &str, headers: &str) -> Connection {
         let session = self.session.as_deref().unwrap_or_default();
         let head = format!(
-            "DELETE {} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nMcp-Session-Id: {session}\r\n\r\n",
+            "{method} {} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nMcp-Session-Id: {session}\r\n{headers}\r\n",
             self.target, self.address, self.token
         );
         let mut connection = Connection::open(self.address).await;
         connection.send(head.as_bytes()).await;
-        connection.answer().await.expect("an answer")
+        connection
     }
 
     /// A message as this client would write it.

@@ -1,0 +1,65 @@
+//! What a server asks of its client in a session: it goes on under an id of ours, and the answer comes back by it.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::headers::SESSION_ID;
+use crate::chain::{McpResponse, Rejection, ResponseBody, ServerMessage};
+use crate::protocol::json::{RawJson, Value};
+use crate::protocol::{Asked, Message, RequestId, Shape, code};
+use crate::session::{Question, Sessions};
+
+/// What the server has asked, if `message` is the answer to something that is open. Taken: two answers are not two.
+pub(super) fn answered(sessions: &Sessions, headers: &HeaderMap, message: &Message) -> Option<Question> {
+    let id = message.id().filter(|_| message.shape() == Shape::Response)?;
+    sessions.answer(headers.get(&SESSION_ID)?, id)
+}
+
+/// On the way out: whoever may ask was settled in the chain.
+pub(super) fn relay(response: McpResponse, sessions: &Arc<Sessions>, session: &HeaderValue) -> Result<McpResponse, Rejection> {
+    if !matches!(response.body, ResponseBody::Stream(_)) {
+        // Only a stream has room for questions.
+        return Ok(response);
+    }
+    // A copy: what the HTTP library hands out keeps its whole read buffer alive, and a stream may live for days.
+    let Ok(session) = HeaderValue::from_bytes(session.as_bytes()) else {
+        return Err(Rejection::internal("session id"));
+    };
+    let sessions = Arc::clone(sessions);
+    response.map_messages(move |message| {
+        Ok(match message.message.shape() {
+            Shape::Request => ask(message, &sessions, &session),
+            Shape::Notification if message.message.method() == Some("notifications/cancelled") => {
+                withdraw(message, &sessions, &session)
+            }
+            Shape::Notification | Shape::Response => Some(message),
+        })
+    })
+}
+
+fn ask(mut message: ServerMessage, sessions: &Sessions, session: &HeaderValue) -> Option<ServerMessage> {
+    let asked = Asked::by(message.message.method(), message.message.params());
+    let ours = asked.zip(message.message.id()).and_then(|(asked, theirs)| sessions.ask(session, theirs, asked));
+    let Some(ours) = ours.and_then(|ours| i64::try_from(ours).ok()) else {
+        // The server is told, so that it does not wait.
+        if let Some(responder) = &message.responder {
+            responder.refuse(&message.message, code::UNAVAILABLE, "too many requests are open");
+        }
+        return None;
+    };
+    let place = message.message.id_place()?;
+    let (document, edits) = message.message.split();
+    edits.replace(document, place, RawJson::integer(ours));
+    Some(message)
+}
+
+/// A server that gives up waiting says so by its own id. What we have not passed on is nothing to the client.
+fn withdraw(mut message: ServerMessage, sessions: &Sessions, session: &HeaderValue) -> Option<ServerMessage> {
+    let named = message.message.param("requestId")?;
+    let (place, theirs) = (Value::id(named), RequestId::read(named)?);
+    let ours = i64::try_from(sessions.withdraw(session, &theirs)?).ok()?;
+    let (document, edits) = message.message.split();
+    edits.replace(document, place, RawJson::integer(ours));
+    Some(message)
+}

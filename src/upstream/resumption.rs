@@ -1,0 +1,69 @@
+//! A reply whose server closes the connection before the response, to be asked again for the rest: by GET, with the id of the last event,
+//! after the time that it has named. MCP 2025-11-25, "Resumability and Redelivery".
+//!
+//! A message is still never sent twice: what is asked for is what the server has not told yet.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Response};
+use hyper::body::Incoming;
+
+use super::pool::Lease;
+use super::sse::Event;
+use crate::chain::Rejection;
+
+/// What is waited where the server names no time, and at the least: a server must not make us call without end.
+const PAUSE: Duration = Duration::from_secs(1);
+const LEAST: Duration = Duration::from_millis(100);
+
+/// How often one reply is taken up again.
+const MOST: u32 = 100;
+
+/// Longest id that is kept.
+const LONGEST: usize = 1024;
+
+pub(super) type Resumed = Pin<Box<dyn Future<Output = Result<(Response<Incoming>, Lease), Rejection>> + Send>>;
+
+/// Asks for what comes after an event.
+pub(super) struct Resumption {
+    ask: Arc<dyn Fn(HeaderValue) -> Resumed + Send + Sync>,
+    last: Option<HeaderValue>,
+    pause: Duration,
+    taken: u32,
+}
+
+impl fmt::Debug for Resumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resumption")
+    }
+}
+
+impl Resumption {
+    pub(super) fn new<F>(ask: impl Fn(HeaderValue) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(Response<Incoming>, Lease), Rejection>> + Send + 'static,
+    {
+        Self { ask: Arc::new(move |last| Box::pin(ask(last))), last: None, pause: PAUSE, taken: 0 }
+    }
+
+    /// Notes what an event says about coming back.
+    pub(super) fn note(&mut self, event: &Event) {
+        if let Some(id) = &event.id {
+            // An empty one takes the last back, and one that cannot stand in a header is none.
+            self.last = HeaderValue::from_str(id).ok().filter(|id| !id.is_empty() && id.len() <= LONGEST);
+        }
+        if let Some(retry) = event.retry {
+            self.pause = Duration::from_millis(retry).max(LEAST);
+        }
+    }
+
+    /// How long to wait, and the request to be made then; `None` where the server has not said from where to go on, or too often.
+    pub(super) fn next(&mut self) -> Option<(Duration, Resumed)> {
+        let last = self.last.clone().filter(|_| self.taken < MOST)?;
+        self.taken += 1;
+        Some((self.pause, (self.ask)(last)))
+    }
+}
