@@ -278,6 +278,7 @@ fn stations(criterion: &mut Criterion) {
         let carried = Box::new(Carried {
             message: ClientMessage::Rpc(message),
             access,
+            claim: None,
             memory: None,
             exchange: Exchange {
                 version: ProtocolVersion::V2026_07_28,

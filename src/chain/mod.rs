@@ -2,6 +2,7 @@
 
 mod alarm;
 mod middleware;
+mod polling;
 mod rejection;
 mod request;
 mod response;
@@ -17,6 +18,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
+pub use polling::{Claim, Keeper, Kept, Polling, Sent};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
 pub use request::{
     Anonymous, Arrival, Body, CallId, Carried, Exchange, Incoming, McpRequest, RequestContext, Route, TraceHeaders,

@@ -91,6 +91,8 @@ pub enum Reason {
     UnknownMethod,
     /// A thing the caller may not see, or that does not exist: one answer for both.
     UnknownTarget(Thing, String),
+    /// No stream of this session goes on after that event.
+    UnknownEvent,
     /// A media type or content coding we do not read.
     UnsupportedMedia,
     /// A revision we do not speak.
@@ -214,6 +216,7 @@ impl Reason {
             Self::Unauthenticated(_) => "unauthenticated",
             Self::UnknownMethod => "unknown_method",
             Self::UnknownTarget(..) => "unknown_target",
+            Self::UnknownEvent => "unknown_event",
             Self::UnsupportedMedia => "unsupported_media",
             Self::UnsupportedVersion(_) => "unsupported_version",
             Self::UpstreamFailed(_) => "upstream_failed",

@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Rejection, Trail};
+use super::{Claim, Rejection, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
@@ -70,6 +70,8 @@ pub struct Carried {
     pub access: Access,
     /// How it came, as far as the way on depends on it.
     pub exchange: Exchange,
+    /// The stream that the client has come back for.
+    pub claim: Option<Claim>,
     /// Its part of the memory for large bodies, until it has been sent.
     pub memory: Option<Place>,
     /// Facts.

@@ -2,7 +2,8 @@
 //!
 //! - **One function for both shapes**: [`McpResponse::map_messages`]; a layer cannot forget the streaming case.
 //! - **Back-pressure is free**: nothing is pulled until the client's socket has room, nothing is held beyond one message.
-//! - **Cancel is drop**: dropping the body drops the stream, which drops the upstream request.
+//! - **Cancel is drop**: dropping the body drops the stream, which drops the upstream request. A stream of a
+//!   session that its client may come back for is kept instead (`polling.rs`).
 //! - **A refusal in mid-stream** ends the stream; the edge writes it as the final message.
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use http::{HeaderValue, StatusCode};
 
-use super::Rejection;
+use super::{Kept, Polling, Rejection};
 use crate::places::Place;
 use crate::protocol::{Message, Shape};
 
@@ -24,6 +25,8 @@ pub struct McpResponse {
     pub body: ResponseBody,
     /// A session id to tell: the upstream's on the way from it, the gateway's own after decode has replaced it.
     pub session: Option<HeaderValue>,
+    /// The two ends of a stream of a session, where the server may leave it and come back.
+    pub polling: Option<Arc<Polling>>,
 }
 
 /// The answer itself.
@@ -35,6 +38,9 @@ pub enum ResponseBody {
     /// One message. The status is 200, or what a modern server gave with its JSON-RPC error (400, 404): clients decide on their
     /// fallback to a legacy revision by it.
     Json(StatusCode, ServerMessage),
+    /// The rest of a stream that the client has come back for. It belongs to another call, whose layers it has behind it: no layer of
+    /// this one touches it.
+    Resumed(Box<Kept>),
     /// Notifications, then the response.
     Stream(MessageStream),
 }
@@ -45,6 +51,7 @@ impl fmt::Debug for ResponseBody {
             Self::Accepted => "Accepted",
             Self::Ended => "Ended",
             Self::Json(..) => "Json",
+            Self::Resumed(_) => "Resumed",
             Self::Stream(_) => "Stream",
         })
     }
@@ -88,12 +95,17 @@ impl ServerMessage {
 impl McpResponse {
     /// An answer with one message and status 200.
     pub fn json(message: Message) -> Self {
-        Self { body: ResponseBody::Json(StatusCode::OK, ServerMessage::new(message)), session: None }
+        Self { body: ResponseBody::Json(StatusCode::OK, ServerMessage::new(message)), session: None, polling: None }
+    }
+
+    /// The rest of a stream.
+    pub fn resumed(kept: Box<Kept>) -> Self {
+        Self { body: ResponseBody::Resumed(kept), session: None, polling: None }
     }
 
     /// An answer to a notification.
     pub fn accepted() -> Self {
-        Self { body: ResponseBody::Accepted, session: None }
+        Self { body: ResponseBody::Accepted, session: None, polling: None }
     }
 
     /// Applies `f` to the single reply, or to each message of a stream as it passes. `Ok(None)` drops a message; the response
@@ -103,16 +115,16 @@ impl McpResponse {
     where
         F: FnMut(ServerMessage) -> Result<Option<ServerMessage>, Rejection> + Send + 'static,
     {
-        let Self { body, session } = self;
+        let Self { body, session, polling } = self;
         let body = match body {
-            ResponseBody::Accepted | ResponseBody::Ended => body,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => body,
             ResponseBody::Json(status, message) => match f(message)? {
                 Some(message) => ResponseBody::Json(status, message),
                 None => return Err(Rejection::internal("a layer dropped the response")),
             },
             ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Mapped { inner, f: Some(f) })),
         };
-        Ok(Self { body, session })
+        Ok(Self { body, session, polling })
     }
 }
 

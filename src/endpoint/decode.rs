@@ -10,9 +10,9 @@ use http::{HeaderMap, Method as HttpMethod};
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
-use super::{questions, states, trace_context};
+use super::{questions, resumption, states, trace_context};
 use crate::chain::{
-    Carried, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext,
+    Carried, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext,
     ResponseBody, What, end_of_stage,
 };
 use crate::config;
@@ -42,6 +42,16 @@ struct Decoded {
     question: Option<Question>,
     /// The server's state, where the client has shown one.
     state: Option<String>,
+    /// The stream that the client has come back for.
+    claim: Option<Claim>,
+}
+
+impl Decoded {
+    /// What concerns a session as such, and has no body.
+    fn of_session(message: ClientMessage, access: Access, session: Session) -> Self {
+        let version = session.version;
+        Self { message, access, version, session: Some(session), question: None, state: None, claim: None }
+    }
 }
 
 impl Middleware for Decode {
@@ -94,6 +104,7 @@ impl Middleware for Decode {
                 mirrored,
                 trace,
             },
+            claim: decoded.claim,
             memory,
             message: decoded.message,
             access: decoded.access,
@@ -110,7 +121,10 @@ impl Middleware for Decode {
         }
         let response = result.and_then(|response| states::seal(response, &self.sessions, bond, context.received));
         let response = response.and_then(|response| match head.headers.get(&SESSION_ID).filter(|_| in_session) {
-            Some(id) => questions::relay(response, &self.sessions, id),
+            Some(id) => {
+                resumption::let_keep(&response, &self.sessions, id, reply_to.version);
+                questions::relay(response, &self.sessions, id)
+            }
             None => Ok(response),
         });
         let response = response.map_err(|rejection| rejection.answering(&reply_to))?;
@@ -171,15 +185,13 @@ impl Decode {
             headers::check_mirrored(headers, &message, &access)?;
         }
         let state = states::open(self.sessions.states(), &message, &access, principal, context)?;
-        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state })
+        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state, claim: None })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
         refuse_modern(headers)?;
         let session = self.session(headers, principal, context)?;
-        let version = session.version;
-        let message = ClientMessage::EndSession;
-        Ok(Decoded { message, access: Access::end_session(), version, session: Some(session), question: None, state: None })
+        Ok(Decoded::of_session(ClientMessage::EndSession, Access::end_session(), session))
     }
 
     /// The stream on which the server of a session says what belongs to no request. Nobody without a session has one: a client of
@@ -191,9 +203,8 @@ impl Decode {
         }
         headers::check_accepts_events(headers)?;
         let session = self.session(headers, principal, context)?;
-        let version = session.version;
-        let message = ClientMessage::OpenStream;
-        Ok(Decoded { message, access: Access::push(), version, session: Some(session), question: None, state: None })
+        let claim = resumption::claim(&self.sessions, headers)?;
+        Ok(Decoded { claim, ..Decoded::of_session(ClientMessage::OpenStream, Access::push(), session) })
     }
 
     /// The caller's own session, by the one header that names it.
@@ -278,7 +289,7 @@ fn succeeded(body: &ResponseBody) -> bool {
         ResponseBody::Json(_, reply) => reply.message.result().is_some(),
         // An `initialize` answered by a stream: whether it succeeds is not known when the headers leave.
         ResponseBody::Stream(_) => true,
-        ResponseBody::Accepted | ResponseBody::Ended => false,
+        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => false,
     }
 }
 
@@ -297,14 +308,14 @@ fn agreed_in(message: &Message) -> Option<ProtocolVersion> {
 
 /// Gives a refusal in mid-stream the request it answers.
 fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
-    let McpResponse { body, session } = response;
+    let McpResponse { body, session, polling } = response;
     let body = match body {
         ResponseBody::Stream(stream) => {
             ResponseBody::Stream(Box::pin(stream.map(move |item| item.map_err(|rejection| rejection.answering(&reply_to)))))
         }
-        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) => body,
+        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) | ResponseBody::Resumed(_) => body,
     };
-    McpResponse { body, session }
+    McpResponse { body, session, polling }
 }
 
 fn unreadable(error: AccessError) -> Reason {

@@ -33,6 +33,11 @@ impl EdgeBody {
         Self::full(Bytes::new())
     }
 
+    /// An event stream.
+    fn events(events: EventBody) -> Self {
+        Self(Inner::Events(Box::new(events)))
+    }
+
     /// These bytes.
     pub(super) fn full(bytes: Bytes) -> Self {
         Self(Inner::Full(bytes))
@@ -86,8 +91,9 @@ fn accepted(reply: McpResponse, call: CallId) -> Response<EdgeBody> {
         ResponseBody::Accepted => (StatusCode::ACCEPTED, None, EdgeBody::empty()),
         ResponseBody::Ended => (StatusCode::OK, None, EdgeBody::empty()),
         ResponseBody::Json(status, reply) => (status, Some("application/json"), EdgeBody::full(reply.message.encode())),
+        ResponseBody::Resumed(kept) => (StatusCode::OK, Some("text/event-stream"), EdgeBody::events(EventBody::resumed(*kept))),
         ResponseBody::Stream(stream) => {
-            let events = EdgeBody(Inner::Events(Box::new(EventBody::new(stream, call))));
+            let events = EdgeBody::events(EventBody::new(stream, call, reply.polling));
             (StatusCode::OK, Some("text/event-stream"), events)
         }
     };
@@ -225,6 +231,12 @@ fn answer(rejection: &Rejection) -> Answer {
             code: code::UNAUTHENTICATED,
             body: Shown::ErrorWithoutId,
             message: "A valid credential for this resource is required".to_owned(),
+        },
+        Reason::UnknownEvent => Answer {
+            status: StatusCode::BAD_REQUEST,
+            code: code::INVALID_REQUEST,
+            body: Shown::ErrorWithoutId,
+            message: "Nothing can be resumed from that `Last-Event-ID`".to_owned(),
         },
         // In a legacy session 404 means that the session is gone, and the client would start again for ever.
         Reason::UnknownMethod => {

@@ -12,6 +12,7 @@ mod headers;
 mod hosts;
 mod metadata;
 mod questions;
+mod resumption;
 mod routes;
 pub mod sse;
 mod states;

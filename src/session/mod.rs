@@ -5,11 +5,13 @@
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
 //! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
 
+mod kept;
 mod questions;
 mod states;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::chain::Kept;
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
@@ -39,12 +43,14 @@ const IDLE: Duration = Duration::from_hours(1);
 pub struct Sessions {
     table: Mutex<HashMap<Box<str>, Entry>>,
     states: States,
+    room: kept::Room,
 }
 
 /// A session and what is open in it.
 struct Entry {
     session: Session,
     questions: questions::Questions,
+    kept: kept::KeptStreams,
 }
 
 /// What a session id leads to.
@@ -110,7 +116,8 @@ impl Sessions {
             resource: resource.to_owned(),
             used: now,
         };
-        table.insert(id.into(), Entry { session, questions: questions::Questions::default() });
+        table
+            .insert(id.into(), Entry { session, questions: questions::Questions::default(), kept: kept::KeptStreams::default() });
         Ok(value)
     }
 
@@ -159,21 +166,58 @@ impl Sessions {
         self.with_questions(id, |questions| questions.withdraw(theirs))
     }
 
+    /// A number for a stream of this session.
+    pub fn number_stream(&self, id: &HeaderValue) -> Option<u64> {
+        self.with(id, |entry| Some(entry.kept.number()))
+    }
+
+    /// Keeps a stream that has lost its connection; `taken` is cancelled once it is kept no longer.
+    pub fn keep(&self, id: &HeaderValue, number: u64, stream: Box<Kept>, taken: CancellationToken) {
+        let kept = self.room.enter(stream, taken);
+        // What is too much, or too old, is dropped only after the lock is given back: much hangs on it.
+        let _dropped = self.with(id, |entry| kept.map(|kept| entry.kept.keep(number, kept)));
+    }
+
+    /// Drops a stream that nobody has come back for, unless it was taken, or has lost its connection again since.
+    pub fn forget_kept(&self, id: &HeaderValue, number: u64, taken: &CancellationToken) {
+        let _dropped = self.with(id, |entry| if taken.is_cancelled() { None } else { entry.kept.forget(number) });
+    }
+
+    /// Whether a stream of that number goes on after that event.
+    pub fn has_kept(&self, id: &HeaderValue, number: u64, after: u64) -> bool {
+        self.with(id, |entry| entry.kept.goes_on(number, after).then_some(())).is_some()
+    }
+
+    /// Takes it.
+    pub fn take_kept(&self, id: &HeaderValue, number: u64, after: u64) -> Option<Box<Kept>> {
+        self.with(id, |entry| entry.kept.take(number, after))
+    }
+
     fn with_questions<T>(&self, id: &HeaderValue, f: impl FnOnce(&mut questions::Questions) -> Option<T>) -> Option<T> {
-        f(&mut self.table.lock().get_mut(id.to_str().ok()?)?.questions)
+        self.with(id, |entry| f(&mut entry.questions))
+    }
+
+    fn with<T>(&self, id: &HeaderValue, f: impl FnOnce(&mut Entry) -> Option<T>) -> Option<T> {
+        f(self.table.lock().get_mut(id.to_str().ok()?)?)
     }
 
     /// Forgets a session.
     pub fn end(&self, id: &HeaderValue) {
-        if let Ok(id) = id.to_str() {
-            self.table.lock().remove(id);
-        }
+        // Dropped after the lock is given back: much may hang on it.
+        let _gone = id.to_str().ok().and_then(|id| self.table.lock().remove(id));
     }
 
     /// Forgets sessions that have been idle for too long; called now and then.
     pub fn expire(&self) {
         let now = Instant::now();
-        self.table.lock().retain(|_, entry| !entry.session.is_idle(now));
+        let mut dropped = Vec::new();
+        self.table.lock().retain(|_, entry| {
+            let idle = entry.session.is_idle(now);
+            if idle {
+                dropped.push(mem::take(&mut entry.kept));
+            }
+            !idle
+        });
     }
 
     /// Seals what servers have clients keep.

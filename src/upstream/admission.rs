@@ -165,9 +165,9 @@ impl Stay {
     }
 
     fn until_end_of(self, response: McpResponse) -> McpResponse {
-        let McpResponse { body, session } = response;
+        let McpResponse { body, session, polling } = response;
         let body = match body {
-            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) => {
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) | ResponseBody::Resumed(_) => {
                 self.ends(Ending::Answered);
                 body
             }
@@ -181,7 +181,7 @@ impl Stay {
                 ResponseBody::Stream(Box::pin(inner.inspect(move |item| Self::watch(&mut stay, item))))
             }
         };
-        McpResponse { body, session }
+        McpResponse { body, session, polling }
     }
 
     fn watch(stay: &mut Option<Self>, item: &Result<ServerMessage, Rejection>) {

@@ -45,6 +45,11 @@ impl Cuts {
         Cut { token: self.renewed.lock().clone(), stopping: self.subscriptions.clone() }
     }
 
+    /// The begin of a shutdown, for what nobody can come back for any more.
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.subscriptions.clone()
+    }
+
     pub(super) fn cut_all(&self) {
         self.all.cancel();
     }

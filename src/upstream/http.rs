@@ -22,7 +22,7 @@ use super::questions::Questions;
 use super::reply::{self, Ends, Expected};
 use super::resumption::Resumption;
 use super::strict::Doubt;
-use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Reason, Rejection};
+use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Polling, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::places::Place;
@@ -145,7 +145,7 @@ impl Upstream {
 
     async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends, cut: Cut) -> Result<McpResponse, Rejection> {
         let McpRequest { carried, evidence } = request;
-        let Carried { message, access, exchange, memory, context } = *carried;
+        let Carried { message, access, exchange, memory, context, claim: _ } = *carried;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),
@@ -242,7 +242,8 @@ impl Upstream {
             return None;
         }
         let (upstream, exchange) = (self.clone(), exchange.clone());
-        Some(Resumption::new(move |last| {
+        let polling = Polling::new(self.0.tasks.clone(), self.0.cuts.stopping());
+        Some(Resumption::new(polling, move |last| {
             let (upstream, exchange) = (upstream.clone(), exchange.clone());
             async move { upstream.resume(last, &exchange, call).await }
         }))

@@ -51,6 +51,10 @@ impl Upstreams {
     pub async fn send(&self, mut request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         let upstream = self.0.get(&request.evidence.permit().server().name).cloned();
         let upstream = upstream.ok_or(Reason::UpstreamFailed("not_configured"))?;
+        if let Some(claim) = request.carried.claim.take() {
+            // It has been at its server already, and what is left of it is behind the layers of its own call.
+            return claim.take().map(McpResponse::resumed).ok_or_else(|| Reason::UnknownEvent.into());
+        }
         let trail = request.context.trail.clone();
         end_of_stage().await;
         propagate::trace(&mut request);

@@ -108,8 +108,10 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         return Err(Reason::SessionNotFound.into());
     }
     let kind = media_type(&head.headers);
+    let mut polling = None;
     let body = match (head.status, kind) {
         (StatusCode::OK, Media::EventStream) if expected.shape == Shape::Request => {
+            polling = expected.resumption.as_ref().map(Resumption::polling);
             ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
         }
         (status, Media::Json) if expected.shape == Shape::Request && !expected.pushes && carries_message(status) => {
@@ -154,7 +156,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
         // An upstream's own 401 and 403 concern our credential, not the caller's, and are never relayed.
         _ => return Err(Reason::UpstreamFailed("status").into()),
     };
-    Ok(McpResponse { body, session })
+    Ok(McpResponse { body, session, polling })
 }
 
 /// The session id that a server gives: short, and a copy, since what hyper hands out keeps its whole read buffer alive.

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 
 use super::pool::Lease;
 use super::sse::Event;
-use crate::chain::Rejection;
+use crate::chain::{Polling, Rejection};
 
 /// What is waited where the server names no time, and at the least: a server must not make us call without end.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(super) type Resumed = Pin<Box<dyn Future<Output = Result<(Response<Incoming>
 /// Asks for what comes after an event.
 pub(super) struct Resumption {
     ask: Arc<dyn Fn(HeaderValue) -> Resumed + Send + Sync>,
+    polling: Arc<Polling>,
     last: Option<HeaderValue>,
     pause: Duration,
     taken: u32,
@@ -42,11 +43,16 @@ impl fmt::Debug for Resumption {
 }
 
 impl Resumption {
-    pub(super) fn new<F>(ask: impl Fn(HeaderValue) -> F + Send + Sync + 'static) -> Self
+    pub(super) fn new<F>(polling: Polling, ask: impl Fn(HeaderValue) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(Response<Incoming>, Lease), Rejection>> + Send + 'static,
     {
-        Self { ask: Arc::new(move |last| Box::pin(ask(last))), last: None, pause: PAUSE, taken: 0 }
+        Self { ask: Arc::new(move |last| Box::pin(ask(last))), polling: Arc::new(polling), last: None, pause: PAUSE, taken: 0 }
+    }
+
+    /// What the client's end of the stream is told.
+    pub(super) fn polling(&self) -> Arc<Polling> {
+        Arc::clone(&self.polling)
     }
 
     /// Notes what an event says about coming back.
@@ -57,6 +63,10 @@ impl Resumption {
         }
         if let Some(retry) = event.retry {
             self.pause = Duration::from_millis(retry).max(LEAST);
+            self.polling.wait(retry);
+        }
+        if self.last.is_some() {
+            self.polling.prime();
         }
     }
 
@@ -64,6 +74,7 @@ impl Resumption {
     pub(super) fn next(&mut self) -> Option<(Duration, Resumed)> {
         let last = self.last.clone().filter(|_| self.taken < MOST)?;
         self.taken += 1;
+        self.polling.leave();
         Some((self.pause, (self.ask)(last)))
     }
 }

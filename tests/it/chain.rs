@@ -81,7 +81,7 @@ impl Service<McpRequest<Recorded>> for Upstream {
                     assert!(index == 0 || !broken, "asked to");
                     Ok(message)
                 });
-            Ok(McpResponse { body: ResponseBody::Stream(Box::pin(stream::iter(messages))), session: None })
+            Ok(McpResponse { body: ResponseBody::Stream(Box::pin(stream::iter(messages))), session: None, polling: None })
         })
     }
 }

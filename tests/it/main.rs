@@ -31,6 +31,7 @@ mod parser_properties;
 mod peers;
 mod privacy;
 mod reload;
+mod resumption;
 mod session_questions;
 mod sessions;
 mod shutdown;

@@ -1,11 +1,8 @@
-//! Sessions in which the server speaks first: what it asks of the client, what it pushes, and replies that it has the client poll for.
+//! Sessions in which the server speaks first: what it asks of the client, and what it pushes.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::support::client::{Client, Events};
 use crate::support::eventually;
@@ -243,46 +240,5 @@ async fn a_response_on_a_stream_of_pushes_is_nobodys() {
     assert_eq!(events.rest().await, [Value::Null; 0], "neither it nor an error, which would answer no request");
     let records = stage.gateway.ended(&call).await;
     assert_eq!(records.last().unwrap()["out"]["status"], "upstream_failed", "{records:#?}");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn a_reply_whose_connection_the_server_closes_is_read_on() {
-    let stage = Stage::set().await;
-    stage.crm.on_tool("poll", Reply::stream([Step::Raw(b"id: e1\nretry: 300\ndata:\n\n".to_vec())]));
-    let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "half" } });
-    let half = format!("id: e2\nretry: 300\ndata: {log}\n\n");
-    stage.crm.on_method("GET", Reply::stream([Step::Raw(half.into_bytes())]));
-    let started = Instant::now();
-    let mut events = stage.ada.stream("tools/call", json!({ "name": "poll", "arguments": {} })).await;
-    assert_eq!(events.next().await.unwrap()["params"]["data"], "half");
-    assert!(started.elapsed() >= Duration::from_millis(300), "the server's pause was not kept");
-    let came = stage.crm.wait_for("GET").await;
-    assert_eq!((came.header("last-event-id"), came.header("mcp-session-id")), (Some("e1"), Some("upstream-session-1")));
-
-    let done = json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [{ "type": "text", "text": "done" }] } });
-    stage.crm.on_method("GET", Reply::stream([Step::message(&done)]));
-    assert_eq!(events.next().await.unwrap()["result"]["content"][0]["text"], "done");
-    assert_eq!(stage.crm.wait_for("GET").await.header("last-event-id"), Some("e2"), "from where it was left");
-    assert_eq!(stage.crm.calls().len(), 1, "the call was sent again");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn a_reply_is_read_on_as_strictly_as_it_began() {
-    let stage = Stage::set().await;
-    let primed = || Reply::stream([Step::Raw(b"id: e1\nretry: 1\ndata:\n\n".to_vec())]);
-    let foreign = json!({ "jsonrpc": "2.0", "id": 99, "result": { "content": [] } });
-    for (what, reply) in [
-        ("an answer to another request", Reply::stream([Step::message(&foreign)])),
-        ("no stream", Reply::result(&json!({ "content": [] }))),
-        ("a refusal", Reply::empty(500)),
-        ("an end without an id", Reply::stream([Step::Raw(b"id\ndata:\n\n".to_vec())])),
-    ] {
-        stage.crm.on_tool("poll", primed());
-        stage.crm.on_method("GET", reply);
-        let answer = stage.ada.call("poll", json!({})).await;
-        assert_eq!(answer.messages().last().unwrap()["error"]["code"], -31502, "{what}: {answer:?}");
-    }
     stage.end().await;
 }

@@ -63,7 +63,7 @@ impl OpenRecord {
 
     /// Closes with an answer, durable before it is released; a stream takes the record along.
     pub(super) async fn complete(mut self, response: McpResponse) -> Result<McpResponse, Rejection> {
-        let McpResponse { body, session } = response;
+        let McpResponse { body, session, polling } = response;
         let body = match body {
             ResponseBody::Accepted | ResponseBody::Ended => {
                 // The decision is all there is to say, and write-ahead has waited for it.
@@ -77,6 +77,11 @@ impl OpenRecord {
                 let index = settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
                 ResponseBody::Json(status, self.with_receipt(message, index))
             }
+            ResponseBody::Resumed(_) => {
+                // What is told on it stands in the records of the call that it answers.
+                self.append_end("resumed", &Released::default()).settled().await.map_err(not_recorded_plain)?;
+                body
+            }
             ResponseBody::Stream(inner) => {
                 // Such a stream stays for days, and its server bounds how many there are (`upstream/admission.rs`): the one record it
                 // has still to write is not worth a place that calls need.
@@ -86,7 +91,7 @@ impl OpenRecord {
                 ResponseBody::Stream(Box::pin(AuditedStream::new(inner, self)))
             }
         };
-        Ok(McpResponse { body, session })
+        Ok(McpResponse { body, session, polling })
     }
 
     /// Appends the outcome of a response that came after what was `released`.

@@ -87,6 +87,11 @@ impl Client {
         Events::read(self.without_body("GET", "Accept: text/event-stream\r\n").await).await
     }
 
+    /// Comes back for the rest of a stream.
+    pub(crate) async fn resume(&self, event: &str) -> Events {
+        Events::read(self.without_body("GET", &format!("Accept: text/event-stream\r\nLast-Event-ID: {event}\r\n")).await).await
+    }
+
     async fn without_body(&self, method: &str, headers: &str) -> Connection {
         let session = self.session.as_deref().unwrap_or_default();
         let head = format!(
