@@ -1,6 +1,7 @@
 //! What travels outward: one message or a stream of them, by the same function in every layer.
 //!
-//! - **One function for both shapes**: [`McpResponse::map_messages`]; a layer cannot forget the streaming case.
+//! - **One function for both shapes**: [`McpResponse::map_messages`], or [`McpResponse::then_messages`] where it has to wait for
+//!   something; a layer cannot forget the streaming case.
 //! - **Back-pressure is free**: nothing is pulled until the client's socket has room, nothing is held beyond one message.
 //! - **Cancel is drop**: dropping the body drops the stream, which drops the upstream request. A stream of a
 //!   session that its client may come back for is kept instead (`polling.rs`).
@@ -11,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
 
 use super::{Kept, Polling, Rejection};
@@ -126,6 +127,47 @@ impl McpResponse {
         };
         Ok(Self { body, session, polling })
     }
+
+    /// The same with a function that waits: the next message is not pulled before it is done with this one, and whoever drops the reply
+    /// drops it where it stands. A box a message, so only for layers that have something to wait for.
+    pub async fn then_messages<F, W>(self, mut f: F) -> Result<Self, Rejection>
+    where
+        F: FnMut(ServerMessage) -> W + Send + 'static,
+        W: Future<Output = Result<Option<ServerMessage>, Rejection>> + Send + 'static,
+    {
+        let Self { body, session } = self;
+        let body = match body {
+            ResponseBody::Accepted | ResponseBody::Ended => body,
+            ResponseBody::Json(status, message) => match f(message).await? {
+                Some(message) => ResponseBody::Json(status, message),
+                None => return Err(Rejection::internal("a layer dropped the response")),
+            },
+            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(stream::unfold(Some((inner, f)), next_of))),
+        };
+        Ok(Self { body, session })
+    }
+}
+
+/// The next message that `f` lets pass, and what is left; nothing is left after an error.
+async fn next_of<F, W>(state: Option<(MessageStream, F)>) -> Option<(Result<ServerMessage, Rejection>, Option<(MessageStream, F)>)>
+where
+    F: FnMut(ServerMessage) -> W,
+    W: Future<Output = Result<Option<ServerMessage>, Rejection>>,
+{
+    let (mut inner, mut f) = state?;
+    loop {
+        let message = match inner.next().await? {
+            Ok(message) => message,
+            Err(rejection) => return Some((Err(rejection), None)),
+        };
+        let is_final = message.is_final();
+        match f(message).await {
+            Ok(Some(message)) => return Some((Ok(message), Some((inner, f)))),
+            Ok(None) if is_final => return Some((Err(Rejection::internal("a layer dropped the response")), None)),
+            Ok(None) => {}
+            Err(rejection) => return Some((Err(rejection), None)),
+        }
+    }
 }
 
 /// A stream with a function applied to each message.
@@ -175,5 +217,82 @@ where
             }
             return Poll::Ready(Some(mapped));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::chain::Reason;
+    use crate::protocol::Side;
+    use crate::protocol::json::Limits;
+
+    fn message(text: String) -> ServerMessage {
+        ServerMessage::new(Message::parse(Bytes::from(text), Limits::default(), Side::Server).unwrap())
+    }
+
+    fn note(level: &str) -> ServerMessage {
+        message(format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{level}"}}}}"#))
+    }
+
+    fn last() -> ServerMessage {
+        message(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned())
+    }
+
+    /// A reply of these messages, and how many were pulled.
+    fn reply(messages: Vec<ServerMessage>) -> (McpResponse, Arc<AtomicUsize>) {
+        let pulled = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&pulled);
+        let inner = stream::iter(messages).map(move |message| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(message)
+        });
+        (McpResponse { body: ResponseBody::Stream(Box::pin(inner)), session: None }, pulled)
+    }
+
+    async fn levels(response: McpResponse) -> Vec<String> {
+        let ResponseBody::Stream(stream) = response.body else { panic!("no stream") };
+        let word = |item: Result<ServerMessage, Rejection>| match item {
+            Ok(message) if message.is_final() => "final".to_owned(),
+            Ok(message) => message.message.param("level").unwrap().as_str().unwrap().to_owned(),
+            Err(rejection) => rejection.reason().word().to_owned(),
+        };
+        stream.map(word).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_function_that_waits_sees_each_message_and_ends_the_stream_at_its_first_error() {
+        let judge = |message: ServerMessage| async move {
+            tokio::task::yield_now().await;
+            match message.message.param("level").and_then(|level| level.as_str()) {
+                Some("drop") => Ok(None),
+                Some("refuse") => Err(Reason::StoreUnavailable.into()),
+                Some(_) | None => Ok(Some(message)),
+            }
+        };
+        let (all, _) = reply(vec![note("a"), note("drop"), note("b"), last()]);
+        assert_eq!(levels(all.then_messages(judge).await.unwrap()).await, ["a", "b", "final"]);
+        let (refused, pulled) = reply(vec![note("a"), note("refuse"), note("b"), last()]);
+        assert_eq!(levels(refused.then_messages(judge).await.unwrap()).await, ["a", "store_unavailable"]);
+        assert_eq!(pulled.load(Ordering::Relaxed), 2, "nothing is pulled after the end");
+        let (dropped, _) = reply(vec![last()]);
+        let none = dropped.then_messages(|_| async { Ok(None) }).await.unwrap();
+        assert_eq!(levels(none).await, ["internal"], "a client would wait for it for ever");
+    }
+
+    #[tokio::test]
+    async fn no_message_is_pulled_while_one_is_waited_for() {
+        let (waits, pulled) = reply(vec![note("a"), note("b"), last()]);
+        let response = waits.then_messages(|_| std::future::pending()).await.unwrap();
+        let ResponseBody::Stream(mut stream) = response.body else { panic!("no stream") };
+        for _ in 0..3 {
+            assert!(stream.next().now_or_never().is_none());
+        }
+        assert_eq!(pulled.load(Ordering::Relaxed), 1);
     }
 }
