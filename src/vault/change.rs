@@ -5,15 +5,18 @@
 
 use jiff::Timestamp;
 
-use super::{Month, Vault, VaultError, Work};
+use super::{Month, Vault, VaultError, Work, tokens};
 
 /// Something a record orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Forget who is behind these pseudonyms, with all keys of theirs.
     Erase(Vec<String>),
-    /// Destroy the keys of this month and all before, and mappings that end with them. Who is held keeps theirs.
+    /// Destroy the keys of this month and all before, mappings that end with them, and tokens last used then. Who is held keeps
+    /// theirs.
     Expire(Month),
+    /// Forget these tokens, by the names of their rows: nothing leads from them to their values any more.
+    Forget(Vec<String>),
     /// Keep whoever is behind these pseudonyms from erasure and expiry.
     Hold(Vec<String>),
     /// No longer.
@@ -40,7 +43,15 @@ impl Vault {
                     erase(name, &mut work).await?;
                 }
             }
-            Change::Expire(month) => expire(*month, &mut work).await?,
+            Change::Expire(month) => {
+                expire(*month, &mut work).await?;
+                tokens::expire(*month, &mut work).await?;
+            }
+            Change::Forget(ids) => {
+                for id in ids {
+                    tokens::forget(id, &mut work).await?;
+                }
+            }
             Change::Hold(names) => {
                 for name in names {
                     sqlx::query(
@@ -68,7 +79,11 @@ impl Vault {
         work.commit().await?;
         match change {
             Change::Erase(names) => self.forget(|name, _| names.iter().any(|erased| erased == name)),
-            Change::Expire(expired) => self.forget(|_, month| month <= *expired),
+            Change::Expire(expired) => {
+                self.forget(|_, month| month <= *expired);
+                self.remembered.forget(|_, month| month <= *expired);
+            }
+            Change::Forget(ids) => self.remembered.forget(|id, _| ids.iter().any(|gone| gone == id)),
             Change::Hold(_) | Change::Release(_) => return Ok(()),
         }
         self.wipe().await
@@ -109,9 +124,10 @@ impl Vault {
         Ok(names.fetch_all(&self.pool).await?)
     }
 
-    /// Whether nobody is in it: then no record can order anything.
+    /// Whether nobody and nothing is in it: then no record can order anything.
     pub async fn is_empty(&self) -> Result<bool, VaultError> {
-        Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM callers)").fetch_one(&self.pool).await?)
+        let statement = "SELECT NOT EXISTS (SELECT 1 FROM callers) AND NOT EXISTS (SELECT 1 FROM tokens)";
+        Ok(sqlx::query_scalar(statement).fetch_one(&self.pool).await?)
     }
 
     /// How many keys of `month` and before belong to nobody who is held.
@@ -123,6 +139,15 @@ impl Vault {
         .bind(month.to_string())
         .fetch_one(&self.pool)
         .await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many tokens were last used in `month` or before.
+    pub async fn expiring_tokens(&self, month: Month) -> Result<u64, VaultError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM tokens WHERE month <= ?")
+            .bind(month.to_string())
+            .fetch_one(&self.pool)
+            .await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 }

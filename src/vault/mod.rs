@@ -1,4 +1,4 @@
-//! `vault.db`: what may be erased. Who is behind a pseudonym, the keys of commitments, captured content.
+//! `vault.db`: what may be erased. Who is behind a pseudonym, the keys of commitments, captured content, tokens and their values.
 //!
 //! What passes through: every caller's first message of a month, on its way to a name in the log. What it guarantees: an identity
 //! is stored encrypted and nowhere in plain; what finds it is a keyed hash; nothing here can be read or tested without the master
@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! master key ─ tenant key ─┬─ identity (issuer, subject)              found by HMAC(master, issuer || subject)
+//!                          ├─ key of (tenant, purpose) ─ tokens        see `tokens.rs`
 //!                          └─ key of (caller, month) ─┬─ commitments
 //!                                                     └─ captured content
 //! ```
@@ -23,6 +24,7 @@ mod migrate;
 mod month;
 mod people;
 mod rotate;
+mod tokens;
 mod tree;
 
 #[cfg(test)]
@@ -42,18 +44,21 @@ pub use content::{Content, Place as ContentPlace};
 pub use month::{Month, NotAMonth};
 pub use people::{Identity, Person};
 pub use rotate::rotate_master;
+pub use tokens::{Answer, Ask, Token, Wanted, canonical_token};
 
 use crate::master_key::{Committer, MasterKey, hex, random_bytes};
 use crate::seal::{Key, SealError};
 use crate::state::{StoreError, open, wipe_journal};
 use content::{MonthKey, Waiting};
+use tokens::Remembered;
 use tree::{Lookup, Root, Tenants};
 
 /// Callers remembered in memory. Beyond this the memory is emptied and fills again from the database.
 const REMEMBERED: usize = 50_000;
 
-/// Version of the tables. Version 1 held identities and keys in plain.
-const VERSION: i64 = 2;
+/// Version of the tables. Version 1 held identities and keys in plain; version 2 knew no tokens, so that a build of that time would
+/// pass over orders to forget one.
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -93,6 +98,16 @@ CREATE TABLE IF NOT EXISTS content (
     PRIMARY KEY (call, kind)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS content_by_key ON content (caller, month);
+CREATE TABLE IF NOT EXISTS tokens (
+    id       BLOB NOT NULL PRIMARY KEY,
+    tenant   BLOB NOT NULL,
+    purpose  TEXT NOT NULL,
+    by_token BLOB NOT NULL UNIQUE,
+    by_value BLOB NOT NULL UNIQUE,
+    sealed   BLOB NOT NULL,
+    month    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tokens_by_age ON tokens (month);
 CREATE TABLE IF NOT EXISTS holds (lookup BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (log TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
@@ -111,6 +126,9 @@ pub enum VaultError {
     /// The key it needs was destroyed meanwhile.
     #[error("the caller was erased meanwhile, or the month has expired")]
     Erased,
+    /// Of that shape there are too few left.
+    #[error("no free token was found: of this kind of value, this tenant has used up most of them")]
+    NoToken,
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,
@@ -183,6 +201,7 @@ pub struct Vault {
     known: RwLock<HashMap<Place, Known>>,
     erasures: Arc<AtomicU64>,
     waiting: Waiting,
+    remembered: Remembered,
 }
 
 impl Vault {
@@ -198,6 +217,7 @@ impl Vault {
             known: RwLock::default(),
             erasures: Arc::default(),
             waiting: Waiting::default(),
+            remembered: Remembered::default(),
         };
         vault.migrate().await?;
         Ok(vault)

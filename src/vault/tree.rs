@@ -109,22 +109,33 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
-    /// The tenant of a caller, made at first sight. Callers without a tenant share one, their issuer's own.
-    pub(super) async fn of(&self, caller: Caller<'_>, root: &Root, work: &mut Work) -> Result<Arc<Tenant>, VaultError> {
-        if let Some(tenant) = self.known.read().get(&place(caller)) {
-            return Ok(Arc::clone(tenant));
+    /// The tenant of a caller, if it is remembered.
+    pub(super) fn known(&self, caller: Caller<'_>) -> Option<Arc<Tenant>> {
+        self.known.read().get(&place(caller)).map(Arc::clone)
+    }
+
+    /// The tenant of a caller, if there is one.
+    pub(super) async fn find(&self, caller: Caller<'_>, root: &Root, work: &mut Work) -> Result<Option<Arc<Tenant>>, VaultError> {
+        if let Some(tenant) = self.known(caller) {
+            return Ok(Some(tenant));
         }
-        let parts = [caller.issuer].into_iter().chain(caller.tenant).collect::<Vec<_>>();
-        let lookup = root.lookup(Lookup::Tenant, &parts);
         let row = sqlx::query("SELECT id, key FROM tenants WHERE lookup = ?")
-            .bind(lookup.as_slice())
+            .bind(root.lookup(Lookup::Tenant, &parts(caller)).as_slice())
             .fetch_optional(&mut **work)
             .await?;
-        if let Some(row) = row {
-            let (id, wrapped): (Vec<u8>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
-            let key = root.unwrap(&id, &wrapped)?;
-            return Ok(Arc::new(Tenant { id, key }));
+        let Some(row) = row else { return Ok(None) };
+        let (id, wrapped): (Vec<u8>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+        let key = root.unwrap(&id, &wrapped)?;
+        Ok(Some(Arc::new(Tenant { id, key })))
+    }
+
+    /// The tenant of a caller, made at first sight. Callers without a tenant share one, their issuer's own.
+    pub(super) async fn of(&self, caller: Caller<'_>, root: &Root, work: &mut Work) -> Result<Arc<Tenant>, VaultError> {
+        if let Some(tenant) = self.find(caller, root, work).await? {
+            return Ok(tenant);
         }
+        let parts = parts(caller);
+        let lookup = root.lookup(Lookup::Tenant, &parts);
         let (id, key) = (new_id()?, Key::generate()?);
         sqlx::query("INSERT INTO tenants (id, lookup, name, key) VALUES (?, ?, ?, ?)")
             .bind(&id)
@@ -148,6 +159,11 @@ impl Tenants {
 
 fn place(caller: Caller<'_>) -> Place {
     (caller.issuer.into(), caller.tenant.map(Into::into))
+}
+
+/// What names a tenant: its word is its issuer's.
+fn parts(caller: Caller<'_>) -> Vec<&str> {
+    [caller.issuer].into_iter().chain(caller.tenant).collect()
 }
 
 /// Parts in one text, to be split again by [`split`].
