@@ -14,6 +14,7 @@ mod reload;
 mod retention;
 mod search;
 mod token;
+mod tokens;
 
 pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
@@ -27,3 +28,4 @@ pub use prune_api::shown as shown_pruned;
 pub use reload::{NotReloaded, Reload, Reloaded};
 pub use retention::Expired;
 pub use token::{admin_token, read_admin_token};
+pub use tokens::Held as HeldToken;

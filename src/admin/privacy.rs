@@ -53,6 +53,9 @@ pub enum PrivacyError {
     /// There is nobody of that name.
     #[error("nothing is known of this caller")]
     Unknown,
+    /// It is no token of that issuer, tenant and purpose, or was one.
+    #[error("this is no token of that issuer, tenant and purpose; it may have been forgotten, or have expired")]
+    UnknownToken,
     /// A legal hold stands against it.
     #[error("a legal hold keeps this caller; release it first")]
     Held,
@@ -424,6 +427,7 @@ fn ordered(record: &Found) -> Option<(Change, Vec<String>)> {
     let change = match (record.kind, what.get("act")?.as_str()?) {
         (Kind::Erasure, "erase") => Change::Erase(texts("subs")),
         (Kind::Erasure, "expire") => Change::Expire(what.get("month")?.as_str()?.parse::<Month>().ok()?),
+        (Kind::Erasure, "forget") => Change::Forget(texts("tokens")),
         (Kind::Hold, "hold") => Change::Hold(texts("subs")),
         (Kind::Hold, "release") => Change::Release(texts("subs")),
         _ => return None,

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::api::{Shared, problem};
 use super::export::{Exported, ExportedLog};
 use super::privacy::{Order, PrivacyError, UNNAMED};
+use super::tokens::Held;
+use crate::secret::Secret;
 use crate::vault::{Content, Identity};
 
 /// Most pseudonyms revealed by one request.
@@ -28,6 +30,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/vault/pseudonyms", post(pseudonyms))
         .route("/v1/vault/content", post(content))
         .route("/v1/vault/export", post(export))
+        .route("/v1/vault/token/reveal", post(reveal_token))
+        .route("/v1/vault/token/forget", post(forget_token))
 }
 
 #[derive(Deserialize)]
@@ -73,6 +77,24 @@ struct ContentBody {
     call: String,
     #[serde(default = "admin")]
     requester: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenBody {
+    issuer: String,
+    tenant: Option<String>,
+    purpose: String,
+    token: String,
+    #[serde(default = "admin")]
+    requester: String,
+}
+
+impl TokenBody {
+    fn parts(self) -> (Held, String) {
+        let Self { issuer, tenant, purpose, token, requester } = self;
+        (Held { issuer, tenant, purpose, token: Secret::new(token) }, requester)
+    }
 }
 
 /// See [`UNNAMED`].
@@ -124,8 +146,10 @@ fn names(done: Result<Vec<String>, PrivacyError>) -> Response {
 
 async fn expire(State(shared): State<Arc<Shared>>, Json(body): Json<ExpireBody>) -> Response {
     match shared.operations.privacy().expire(body.trust_clock, &body.requester).await {
-        Ok(Some(expired)) => Json(json!({ "month": expired.month.to_string(), "keys": expired.keys })).into_response(),
-        Ok(None) => Json(json!({ "month": null, "keys": 0 })).into_response(),
+        Ok(Some(expired)) => {
+            Json(json!({ "month": expired.month.to_string(), "keys": expired.keys, "tokens": expired.tokens })).into_response()
+        }
+        Ok(None) => Json(json!({ "month": null, "keys": 0, "tokens": 0 })).into_response(),
         Err(error) => failed(&error),
     }
 }
@@ -156,6 +180,22 @@ async fn content(State(shared): State<Arc<Shared>>, Json(body): Json<ContentBody
     }
 }
 
+async fn reveal_token(State(shared): State<Arc<Shared>>, Json(body): Json<TokenBody>) -> Response {
+    let (held, requester) = body.parts();
+    match shared.operations.privacy().reveal_token(&held, &requester).await {
+        Ok(value) => Json(json!({ "value": value.expose() })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn forget_token(State(shared): State<Arc<Shared>>, Json(body): Json<TokenBody>) -> Response {
+    let (held, requester) = body.parts();
+    match shared.operations.privacy().forget_token(&held, &requester).await {
+        Ok(row) => Json(json!({ "row": row })).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
 /// Captured texts as JSON. Each was part of a message, so it is UTF-8.
 pub fn shown(contents: &[Content]) -> Value {
     let one = |content: &Content| {
@@ -167,7 +207,7 @@ pub fn shown(contents: &[Content]) -> Value {
 
 pub(super) fn failed(error: &PrivacyError) -> Response {
     let status = match error {
-        PrivacyError::Unknown => StatusCode::NOT_FOUND,
+        PrivacyError::Unknown | PrivacyError::UnknownToken => StatusCode::NOT_FOUND,
         PrivacyError::Held | PrivacyError::Clock | PrivacyError::Kept(_) => StatusCode::CONFLICT,
         PrivacyError::Identifying(_) | PrivacyError::Words(_) => StatusCode::BAD_REQUEST,
         PrivacyError::NotRecorded(_)

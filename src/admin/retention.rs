@@ -37,6 +37,8 @@ pub struct Expired {
     pub month: Month,
     /// How many.
     pub keys: u64,
+    /// How many tokens that were last used then.
+    pub tokens: u64,
 }
 
 impl Retention {
@@ -65,8 +67,8 @@ impl Retention {
 }
 
 impl Privacy {
-    /// Destroys the keys of months that are older than the configured time, but for those of callers under a legal hold. By itself
-    /// now and then; an order of an operator may `trust` the clock where the gateway would not. `None`: there was nothing to destroy.
+    /// Destroys the keys of months that are older than the configured time, but for those of callers under a legal hold, and tokens that
+    /// were not used since. By itself now and then; an order of an operator may `trust` the clock where the gateway would not. `None`: there was nothing to destroy.
     pub async fn expire(&self, trust: bool, requester: &str) -> Result<Option<Expired>, PrivacyError> {
         self.promise();
         let _turn = self.begin().await?;
@@ -96,17 +98,20 @@ impl Privacy {
             return Ok(None);
         };
         let Some(month) = Month::expired_at(now, self.retention.keep) else { return Ok(None) };
-        let keys = self.vault.expiring(month).await?;
-        if keys == 0 {
+        let (keys, tokens) = (self.vault.expiring(month).await?, self.vault.expiring_tokens(month).await?);
+        if keys == 0 && tokens == 0 {
             return Ok(None);
         }
         let at = self
             .record(Kind::Erasure, |what| {
                 what.text("act", "expire").text("month", &month.to_string()).integer("n", keys).text("requester", requester);
+                if tokens > 0 {
+                    what.integer("tokens", tokens);
+                }
             })
             .await?;
         self.finish(at, NO_KEYS, &Change::Expire(month)).await?;
-        Ok(Some(Expired { month, keys }))
+        Ok(Some(Expired { month, keys, tokens }))
     }
 }
 

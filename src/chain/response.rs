@@ -149,7 +149,9 @@ impl McpResponse {
 }
 
 /// The next message that `f` lets pass, and what is left; nothing is left after an error.
-async fn next_of<F, W>(state: Option<(MessageStream, F)>) -> Option<(Result<ServerMessage, Rejection>, Option<(MessageStream, F)>)>
+async fn next_of<F, W>(
+    state: Option<(MessageStream, F)>,
+) -> Option<(Result<ServerMessage, Rejection>, Option<(MessageStream, F)>)>
 where
     F: FnMut(ServerMessage) -> W,
     W: Future<Output = Result<Option<ServerMessage>, Rejection>>,

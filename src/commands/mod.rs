@@ -16,6 +16,7 @@ mod reload;
 mod search;
 mod serve;
 mod terminal;
+mod tokens;
 mod verify;
 mod witness;
 
@@ -54,6 +55,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Verify and read the audit log; erase who is in it
     Audit(audit::AuditCommand),
+    /// The values behind the tokens that policies make
+    Tokens(tokens::Tokens),
     /// Cosign the heads of audit logs, on a machine of those who audit them
     Witness(witness::Arguments),
 }
@@ -103,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
+        Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),
         Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),
         Command::Witness(arguments) => block_on(witness::run(arguments, &mut terminal)),
     };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
-use crate::admin::{AdminClient, Operations, Order, exported_json, shown_content};
+use crate::admin::{AdminClient, HeldToken, Operations, Order, exported_json, shown_content};
 use crate::config::Config;
 use crate::vault::Identity;
 
@@ -92,6 +92,8 @@ pub(super) enum Task {
     Find(Identity),
     Content(Uuid),
     Export(Identity),
+    RevealToken(HeldToken),
+    ForgetToken(HeldToken),
 }
 
 pub(super) async fn erase(about: About, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -115,8 +117,9 @@ pub(super) async fn expire(expire: Expire, terminal: &mut Terminal) -> anyhow::R
     let Some(answer) = carry_out(&expire.place, Task::Expire(expire.trust_clock), terminal).await? else { return Ok(Exit::Bad) };
     match answer.get("month").and_then(Value::as_str) {
         Some(month) => {
-            let keys = answer.get("keys").and_then(Value::as_u64).unwrap_or(0);
-            terminal.line(format_args!("destroyed: {keys} keys, of {month} and before"));
+            let count = |of: &str| answer.get(of).and_then(Value::as_u64).unwrap_or(0);
+            let (keys, tokens) = (count("keys"), count("tokens"));
+            terminal.line(format_args!("destroyed: {keys} keys and {tokens} tokens, of {month} and before"));
         }
         None => terminal.line("nothing is old enough"),
     }
@@ -150,7 +153,8 @@ pub(super) async fn content(place: &Place, call: Uuid, terminal: &mut Terminal) 
     Ok(answer.map(|answer| answer.get("contents").and_then(Value::as_array).cloned().unwrap_or_default()))
 }
 
-async fn carry_out(place: &Place, task: Task, terminal: &mut Terminal) -> anyhow::Result<Option<Value>> {
+/// Does it where `place` says. `None`: the configuration is bad, and the terminal says why.
+pub(super) async fn carry_out(place: &Place, task: Task, terminal: &mut Terminal) -> anyhow::Result<Option<Value>> {
     let Some(config) = load(&place.path, terminal) else { return Ok(None) };
     answer_to(&config, place, &task).await.map(Some)
 }
@@ -164,6 +168,7 @@ async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result
         let Identity { issuer, subject } = &order.who;
         json!({ "issuer": issuer, "subject": subject, "basis": order.basis, "approver": order.approver, "requester": requester })
     };
+    let token = |HeldToken { issuer, tenant, purpose, token }: &HeldToken| json!({ "issuer": issuer, "tenant": tenant, "purpose": purpose, "token": token.expose(), "requester": requester });
     let (path, body) = match task {
         Task::Erase(about) => ("/v1/vault/erase", order(about)),
         Task::Hold(about, true) => ("/v1/vault/hold", order(about)),
@@ -177,6 +182,8 @@ async fn online(config: &Config, task: &Task, requester: &str) -> anyhow::Result
             ("/v1/vault/export", json!({ "issuer": issuer, "subject": subject, "requester": requester }))
         }
         Task::Content(call) => ("/v1/vault/content", json!({ "call": call.to_string(), "requester": requester })),
+        Task::RevealToken(held) => ("/v1/vault/token/reveal", token(held)),
+        Task::ForgetToken(held) => ("/v1/vault/token/forget", token(held)),
     };
     let client = AdminClient::new(config.admin, &config.data_dir)?;
     let client = if matches!(task, Task::Export(_)) { client.patient(READING) } else { client };
@@ -198,7 +205,9 @@ async fn apply(operations: &Operations, task: &Task, requester: &str) -> anyhow:
         Task::Hold(order, on) => json!({ "pseudonyms": privacy.hold(order, *on).await? }),
         Task::Expire(trust) => {
             let expired = privacy.expire(*trust, requester).await?;
-            json!({ "month": expired.map(|expired| expired.month.to_string()), "keys": expired.map_or(0, |expired| expired.keys) })
+            let month = expired.map(|expired| expired.month.to_string());
+            let (keys, tokens) = expired.map_or((0, 0), |expired| (expired.keys, expired.tokens));
+            json!({ "month": month, "keys": keys, "tokens": tokens })
         }
         Task::Reveal(names) => {
             let revealed = privacy.reveal(names, requester).await?.into_iter();
@@ -207,6 +216,8 @@ async fn apply(operations: &Operations, task: &Task, requester: &str) -> anyhow:
         }
         Task::Content(call) => json!({ "contents": shown_content(&privacy.content(*call, requester).await?) }),
         Task::Export(who) => exported_json(&privacy.export(who, requester).await?),
+        Task::RevealToken(held) => json!({ "value": privacy.reveal_token(held, requester).await?.expose() }),
+        Task::ForgetToken(held) => json!({ "row": privacy.forget_token(held, requester).await? }),
         Task::Find(who) => json!({ "pseudonyms": privacy.pseudonyms(who, requester).await? }),
     })
 }
