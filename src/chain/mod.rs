@@ -132,7 +132,7 @@ impl Chain {
             // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
             // Outside dlp, so that it sees arguments as the peer wrote them.
             .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
-            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref())), probe))
+            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref()), Arc::clone(&parts.vault)), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that
             // a call without a place is one refusal and not an allowed call that came to nothing.

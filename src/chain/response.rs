@@ -135,16 +135,16 @@ impl McpResponse {
         F: FnMut(ServerMessage) -> W + Send + 'static,
         W: Future<Output = Result<Option<ServerMessage>, Rejection>> + Send + 'static,
     {
-        let Self { body, session } = self;
+        let Self { body, session, polling } = self;
         let body = match body {
-            ResponseBody::Accepted | ResponseBody::Ended => body,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => body,
             ResponseBody::Json(status, message) => match f(message).await? {
                 Some(message) => ResponseBody::Json(status, message),
                 None => return Err(Rejection::internal("a layer dropped the response")),
             },
             ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(stream::unfold(Some((inner, f)), next_of))),
         };
-        Ok(Self { body, session })
+        Ok(Self { body, session, polling })
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(message)
         });
-        (McpResponse { body: ResponseBody::Stream(Box::pin(inner)), session: None }, pulled)
+        (McpResponse { body: ResponseBody::Stream(Box::pin(inner)), session: None, polling: None }, pulled)
     }
 
     async fn levels(response: McpResponse) -> Vec<String> {

@@ -102,10 +102,14 @@ pub enum Action {
     Masked,
     /// The definition was withheld.
     Quarantined,
+    /// A token became its value again.
+    Restored,
     /// A rule in shadow mode would have acted.
     Shadowed,
     /// The span was removed.
     Stripped,
+    /// A token took its place.
+    Tokenized,
 }
 
 /// Which way a text went.
@@ -248,8 +252,10 @@ impl Action {
             Self::Logged => "log",
             Self::Masked => "mask",
             Self::Quarantined => "quarantine",
+            Self::Restored => "restore",
             Self::Shadowed => "shadow",
             Self::Stripped => "strip",
+            Self::Tokenized => "tokenize",
         }
     }
 }

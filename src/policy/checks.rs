@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::document::Known;
 use super::sections::Gathered;
+use super::{DlpAction, DlpRule};
 use crate::yaml::{Place, Report, closest};
 
 /// Reports what is wrong or weak in all files together; `dir` names the folder where no file can be blamed.
 pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut Report) {
     unknown_roles(gathered, report);
     cycles(gathered, report);
+    restored_without_tokens(gathered, report);
     if report.has_errors() {
         // What is missing may be what could not be read.
         return;
@@ -18,6 +20,7 @@ pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut
     warn_of_idle_roles(gathered, report);
     warn_of_silence(gathered, dir, report);
     warn_of_passing_secrets(gathered, report);
+    warn_of_values_that_come_back(gathered, report);
     if known.issuers.is_empty() {
         warn_of_claims_without_issuer(gathered, report);
     }
@@ -25,7 +28,7 @@ pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut
 
 fn unknown_roles(gathered: &Gathered, report: &mut Report) {
     let names: HashSet<&str> = gathered.roles.iter().map(|role| role.value.name.as_str()).collect();
-    for reference in &gathered.role_references {
+    for reference in gathered.role_references.iter().chain(&gathered.restoring_roles) {
         if !names.contains(reference.value.as_str()) {
             let meant = closest(&reference.value, gathered.roles.iter().map(|role| role.value.name.as_str()));
             let hint = meant.map_or_else(|| "define it under `roles`".to_owned(), |meant| format!("did you mean `{meant}`?"));
@@ -96,6 +99,47 @@ fn warn_of_passing_secrets(gathered: &Gathered, report: &mut Report) {
         report
             .warning(place, "no rule detects `secrets`: credentials pass")
             .hint("add `{ name: credentials, detect: [secrets], action: block }`");
+    }
+}
+
+/// The rules that make tokens of a purpose.
+fn makers<'g>(gathered: &'g Gathered, purpose: &'g str) -> impl Iterator<Item = &'g DlpRule> {
+    let rules = gathered.dlp_rules.iter().map(|rule| &rule.value);
+    rules.filter(move |rule| rule.action == DlpAction::Tokenize && rule.purpose == purpose)
+}
+
+/// Values restored for a purpose of which no rule makes tokens.
+fn restored_without_tokens(gathered: &Gathered, report: &mut Report) {
+    for restore in &gathered.restores {
+        let purpose = &restore.value.purpose;
+        if makers(gathered, purpose).next().is_some() {
+            continue;
+        }
+        let rules = gathered.dlp_rules.iter().filter(|rule| rule.value.action == DlpAction::Tokenize);
+        let hint = match closest(purpose, rules.map(|rule| rule.value.purpose.as_str())) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "add a rule with `action: tokenize` and this purpose".to_owned(),
+        };
+        report.error(restore.place, format!("no rule makes tokens of the purpose `{purpose}`")).hint(hint);
+    }
+}
+
+/// What a server is given it may repeat.
+fn warn_of_values_that_come_back(gathered: &Gathered, report: &mut Report) {
+    for restore in &gathered.restores {
+        let covers = |rule: &DlpRule, server: &String| {
+            rule.responses && !rule.shadow && (rule.servers.is_empty() || rule.servers.contains(server))
+        };
+        let open = restore
+            .value
+            .servers
+            .iter()
+            .find(|server| !makers(gathered, &restore.value.purpose).any(|rule| covers(rule, server)));
+        if let Some(server) = open {
+            report
+                .warning(restore.place, format!("what is restored for `{server}` comes back in the clear when it repeats it"))
+                .hint("let a rule of this purpose hold for its responses as well");
+        }
     }
 }
 

@@ -70,6 +70,7 @@ fn assemble(gathered: Gathered, hash: String) -> Policy {
             default_clearance: gathered.clearance.as_ref().map(|placed| placed.value.default).unwrap_or_default(),
             clearance_attribute: gathered.clearance.and_then(|placed| placed.value.attribute),
             rules: gathered.dlp_rules.into_iter().map(|placed| placed.value).collect(),
+            restore: gathered.restores.into_iter().map(|placed| placed.value).collect(),
         }),
         injection: gathered.injection.map(|placed| placed.value),
         hash,

@@ -4,6 +4,7 @@
 //! Engines (`layers/authz/decide.rs`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
 
 mod checks;
+mod dlp;
 mod document;
 mod patterns;
 mod sections;
@@ -153,6 +154,8 @@ pub struct Dlp {
     pub clearance_attribute: Option<String>,
     /// Rules, in file order.
     pub rules: Vec<DlpRule>,
+    /// Where tokens become values again, in file order.
+    pub restore: Vec<Restore>,
 }
 
 /// One kind of sensitive text.
@@ -172,6 +175,8 @@ pub struct DlpRule {
     pub servers: Vec<String>,
     /// What happens to a match.
     pub action: DlpAction,
+    /// Of which purpose its tokens are.
+    pub purpose: String,
     /// Decides and records, but lets through (`mode: shadow` of the rule or its file).
     pub shadow: bool,
 }
@@ -185,6 +190,23 @@ pub enum DlpAction {
     Log,
     /// A placeholder takes its place.
     Mask,
+    /// A token takes its place, the same one for the same value.
+    Tokenize,
+}
+
+/// Gives a server the values behind tokens. All keys are joined by AND, the values of one key by OR.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// Tokens of this purpose; some rule makes them.
+    pub purpose: String,
+    /// In calls to these servers.
+    pub servers: Vec<String>,
+    /// Of these tools, globs.
+    pub tools: Vec<String>,
+    /// By callers to whom a binding gives one of these roles; known to exist. Roles that inherit from them do not count.
+    pub roles: Vec<String>,
+    /// In these arguments, by their names at the top level; empty means all.
+    pub arguments: Vec<String>,
 }
 
 /// What a sign of injection does, by surface.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::dlp::dlp;
 use super::document::Known;
 use super::patterns::{exact, method, prompt, resource, tool};
-use super::{Binding, Classification, DlpAction, DlpRule, Grant, Injection, RateLimit, Role, ServerRequest, Surface};
+use super::{Binding, Classification, DlpRule, Grant, Injection, RateLimit, Restore, Role, ServerRequest, Surface};
 use crate::config::units::{Rate, rate};
 use crate::yaml::{
-    Entry, Fields, Invalid, Later, Node, Place, Report, choice, closest, entries, key_name, later, later_because, name, number,
-    parsed, scalar, version,
+    Entry, Fields, Later, Node, Place, Report, choice, closest, entries, key_name, later, later_because, name, number, parsed,
+    scalar, version,
 };
 
 const LATER: &[Later] = &[later("rules"), later("approvals"), later("flows"), later("tests")];
@@ -20,21 +21,12 @@ const LIMIT_LATER: &[Later] = &[
     later("tools"),
     later("roles"),
 ];
-const DLP_RULE_LATER: &[Later] =
-    &[later_because("words", "use `detect`, or a newer release"), later_because("pattern", "use `detect`, or a newer release")];
-
-/// What `detect` may name.
-const DETECTORS: &[(&str, &str)] =
-    &[("us_ssn", "us_ssn"), ("card", "card"), ("iban", "iban"), ("email", "email"), ("secrets", "secrets")];
-
-const ACTIONS: &[(&str, DlpAction)] = &[("block", DlpAction::Block), ("mask", DlpAction::Mask), ("log", DlpAction::Log)];
-
 /// `server_requests:`
 const SERVER_REQUESTS: &[(&str, ServerRequest)] =
     &[("elicitation", ServerRequest::Elicitation), ("roots", ServerRequest::Roots), ("sampling", ServerRequest::Sampling)];
 
 /// `mode:`; whether it is shadow.
-const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)];
+pub(super) const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)];
 
 /// All files so far.
 #[derive(Debug, Default)]
@@ -46,6 +38,9 @@ pub(super) struct Gathered {
     pub(super) dlp: Option<Place>,
     pub(super) clearance: Option<Placed<Clearance>>,
     pub(super) dlp_rules: Vec<Placed<DlpRule>>,
+    pub(super) restores: Vec<Placed<Restore>>,
+    /// Every role for which values are restored: not a use of it, since it gives nobody the role.
+    pub(super) restoring_roles: Vec<Placed<String>>,
     pub(super) injection: Option<Placed<Injection>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,
@@ -208,7 +203,7 @@ fn issuer(node: &Node, known: &Known, report: &mut Report) -> Option<String> {
     None
 }
 
-fn server(node: &Node, star: bool, known: &Known, report: &mut Report) -> Option<String> {
+pub(super) fn server(node: &Node, star: bool, known: &Known, report: &mut Report) -> Option<String> {
     let scalar = scalar(node, report)?;
     let written = scalar.text.as_str();
     if known.servers.iter().any(|server| server == written) || (star && written == "*") {
@@ -245,78 +240,6 @@ fn default_burst(rate: Rate) -> u32 {
     u32::try_from(calls).unwrap_or(u32::MAX).max(1)
 }
 
-fn dlp(node: &Node, shadow: bool, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<()> {
-    let mut fields = Fields::of(node, "dlp", report)?;
-    gathered.dlp.get_or_insert(node.place);
-    fields.optional("clearance", |node, report| {
-        let clearance = clearance(node, known, report)?;
-        single(&mut gathered.clearance, clearance, node.place, "dlp.clearance", report);
-        Some(())
-    });
-    fields.list("rules", |node, report| {
-        let rule = dlp_rule(node, shadow, known, report)?;
-        unique(&mut gathered.dlp_rules, rule, |rule| &rule.name, "dlp rule", report);
-        Some(())
-    });
-    fields.finish(&[]);
-    Some(())
-}
-
-fn clearance(node: &Node, known: &Known, report: &mut Report) -> Option<Clearance> {
-    let mut fields = Fields::of(node, "dlp.clearance", report)?;
-    let default = fields.optional("default", choice(Classification::WORDS, &[])).unwrap_or_default();
-    let attribute = fields.optional("from", parsed(attribute));
-    if let Some(attribute) = attribute.as_ref().filter(|attribute| !known.attributes.contains(attribute)) {
-        let place = fields.place("from");
-        fields
-            .report()
-            .warning(place, format!("no issuer gives callers the attribute `{attribute}`"))
-            .hint("add it to `claims.attributes` of an issuer; until then everybody has the default");
-    }
-    fields.finish(&[]);
-    Some(Clearance { default, attribute })
-}
-
-fn attribute(text: &str) -> Result<String, Invalid> {
-    match text.strip_prefix("principal.attributes.") {
-        Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => Ok(name.to_owned()),
-        Some(_) | None => Err(Invalid::new("is not an attribute of the caller", "write `principal.attributes.<name>`")),
-    }
-}
-
-fn dlp_rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> Option<Placed<DlpRule>> {
-    let mut fields = Fields::of(node, "dlp.rules[]", report)?;
-    let name = fields.required("name", name);
-    let others = DLP_RULE_LATER.iter().any(|later| fields.has(later.key()));
-    let detector = choice(DETECTORS, &[]);
-    let detect = if others { fields.list("detect", detector) } else { fields.required_list("detect", detector) };
-    let sensitivity = fields.optional("sensitivity", choice(Classification::WORDS, &[]));
-    let direction = fields.list("direction", choice(&[("request", true), ("response", false)], &[]));
-    let servers = fields.list("servers", |node, report| server(node, false, known, report));
-    let action = fields.required("action", choice(ACTIONS, &["partial", "hash", "tokenize"]));
-    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(false);
-    if sensitivity == Some(Classification::Public) {
-        let place = fields.place("sensitivity");
-        fields
-            .report()
-            .warning(place, "this rule never applies: nobody's clearance is below `public`")
-            .hint("name a higher one, or none to apply it to everybody");
-    }
-    let place = fields.place("name");
-    fields.finish(DLP_RULE_LATER);
-    let value = DlpRule {
-        name: name?,
-        detect: detect.into_iter().map(str::to_owned).collect(),
-        sensitivity,
-        requests: direction.is_empty() || direction.contains(&true),
-        responses: direction.is_empty() || direction.contains(&false),
-        servers,
-        action: action?,
-        shadow: shadow || file_shadow,
-    };
-    Some(Placed { value, place })
-}
-
 fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
     const REQUESTS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("block", Surface::Block)];
     const RESULTS: &[(&str, Surface)] = &[
@@ -346,7 +269,13 @@ fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
 }
 
 /// Adds `new` unless its name is taken, in this file or in one before.
-fn unique<T>(list: &mut Vec<Placed<T>>, new: Placed<T>, name: impl Fn(&T) -> &String, what: &str, report: &mut Report) {
+pub(super) fn unique<T>(
+    list: &mut Vec<Placed<T>>,
+    new: Placed<T>,
+    name: impl Fn(&T) -> &String,
+    what: &str,
+    report: &mut Report,
+) {
     if let Some(earlier) = list.iter().find(|earlier| name(&earlier.value) == name(&new.value)) {
         let first = report.locate(earlier.place);
         report.error(new.place, format!("the {what} `{}` is given twice", name(&new.value))).hint(format!("first at {first}"));
@@ -356,7 +285,7 @@ fn unique<T>(list: &mut Vec<Placed<T>>, new: Placed<T>, name: impl Fn(&T) -> &St
 }
 
 /// Sets what may stand in one file only.
-fn single<T>(slot: &mut Option<Placed<T>>, value: T, place: Place, what: &str, report: &mut Report) {
+pub(super) fn single<T>(slot: &mut Option<Placed<T>>, value: T, place: Place, what: &str, report: &mut Report) {
     if let Some(earlier) = slot {
         let first = report.locate(earlier.place);
         report.error(place, format!("`{what}` stands in two files")).hint(format!("first at {first}; keep one of them"));

@@ -1,5 +1,7 @@
 //! One JSON-RPC message: strictly parsed bytes, the envelope's places in them, and the edits made so far.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::RequestId;
@@ -128,6 +130,8 @@ impl EnvelopeError {
 pub struct Message {
     document: Document,
     edits: Edits,
+    /// Values in place of tokens.
+    restored: Edits,
     shape: Shape,
     id: Option<RequestId>,
     method: Option<NodeId>,
@@ -154,6 +158,7 @@ impl Message {
             error: envelope.error,
             document,
             edits: Edits::default(),
+            restored: Edits::default(),
         })
     }
 
@@ -207,14 +212,38 @@ impl Message {
         (&self.document, &mut self.edits)
     }
 
+    /// The same for edits that put values in place of tokens: they are sent, and kept nowhere.
+    pub fn restore(&mut self) -> (&Document, &mut Edits) {
+        (&self.document, &mut self.restored)
+    }
+
+    /// The value at `id`.
+    pub fn value(&self, id: NodeId) -> Value<'_> {
+        self.document.value(id)
+    }
+
     /// How many edits were made.
     pub fn edit_count(&self) -> usize {
-        self.edits.len()
+        self.edits.len() + self.restored.len()
+    }
+
+    /// Whether what is sent would have a key twice; see [`Edits::would_duplicate`].
+    pub fn would_duplicate(&self) -> bool {
+        self.all_edits().would_duplicate(&self.document)
     }
 
     /// What is sent: the original bytes with the edits spliced in. Without edits, the same buffer.
     pub fn encode(&self) -> Bytes {
+        self.all_edits().apply(&self.document)
+    }
+
+    /// The same with tokens where values were restored: what may be kept of it.
+    pub fn encode_unrestored(&self) -> Bytes {
         self.edits.apply(&self.document)
+    }
+
+    fn all_edits(&self) -> Cow<'_, Edits> {
+        if self.restored.is_empty() { Cow::Borrowed(&self.edits) } else { Cow::Owned(self.edits.and(&self.restored)) }
     }
 }
 

@@ -40,4 +40,5 @@ mod streaming;
 mod support;
 mod telemetry;
 mod tlog_interop;
+mod tokens;
 mod upstream_health;

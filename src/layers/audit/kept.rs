@@ -28,13 +28,13 @@ pub(super) fn as_they_came(message: &Message) -> Option<Bytes> {
     Some(message.original().slice_ref(arguments.raw().as_bytes()))
 }
 
-/// The arguments as they are sent on, edits included; `None` if there are none.
+/// The arguments as they are sent on, edits included but with tokens where values were restored; `None` if there are none.
 pub(super) fn as_sent_on(message: &Message) -> Result<Option<Bytes>, EnvelopeError> {
     if message.edit_count() == 0 {
         return Ok(as_they_came(message));
     }
     // What it was made from has passed the listener's limits.
-    let sent = Message::parse(message.encode(), Limits::NONE, Side::Client)?;
+    let sent = Message::parse(message.encode_unrestored(), Limits::NONE, Side::Client)?;
     Ok(as_they_came(&sent))
 }
 

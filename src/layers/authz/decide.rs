@@ -118,6 +118,11 @@ impl Held<'_> {
         }
     }
 
+    /// Whether this role is one of them.
+    pub fn has(&self, role: &str) -> bool {
+        self.0.iter().any(|held| held.rule.strip_prefix("role:") == Some(role))
+    }
+
     /// Whether an item of a list is shown: the same decision as for using it.
     pub fn shows(&self, server: &str, list: ListKind, name: &str) -> bool {
         match list {

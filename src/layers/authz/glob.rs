@@ -2,7 +2,7 @@
 
 /// A compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob(Vec<Part>);
+pub(crate) struct Glob(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -16,7 +16,7 @@ enum Part {
 
 impl Glob {
     /// Splits a pattern. Runs of stars longer than two were refused when the policy was read.
-    pub(super) fn new(pattern: &str) -> Self {
+    pub(crate) fn new(pattern: &str) -> Self {
         let mut parts = Vec::new();
         let mut rest = pattern;
         while let Some(star) = rest.find('*') {
@@ -35,7 +35,7 @@ impl Glob {
     }
 
     /// Whether the whole of `text` fits. Time is at most the product of the lengths, and both are bounded.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         matches_parts(&self.0, text)
     }
 }

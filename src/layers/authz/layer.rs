@@ -56,7 +56,7 @@ impl Middleware for Authz {
             may_ask: request.access.method.may_ask(),
             modern: !request.exchange.version.has_sessions(),
         };
-        let permit = Permit::new(request.evidence.clone(), server);
+        let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.authorizer));
         next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
     }
 }

@@ -32,5 +32,6 @@ mod questions;
 mod reply;
 
 pub use decide::{Authorizer, Verdict};
+pub(crate) use glob::Glob;
 pub use layer::Authz;
 pub use permit::Permit;

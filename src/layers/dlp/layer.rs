@@ -2,26 +2,35 @@
 
 use std::sync::Arc;
 
-use super::rules::{Hit, Outcome, Rules};
+use jiff::Timestamp;
+
+use super::formats;
+use super::judge::{Deed, Hit, Outcome};
+use super::rules::{Applicable, Rules};
+use super::survey::{Known, Survey};
 use crate::chain::{
     Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage,
     Trail,
 };
 use crate::layers::authz::Permit;
+use crate::master_key::random_bytes;
 use crate::policy::{Classification, DlpAction};
+use crate::protocol::{Message, Target, decode_header};
+use crate::vault::{Ask, Caller, Vault};
 
 const LAYER: &str = "dlp";
 
-/// Blocks, masks and records.
+/// Blocks, masks, tokenizes and records.
 #[derive(Debug)]
 pub struct DlpLayer {
     rules: Arc<Rules>,
+    vault: Arc<Vault>,
 }
 
 impl DlpLayer {
-    /// A station with these rules.
-    pub fn new(rules: Rules) -> Self {
-        Self { rules: Arc::new(rules) }
+    /// A station with these rules; tokens are in `vault`.
+    pub fn new(rules: Rules, vault: Arc<Vault>) -> Self {
+        Self { rules: Arc::new(rules), vault }
     }
 }
 
@@ -30,42 +39,62 @@ impl Middleware for DlpLayer {
     type Out = McpRequest<Permit>;
 
     async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
-        self.clean_request(&mut request)?;
+        self.clean_request(&mut request).await?;
         let principal = request.evidence.principal();
         let attribute = self.rules.clearance_attribute().and_then(|name| principal.attribute(name));
         let reply = ReplyCleaner {
-            rules: Arc::clone(&self.rules),
             server: request.evidence.server().name.clone(),
             clearance: self.rules.clearance(attribute),
             trail: request.context.trail.clone(),
+            tokens: self.tokens(&request),
+            rules: Arc::clone(&self.rules),
         };
-        next.run(request).await?.map_messages(move |message| reply.clean(message))
+        let response = next.run(request).await?;
+        if self.rules.purposes().is_empty() {
+            return response.map_messages(move |message| reply.clean(message));
+        }
+        let reply = Arc::new(reply);
+        let cleaned = response.then_messages(move |message| {
+            let reply = Arc::clone(&reply);
+            async move { reply.clean_asking(message).await }
+        });
+        Box::pin(cleaned).await
     }
 }
 
 impl DlpLayer {
-    /// What the server receives: rules above its classification.
-    fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<(), Rejection> {
+    fn tokens(&self, request: &McpRequest<Permit>) -> Tokens {
+        let (rules, vault) = (Arc::clone(&self.rules), Arc::clone(&self.vault));
+        Tokens { rules, vault, permit: request.evidence.clone(), received: request.context.received }
+    }
+
+    /// What the server receives: rules above its classification, and values where they are restored.
+    async fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<(), Rejection> {
         let server = Arc::clone(request.evidence.server());
-        let applicable = self.rules.applicable(&server.name, true, server.classification);
-        let Carried { message, access, exchange, context, .. } = &mut *request.carried;
-        let trail = context.trail.clone();
-        let Some(message) = message.rpc_mut().filter(|_| !applicable.is_empty()) else {
+        let mut applicable = self.rules.applicable(&server.name, true, server.classification);
+        if let Target::Tool(tool) = &request.access.target {
+            applicable.restore_in(&server.name, tool, |role| request.evidence.has_role(role));
+        }
+        let trail = request.context.trail.clone();
+        if applicable.is_empty() || request.message.rpc().is_none() {
             trail.pass_with_findings(LAYER, 0);
             return Ok(());
+        }
+        let survey = survey(&applicable, request)?;
+        let asks = match request.message.rpc() {
+            Some(message) => questions(message, &survey, &applicable, &trail).map_err(Reason::Blocked)?,
+            None => Vec::new(),
         };
-        let mut outcome = applicable.inspect(message);
-        for (_, value) in &exchange.mirrored {
-            let text = value.to_str().unwrap_or_default();
-            let text = crate::protocol::decode_header(text).ok_or(Reason::Blocked(Category::NotScanned))?;
-            applicable.inspect_header(&text, &mut outcome);
-        }
-        if let Some(state) = &exchange.trace.state {
-            applicable.inspect_header(state.to_str().unwrap_or_default(), &mut outcome);
-        }
-        let passes = !outcome.blocked && outcome.mask(message);
+        let known = if asks.is_empty() { Known::default() } else { Box::pin(self.tokens(request).ask(asks)).await? };
+        let Carried { message, access, .. } = &mut *request.carried;
+        let Some(message) = message.rpc_mut() else { return Ok(()) };
+        let outcome = applicable.judge(message, &survey, &known);
+        let passes = !outcome.blocked && outcome.apply(message);
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {
+            if outcome.header_differs {
+                trail.with(|decision| decision.detail = Some("token_in_header"));
+            }
             // The name may be what was found; the record repeats nothing that must not pass.
             let named = access.public_name().is_some_and(|name| applicable.finds(name));
             if named {
@@ -78,30 +107,98 @@ impl DlpLayer {
     }
 }
 
+/// What is found in a request and in the headers that go with it.
+fn survey(applicable: &Applicable<'_>, request: &McpRequest<Permit>) -> Result<Survey, Rejection> {
+    let mut survey = request.message.rpc().map(|message| applicable.survey(message)).unwrap_or_default();
+    for (_, value) in &request.exchange.mirrored {
+        let text = value.to_str().unwrap_or_default();
+        applicable.survey_header(decode_header(text).ok_or(Reason::Blocked(Category::NotScanned))?, &mut survey);
+    }
+    if let Some(state) = &request.exchange.trace.state {
+        applicable.survey_header(state.to_str().unwrap_or_default().to_owned(), &mut survey);
+    }
+    Ok(survey)
+}
+
+fn questions(message: &Message, survey: &Survey, applicable: &Applicable<'_>, trail: &Trail) -> Result<Vec<Ask>, Category> {
+    let draw = |kind: &'static str, normal: &str| formats::draw(kind, normal, &mut || random_bytes().map(u64::from_le_bytes));
+    survey.questions(message, applicable, draw).map_err(|_too_many| {
+        trail.with(|decision| decision.detail = Some("too_many_values"));
+        Category::NotScanned
+    })
+}
+
+/// Asks the vault for the tokens of one caller.
+struct Tokens {
+    rules: Arc<Rules>,
+    vault: Arc<Vault>,
+    permit: Permit,
+    received: Timestamp,
+}
+
+impl Tokens {
+    /// What is known of everything that was asked. Fails closed: a message that may hold tokens cannot be judged without.
+    async fn ask(&self, asks: Vec<Ask>) -> Result<Known, Rejection> {
+        let who = self.permit.principal();
+        let caller = Caller { issuer: who.issuer(), subject: who.subject(), tenant: who.tenant() };
+        let answers = self.vault.tokens(caller, self.rules.purposes(), &asks, self.received).await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the vault gives no tokens; the message is withheld");
+            Reason::StoreUnavailable
+        })?;
+        Ok(Known::new(asks, answers))
+    }
+}
+
 struct ReplyCleaner {
     rules: Arc<Rules>,
+    tokens: Tokens,
     server: String,
     clearance: Classification,
     trail: Trail,
 }
 
 impl ReplyCleaner {
-    /// What the caller receives: rules above their clearance.
-    fn clean(&self, mut message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let outcome = self.rules.applicable(&self.server, false, self.clearance).inspect(&message.message);
-        let passes = !outcome.blocked && outcome.mask(&mut message.message);
+    /// What the caller receives: rules above their clearance. For policies without tokens.
+    fn clean(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
+        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let survey = applicable.survey(&message.message);
+        self.finish(&applicable, &survey, &Known::default(), message)
+    }
+
+    /// The same where something may be a token, or has to become one.
+    async fn clean_asking(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
+        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let survey = applicable.survey(&message.message);
+        let asks = questions(&message.message, &survey, &applicable, &self.trail).map_err(Reason::BlockedResult)?;
+        let known = if asks.is_empty() { Known::default() } else { self.tokens.ask(asks).await? };
+        self.finish(&applicable, &survey, &known, message)
+    }
+
+    fn finish(
+        &self,
+        applicable: &Applicable<'_>,
+        survey: &Survey,
+        known: &Known,
+        mut message: ServerMessage,
+    ) -> Result<Option<ServerMessage>, Rejection> {
+        let outcome = applicable.judge(&message.message, survey, known);
+        let passes = !outcome.blocked && outcome.apply(&mut message.message);
         record(&outcome, Direction::Response, passes, &self.trail);
         if passes { Ok(Some(message)) } else { Err(Reason::BlockedResult(Category::SensitiveData).into()) }
     }
 }
 
 fn record(outcome: &Outcome, side: Direction, passes: bool, trail: &Trail) {
-    for Hit { rule, kind, action, shadow } in &outcome.findings {
-        let action = match (shadow, action) {
-            (true, _) => Action::Shadowed,
-            (false, DlpAction::Log) => Action::Logged,
-            (false, DlpAction::Mask) if passes => Action::Masked,
-            (false, DlpAction::Block | DlpAction::Mask) => Action::Blocked,
+    for Hit { rule, kind, deed } in &outcome.findings {
+        let action = match deed {
+            Deed::Shadowed => Action::Shadowed,
+            Deed::Rule(DlpAction::Log) => Action::Logged,
+            Deed::Rule(DlpAction::Mask) if passes => Action::Masked,
+            Deed::Rule(DlpAction::Tokenize) if passes => Action::Tokenized,
+            Deed::Restored if passes => Action::Restored,
+            // Of a message that does not pass nothing was restored.
+            Deed::Restored => continue,
+            Deed::Rule(DlpAction::Block | DlpAction::Mask | DlpAction::Tokenize) => Action::Blocked,
         };
         trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1 });
     }

@@ -1,27 +1,39 @@
 //! Data loss prevention: personal data and secrets, both ways.
 //!
-//! **Does**: looks at every text of a message and blocks, masks or records what the policy's detectors find.
+//! **Does**: looks at every text of a message and blocks, masks, tokenizes or records what the policy's detectors find; puts values in
+//! the place of tokens where the policy says so.
 //!
 //! **Request**: a rule applies when its sensitivity is above the server's `classification`, or when it has none. `mask` puts a
-//! placeholder in the argument; a match in a name, a URI or a mirrored header cannot be masked and blocks.
+//! placeholder in the argument, `tokenize` a token; a match in a name, a URI or a mirrored header cannot be edited and blocks. A token
+//! that the vault knows is nobody's data: no rule acts on it, and it passes as it is but where `dlp.restore` names purpose, server,
+//! tool, role and argument. A restored value is what an operator lets the server have: no rule is asked about it.
 //!
 //! **Reply**: a rule applies when its sensitivity is above the caller's clearance. `block` withholds the result: the call has
-//! happened, its caller reads that it was withheld.
+//! happened, its caller reads that it was withheld. Tokens pass as they are.
 //!
-//! **Streams**: message by message. A match split over two messages is not seen.
+//! **Streams**: message by message, one at a time. A match split over two messages is not seen.
 //!
-//! **When it cannot decide**: closed: edits that would make two keys of an object equal block the message.
+//! **When it cannot decide**: closed: edits that would make two keys of an object equal block the message; so do more values than are
+//! looked up; without the vault what may hold tokens is answered 503; a mirrored header that holds a token which the body would restore
+//! blocks, since the two would differ.
 //!
-//! **Findings**: rule, detector, action and how often; never the matched text.
+//! **Findings**: rule, detector, action and how often; never the matched text, a token or its value.
 //!
-//! **Cost**: one pass over the text; nothing is allocated while nothing is found.
+//! **Cost**: one pass over the text; nothing is allocated while nothing is found. Where the policy makes tokens: one look into the vault
+//! for all of a message's values, none when memory has them.
 //!
-//! **Limits**: text inside base64, compressed or encoded text, and free text such as names and diagnoses are not seen.
+//! **Limits**: text inside base64, compressed or encoded text, and free text such as names and diagnoses are not seen. A token is seen
+//! where its value would be, and bare digits of an SSN as a whole argument too. A number that happens to be the token of another value is
+//! taken for it; `formats.rs` says for which kinds that can be.
 
 pub mod detectors;
+mod formats;
+mod judge;
 mod layer;
 pub mod redact;
+mod restore;
 mod rules;
+mod survey;
 
 pub use layer::DlpLayer;
 pub use rules::Rules;

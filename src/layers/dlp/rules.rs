@@ -1,13 +1,11 @@
-//! The engine: what a policy says about one message, and what to do about each match. Pure.
+//! The rules of a policy, and which of them hold for one message. Pure.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::detectors::{self, Detector, DetectorSet, Match};
-use super::redact::replacements;
+use super::detectors::{self, Detector, DetectorSet};
+use super::restore::Grant;
+use super::survey::finding;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
-use crate::protocol::json::{NodeId, Site};
-use crate::protocol::{Message, routing_fields, visit_texts};
 
 /// A policy's rules, compiled.
 #[derive(Debug)]
@@ -15,70 +13,67 @@ pub struct Rules {
     all: Vec<Rule>,
     default_clearance: Classification,
     clearance_attribute: Option<String>,
+    restores: Vec<Grant>,
+    /// What may stand in a message as a token.
+    tokens: DetectorSet,
+    /// Of which purposes there may be tokens.
+    purposes: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
-struct Rule {
-    name: Arc<str>,
+pub(super) struct Rule {
+    pub(super) name: Arc<str>,
     detectors: DetectorSet,
     sensitivity: Option<Classification>,
     requests: bool,
     responses: bool,
     servers: Vec<String>,
-    action: DlpAction,
+    pub(super) action: DlpAction,
+    pub(super) purpose: Arc<str>,
     shadow: bool,
 }
 
 /// The rules that hold for one message.
 #[derive(Debug)]
 pub(super) struct Applicable<'a> {
+    of: &'a Rules,
     rules: Vec<&'a Rule>,
     detectors: DetectorSet,
-}
-
-/// What was found in a message.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// Each once for every match.
-    pub(super) findings: Vec<Hit>,
-    /// Whether the message must not pass.
-    pub(super) blocked: bool,
-    /// Texts to replace.
-    masks: Vec<Mask>,
-}
-
-/// A match with the rule that judged it.
-#[derive(Debug)]
-pub(super) struct Hit {
-    pub(super) rule: Arc<str>,
-    pub(super) kind: &'static str,
-    pub(super) action: DlpAction,
-    pub(super) shadow: bool,
-}
-
-#[derive(Debug)]
-struct Mask {
-    node: NodeId,
-    range: Range<usize>,
-    placeholder: &'static str,
-    is_key: bool,
+    restores: Vec<&'a Grant>,
 }
 
 impl Rules {
     /// Compiles `dlp:`. Without one, secrets are blocked in requests and masked in replies, nothing else.
     pub fn new(dlp: Option<&Dlp>) -> Self {
-        match dlp {
-            Some(dlp) => Self {
-                all: dlp.rules.iter().map(Rule::new).collect(),
-                default_clearance: dlp.default_clearance,
-                clearance_attribute: dlp.clearance_attribute.clone(),
-            },
-            None => Self {
+        let Some(dlp) = dlp else {
+            return Self {
                 all: vec![Rule::built_in(DlpAction::Block, true), Rule::built_in(DlpAction::Mask, false)],
                 default_clearance: Classification::default(),
                 clearance_attribute: None,
-            },
+                restores: Vec::new(),
+                tokens: DetectorSet::EMPTY,
+                purposes: Vec::new(),
+            };
+        };
+        let all: Vec<_> = dlp.rules.iter().map(Rule::new).collect();
+        let makers = || all.iter().filter(|rule| rule.action == DlpAction::Tokenize);
+        let mut purposes: Vec<_> = makers().map(|rule| Arc::clone(&rule.purpose)).collect();
+        purposes.sort();
+        purposes.dedup();
+        let tokens = makers().fold(DetectorSet::EMPTY, |all, rule| all.union(rule.detectors));
+        Self {
+            default_clearance: dlp.default_clearance,
+            clearance_attribute: dlp.clearance_attribute.clone(),
+            restores: dlp.restore.iter().map(Grant::new).collect(),
+            tokens,
+            purposes,
+            all,
         }
+    }
+
+    /// Of which purposes there may be tokens; none: nothing is to be asked about any message.
+    pub(super) fn purposes(&self) -> &[Arc<str>] {
+        &self.purposes
     }
 
     /// The attribute that holds a caller's clearance.
@@ -103,7 +98,7 @@ impl Rules {
         };
         let rules: Vec<_> = self.all.iter().filter(holds).collect();
         let detectors = rules.iter().fold(DetectorSet::EMPTY, |all, rule| all.union(rule.detectors));
-        Applicable { rules, detectors }
+        Applicable { of: self, rules, detectors, restores: Vec::new() }
     }
 }
 
@@ -117,6 +112,7 @@ impl Rule {
             responses: rule.responses,
             servers: rule.servers.clone(),
             action: rule.action,
+            purpose: rule.purpose.as_str().into(),
             shadow: rule.shadow,
         }
     }
@@ -130,43 +126,52 @@ impl Rule {
             responses: !request,
             servers: Vec::new(),
             action,
+            purpose: "".into(),
             shadow: false,
         }
     }
 }
 
-impl Applicable<'_> {
-    /// Whether no rule holds.
-    pub(super) fn is_empty(&self) -> bool {
-        self.detectors.is_empty()
+impl<'a> Applicable<'a> {
+    /// Adds what lets tokens become values in a call of this tool by somebody with these roles.
+    pub(super) fn restore_in(&mut self, server: &str, tool: &str, has_role: impl Fn(&str) -> bool) {
+        self.restores = self.of.restores.iter().filter(|grant| grant.is_for(server, tool, &has_role)).collect();
     }
 
-    /// Looks at every text of a message.
-    pub(super) fn inspect(&self, message: &Message) -> Outcome {
-        let mut outcome = Outcome::default();
-        if self.is_empty() {
-            return outcome;
-        }
-        let (mut matches, mut masked) = (Vec::new(), Vec::new());
-        visit_texts(message, |text| {
-            matches.clear();
-            masked.clear();
-            detectors::find(text.text, self.detectors, &mut matches);
-            masked.extend(matches.iter().filter(|found| self.judge(found, &mut outcome) == Some(DlpAction::Mask)));
-            let is_key = text.site == Site::Key;
-            outcome.masks.extend(replacements(&masked).map(|edit| Mask {
-                node: text.id,
-                range: edit.start..edit.end,
-                placeholder: edit.with,
-                is_key,
-            }));
-        });
-        // Found once: each look goes through all members of `params`, and a caller decides how many masks there are.
-        let routing = if outcome.masks.is_empty() { Vec::new() } else { routing_fields(message) };
-        if outcome.masks.iter().any(|mask| routing.contains(&mask.node)) {
-            outcome.blocked = true;
-        }
-        outcome
+    /// Whether nothing holds.
+    pub(super) fn is_empty(&self) -> bool {
+        self.detectors.is_empty() && self.restores.is_empty()
+    }
+
+    /// What is looked for: what rules speak about, and tokens that may be restored.
+    pub(super) fn looked_for(&self) -> DetectorSet {
+        if self.restores.is_empty() { self.detectors } else { self.detectors.union(finding(self.of.tokens)) }
+    }
+
+    /// Whether what this detector finds may be a token.
+    pub(super) fn may_be_token(&self, detector: Detector) -> bool {
+        self.of.tokens.contains(detector)
+    }
+
+    /// Whether any token may become a value.
+    pub(super) fn restores_any(&self) -> bool {
+        !self.restores.is_empty()
+    }
+
+    /// What lets tokens of a purpose become values.
+    pub(super) fn restores(&self, purpose: &str) -> impl Iterator<Item = &'a Grant> {
+        self.restores.iter().copied().filter(move |grant| *grant.purpose == *purpose)
+    }
+
+    /// The rule that acts on what a detector finds: the strictest, the last of several.
+    pub(super) fn rule_for(&self, detector: Detector) -> Option<&'a Rule> {
+        let speaking = self.rules.iter().copied().filter(|rule| rule.detectors.contains(detector) && !rule.shadow);
+        speaking.max_by_key(|rule| strictness(rule.action))
+    }
+
+    /// The rules that only tell what they would do.
+    pub(super) fn shadows_for(&self, detector: Detector) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().copied().filter(move |rule| rule.detectors.contains(detector) && rule.shadow)
     }
 
     /// Whether anything is found in a text.
@@ -175,53 +180,13 @@ impl Applicable<'_> {
         detectors::find(text, self.detectors, &mut matches);
         !matches.is_empty()
     }
-
-    /// Looks at a text outside the body: a mirrored header, which cannot be masked.
-    pub(super) fn inspect_header(&self, text: &str, outcome: &mut Outcome) {
-        let mut matches = Vec::new();
-        detectors::find(text, self.detectors, &mut matches);
-        for found in &matches {
-            outcome.blocked |= self.judge(found, outcome) == Some(DlpAction::Mask);
-        }
-    }
-
-    /// What to do about a match: the strictest enforced action wins; rules in shadow mode are recorded beside it.
-    fn judge(&self, found: &Match, outcome: &mut Outcome) -> Option<DlpAction> {
-        let speaking = || self.rules.iter().filter(|rule| rule.detectors.contains(found.detector));
-        for rule in speaking().filter(|rule| rule.shadow) {
-            outcome.findings.push(Hit::new(rule, found));
-        }
-        let rule = speaking().filter(|rule| !rule.shadow).max_by_key(|rule| strictness(rule.action))?;
-        outcome.findings.push(Hit::new(rule, found));
-        outcome.blocked |= rule.action == DlpAction::Block;
-        Some(rule.action)
-    }
-}
-
-impl Hit {
-    fn new(rule: &Rule, found: &Match) -> Self {
-        Self { rule: Arc::clone(&rule.name), kind: found.kind, action: rule.action, shadow: rule.shadow }
-    }
-}
-
-impl Outcome {
-    /// Writes the placeholders into the message. `false` when that would leave an object with two equal keys.
-    pub(super) fn mask(&self, message: &mut Message) -> bool {
-        if self.masks.is_empty() {
-            return true;
-        }
-        let (document, edits) = message.split();
-        for mask in &self.masks {
-            edits.replace_text(document, mask.node, mask.range.clone(), mask.placeholder);
-        }
-        !self.masks.iter().any(|mask| mask.is_key) || !edits.would_duplicate(document)
-    }
 }
 
 fn strictness(action: DlpAction) -> u8 {
     match action {
-        DlpAction::Block => 2,
-        DlpAction::Mask => 1,
+        DlpAction::Block => 3,
+        DlpAction::Mask => 2,
+        DlpAction::Tokenize => 1,
         DlpAction::Log => 0,
     }
 }

@@ -43,6 +43,12 @@ impl Edits {
         self.0.len()
     }
 
+    /// These and `others`, of the same document.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self(self.0.iter().chain(&others.0).cloned().collect())
+    }
+
     /// Replaces the whole value at `id`. A key can become a string only: other JSON takes its place as quoted text.
     pub fn replace(&mut self, document: &Document, id: NodeId, json: RawJson) {
         let json =

@@ -19,5 +19,6 @@ mod proofs;
 mod reload;
 mod search;
 mod serve;
+mod stand_ins;
 mod tokens;
 pub(crate) mod upstream;

@@ -23,6 +23,7 @@ pub(crate) struct Upstream {
 struct Shared {
     received: Mutex<Vec<Value>>,
     calls: Mutex<Vec<String>>,
+    text: Mutex<Option<String>>,
     held: Mutex<bool>,
     released: Condvar,
 }
@@ -50,6 +51,11 @@ impl Upstream {
     /// The gateway's ids of the calls that have arrived.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.shared.calls.lock().clone()
+    }
+
+    /// What tools answer from now on, in place of `done`.
+    pub(crate) fn says(&self, text: &str) {
+        *self.shared.text.lock() = Some(text.to_owned());
     }
 
     /// From now on answers wait for [`Upstream::release`].
@@ -93,7 +99,8 @@ impl Upstream {
                 self.shared.released.wait(&mut held);
             }
             drop(held);
-            let result = json!({ "content": [{ "type": "text", "text": "done" }], "isError": false, "resultType": "complete" });
+            let text = self.shared.text.lock().clone().unwrap_or_else(|| "done".to_owned());
+            let result = json!({ "content": [{ "type": "text", "text": text }], "isError": false, "resultType": "complete" });
             let reply = json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
             let mut header = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: {SESSION}\r\n");
             write!(header, "Content-Length: {}\r\n\r\n", reply.len()).ok()?;

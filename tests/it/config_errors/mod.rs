@@ -131,7 +131,7 @@ policies: policies/
 ",
     )
     .file("policies/access.yaml", &ACCESS.replace("role: reader", "role: raeder"))
-    .file("policies/dlp.yaml", "version: 1\ndlp:\n  rules:\n    - { name: ids, detect: [ssn], action: tokenize }\n");
+    .file("policies/dlp.yaml", "version: 1\ndlp:\n  rules:\n    - { name: ids, detect: [ssn], action: partial }\n");
     assert_eq!(
         folder.errors(),
         [
@@ -147,7 +147,7 @@ policies: policies/
             "yett.yaml:14:1 `redis` is not enforced by this build yet",
             "policies/access.yaml:6:13 no role is called `raeder`",
             "policies/dlp.yaml:4:29 `ssn` is not one of the accepted words",
-            "policies/dlp.yaml:4:43 `tokenize` is not enforced by this build yet",
+            "policies/dlp.yaml:4:43 `partial` is not enforced by this build yet",
         ]
     );
     let report = folder.load().unwrap_err();
@@ -159,6 +159,64 @@ policies: policies/
     let list = json.as_array().unwrap();
     assert_eq!(list.iter().filter(|found| found["severity"] == "error").count(), 13);
     assert!(list.iter().all(|found| found["line"].is_u64() && found["column"].is_u64() && found["file"].is_string()));
+}
+
+#[test]
+fn tokens_and_where_they_become_values_have_their_mistakes() {
+    let folder = Folder::new(MINIMAL).file("policies/access.yaml", ACCESS).file(
+        "policies/dlp.yaml",
+        "version: 1
+dlp:
+  rules:
+    - { name: credentials, detect: [secrets], action: block, purpose: care }
+    - { name: ids, detect: [us_ssn], action: tokenize, purpose: Care! }
+    - { name: cards, detect: [card], action: tokenize, purpose: billing }
+  restore:
+    - { purpose: biling, servers: [crm], tools: [\"update_*\"], roles: [reader] }
+    - { servers: [\"*\"], tools: [a/b], roles: [raeder], arguments: [\"*\"] }
+    - { purpose: billing }
+",
+    );
+    assert_eq!(
+        folder.errors(),
+        [
+            "policies/dlp.yaml:4:71 only tokens have a purpose",
+            "policies/dlp.yaml:5:65 `Care!` is not a name",
+            "policies/dlp.yaml:8:18 no rule makes tokens of the purpose `biling`",
+            "policies/dlp.yaml:9:19 no server is called `*`",
+            "policies/dlp.yaml:9:33 `a/b` holds a `/`",
+            "policies/dlp.yaml:9:47 no role is called `raeder`",
+            "policies/dlp.yaml:9:68 `*` is a pattern",
+            "policies/dlp.yaml:10:7 the key `servers` is missing in `dlp.restore[]`",
+            "policies/dlp.yaml:10:7 the key `tools` is missing in `dlp.restore[]`",
+            "policies/dlp.yaml:10:7 the key `roles` is missing in `dlp.restore[]`",
+        ]
+    );
+    let shadow = Folder::new(MINIMAL).file("policies/access.yaml", ACCESS).file(
+        "policies/dlp.yaml",
+        "version: 1\nmode: shadow\ndlp:\n  rules: [{ name: ids, detect: [secrets], action: tokenize }]\n  restore: [{ servers: [crm], tools: [a], roles: [reader] }]\n",
+    );
+    assert_eq!(
+        shadow.errors(),
+        [
+            "policies/dlp.yaml:5:12 a value cannot be restored in shadow: it would reach the server, or the entry would mean nothing"
+        ]
+    );
+}
+
+#[test]
+fn what_is_restored_and_would_come_back_in_the_clear_is_a_warning() {
+    let with = |direction: &str| {
+        let rule = format!("{{ name: ids, detect: [secrets], action: tokenize{direction} }}");
+        let restore = "{ servers: [crm], tools: [a], roles: [reader] }";
+        let folder = Folder::new(MINIMAL)
+            .file("policies/access.yaml", ACCESS)
+            .file("policies/dlp.yaml", &format!("version: 1\ndlp:\n  rules: [{rule}]\n  restore: [{restore}]\n"));
+        folder.loaded().warnings.to_string()
+    };
+    assert!(!with("").contains("comes back in the clear"), "{}", with(""));
+    let warned = with(", direction: [request]");
+    assert!(warned.contains("what is restored for `crm` comes back in the clear when it repeats it"), "{warned}");
 }
 
 #[test]

@@ -119,7 +119,8 @@ fn issued(digits: &[u8]) -> bool {
     issuer.is_some_and(|(_, _, lengths)| lengths.contains(&digits.len()))
 }
 
-fn luhn(digits: &[u8]) -> bool {
+/// Whether the check digit fits.
+pub(in crate::layers::dlp) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()

@@ -79,6 +79,11 @@ fn read(bytes: &[u8], start: usize, length: usize, capitals: bool) -> Option<usi
     ((rest * 1_000_000 + head) % 97 == 1).then_some(at)
 }
 
+/// The check digits of an account of that country; both in capitals.
+pub(in crate::layers::dlp) fn check_digits(country: &[u8], account: &[u8]) -> u32 {
+    98 - account.iter().chain(country).chain(b"00").fold(0, |remainder, byte| fold(remainder, *byte))
+}
+
 fn fold(remainder: u32, byte: u8) -> u32 {
     match byte {
         b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,

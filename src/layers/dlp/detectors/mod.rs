@@ -14,6 +14,9 @@ mod us_ssn;
 use std::cmp::Reverse;
 use std::ops::Range;
 
+pub(super) use card::luhn;
+pub(super) use iban::check_digits;
+
 /// A kind of sensitive text that can be switched on by name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Detector {

@@ -1,0 +1,265 @@
+//! What happens to what was found: the edits of a message, and what its record says. Pure.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::detectors::Match;
+use super::formats::in_layout_of;
+use super::restore::{Arguments, Grant};
+use super::rules::{Applicable, Rule};
+use super::survey::{Known, Sighting, Survey, part, text_of};
+use crate::policy::DlpAction;
+use crate::protocol::json::{Limits, NodeId, RawJson, Site};
+use crate::protocol::{Message, routing_fields};
+use crate::vault::Token;
+
+/// What is to happen to a message.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Each once for every match, or for every replacement where tokens are concerned.
+    pub(super) findings: Vec<Hit>,
+    /// Whether the message must not pass.
+    pub(super) blocked: bool,
+    /// A mirrored header holds a token that the body would have restored: both would say different things.
+    pub(super) header_differs: bool,
+    edits: Vec<Edit>,
+}
+
+/// What was done about something, and by which rule.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) rule: Arc<str>,
+    pub(super) kind: &'static str,
+    pub(super) deed: Deed,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// What a rule says.
+    Rule(DlpAction),
+    /// Nothing, by a rule in shadow mode.
+    Shadowed,
+    /// A token became its value.
+    Restored,
+}
+
+struct Edit {
+    node: NodeId,
+    site: Site,
+    range: Range<usize>,
+    with: String,
+    is_restored: bool,
+    /// The number that a number becomes, where it stays one.
+    number: Option<RawJson>,
+}
+
+/// What to do about one sighting.
+#[derive(Clone)]
+enum Act<'a> {
+    Mask(Match),
+    Restore(Match, &'a Grant, &'a Token),
+    Tokenize(Match, &'a Rule, &'a Token),
+}
+
+impl Applicable<'_> {
+    /// Decides about everything that was found, given what the vault says of it.
+    pub(super) fn judge(&self, message: &Message, survey: &Survey, known: &Known) -> Outcome {
+        let mut outcome = Outcome::default();
+        if survey.is_empty() {
+            return outcome;
+        }
+        let arguments = if self.restores_any() { Arguments::of(message) } else { None };
+        let mut acts = Vec::new();
+        for place in &survey.places {
+            let value = message.value(place.node);
+            let text = text_of(value);
+            acts.clear();
+            for sighting in survey.sightings(place) {
+                let restores = |token: &Token| {
+                    let arguments = arguments.as_ref()?;
+                    self.restores(&token.purpose).find(|grant| arguments.covered_by(grant, value))
+                };
+                acts.extend(self.act(text, sighting, known, restores, &mut outcome));
+            }
+            let before = outcome.edits.len();
+            let mut rest = acts.as_slice();
+            while let Some((cluster, others)) = cluster(rest) {
+                rest = others;
+                if let Some((range, with, is_restored)) = resolve(cluster, text, &mut outcome.findings) {
+                    outcome.edits.push(Edit { node: place.node, site: place.site, range, with, is_restored, number: None });
+                }
+            }
+            if let (Site::Number, Some([edit])) = (place.site, outcome.edits.get_mut(before..)) {
+                edit.number = number(text, edit);
+            }
+        }
+        self.judge_headers(survey, known, &mut outcome);
+        // Found once: each look goes through all members of `params`, and a caller decides how many edits there are.
+        let routing = if outcome.edits.is_empty() { Vec::new() } else { routing_fields(message) };
+        if outcome.edits.iter().any(|edit| routing.contains(&edit.node)) {
+            outcome.blocked = true;
+        }
+        outcome
+    }
+
+    fn act<'k>(
+        &'k self,
+        text: &str,
+        Sighting { found, only_token }: &Sighting,
+        known: &'k Known,
+        restores: impl FnOnce(&Token) -> Option<&'k Grant>,
+        outcome: &mut Outcome,
+    ) -> Option<Act<'k>> {
+        if let Some(token) = known.token(text, found) {
+            // A token is nobody's data, whatever it looks like.
+            return restores(token).map(|grant| Act::Restore(*found, grant, token));
+        }
+        if *only_token {
+            return None;
+        }
+        let rule = self.judge_match(found, &mut outcome.findings)?;
+        match rule.action {
+            DlpAction::Block => outcome.blocked = true,
+            DlpAction::Log => {}
+            DlpAction::Mask => return Some(Act::Mask(*found)),
+            DlpAction::Tokenize => match known.token_for(&rule.purpose, text, found) {
+                Some(token) => return Some(Act::Tokenize(*found, rule, token)),
+                // Everything that was to get a token was asked for.
+                None => outcome.blocked = true,
+            },
+        }
+        None
+    }
+
+    /// A header cannot be edited: what would be, blocks.
+    fn judge_headers(&self, survey: &Survey, known: &Known, outcome: &mut Outcome) {
+        for header in &survey.headers {
+            for sighting in &header.sightings {
+                let found = &sighting.found;
+                if let Some(token) = known.token(&header.text, found) {
+                    outcome.header_differs |= self.restores(&token.purpose).next().is_some();
+                } else if !sighting.only_token
+                    && let Some(rule) = self.judge_match(found, &mut outcome.findings)
+                {
+                    if rule.action == DlpAction::Tokenize {
+                        outcome.findings.push(Hit::new(rule, found));
+                    }
+                    outcome.blocked |= rule.action != DlpAction::Log;
+                }
+            }
+        }
+        outcome.blocked |= outcome.header_differs;
+    }
+
+    /// The rule that acts on a match; rules in shadow mode are noted beside it. What becomes a token is noted when it does.
+    fn judge_match(&self, found: &Match, findings: &mut Vec<Hit>) -> Option<&Rule> {
+        findings.extend(self.shadows_for(found.detector).map(|rule| Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
+        let rule = self.rule_for(found.detector)?;
+        if rule.action != DlpAction::Tokenize {
+            findings.push(Hit::new(rule, found));
+        }
+        Some(rule)
+    }
+}
+
+impl Act<'_> {
+    fn found(&self) -> &Match {
+        match self {
+            Self::Mask(found) | Self::Restore(found, ..) | Self::Tokenize(found, ..) => found,
+        }
+    }
+}
+
+/// The acts at the head that overlap, and the others. They come sorted by where they begin.
+fn cluster<'s, 'a>(acts: &'s [Act<'a>]) -> Option<(&'s [Act<'a>], &'s [Act<'a>])> {
+    let mut end = acts.first()?.found().end;
+    let mut count = 1;
+    while let Some(next) = acts.get(count).filter(|next| next.found().start < end) {
+        end = end.max(next.found().end);
+        count += 1;
+    }
+    acts.split_at_checked(count)
+}
+
+/// What stands in place of acts that overlap, and whether that is a restored value.
+///
+/// Where the widest covers all others its token, or its value, takes the place of all. Else no byte of what was found may stay and none
+/// may appear: a placeholder does.
+fn resolve(cluster: &[Act<'_>], text: &str, findings: &mut Vec<Hit>) -> Option<(Range<usize>, String, bool)> {
+    let start = cluster.iter().map(|act| act.found().start).min()?;
+    let end = cluster.iter().map(|act| act.found().end).max()?;
+    let only_tokens = cluster.iter().all(|act| matches!(act, Act::Restore(..)));
+    let mut widest = cluster.first()?;
+    for act in cluster {
+        let (this, best) = (act.found(), widest.found());
+        if this.end - this.start > best.end - best.start {
+            widest = act;
+        }
+    }
+    let covers = (widest.found().start, widest.found().end) == (start, end);
+    let laid = |found: &Match, new: &str| in_layout_of(found.detector, part(text, found), new);
+    match widest {
+        Act::Tokenize(found, rule, token) if covers => {
+            findings.push(Hit::new(rule, found));
+            others_are_masked(cluster, found, findings);
+            Some((start..end, laid(found, token.token.expose()), false))
+        }
+        Act::Restore(found, grant, token) if covers && only_tokens => {
+            findings.push(Hit { rule: Arc::clone(&grant.rule), kind: found.detector.name(), deed: Deed::Restored });
+            Some((start..end, laid(found, token.value.expose()), true))
+        }
+        // Two tokens that overlap: neither is what it seems. They pass as they are.
+        _ if only_tokens => None,
+        Act::Mask(found) | Act::Restore(found, ..) | Act::Tokenize(found, ..) => {
+            // An empty range, so that nothing is left out.
+            others_are_masked(cluster, &Match { start: usize::MAX, end: usize::MAX, ..*found }, findings);
+            Some((start..end, found.detector.placeholder().to_owned(), false))
+        }
+    }
+}
+
+/// What was to become a token and goes with what it overlaps is masked.
+fn others_are_masked(cluster: &[Act<'_>], but: &Match, findings: &mut Vec<Hit>) {
+    for act in cluster {
+        if let Act::Tokenize(found, rule, _) = act
+            && found != but
+        {
+            findings.push(Hit { deed: Deed::Rule(DlpAction::Mask), ..Hit::new(rule, found) });
+        }
+    }
+}
+
+/// What a number becomes, so that it stays a number: its reader may take nothing else.
+fn number(text: &str, edit: &Edit) -> Option<RawJson> {
+    let digits = !edit.with.is_empty() && edit.with.bytes().all(|byte| byte.is_ascii_digit());
+    let (before, after) = (text.get(..edit.range.start)?, text.get(edit.range.end..)?);
+    if digits { RawJson::parse(&format!("{before}{}{after}", edit.with), Limits::NONE).ok() } else { None }
+}
+
+impl Hit {
+    pub(super) fn new(rule: &Rule, found: &Match) -> Self {
+        Self { rule: Arc::clone(&rule.name), kind: found.kind, deed: Deed::Rule(rule.action) }
+    }
+}
+
+impl Outcome {
+    /// Writes the edits into the message. `false` when that would leave an object with two equal keys.
+    pub(super) fn apply(&self, message: &mut Message) -> bool {
+        for edit in &self.edits {
+            let (document, edits) = if edit.is_restored { message.restore() } else { message.split() };
+            match &edit.number {
+                Some(number) => edits.replace(document, edit.node, number.clone()),
+                None => edits.replace_text(document, edit.node, edit.range.clone(), &edit.with),
+            }
+        }
+        !self.edits.iter().any(|edit| edit.site == Site::Key) || !message.would_duplicate()
+    }
+}
+
+impl std::fmt::Debug for Edit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // SECURITY: what takes the place may be a restored value.
+        f.debug_struct("Edit").field("node", &self.node).field("range", &self.range).finish_non_exhaustive()
+    }
+}
