@@ -271,7 +271,7 @@ mod tests {
     async fn a_function_that_waits_sees_each_message_and_ends_the_stream_at_its_first_error() {
         let judge = |message: ServerMessage| async move {
             tokio::task::yield_now().await;
-            match message.message.param("level").and_then(|level| level.as_str()) {
+            match message.message.param("level").and_then(crate::protocol::json::Value::as_str) {
                 Some("drop") => Ok(None),
                 Some("refuse") => Err(Reason::StoreUnavailable.into()),
                 Some(_) | None => Ok(Some(message)),

@@ -137,7 +137,10 @@ fn warn_of_values_that_come_back(gathered: &Gathered, report: &mut Report) {
             .find(|server| !makers(gathered, &restore.value.purpose).any(|rule| covers(rule, server)));
         if let Some(server) = open {
             report
-                .warning(restore.place, format!("what is restored for `{server}` comes back in the clear when it repeats it"))
+                .warning(
+                    restore.place,
+                    format!("what is restored for `{server}` can be read back from it in the clear by later calls"),
+                )
                 .hint("let a rule of this purpose hold for its responses as well");
         }
     }

@@ -33,6 +33,7 @@ pub enum Shape {
 
 /// What a client sent to the endpoint.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages, and what carries them is on the heap")]
 pub enum ClientMessage {
     /// A JSON-RPC message.
     Rpc(Message),

@@ -311,7 +311,7 @@ mod tokens {
     async fn tokens(vault: &Vault, of: Caller<'_>, asks: &[Ask]) -> Vec<String> {
         let one = |answer: &Answer| match answer {
             Answer::Value(token) => token.token.expose().clone(),
-            other => panic!("{other:?}"),
+            other @ (Answer::Token(_) | Answer::Unknown) => panic!("{other:?}"),
         };
         answers(vault, of, asks, NOW).await.unwrap().iter().map(one).collect()
     }
@@ -344,17 +344,17 @@ mod tokens {
         let acme = Caller { tenant: Some("acme"), ..caller("ada") };
         assert!(matches!(answers(&vault, acme, &comes_by, NOW).await.unwrap()[0], Answer::Unknown));
         // Whatever is drawn is a value that is known, or stands in this message, or a token: until one is free.
-        let mut taken = ask("ssn", "000000001", "b");
-        let Some(wanted) = &mut taken.wanted else { panic!() };
+        let mut unlucky = ask("ssn", "000000001", "b");
+        let Some(wanted) = &mut unlucky.wanted else { panic!() };
         wanted.draw = |_, _| Some("123456789".to_owned());
         let stands = Ask { token: "000000002".to_owned(), wanted: None };
-        let used_up = answers(&vault, caller("ada"), &[taken.clone(), stands.clone()], NOW).await;
+        let used_up = answers(&vault, caller("ada"), &[unlucky.clone(), stands.clone()], NOW).await;
         assert!(matches!(used_up, Err(VaultError::NoToken)), "a value of another purpose: {used_up:?}");
-        let Some(wanted) = &mut taken.wanted else { panic!() };
+        let Some(wanted) = &mut unlucky.wanted else { panic!() };
         wanted.draw = |_, _| Some("000000002".to_owned());
-        let used_up = answers(&vault, caller("ada"), &[taken.clone(), stands], NOW).await;
+        let used_up = answers(&vault, caller("ada"), &[unlucky.clone(), stands], NOW).await;
         assert!(matches!(used_up, Err(VaultError::NoToken)), "in the same message: {used_up:?}");
-        assert_eq!(tokens(&vault, caller("ada"), &[taken]).await, ["000000002"]);
+        assert_eq!(tokens(&vault, caller("ada"), &[unlucky]).await, ["000000002"]);
         let mut same = ask("ssn", "000000003", "b");
         let Some(wanted) = &mut same.wanted else { panic!() };
         wanted.draw = |_, _| Some("000000002".to_owned());

@@ -30,6 +30,9 @@ use crate::master_key::hex;
 use crate::seal::{Key, Label, SealError};
 use crate::secret::Secret;
 
+/// Tokens by the keyed hash under which their rows are found.
+type Rows = HashMap<Hash, Arc<Token>>;
+
 /// Rows remembered in memory. Beyond this the memory is emptied and fills again.
 const REMEMBERED: usize = 20_000;
 
@@ -91,6 +94,13 @@ impl Token {
     pub fn id(&self) -> String {
         hex(&self.id)
     }
+
+    /// A token without a vault, for tests of engines.
+    #[cfg(test)]
+    pub(crate) fn for_test(token: &str, value: Secret<String>) -> Self {
+        let (id, purpose, month) = (Vec::new(), "test".into(), Month::of(Timestamp::UNIX_EPOCH));
+        Self { id, purpose, token: Secret::new(token.to_owned()), value, month }
+    }
 }
 
 impl fmt::Debug for Ask {
@@ -122,20 +132,20 @@ pub fn canonical_token(text: &str) -> String {
 /// Rows in memory, each by what its token and what its value are found by.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    rows: RwLock<HashMap<Hash, Arc<Token>>>,
+    rows: RwLock<Rows>,
     /// How often something was forgotten.
     forgotten: AtomicU64,
 }
 
 impl Remembered {
-    fn of(&self, hashes: impl Iterator<Item = Hash>, month: Month) -> HashMap<Hash, Arc<Token>> {
+    fn of(&self, hashes: impl Iterator<Item = Hash>, month: Month) -> Rows {
         let rows = self.rows.read();
         let current = |hash| rows.get(&hash).filter(|row| row.month >= month).map(|row| (hash, Arc::clone(row)));
         hashes.filter_map(current).collect()
     }
 
     /// Keeps what was read; `false` when something was forgotten since `before`, so that it may be what was read.
-    fn keep(&self, read: &HashMap<Hash, Arc<Token>>, before: u64) -> bool {
+    fn keep(&self, read: &Rows, before: u64) -> bool {
         let mut rows = self.rows.write();
         if before != self.forgotten.load(Ordering::Acquire) {
             return false;
@@ -227,7 +237,7 @@ impl Place {
         [Some(self.token), self.value].into_iter().flatten()
     }
 
-    fn answer(&self, rows: &HashMap<Hash, Arc<Token>>) -> Answer {
+    fn answer(&self, rows: &Rows) -> Answer {
         match (rows.get(&self.token), self.value.and_then(|value| rows.get(&value))) {
             (Some(row), _) => Answer::Token(Arc::clone(row)),
             (None, Some(row)) => Answer::Value(Arc::clone(row)),
@@ -236,7 +246,7 @@ impl Place {
     }
 
     /// Whether its answer stands in `rows`, and is no guess.
-    fn is_settled(&self, rows: &HashMap<Hash, Arc<Token>>) -> bool {
+    fn is_settled(&self, rows: &Rows) -> bool {
         self.hashes().any(|hash| rows.contains_key(&hash))
     }
 }
@@ -312,11 +322,7 @@ impl Vault {
 }
 
 /// The rows that are found by these hashes, each under both of its own.
-async fn read(
-    keys: &mut Keys<'_>,
-    hashes: impl Iterator<Item = Hash>,
-    work: &mut Work,
-) -> Result<HashMap<Hash, Arc<Token>>, VaultError> {
+async fn read(keys: &mut Keys<'_>, hashes: impl Iterator<Item = Hash>, work: &mut Work) -> Result<Rows, VaultError> {
     let rows = sqlx::query(
         "SELECT id, purpose, by_token, by_value, sealed, month FROM tokens
             WHERE by_token IN (SELECT unhex(value) FROM json_each(?1))
@@ -337,7 +343,7 @@ async fn read(
 }
 
 /// Notes that rows are used in this month, once a month.
-async fn touch(rows: &mut HashMap<Hash, Arc<Token>>, month: Month, work: &mut Work) -> Result<(), VaultError> {
+async fn touch(rows: &mut Rows, month: Month, work: &mut Work) -> Result<(), VaultError> {
     for row in rows.values_mut().filter(|row| row.month < month) {
         sqlx::query("UPDATE tokens SET month = ? WHERE id = ?")
             .bind(month.to_string())
@@ -356,7 +362,7 @@ async fn issue(
     keys: &mut Keys<'_>,
     purposes: &[Arc<str>],
     (asks, places): (&[Ask], &[Place]),
-    (known, rows): (&HashMap<Hash, Arc<Token>>, &mut HashMap<Hash, Arc<Token>>),
+    (known, rows): (&Rows, &mut Rows),
     month: Month,
     work: &mut Work,
 ) -> Result<(), VaultError> {
@@ -385,18 +391,18 @@ async fn insert(
     work: &mut Work,
 ) -> Result<(Hash, Token), VaultError> {
     for _ in 0..DRAWS {
-        let token = (wanted.draw)(wanted.kind, &wanted.normal).ok_or(VaultError::Random)?;
-        if taken.contains(token.as_str()) {
+        let drawn = (wanted.draw)(wanted.kind, &wanted.normal).ok_or(VaultError::Random)?;
+        if taken.contains(drawn.as_str()) {
             continue;
         }
         // SECURITY: a token that is also somebody's value would let that value pass for a token from now on.
         let mut values = Vec::with_capacity(purposes.len());
         for purpose in purposes {
-            values.push(keys.value(purpose, wanted.kind, &token)?);
+            values.push(keys.value(purpose, wanted.kind, &drawn)?);
         }
-        let (id, by_token) = (new_id()?, keys.token(&token));
+        let (id, by_token) = (new_id()?, keys.token(&drawn));
         let label = keys.label(&wanted.purpose, &id);
-        let plain = Secret::new(joined(&[&token, wanted.value.expose()]));
+        let plain = Secret::new(joined(&[&drawn, wanted.value.expose()]));
         let stored = sqlx::query(
             "INSERT INTO tokens (id, tenant, purpose, by_token, by_value, sealed, month)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
@@ -415,7 +421,7 @@ async fn insert(
         .await?;
         if stored.rows_affected() == 1 {
             let (purpose, value) = (Arc::clone(&wanted.purpose), wanted.value.clone());
-            return Ok((by_token, Token { id, purpose, token: Secret::new(token), value, month }));
+            return Ok((by_token, Token { id, purpose, token: Secret::new(drawn), value, month }));
         }
     }
     Err(VaultError::NoToken)

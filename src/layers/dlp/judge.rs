@@ -1,9 +1,12 @@
 //! What happens to what was found: the edits of a message, and what its record says. Pure.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::detectors::Match;
+use super::echo::{Restored, returned};
 use super::formats::in_layout_of;
 use super::restore::{Arguments, Grant};
 use super::rules::{Applicable, Rule};
@@ -12,6 +15,9 @@ use crate::policy::DlpAction;
 use crate::protocol::json::{Limits, NodeId, RawJson, Site};
 use crate::protocol::{Message, routing_fields};
 use crate::vault::Token;
+
+/// Most bytes of values that one message gets: a token is short, a key behind it may have 64 KiB.
+const MOST_RESTORED: usize = 1 << 20;
 
 /// What is to happen to a message.
 #[derive(Debug, Default)]
@@ -22,6 +28,10 @@ pub(super) struct Outcome {
     pub(super) blocked: bool,
     /// A mirrored header holds a token that the body would have restored: both would say different things.
     pub(super) header_differs: bool,
+    /// More would be restored than a message may grow by.
+    pub(super) restores_too_much: bool,
+    /// What is restored, by how it is written.
+    pub(super) restored: HashMap<String, Restored>,
     edits: Vec<Edit>,
 }
 
@@ -58,8 +68,10 @@ struct Edit {
 #[derive(Clone)]
 enum Act<'a> {
     Mask(Match),
-    Restore(Match, &'a Grant, &'a Token),
-    Tokenize(Match, &'a Rule, &'a Token),
+    Restore(Match, &'a Grant, &'a Arc<Token>),
+    /// What this call has restored becomes its token again.
+    Return(Match, &'a Restored),
+    Tokenize(Match, &'a Rule, &'a Arc<Token>),
 }
 
 impl Applicable<'_> {
@@ -70,23 +82,27 @@ impl Applicable<'_> {
             return outcome;
         }
         let arguments = if self.restores_any() { Arguments::of(message) } else { None };
-        let mut acts = Vec::new();
+        let (mut acts, mut restored) = (Vec::new(), 0);
         for place in &survey.places {
             let value = message.value(place.node);
             let text = text_of(value);
             acts.clear();
             for sighting in survey.sightings(place) {
-                let restores = |token: &Token| {
+                let grant_for = |token: &Token| {
                     let arguments = arguments.as_ref()?;
                     self.restores(&token.purpose).find(|grant| arguments.covered_by(grant, value))
                 };
-                acts.extend(self.act(text, sighting, known, restores, &mut outcome));
+                acts.extend(self.act(text, sighting, known, grant_for, &mut outcome));
+            }
+            if self.returns_any() {
+                one_of_each(&mut acts);
             }
             let before = outcome.edits.len();
             let mut rest = acts.as_slice();
-            while let Some((cluster, others)) = cluster(rest) {
+            while let Some((cluster, others)) = cluster(rest).filter(|_| restored <= MOST_RESTORED) {
                 rest = others;
-                if let Some((range, with, is_restored)) = resolve(cluster, text, &mut outcome.findings) {
+                if let Some((range, with, is_restored)) = resolve(cluster, text, &mut outcome) {
+                    restored += if is_restored { with.len() } else { 0 };
                     outcome.edits.push(Edit { node: place.node, site: place.site, range, with, is_restored, number: None });
                 }
             }
@@ -94,6 +110,8 @@ impl Applicable<'_> {
                 edit.number = number(text, edit);
             }
         }
+        outcome.restores_too_much = restored > MOST_RESTORED;
+        outcome.blocked |= outcome.restores_too_much;
         self.judge_headers(survey, known, &mut outcome);
         // Found once: each look goes through all members of `params`, and a caller decides how many edits there are.
         let routing = if outcome.edits.is_empty() { Vec::new() } else { routing_fields(message) };
@@ -106,11 +124,14 @@ impl Applicable<'_> {
     fn act<'k>(
         &'k self,
         text: &str,
-        Sighting { found, only_token }: &Sighting,
+        Sighting { found, only_token, echo }: &Sighting,
         known: &'k Known,
         restores: impl FnOnce(&Token) -> Option<&'k Grant>,
         outcome: &mut Outcome,
     ) -> Option<Act<'k>> {
+        if let Some(index) = echo {
+            return self.returned(*index).map(|restored| Act::Return(*found, restored));
+        }
         if let Some(token) = known.token(text, found) {
             // A token is nobody's data, whatever it looks like.
             return restores(token).map(|grant| Act::Restore(*found, grant, token));
@@ -166,9 +187,17 @@ impl Applicable<'_> {
 impl Act<'_> {
     fn found(&self) -> &Match {
         match self {
-            Self::Mask(found) | Self::Restore(found, ..) | Self::Tokenize(found, ..) => found,
+            Self::Mask(found) | Self::Restore(found, ..) | Self::Return(found, _) | Self::Tokenize(found, ..) => found,
         }
     }
+}
+
+/// Leaves what a rule does where the same is also what the call has restored.
+fn one_of_each(acts: &mut Vec<Act<'_>>) {
+    let span = |act: &Act<'_>| (act.found().start, Reverse(act.found().end));
+    let returns = |act: &Act<'_>| matches!(act, Act::Return(..));
+    acts.sort_by_key(|act| (span(act), returns(act)));
+    acts.dedup_by(|later, earlier| returns(later) && span(later) == span(earlier));
 }
 
 /// The acts at the head that overlap, and the others. They come sorted by where they begin.
@@ -186,7 +215,7 @@ fn cluster<'s, 'a>(acts: &'s [Act<'a>]) -> Option<(&'s [Act<'a>], &'s [Act<'a>])
 ///
 /// Where the widest covers all others its token, or its value, takes the place of all. Else no byte of what was found may stay and none
 /// may appear: a placeholder does.
-fn resolve(cluster: &[Act<'_>], text: &str, findings: &mut Vec<Hit>) -> Option<(Range<usize>, String, bool)> {
+fn resolve(cluster: &[Act<'_>], text: &str, outcome: &mut Outcome) -> Option<(Range<usize>, String, bool)> {
     let start = cluster.iter().map(|act| act.found().start).min()?;
     let end = cluster.iter().map(|act| act.found().end).max()?;
     let only_tokens = cluster.iter().all(|act| matches!(act, Act::Restore(..)));
@@ -199,6 +228,7 @@ fn resolve(cluster: &[Act<'_>], text: &str, findings: &mut Vec<Hit>) -> Option<(
     }
     let covers = (widest.found().start, widest.found().end) == (start, end);
     let laid = |found: &Match, new: &str| in_layout_of(found.detector, part(text, found), new);
+    let findings = &mut outcome.findings;
     match widest {
         Act::Tokenize(found, rule, token) if covers => {
             findings.push(Hit::new(rule, found));
@@ -207,11 +237,21 @@ fn resolve(cluster: &[Act<'_>], text: &str, findings: &mut Vec<Hit>) -> Option<(
         }
         Act::Restore(found, grant, token) if covers && only_tokens => {
             findings.push(Hit { rule: Arc::clone(&grant.rule), kind: found.detector.name(), deed: Deed::Restored });
-            Some((start..end, laid(found, token.value.expose()), true))
+            let written = laid(found, token.value.expose());
+            outcome.restored.entry(written.clone()).or_insert_with(|| {
+                let (rule, token) = (Arc::clone(&grant.rule), Arc::clone(token));
+                Restored { rule, detector: found.detector, token }
+            });
+            Some((start..end, written, true))
+        }
+        Act::Return(found, restored) if covers => {
+            findings.push(Hit::returned(restored, found));
+            others_are_masked(cluster, found, findings);
+            Some((start..end, returned(restored, part(text, found)), false))
         }
         // Two tokens that overlap: neither is what it seems. They pass as they are.
         _ if only_tokens => None,
-        Act::Mask(found) | Act::Restore(found, ..) | Act::Tokenize(found, ..) => {
+        Act::Mask(found) | Act::Restore(found, ..) | Act::Return(found, _) | Act::Tokenize(found, ..) => {
             // An empty range, so that nothing is left out.
             others_are_masked(cluster, &Match { start: usize::MAX, end: usize::MAX, ..*found }, findings);
             Some((start..end, found.detector.placeholder().to_owned(), false))
@@ -222,11 +262,12 @@ fn resolve(cluster: &[Act<'_>], text: &str, findings: &mut Vec<Hit>) -> Option<(
 /// What was to become a token and goes with what it overlaps is masked.
 fn others_are_masked(cluster: &[Act<'_>], but: &Match, findings: &mut Vec<Hit>) {
     for act in cluster {
-        if let Act::Tokenize(found, rule, _) = act
-            && found != but
-        {
-            findings.push(Hit { deed: Deed::Rule(DlpAction::Mask), ..Hit::new(rule, found) });
-        }
+        let hit = match act {
+            Act::Tokenize(found, rule, _) if found != but => Hit::new(rule, found),
+            Act::Return(found, restored) if found != but => Hit::returned(restored, found),
+            Act::Mask(_) | Act::Restore(..) | Act::Return(..) | Act::Tokenize(..) => continue,
+        };
+        findings.push(Hit { deed: Deed::Rule(DlpAction::Mask), ..hit });
     }
 }
 
@@ -240,6 +281,10 @@ fn number(text: &str, edit: &Edit) -> Option<RawJson> {
 impl Hit {
     pub(super) fn new(rule: &Rule, found: &Match) -> Self {
         Self { rule: Arc::clone(&rule.name), kind: found.kind, deed: Deed::Rule(rule.action) }
+    }
+
+    fn returned(restored: &Restored, found: &Match) -> Self {
+        Self { rule: Arc::clone(&restored.rule), kind: found.kind, deed: Deed::Rule(DlpAction::Tokenize) }
     }
 }
 

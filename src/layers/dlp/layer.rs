@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::echo::Echo;
 use super::formats;
 use super::judge::{Deed, Hit, Outcome};
 use super::rules::{Applicable, Rules};
@@ -39,7 +40,7 @@ impl Middleware for DlpLayer {
     type Out = McpRequest<Permit>;
 
     async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
-        self.clean_request(&mut request).await?;
+        let echo = self.clean_request(&mut request).await?;
         let principal = request.evidence.principal();
         let attribute = self.rules.clearance_attribute().and_then(|name| principal.attribute(name));
         let reply = ReplyCleaner {
@@ -47,6 +48,7 @@ impl Middleware for DlpLayer {
             clearance: self.rules.clearance(attribute),
             trail: request.context.trail.clone(),
             tokens: self.tokens(&request),
+            echo,
             rules: Arc::clone(&self.rules),
         };
         let response = next.run(request).await?;
@@ -68,8 +70,8 @@ impl DlpLayer {
         Tokens { rules, vault, permit: request.evidence.clone(), received: request.context.received }
     }
 
-    /// What the server receives: rules above its classification, and values where they are restored.
-    async fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<(), Rejection> {
+    /// What the server receives: rules above its classification, and values where they are restored; those are the result.
+    async fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<Option<Echo>, Rejection> {
         let server = Arc::clone(request.evidence.server());
         let mut applicable = self.rules.applicable(&server.name, true, server.classification);
         if let Target::Tool(tool) = &request.access.target {
@@ -78,7 +80,7 @@ impl DlpLayer {
         let trail = request.context.trail.clone();
         if applicable.is_empty() || request.message.rpc().is_none() {
             trail.pass_with_findings(LAYER, 0);
-            return Ok(());
+            return Ok(None);
         }
         let survey = survey(&applicable, request)?;
         let asks = match request.message.rpc() {
@@ -87,13 +89,14 @@ impl DlpLayer {
         };
         let known = if asks.is_empty() { Known::default() } else { Box::pin(self.tokens(request).ask(asks)).await? };
         let Carried { message, access, .. } = &mut *request.carried;
-        let Some(message) = message.rpc_mut() else { return Ok(()) };
+        let Some(message) = message.rpc_mut() else { return Ok(None) };
         let outcome = applicable.judge(message, &survey, &known);
         let passes = !outcome.blocked && outcome.apply(message);
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {
-            if outcome.header_differs {
-                trail.with(|decision| decision.detail = Some("token_in_header"));
+            let detail = [(outcome.header_differs, "token_in_header"), (outcome.restores_too_much, "too_much_restored")];
+            if let Some((_, word)) = detail.iter().find(|(holds, _)| *holds) {
+                trail.with(|decision| decision.detail = Some(word));
             }
             // The name may be what was found; the record repeats nothing that must not pass.
             let named = access.public_name().is_some_and(|name| applicable.finds(name));
@@ -103,7 +106,7 @@ impl DlpLayer {
             return Err(Reason::Blocked(Category::SensitiveData).into());
         }
         trail.pass_with_findings(LAYER, u32::try_from(outcome.findings.len()).unwrap_or(u32::MAX));
-        Ok(())
+        Ok(Echo::new(outcome.restored).map_err(|_too_large| Reason::Internal("restored values"))?)
     }
 }
 
@@ -154,6 +157,8 @@ struct ReplyCleaner {
     tokens: Tokens,
     server: String,
     clearance: Classification,
+    /// What this call has restored, if anything.
+    echo: Option<Echo>,
     trail: Trail,
 }
 
@@ -167,7 +172,8 @@ impl ReplyCleaner {
 
     /// The same where something may be a token, or has to become one.
     async fn clean_asking(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
+        applicable.return_to_tokens(self.echo.as_ref());
         let survey = applicable.survey(&message.message);
         let asks = questions(&message.message, &survey, &applicable, &self.trail).map_err(Reason::BlockedResult)?;
         let known = if asks.is_empty() { Known::default() } else { self.tokens.ask(asks).await? };

@@ -9,12 +9,13 @@
 //! tool, role and argument. A restored value is what an operator lets the server have: no rule is asked about it.
 //!
 //! **Reply**: a rule applies when its sensitivity is above the caller's clearance. `block` withholds the result: the call has
-//! happened, its caller reads that it was withheld. Tokens pass as they are.
+//! happened, its caller reads that it was withheld. Tokens pass as they are. What the call has restored becomes its token again, whatever the
+//! rules: the server was to have it, not the caller.
 //!
 //! **Streams**: message by message, one at a time. A match split over two messages is not seen.
 //!
 //! **When it cannot decide**: closed: edits that would make two keys of an object equal block the message; so do more values than are
-//! looked up; without the vault what may hold tokens is answered 503; a mirrored header that holds a token which the body would restore
+//! looked up, or more than a MiB of values; without the vault what may hold tokens is answered 503; a mirrored header that holds a token which the body would restore
 //! blocks, since the two would differ.
 //!
 //! **Findings**: rule, detector, action and how often; never the matched text, a token or its value.
@@ -27,6 +28,7 @@
 //! taken for it; `formats.rs` says for which kinds that can be.
 
 pub mod detectors;
+mod echo;
 mod formats;
 mod judge;
 mod layer;

@@ -1,8 +1,10 @@
 //! The rules of a policy, and which of them hold for one message. Pure.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::detectors::{self, Detector, DetectorSet};
+use super::echo::{Echo, Restored};
 use super::restore::Grant;
 use super::survey::finding;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
@@ -40,6 +42,7 @@ pub(super) struct Applicable<'a> {
     rules: Vec<&'a Rule>,
     detectors: DetectorSet,
     restores: Vec<&'a Grant>,
+    echo: Option<&'a Echo>,
 }
 
 impl Rules {
@@ -98,7 +101,7 @@ impl Rules {
         };
         let rules: Vec<_> = self.all.iter().filter(holds).collect();
         let detectors = rules.iter().fold(DetectorSet::EMPTY, |all, rule| all.union(rule.detectors));
-        Applicable { of: self, rules, detectors, restores: Vec::new() }
+        Applicable { of: self, rules, detectors, restores: Vec::new(), echo: None }
     }
 }
 
@@ -138,9 +141,31 @@ impl<'a> Applicable<'a> {
         self.restores = self.of.restores.iter().filter(|grant| grant.is_for(server, tool, &has_role)).collect();
     }
 
+    /// Adds what this call has restored: it does not come back.
+    pub(super) fn return_to_tokens(&mut self, echo: Option<&'a Echo>) {
+        self.echo = echo;
+    }
+
     /// Whether nothing holds.
     pub(super) fn is_empty(&self) -> bool {
-        self.detectors.is_empty() && self.restores.is_empty()
+        self.detectors.is_empty() && self.restores.is_empty() && self.echo.is_none()
+    }
+
+    /// Whether anything was restored that may come back.
+    pub(super) fn returns_any(&self) -> bool {
+        self.echo.is_some()
+    }
+
+    /// What was restored and has come back, by its number.
+    pub(super) fn returned(&self, index: usize) -> Option<&'a Restored> {
+        self.echo?.get(index)
+    }
+
+    /// Hands what was restored and stands in a text to `visit`.
+    pub(super) fn find_returned(&self, text: &str, visit: impl FnMut(Range<usize>, usize)) {
+        if let Some(echo) = self.echo {
+            echo.find(text, visit);
+        }
     }
 
     /// What is looked for: what rules speak about, and tokens that may be restored.

@@ -53,6 +53,8 @@ pub(super) struct Sighting {
     pub(super) found: Match,
     /// Nobody has to care for it unless it is a token.
     pub(super) only_token: bool,
+    /// It was restored in this call: the number of what it is.
+    pub(super) echo: Option<usize>,
 }
 
 /// What the vault says about a survey.
@@ -125,7 +127,14 @@ impl Applicable<'_> {
     fn look(&self, text: &str, matches: &mut Vec<Match>, sightings: &mut Vec<Sighting>) {
         let before = sightings.len();
         detectors::find(text, self.looked_for(), matches);
-        sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false }));
+        sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false, echo: None }));
+        self.find_returned(text, |span, index| {
+            if let Some(restored) = self.returned(index) {
+                let (detector, Range { start, end }) = (restored.detector, span);
+                let found = Match { detector, kind: detector.name(), start, end };
+                sightings.push(Sighting { found, only_token: false, echo: Some(index) });
+            }
+        });
         if !self.restores_any() {
             return;
         }
@@ -133,6 +142,7 @@ impl Applicable<'_> {
         let token = |detector: Detector, span: Range<usize>| Sighting {
             found: Match { detector, kind: detector.name(), start: span.start, end: span.end },
             only_token: true,
+            echo: None,
         };
         if self.may_be_token(Detector::Secrets) {
             formats::opaque(text, |span| sightings.push(token(Detector::Secrets, span)));
@@ -153,7 +163,7 @@ impl Applicable<'_> {
         asks: &mut HashMap<(String, Option<ValueOf>), Ask>,
     ) -> Result<(), TooMany> {
         let Match { detector, kind, .. } = sighting.found;
-        if !self.may_be_token(detector) {
+        if !self.may_be_token(detector) || sighting.echo.is_some() {
             return Ok(());
         }
         let text = part(text, &sighting.found);

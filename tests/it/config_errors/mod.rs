@@ -205,7 +205,7 @@ dlp:
 }
 
 #[test]
-fn what_is_restored_and_would_come_back_in_the_clear_is_a_warning() {
+fn what_is_restored_and_could_be_read_back_in_the_clear_is_a_warning() {
     let with = |direction: &str| {
         let rule = format!("{{ name: ids, detect: [secrets], action: tokenize{direction} }}");
         let restore = "{ servers: [crm], tools: [a], roles: [reader] }";
@@ -214,9 +214,9 @@ fn what_is_restored_and_would_come_back_in_the_clear_is_a_warning() {
             .file("policies/dlp.yaml", &format!("version: 1\ndlp:\n  rules: [{rule}]\n  restore: [{restore}]\n"));
         folder.loaded().warnings.to_string()
     };
-    assert!(!with("").contains("comes back in the clear"), "{}", with(""));
+    assert!(!with("").contains("in the clear"), "{}", with(""));
     let warned = with(", direction: [request]");
-    assert!(warned.contains("what is restored for `crm` comes back in the clear when it repeats it"), "{warned}");
+    assert!(warned.contains("what is restored for `crm` can be read back from it in the clear by later calls"), "{warned}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{CARD, EMAIL, IBAN, SECRET, SSN, Stage, digits, file_with};
-use crate::support::reply::Reply;
+use crate::support::reply::{Reply, tool_result};
 
 #[tokio::test]
 async fn values_come_back_for_the_tool_and_the_role_that_are_named() {
@@ -111,6 +111,44 @@ async fn what_a_server_repeats_is_a_token_again() {
     assert_eq!(answer.text(), format!("updated {token}"));
     assert_eq!(stage.findings(&answer).await, ["ids tokenize response 1", "restore:care restore request 1"]);
     stage.ends(&[&token]).await;
+}
+
+#[tokio::test]
+async fn what_a_call_has_restored_comes_back_as_the_token_in_forms_that_no_rule_finds() {
+    let stage = Stage::new().await;
+    let token = stage.reads(SSN).await;
+    let bare: u64 = digits(SSN).parse().unwrap();
+    let mut result = tool_result("ok");
+    result["structuredContent"] =
+        json!({ "ssn": digits(SSN), "number": bare, "in": format!("no{bare}"), "longer": format!("{bare}0"), (digits(SSN)): 1 });
+    stage.crm.on_tool("update_contact", Reply::result(&result));
+    let answer = stage.at("crm").call("update_contact", json!({ "who": token })).await;
+    let back = digits(&token);
+    let expected = json!({
+        "ssn": back, "number": back.parse::<u64>().unwrap(), "in": format!("no{back}"), "longer": format!("{bare}0"), (&back): 1 });
+    assert_eq!(answer.result()["structuredContent"], expected);
+    assert_eq!(stage.findings(&answer).await, ["restore:care restore request 1", "restore:care tokenize response 4"]);
+    // A call that has restored nothing looks for nothing.
+    let other = stage.at("crm").call("update_contact", json!({})).await;
+    assert_eq!(other.result()["structuredContent"]["ssn"], digits(SSN));
+    stage.ends(&[&token]).await;
+}
+
+#[tokio::test]
+async fn short_tokens_do_not_become_a_flood_of_values() {
+    let stage = Stage::new().await;
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", "MIIEvQIBADANBgkq".repeat(2_000));
+    let token = stage.reads(&key).await;
+    assert!(token.starts_with("tok_private_key_"), "{token}");
+    let fits = stage.at("crm").call("update_contact", json!({ "keys": vec![&token; 32] })).await;
+    assert_eq!(fits.text(), "update_contact was called");
+    assert_eq!(stage.heard()["keys"][31], key);
+    let before = stage.crm.count();
+    let flood = stage.at("crm").call("update_contact", json!({ "keys": vec![&token; 40] })).await;
+    assert_eq!((flood.status, flood.code()), (200, Some(-31422)), "{flood:?}");
+    assert_eq!(stage.gateway.records_of(&flood.call())[0]["dec"]["detail"], "too_much_restored");
+    assert_eq!(stage.crm.count(), before, "the server was reached");
+    stage.ends(&[&token, "MIIEvQIBADANBgkq"]).await;
 }
 
 #[tokio::test]

@@ -128,35 +128,35 @@ impl Recipe {
         }
         catch_up(&log_in(data)).unwrap();
         if self.pruned {
-            self.prune(data, &clock);
+            prune(data, &clock);
         }
     }
+}
 
-    /// Has a run record what is removed, and removes it.
-    fn prune(self, data: &Path, clock: &Arc<HandClock>) {
-        let (log, held) = (log_in(data), HashSet::new());
-        let before = "2030-01-01T00:00:00Z".parse().unwrap();
-        let plan = plan(&log, &Question { from: None, before, held: &held, limit: 100 }).unwrap();
-        let key = Key::new(Secret::new(vec![7; 32])).unwrap();
-        let options = Options { room: 4_096, reserve: 0, ..Options::new(data.join("audit"), "gw.example", "r1", key) };
-        let (open, _) = Log::open(options, Arc::new(Disk), Arc::clone(clock) as Arc<dyn Clock>).unwrap();
-        let mut start = Draft::new(Kind::Start);
-        start.text("mode", "strict");
-        open.append(start).wait().unwrap();
-        let draft = plan.removal.as_ref().unwrap().draft(PruneReason::Policy, "retention");
-        let index = open.append(draft).wait().unwrap().index;
-        open.append(Draft::new(Kind::Stop)).wait().unwrap();
-        open.close();
-        catch_up(&log).unwrap();
-        settle(&log, &plan).unwrap();
-        carry_out(&Disk, &log, &plan, index).unwrap();
-        let oldest = files(&log.join("seg")).remove(0);
-        let lines = fs::read(&oldest).unwrap();
-        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
-        encoder.include_checksum(true).unwrap();
-        encoder.set_pledged_src_size(Some(lines.len() as u64)).unwrap();
-        encoder.write_all(&lines).unwrap();
-        fs::write(oldest.with_extension("jsonl.zst"), encoder.finish().unwrap()).unwrap();
-        fs::remove_file(oldest).unwrap();
-    }
+/// Has a run record what is removed, and removes it.
+fn prune(data: &Path, clock: &Arc<HandClock>) {
+    let (log, held) = (log_in(data), HashSet::new());
+    let before = "2030-01-01T00:00:00Z".parse().unwrap();
+    let plan = plan(&log, &Question { from: None, before, held: &held, limit: 100 }).unwrap();
+    let key = Key::new(Secret::new(vec![7; 32])).unwrap();
+    let options = Options { room: 4_096, reserve: 0, ..Options::new(data.join("audit"), "gw.example", "r1", key) };
+    let (open, _) = Log::open(options, Arc::new(Disk), Arc::clone(clock) as Arc<dyn Clock>).unwrap();
+    let mut start = Draft::new(Kind::Start);
+    start.text("mode", "strict");
+    open.append(start).wait().unwrap();
+    let draft = plan.removal.as_ref().unwrap().draft(PruneReason::Policy, "retention");
+    let index = open.append(draft).wait().unwrap().index;
+    open.append(Draft::new(Kind::Stop)).wait().unwrap();
+    open.close();
+    catch_up(&log).unwrap();
+    settle(&log, &plan).unwrap();
+    carry_out(&Disk, &log, &plan, index).unwrap();
+    let oldest = files(&log.join("seg")).remove(0);
+    let lines = fs::read(&oldest).unwrap();
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.set_pledged_src_size(Some(lines.len() as u64)).unwrap();
+    encoder.write_all(&lines).unwrap();
+    fs::write(oldest.with_extension("jsonl.zst"), encoder.finish().unwrap()).unwrap();
+    fs::remove_file(oldest).unwrap();
 }

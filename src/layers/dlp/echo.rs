@@ -1,0 +1,166 @@
+//! What was restored in a call, looked for in its reply. Pure.
+//!
+//! An operator who lets a server have a value has not let the caller have it. So whatever rules hold for replies, and in forms that no
+//! detector knows (nine bare digits under a key that says it), what a call has restored becomes its token again on the way back.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, BuildError, MatchKind};
+
+use super::detectors::Detector;
+use super::formats;
+use crate::vault::Token;
+
+/// So much of a value is searched for; the rest is compared. Keys of several KiB would make an automaton of many MiB.
+const ANCHOR: usize = 32;
+
+/// A token that became its value, by which grant.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub(super) rule: Arc<str>,
+    pub(super) detector: Detector,
+    pub(super) token: Arc<Token>,
+}
+
+/// The values of one call, ready to be found.
+pub(super) struct Echo {
+    anchors: AhoCorasick,
+    /// For each anchor the texts that begin with it, and whose they are.
+    texts: Vec<Vec<(String, usize)>>,
+    restored: Vec<Restored>,
+}
+
+impl Echo {
+    /// Of what was restored, by how it was written; `None` when nothing was.
+    pub(super) fn new(restored: HashMap<String, Restored>) -> Result<Option<Self>, BuildError> {
+        if restored.is_empty() {
+            return Ok(None);
+        }
+        let mut by_anchor: HashMap<String, Vec<(String, usize)>> = HashMap::new();
+        let mut all = Vec::with_capacity(restored.len());
+        for (written, one) in restored {
+            let value = one.token.value.expose();
+            let mut texts = vec![written, value.clone()];
+            if let (Detector::UsSsn, Some((area, rest))) = (one.detector, value.split_at_checked(3))
+                && let Some((group, serial)) = rest.split_at_checked(2)
+            {
+                texts.push(format!("{area}-{group}-{serial}"));
+            }
+            texts.sort();
+            texts.dedup();
+            for text in texts {
+                let end = (0..=ANCHOR.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+                let anchor = text.get(..end).unwrap_or_default().to_ascii_lowercase();
+                by_anchor.entry(anchor).or_default().push((text, all.len()));
+            }
+            all.push(one);
+        }
+        let (mut anchors, mut texts) = (Vec::with_capacity(by_anchor.len()), Vec::with_capacity(by_anchor.len()));
+        for (anchor, mut begin_so) in by_anchor {
+            begin_so.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+            anchors.push(anchor);
+            texts.push(begin_so);
+        }
+        let anchors =
+            AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::LeftmostLongest).build(anchors)?;
+        Ok(Some(Self { anchors, texts, restored: all }))
+    }
+
+    /// Hands every place of a value to `visit`, with what it is.
+    pub(super) fn find(&self, text: &str, mut visit: impl FnMut(Range<usize>, usize)) {
+        let mut from = 0;
+        while let Some(anchor) = text.get(from..).and_then(|_| self.anchors.find(aho_corasick::Input::new(text).range(from..))) {
+            let start = anchor.start();
+            let begin_so = self.texts.get(anchor.pattern().as_usize()).map(Vec::as_slice).unwrap_or_default();
+            let stands = |value: &str, index: usize| {
+                let range = start..start + value.len();
+                let same = text.get(range.clone()).is_some_and(|found| found.eq_ignore_ascii_case(value));
+                let whole = self.get(index).is_some_and(|one| one.detector == Detector::Secrets) || is_apart(text, &range);
+                (same && whole).then_some((range, index))
+            };
+            match begin_so.iter().find_map(|(value, index)| stands(value, *index)) {
+                Some((range, index)) => {
+                    from = range.end;
+                    visit(range, index);
+                }
+                // The next character; an anchor is not empty.
+                None => from = (start + 1..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
+            }
+        }
+    }
+
+    /// What `find` has named.
+    pub(super) fn get(&self, index: usize) -> Option<&Restored> {
+        self.restored.get(index)
+    }
+}
+
+/// Whether it ends where it seems to: beside a digit no digit stands, or it is another number; beside a letter neither, or it is another word.
+fn is_apart(text: &str, range: &Range<usize>) -> bool {
+    let byte = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at));
+    let goes_on = |edge: Option<usize>, beside: Option<usize>| match (byte(edge), byte(beside)) {
+        (Some(edge), Some(beside)) if edge.is_ascii_digit() => beside.is_ascii_digit(),
+        (Some(_), Some(beside)) => beside.is_ascii_alphanumeric(),
+        (None, _) | (_, None) => false,
+    };
+    !goes_on(Some(range.start), range.start.checked_sub(1)) && !goes_on(range.end.checked_sub(1), Some(range.end))
+}
+
+/// A token in the layout in which its value stands.
+pub(super) fn returned(restored: &Restored, written: &str) -> String {
+    formats::in_layout_of(restored.detector, written, restored.token.token.expose())
+}
+
+impl std::fmt::Debug for Echo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // SECURITY: it is made of values.
+        f.debug_struct("Echo").field("values", &self.restored.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn echo(values: &[(Detector, &str, &str)]) -> Echo {
+        let one = |(detector, value, token): &(Detector, &str, &str)| {
+            let token = Arc::new(Token::for_test(token, Secret::new((*value).to_owned())));
+            ((*value).to_owned(), Restored { rule: "restore:care".into(), detector: *detector, token })
+        };
+        Echo::new(values.iter().map(one).collect()).unwrap().unwrap()
+    }
+
+    fn found<'t>(echo: &Echo, text: &'t str) -> Vec<&'t str> {
+        let mut all = Vec::new();
+        echo.find(text, |range, _| all.push(text.get(range).unwrap()));
+        all
+    }
+
+    #[test]
+    fn values_are_found_in_their_layouts_and_not_inside_others() {
+        let echo = echo(&[(Detector::UsSsn, "536221234", "801010001"), (Detector::Email, "Ada@corp.example", "x@token.invalid")]);
+        for (text, expected) in [
+            ("536221234", &["536221234"][..]),
+            ("a536221234b 536-22-1234.", &["536221234", "536-22-1234"]),
+            ("é536221234é", &["536221234"]),
+            ("5362212345 0536221234 536-22-12345", &[]),
+            ("ADA@CORP.EXAMPLE, xada@corp.example ada@corp.examples", &["ADA@CORP.EXAMPLE"]),
+            ("53622", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(found(&echo, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_long_values_that_begin_alike_each_is_found() {
+        let head = "-----BEGIN PRIVATE KEY-----\n";
+        let (one, two) = (format!("{head}{}1", "a".repeat(500)), format!("{head}{}2", "a".repeat(500)));
+        let echo = echo(&[(Detector::Secrets, &one, "tok_1"), (Detector::Secrets, &two, "tok_2")]);
+        let text = format!("{head}{head}{two}|{one}{two}{head}");
+        assert_eq!(found(&echo, &text), [&two, &one, &two]);
+    }
+}
