@@ -28,7 +28,7 @@ use crate::layers::authn::Issuers;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::listener::{self, Listener, descriptors};
-use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
+use crate::master_key::{EPOCH_KEYS, MasterKey, REQUEST_STATES, make_private_dir};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
@@ -60,7 +60,8 @@ impl Gateway {
             ApiKeys::open(&data_dir, &master).await.map(|(keys, switches)| (Arc::new(keys), Arc::new(switches)))?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let config::Refusals { per_peer, total } = config.audit.refusals;
-        let (flood, sessions) = (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Sessions::default()));
+        let (flood, sessions) =
+            (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Sessions::sealed_by(master.sealing(REQUEST_STATES)?)));
         let (connections, services, followers) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         // Readiness depends on the keys, whose refreshes are counted.

@@ -27,6 +27,7 @@ use crate::chain::Kept;
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
+use crate::seal::Key;
 
 pub use questions::Question;
 pub use states::{Bond, StateError, States};
@@ -88,6 +89,11 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
+    /// None yet; servers' states are sealed by `key`.
+    pub fn sealed_by(key: Key) -> Self {
+        Self { states: States::sealed_by(key), ..Self::default() }
+    }
+
     /// Makes a session for `owner` on `resource` and returns its id.
     pub fn mint(
         &self,

@@ -23,7 +23,7 @@ const LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// Before the base64, so that what it is can be told, and its form can change.
 const PREFIX: &str = "yett1.";
 
-/// Seals and opens states. The key is this process's own: a state does not outlive it.
+/// Seals and opens states. Without a key that it is given the key is this process's own: a state does not outlive it then.
 #[derive(Default)]
 pub struct States {
     key: OnceLock<Key>,
@@ -68,6 +68,11 @@ impl Bond {
 }
 
 impl States {
+    /// Under this key: states outlive the process, and other replicas with it open them.
+    pub fn sealed_by(key: Key) -> Self {
+        Self { key: OnceLock::from(key) }
+    }
+
     /// What the client gets in place of `state`.
     pub fn seal(&self, bond: &Bond, state: &str, now: Timestamp) -> Result<String, StateError> {
         let mut plain = now.as_second().to_be_bytes().to_vec();
@@ -138,6 +143,7 @@ mod tests {
     use super::*;
     use crate::protocol::json::{Document, Limits};
     use crate::protocol::{Method, Shape};
+    use crate::secret::Secret;
 
     const STATE: &str = "the server's own \u{1f512}";
 
@@ -186,6 +192,15 @@ mod tests {
             assert_eq!(states.open(&other, &shown, now), Err(StateError::NotGiven), "{other:?}");
         }
         assert_eq!(States::default().open(&own, &shown, now), Err(StateError::NotGiven), "another process");
+    }
+
+    #[test]
+    fn a_state_opens_in_another_process_with_the_same_key() {
+        let (own, now) = (bond("ada", "http://gw/mcp/a", &call("ask")), Timestamp::UNIX_EPOCH);
+        let key = |byte| Key::new(Secret::new(vec![byte; 32])).unwrap();
+        let shown = States::sealed_by(key(7)).seal(&own, "s1", now).unwrap();
+        assert_eq!(States::sealed_by(key(7)).open(&own, &shown, now).as_deref(), Ok("s1"));
+        assert_eq!(States::sealed_by(key(8)).open(&own, &shown, now), Err(StateError::NotGiven));
     }
 
     #[test]
