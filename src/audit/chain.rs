@@ -144,7 +144,8 @@ impl Chain {
         let expected = match &self.announced {
             Some((_, before)) => before.number + 1,
             None if line.index == 0 => 0,
-            None => keys.number,
+            // Whoever was in force before, record 0 announced the first.
+            None => keys.number.max(1),
         };
         if keys.number == expected { Ok(Some(keys)) } else { Err(Broken::Keys) }
     }

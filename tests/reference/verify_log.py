@@ -18,10 +18,11 @@ BAD = (AttributeError, LookupError, TypeError, ValueError, RecursionError, zstan
 Epoch = namedtuple("Epoch", "n keys index handed_over", defaults=[0])
 # A head, or nothing that can stand where it is: looked at when so many records are read; then that record may be bad.
 Claim = namedtuple("Claim", "at bad part head", defaults=[None])
+BEHIND_STOP = {"call.outcome", "clock.step", "key.rotate", "recovery", "tick"}
 written = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
-def attempt(read, data: bytes):
-    with suppress(*BAD): return read(data)
+def attempt(read, it):
+    with suppress(*BAD, OSError): return read(it)
 def numbered(directory: Path, ending: str) -> dict[int, bytes]:
     return {int(path.name[:13]): contents(path) or b"" for path in sorted(directory.glob("[0-9]" * 13 + ending))}
 
@@ -99,14 +100,13 @@ def unpack(data: bytes) -> bytes:
     must(reader.eof and not reader.unused_data and lines[-1:] == b"\n" and b"\0" not in lines, "it is a frame of lines")
     return lines
 
-def read_kept(data: bytes, first: int):
+def read_kept(data: bytes, end: int):
     """The records that were kept, by index, what the last says is pruned, and what cannot stand there."""
     lines, rest = frames(data, LINE, len(data))
     records, kept, least = [attempt(parse, line) for line in lines] + [None] * len(rest[:1]), {}, 0
     for record in records:
         if not record or record["i"] < least or record["log"] != (kept or {0: record})[min(kept, default=0)]["log"]:
-            part = "copy" if least > first else "kept"
-            return kept, pruned_by(records[-1])[1], [Claim(min(least, first), least, part)]
+            return kept, pruned_by(records[-1])[1], [Claim(min(least, end), least, "copy" if least > end else "kept")]
         least, kept[record["i"]] = record["i"] + 1, record
     return kept, pruned_by(records[-1] if records else None)[1], []
 
@@ -133,8 +133,8 @@ def read_lines(segments: dict[int, bytes]):
 
 class Log:
     """One pass over a log. A broken rule raises one of `BAD`, and `bad` is the record that is."""
-    time = n = announced = newest = anchored = before = None
-    kind, has_gap, in_force, ordered, covered = "stop", False, Epoch(-1, set(), -1), 0, 0
+    time = announced = newest = anchored = before = None
+    kind, in_force, ordered, covered, last, late = "", Epoch(-1, set(), -1), 0, 0, "", 0
     def __init__(self, directory: Path, policy, pins: list[Head]):
         notes = {part: numbered(directory / part, ".notes") for part in ("checkpoints", "witnessed")}
         packed = {first: attempt(unpack, data) for first, data in numbered(directory / "seg", ".jsonl.zst").items()}
@@ -152,11 +152,10 @@ class Log:
             own = sorted({*segments, *(first for first in notes["checkpoints"] if first < self.pruned)})
             claims += [Claim(first, first, part) for first in files if first not in own]
             claims += read_heads(files, own, len(own) - len(segments) + reached, self.name, part)
-        pins = [pin for pin in pins if pin.name == self.name and pin.size > self.first]
-        claims += [Claim(pin.size, pin.size - 1, "pin", pin) for pin in pins]
+        claims += [Claim(pin.size, pin.size - 1, "pin", pin) for pin in pins if pin.name == self.name]
         self.claims = sorted(claims, key=lambda it: (it.at, {"kept": 0, "copy": 2, "seg": 3}.get(it.part, 1), it.bad))
-        self.tree, self.leaf = (None, None) if self.first else ((0, []), bytes(32))
-        self.leaves, self.open = [], set()
+        self.tree, self.leaf, self.n = (None, None, None) if self.first else ((0, []), bytes(32), -1)
+        self.leaves, self.open, self.has_gap = [], set(), self.pruned > 0
     def must(self, bad: int, holds, rule: str):
         self.bad = bad
         must(holds, rule)
@@ -177,8 +176,9 @@ class Log:
         self.must(self.count, not self.claims, "it is missing: a head or the name of a file counts it")
         self.must(self.first, self.newest or self.count < self.first + 2, "no head counts it or any other")
         self.must(counted, self.count - counted <= 10_000, "no head counts it, nor 10,000 records behind it")
+        self.must(self.late, not self.late, "only what precedes the first head of a run stands behind a `stop`")
         self.must(self.covered, self.covered >= self.pruned, "it is pruned, and no record under a head says so")
-        self.has_gap |= self.kind == "stop" and len(self.open) > 0 or self.pruned > 0
+        if self.kind == "stop" and self.open or has_wrong_tile(self.directory, self.leaves): self.has_gap = True
 
     def go_on(self):
         """Begins with what a bundle says for the records before it."""
@@ -193,7 +193,7 @@ class Log:
                 if epoch.handed_over <= self.first: self.in_force, self.announced = epoch, None
 
     def announce(self, epoch: Epoch):
-        must(self.n in (None, epoch.n - 1) and not self.announced, "epochs follow each other, with a head in between")
+        must(self.n in (None, epoch.n - 1) and not self.announced and (epoch.n or not epoch.index), "they are in order")
         must(epoch.n or not self.logs or epoch.keys & self.logs, "the policy names a key of epoch 0")
         # Nobody came before epoch 0: it signs the head over its own announcement.
         self.n, self.announced, self.in_force = epoch.n, epoch, self.in_force if epoch.n else epoch
@@ -229,10 +229,11 @@ class Log:
                 self.tree = self.tree or (count, [bytes.fromhex(text) for text in tree["hashes"]])
                 said = written([count, [text.hex() for text in self.tree[1]]])
                 must(said == written([tree["n"], tree["hashes"]]), "a tick says the tree before it")
-        is_explained = kind in ("start", "recovery", "clock.step") or self.kind == "stop"
+        is_explained = kind in ("start", "recovery", "clock.step") or self.kind in ("", "stop")
         is_silent = not is_explained and time - self.time > timedelta(seconds=120)
         self.has_gap |= is_silent or kind == "start" and self.open != set()
         self.push(record, record["leaf"])
+        if self.last == "stop" and kind not in BEHIND_STOP: self.late = self.late or count
         self.time, self.kind = time, kind
 
     def is_one_before(self, record: dict, following: dict | None) -> bool:
@@ -246,13 +247,13 @@ class Log:
             (_, bad, part, head), *self.claims = self.claims
             self.must(bad, head, "here comes what is no head, line or segment, or none that can stand here")
             must(head.name == self.name, "a head has the name of its log")
-            if part == "pin" and not self.tree: continue
+            if part == "pin" and (not self.tree or head.size <= self.first): continue
             if part == "checkpoints" and head.root != root_of(self.tree): self.bad = self.first_changed(head)
             must(head.root == root_of(self.tree), "a head has the root of its leaves")
             if part == "checkpoints":
                 must(signers(head, self.in_force.keys) == self.in_force.keys, "a head is signed with the keys in force")
                 self.in_force, self.announced = self.announced or self.in_force, None
-                self.newest, self.good, self.covered = head, self.tree, self.ordered
+                self.newest, self.good, self.covered, self.last, self.late = head, self.tree, self.ordered, self.kind, 0
             elif part == "pin" or self.is_quorum(signers(head, self.witnesses)): self.anchored = self.time
 
     def stored(self, first: int, end: int) -> list[bytes]:
@@ -272,8 +273,7 @@ class Log:
         try:
             self.read()
             is_fresh = self.anchored and (now or self.time) - self.anchored <= timedelta(days=1)
-            has_gap = self.has_gap or has_wrong_tile(self.directory, self.leaves)
-            code = 5 if self.first or self.torn or not self.newest else 2 if has_gap else 0 if is_fresh else 3
+            code = 5 if self.first or self.torn or not self.newest else 2 if self.has_gap else 0 if is_fresh else 3
         except BAD as error: fault = {"index": self.bad, "meaning": str(error)}
         root = self.newest.text.decode().split("\n")[2] if self.newest else None
         return {"exit": code, "log": self.name, "root": root, "fault": fault}
@@ -286,9 +286,9 @@ def answer(arguments: list[str]) -> dict:
         now = datetime.fromisoformat(given["--now"].removesuffix("Z")) if "--now" in given else None
         parts = ["*/" * depth + part for depth in range(4) for part in ("seg", "checkpoints")]
         found = {part.parent for pattern in parts for part in Path(path).glob(pattern) if part.is_dir()}
-        logs = [Log(log, policy, pins).report(now) for log in sorted(found)]
-        # Of several logs the first of these decides.
-        code = next(code for code in (1, 5, 2, 3, 0) if code in [log["exit"] for log in logs])
+        judged = lambda log: Log(log, policy, pins).report(now)
+        logs = [attempt(judged, log) or {"exit": 4, "log": None, "root": None, "fault": None} for log in sorted(found)]
+        code = next(code for code in (1, 4, 5, 2, 3, 0) if code in [log["exit"] for log in logs])
         must(code == 1 or {pin.name for pin in pins} <= {log["log"] for log in logs}, "a pin is of a log that is here")
         return {"exit": code, "logs": logs}
     except (*BAD, OSError, StopIteration, getopt.GetoptError) as error:

@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
-use yett::audit::{Known, verify};
+use yett::audit::{Known, bundle, verify};
 use yett::tlog::{Checkpoint, Hash, Note, Policy, Scheme, Signer};
 
-use super::mutate::{Chance, heads_of};
+use super::bundle::{Bundle, heads_of};
+use super::mutate::Chance;
 use super::{Recipe, files, lines, log_in, parts};
 
 /// Options of both verifiers.
@@ -160,6 +162,37 @@ fn asked(data: &Path, options: &[(&str, &str)]) -> (i32, Option<u64>) {
     let output = command.arg(data).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output.status.code().unwrap(), answer["logs"][0]["fault"]["index"].as_u64())
+}
+
+#[test]
+fn of_several_logs_one_that_cannot_be_read_decides_unless_another_is_tampered_with() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path();
+    Recipe { runs: 1, calls: 2, segment_bytes: 1 << 20, ..Recipe::default() }.make(data);
+    let other = data.join("audit/gw.example/r2/seg");
+    fs::create_dir_all(&other).unwrap();
+    // A file as others are, but for the first byte: reading that is an error, whoever asks.
+    symlink("/proc/self/mem", other.join("0000000000000.jsonl")).unwrap();
+    let both = || (verify(data).unwrap().verdict().exit_code(), asked(data, &[]).0);
+    assert_eq!(both(), (4, 4));
+    let segment = log_in(data).join("seg/0000000000000.jsonl");
+    let text = fs::read_to_string(&segment).unwrap();
+    fs::write(segment, text.replacen("allow", "alloy", 1)).unwrap();
+    assert_eq!(both(), (1, 1));
+}
+
+#[test]
+fn keys_of_epoch_0_are_announced_by_record_0_and_by_no_other() {
+    let (whole, range) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    Recipe { runs: 1, calls: 6, segment_bytes: 1 << 20, ..Recipe::default() }.make(whole.path());
+    let directory = log_in(range.path());
+    bundle(&log_in(whole.path()), 3, 5, &directory).unwrap();
+    // With it both know that epoch 0 was before.
+    fs::remove_file(directory.join("epochs")).unwrap();
+    Bundle { directory, heads_in: "checkpoints" }.go_on(&["key.rotate"]);
+    let last = lines(range.path()).len() as u64 + 2;
+    let fault = verify(range.path()).unwrap().logs.remove(0).fault.map(|fault| fault.index);
+    assert_eq!((fault, asked(range.path(), &[])), (Some(last), (1, Some(last))));
 }
 
 #[test]

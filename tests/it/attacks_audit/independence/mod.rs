@@ -16,6 +16,7 @@ use yett::audit::{bundle, verify, verify_with};
 use crate::peers::parts;
 
 mod auditor;
+mod bundle;
 mod hostile;
 mod mutate;
 mod recipe;
