@@ -8,6 +8,7 @@ mod disk;
 mod independence;
 mod liar;
 mod order;
+mod oversized;
 mod receipts;
 mod retention;
 mod rollback;

@@ -1,10 +1,15 @@
 //! No byte to a server before the decision is on the disk, none to the client before the outcome is: by the system calls
 //! themselves, not by what the code says.
 
+use serde_json::{Value, json};
+
 use super::trace::{self, SysCall, synced_after};
 use crate::cli::http::call;
 use crate::cli::process::Home;
 use crate::cli::upstream::Upstream;
+use crate::support::client::Client;
+use crate::support::reply::{Reply, Step};
+use crate::support::server;
 
 fn first<'a>(calls: &'a [SysCall], what: &str, found: impl Fn(&&SysCall) -> bool) -> &'a SysCall {
     calls.iter().find(found).unwrap_or_else(|| panic!("the trace has no {what}"))
@@ -66,4 +71,48 @@ fn aud_064_the_name_of_a_new_segment_is_durable_before_anything_in_it_is_acknowl
     let written = first(&calls, "first record", |call| call.writes_records());
     let acknowledged = synced_after(&calls, written.ended).expect("the first record was never synced");
     assert!(named.ended < acknowledged, "directory at line {}, first record at line {acknowledged}", named.ended);
+}
+
+/// A mark that is in the final event alone, and so tells where it went.
+const FINAL: &str = "the-final-event";
+
+fn note(number: u32) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": format!("note-{number}") } })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_065_of_a_streamed_result_notes_go_out_behind_the_decision_and_the_final_event_behind_the_outcome() {
+    let crm = server::Upstream::start().await;
+    let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": { "resultType": "complete", "content": [{ "type": "text", "text": FINAL }] } });
+    crm.on_tool("get_customer", Reply::stream([Step::message(&note(1)), Step::message(&note(2)), Step::message(&answer)]));
+    let home = Home::new(crm.address);
+    let (home, secret, serving) = tokio::task::spawn_blocking(move || {
+        let (_, secret) = home.key_offline("ada");
+        let serving = trace::serve(&home, &[]);
+        (home, secret, serving)
+    })
+    .await
+    .unwrap();
+    let client = Client::modern(serving.listener, "crm", &secret);
+    let mut events = client.stream("tools/call", json!({ "name": "get_customer", "arguments": {} })).await;
+    assert_eq!(events.next().await, Some(note(1)), "{:?}", events.head);
+    assert_eq!(events.next().await, Some(note(2)));
+    assert_eq!(events.next().await.unwrap()["result"]["content"][0]["text"], FINAL);
+    let (id, listener) = (events.head.call(), serving.listener.port());
+    drop(events);
+    let (home, code) = tokio::task::spawn_blocking(move || (home, serving.terminate().0)).await.unwrap();
+    assert_eq!(code, Some(0));
+
+    let calls = trace::read(&home);
+    let records: Vec<_> = calls.iter().filter(|call| call.writes_records() && call.arguments.contains(id.as_str())).collect();
+    let (decision, outcome) = (records.first().unwrap(), records.last().unwrap());
+    assert!(outcome.arguments.contains("call.outcome") && !decision.arguments.contains("call.outcome"), "{records:?}");
+    let decided = synced_after(&calls, decision.ended).expect("the decision was never synced");
+    let noted = first(&calls, "note to the client", |call| call.sends(listener, "note-1"));
+    assert!(decided < noted.began, "a note at line {}, the decision durable at line {decided}", noted.began);
+    let ended = synced_after(&calls, outcome.ended).expect("the outcome was never synced");
+    let released = first(&calls, "final event to the client", |call| call.sends(listener, FINAL));
+    assert!(ended < released.began, "released at line {}, durable at line {ended}", released.began);
+    let out = home.records().into_iter().rfind(|record| record["call"] == *id).unwrap();
+    assert_eq!((&out["out"]["events"], out["out"]["seg"].as_str().map(str::len)), (&json!(2), Some(64)), "{out}");
 }
