@@ -61,10 +61,10 @@ async fn avl_024_a_database_of_a_newer_release_is_left_alone() {
         let home = home();
         home.key_offline("ada");
         let mut newer = open(&home, database).await;
-        sqlx::raw_sql("PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut newer).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 9; PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut newer).await.unwrap();
         newer.close().await.unwrap();
         let before = fs::read(home.path("data").join(database)).unwrap();
-        assert_refused(&home, &[what, database, "version 3", "knows"]);
+        assert_refused(&home, &[what, database, "version 9", "knows"]);
         assert_eq!(fs::read(home.path("data").join(database)).unwrap(), before, "{database} was changed");
     }
 }

@@ -155,11 +155,13 @@ async fn what_is_going_on_is_shown_while_it_goes_on() {
 async fn operators_can_look_up_every_metric() {
     let (gateway, _upstream) = busy().await;
     let metrics = text(&scrape(gateway.running.health, "").await);
-    // What only an issuer's keys, a full server and witnesses show.
+    // What only an issuer's keys, a full server, witnesses and copies show.
     let rare = Metrics::new();
     rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
     rare.upstream_refused("crm", "queue_full");
     rare.witness_cosigned("audit-dept", 1);
+    rare.witness_claims("audit-dept", false);
+    rare.head_copied("worm", 1);
     let metrics = format!("{metrics}{}", rare.render(Exposition::Classic));
     let shown: BTreeSet<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
