@@ -117,7 +117,7 @@ fn file_with(below: PathBuf, wanted: &str) -> Option<PathBuf> {
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if std::fs::read(&path).unwrap().windows(wanted.len()).any(|part| part == wanted.as_bytes()) {
+        } else if memchr::memmem::find(&std::fs::read(&path).unwrap(), wanted.as_bytes()).is_some() {
             return Some(path);
         }
     }
