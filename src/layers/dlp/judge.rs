@@ -87,12 +87,12 @@ impl Applicable<'_> {
             let value = message.value(place.node);
             let text = text_of(value);
             acts.clear();
-            for sighting in survey.sightings(place) {
+            for (sighting, token) in known.outside_tokens(text, survey.sightings(place)) {
                 let grant_for = |token: &Token| {
                     let arguments = arguments.as_ref()?;
                     self.restores(&token.purpose).find(|grant| arguments.covered_by(grant, value))
                 };
-                acts.extend(self.act(text, sighting, known, grant_for, &mut outcome));
+                acts.extend(self.act(text, (sighting, token), known, grant_for, &mut outcome));
             }
             if self.returns_any() {
                 one_of_each(&mut acts);
@@ -124,7 +124,7 @@ impl Applicable<'_> {
     fn act<'k>(
         &'k self,
         text: &str,
-        Sighting { found, only_token, echo }: &Sighting,
+        (Sighting { found, only_token, echo }, token): (&Sighting, Option<&'k Arc<Token>>),
         known: &'k Known,
         restores: impl FnOnce(&Token) -> Option<&'k Grant>,
         outcome: &mut Outcome,
@@ -132,7 +132,7 @@ impl Applicable<'_> {
         if let Some(index) = echo {
             return self.returned(*index).map(|restored| Act::Return(*found, restored));
         }
-        if let Some(token) = known.token(text, found) {
+        if let Some(token) = token {
             // A token is nobody's data, whatever it looks like.
             return restores(token).map(|grant| Act::Restore(*found, grant, token));
         }
@@ -156,9 +156,9 @@ impl Applicable<'_> {
     /// A header cannot be edited: what would be, blocks.
     fn judge_headers(&self, survey: &Survey, known: &Known, outcome: &mut Outcome) {
         for header in &survey.headers {
-            for sighting in &header.sightings {
+            for (sighting, token) in known.outside_tokens(&header.text, &header.sightings) {
                 let found = &sighting.found;
-                if let Some(token) = known.token(&header.text, found) {
+                if let Some(token) = token {
                     outcome.header_differs |= self.restores(&token.purpose).next().is_some();
                 } else if !sighting.only_token
                     && let Some(rule) = self.judge_match(found, &mut outcome.findings)
@@ -306,5 +306,94 @@ impl std::fmt::Debug for Edit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // SECURITY: what takes the place may be a restored value.
         f.debug_struct("Edit").field("node", &self.node).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::detectors::{Detector, DetectorSet, find};
+    use super::super::formats::draw;
+    use super::super::rules::Rules;
+    use super::*;
+    use crate::policy::{Classification, Dlp, DlpRule, Restore};
+    use crate::protocol::Side;
+    use crate::secret::Secret;
+    use crate::vault::{Answer, Ask};
+
+    const VALUE: &str = "DE89 3704 0044 0532 0130 00";
+
+    fn rules() -> Rules {
+        let rule = |name: &str, detect: &str, action| DlpRule {
+            name: name.to_owned(),
+            detect: vec![detect.to_owned()],
+            sensitivity: None,
+            requests: true,
+            responses: true,
+            servers: Vec::new(),
+            action,
+            purpose: "care".to_owned(),
+            shadow: false,
+        };
+        let restore = Restore {
+            purpose: "test".to_owned(),
+            servers: vec!["crm".to_owned()],
+            tools: vec!["update".to_owned()],
+            roles: vec!["support".to_owned()],
+            arguments: Vec::new(),
+        };
+        let rules = vec![rule("ibans", "iban", DlpAction::Tokenize), rule("cards", "card", DlpAction::Mask)];
+        Rules::new(Some(&Dlp { rules, restore: vec![restore], ..Dlp::default() }))
+    }
+
+    /// A token of an IBAN in groups, four of which are a card number as well.
+    fn with_a_card_inside() -> String {
+        let mut state = 1_u64;
+        let mut chance = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            Some(state >> 33)
+        };
+        loop {
+            let token = draw("iban", "DE89370400440532013000", &mut chance).unwrap();
+            let laid = in_layout_of(Detector::Iban, VALUE, &token);
+            let mut matches = Vec::new();
+            find(&laid, DetectorSet::all(), &mut matches);
+            if matches.iter().any(|found| found.detector == Detector::Card) {
+                return laid;
+            }
+        }
+    }
+
+    fn judged(text: &str, tool: &str, known: &Known) -> (Outcome, String) {
+        let json =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x","arguments":{{"a":"{text}"}}}}}}"#);
+        let mut message = Message::parse(Bytes::from(json), Limits::NONE, Side::Client).unwrap();
+        let rules = rules();
+        let mut applicable = rules.applicable("crm", true, Classification::Public);
+        applicable.restore_in("crm", tool, |role| role == "support");
+        let outcome = applicable.judge(&message, &applicable.survey(&message), known);
+        assert!(outcome.apply(&mut message));
+        let sent = Message::parse(message.encode(), Limits::NONE, Side::Client).unwrap();
+        let sent = sent.params().unwrap().path(&["arguments", "a"]).unwrap().as_str().unwrap().to_owned();
+        (outcome, sent)
+    }
+
+    #[test]
+    fn what_looks_like_another_number_inside_a_token_is_part_of_the_token() {
+        let laid = with_a_card_inside();
+        let canonical = crate::vault::canonical_token(&laid);
+        let token = Arc::new(Token::for_test(&canonical, Secret::new("DE89370400440532013000".to_owned())));
+        let asks = vec![Ask { token: canonical, wanted: None }];
+        let known = Known::new(asks, vec![Answer::Token(token)]);
+        let (outcome, sent) = judged(&format!("to {laid}!"), "read", &known);
+        assert_eq!((sent, outcome.blocked, outcome.findings.len()), (format!("to {laid}!"), false, 0), "it passes as it is");
+        let (outcome, sent) = judged(&format!("to {laid}!"), "update", &known);
+        assert_eq!((sent, outcome.findings.len()), (format!("to {VALUE}!"), 1), "all of it becomes the value");
+        let (outcome, _) = judged(&format!("to {laid}!"), "read", &Known::default());
+        assert!(
+            outcome.blocked && outcome.findings.len() == 1,
+            "in no vault it is an IBAN without a token, and a card: {outcome:?}"
+        );
     }
 }

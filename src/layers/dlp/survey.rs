@@ -1,5 +1,6 @@
 //! What detectors find in a message, before anybody has said what of it is a token. Pure.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -135,10 +136,16 @@ impl Applicable<'_> {
                 sightings.push(Sighting { found, only_token: false, echo: Some(index) });
             }
         });
-        if !self.restores_any() {
-            return;
+        if self.restores_any() {
+            self.look_for_tokens(text, sightings);
         }
-        // Forms in which no detector knows them again, since nobody could tell them from other text but by asking.
+        if let Some(new) = sightings.get_mut(before..).filter(|_| self.restores_any() || self.returns_any()) {
+            new.sort_by_key(|sighting| (sighting.found.start, Reverse(sighting.found.end)));
+        }
+    }
+
+    /// Forms in which no detector knows a token again, since nobody could tell it from other text but by asking.
+    fn look_for_tokens(&self, text: &str, sightings: &mut Vec<Sighting>) {
         let token = |detector: Detector, span: Range<usize>| Sighting {
             found: Match { detector, kind: detector.name(), start: span.start, end: span.end },
             only_token: true,
@@ -149,9 +156,6 @@ impl Applicable<'_> {
         }
         if self.may_be_token(Detector::UsSsn) && formats::is_bare_number(text) {
             sightings.push(token(Detector::UsSsn, 0..text.len()));
-        }
-        if let Some(new) = sightings.get_mut(before..) {
-            new.sort_by_key(|sighting| sighting.found.start);
         }
     }
 
@@ -203,8 +207,28 @@ impl Known {
     }
 
     /// The token that a part of a text is.
-    pub(super) fn token(&self, text: &str, found: &Match) -> Option<&Arc<Token>> {
+    fn token(&self, text: &str, found: &Match) -> Option<&Arc<Token>> {
         if self.tokens.is_empty() { None } else { self.tokens.get(&token_in(found.detector, part(text, found))) }
+    }
+
+    /// What was found in a text, each with the token that it is, but for what lies inside a token: groups of one may look like a number
+    /// of another kind, and are nobody's data either. Sightings come by where they begin, the longer first.
+    pub(super) fn outside_tokens<'k>(
+        &'k self,
+        text: &str,
+        sightings: &'k [Sighting],
+    ) -> impl Iterator<Item = (&'k Sighting, Option<&'k Arc<Token>>)> {
+        let mut end_of_token = 0;
+        sightings.iter().filter_map(move |sighting| {
+            if sighting.found.end <= end_of_token {
+                return None;
+            }
+            let token = self.token(text, &sighting.found);
+            if token.is_some() {
+                end_of_token = sighting.found.end;
+            }
+            Some((sighting, token))
+        })
     }
 
     /// The token of the value that a part of a text is.
