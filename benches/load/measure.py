@@ -46,6 +46,34 @@ http {{
 """
 
 
+def prepare(d: pathlib.Path, yett: str, rate: float) -> dict:
+    """Writes every configuration into the folder; gives compare.py's."""
+    bins = HERE / "target/release"
+    (d / "policies").mkdir()
+    (d / "policies/load.yaml").write_text(POLICY)
+    (d / "nginx.conf").write_text(NGINX.format(dir=d))
+    subprocess.run(["node", str(HERE / "mint-jwt.mjs"), str(d)], check=True)
+    processes = {
+        "upstream": {"cmd": [str(bins / "mcp-upstream")], "port": 9001},
+        "nginx": {"cmd": ["nginx", "-c", str(d / "nginx.conf")], "port": 9002},
+        "hyper": {"cmd": [str(bins / "hyper-proxy")], "port": 9003}}
+    common = ["--era", "modern", "--bearer-file", str(d / "alice.jwt")]
+    cases = [
+        {"name": "direct", "args": ["--url", "http://127.0.0.1:9001/mcp", *common], "watch": ["upstream"]},
+        {"name": "nginx", "args": ["--url", "http://127.0.0.1:9002/mcp", *common], "watch": ["nginx"], "needs": ["upstream"]},
+        {"name": "hyper", "args": ["--url", "http://127.0.0.1:9003/mcp", *common], "watch": ["hyper"], "needs": ["upstream"]}]
+    for i, mode in enumerate(["response", "strict"]):
+        port = 9004 + i
+        path = d / f"yett-{mode}.yaml"
+        path.write_text(CONFIG.format(port=port, admin=9014 + i, health=9024 + i, mode=mode))
+        processes[f"yett-{mode}"] = {"cmd": [yett, "serve", "--config", str(path)], "port": port,
+                                     "env": {"RUST_LOG": "warn"}, "log": str(d / f"yett-{mode}.log")}
+        cases.append({"name": f"yett {mode}", "args": ["--url", f"http://127.0.0.1:{port}/mcp/stub", *common],
+                      "watch": [f"yett-{mode}"], "needs": ["upstream"]})
+    return {"load": str(bins / "mcp-load"), "processes": processes, "cases": cases, "baseline": "nginx",
+            "defaults": ["--connections", "64", "--warmup", "2", "--request-bytes", "1024", "--rate", str(rate)]}
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--rounds", type=int, default=3)
@@ -53,33 +81,9 @@ def main():
     ap.add_argument("--rate", type=float, default=0, help="requests/s; 0 is as fast as answers come")
     ap.add_argument("--yett", default=str(ROOT / "target/dist/yett"))
     a = ap.parse_args()
-    bins = HERE / "target/release"
     with tempfile.TemporaryDirectory() as tmp:
         d = pathlib.Path(tmp)
-        (d / "policies").mkdir()
-        (d / "policies/load.yaml").write_text(POLICY)
-        (d / "nginx.conf").write_text(NGINX.format(dir=d))
-        subprocess.run(["node", str(HERE / "mint-jwt.mjs"), str(d)], check=True)
-        processes = {
-            "upstream": {"cmd": [str(bins / "mcp-upstream")], "port": 9001},
-            "nginx": {"cmd": ["nginx", "-c", str(d / "nginx.conf")], "port": 9002},
-            "hyper": {"cmd": [str(bins / "hyper-proxy")], "port": 9003}}
-        common = ["--era", "modern", "--bearer-file", str(d / "alice.jwt")]
-        cases = [
-            {"name": "direct", "args": ["--url", "http://127.0.0.1:9001/mcp", *common], "watch": ["upstream"]},
-            {"name": "nginx", "args": ["--url", "http://127.0.0.1:9002/mcp", *common], "watch": ["nginx"], "needs": ["upstream"]},
-            {"name": "hyper", "args": ["--url", "http://127.0.0.1:9003/mcp", *common], "watch": ["hyper"], "needs": ["upstream"]}]
-        for i, mode in enumerate(["response", "strict"]):
-            port = 9004 + i
-            path = d / f"yett-{mode}.yaml"
-            path.write_text(CONFIG.format(port=port, admin=9014 + i, health=9024 + i, mode=mode))
-            processes[f"yett-{mode}"] = {"cmd": [a.yett, "serve", "--config", str(path)], "port": port,
-                                         "env": {"RUST_LOG": "warn"}, "log": str(d / f"yett-{mode}.log")}
-            cases.append({"name": f"yett {mode}", "args": ["--url", f"http://127.0.0.1:{port}/mcp/stub", *common],
-                          "watch": [f"yett-{mode}"], "needs": ["upstream"]})
-        config = {"load": str(bins / "mcp-load"), "processes": processes, "cases": cases, "baseline": "nginx",
-                  "defaults": ["--connections", "64", "--warmup", "2", "--request-bytes", "1024", "--rate", str(a.rate)]}
-        (d / "compare.json").write_text(json.dumps(config))
+        (d / "compare.json").write_text(json.dumps(prepare(d, a.yett, a.rate)))
         done = subprocess.run([sys.executable, str(HERE / "compare.py"), str(d / "compare.json"),
                                "--rounds", str(a.rounds), "--seconds", str(a.seconds)])
         for mode in ["response", "strict"]:
