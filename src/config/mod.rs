@@ -317,8 +317,8 @@ pub struct ClaimPath(pub Vec<String>);
 pub struct Server {
     /// `[a-z0-9][a-z0-9_-]{0,62}`
     pub name: String,
-    /// Streamable HTTP endpoint; `http` or `https`, no userinfo, no fragment.
-    pub url: http::Uri,
+    /// How it is reached.
+    pub transport: Transport,
     /// Accepted `aud` values; empty means each listener's `public_url` + `/mcp/<name>`.
     pub audiences: Vec<String>,
     /// The gateway's own bearer token for this server.
@@ -343,7 +343,21 @@ pub struct Server {
     pub receipts: bool,
 }
 
+/// How a server is reached.
+#[derive(Debug)]
+pub enum Transport {
+    /// Streamable HTTP, at this endpoint; `http` or `https`, no userinfo, no fragment.
+    Http(http::Uri),
+}
+
 impl Server {
+    /// Where it is, if it is somewhere on a network.
+    pub fn url(&self) -> Option<&http::Uri> {
+        match &self.transport {
+            Transport::Http(url) => Some(url),
+        }
+    }
+
     /// What is kept of the arguments of a tool's calls.
     pub fn capture_of(&self, tool: &str) -> Capture {
         self.captures.get(tool).copied().unwrap_or(self.capture)

@@ -33,7 +33,7 @@ use crate::session::Sessions;
 use crate::state::{ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
-use crate::upstream::{Admission, ReplyMemory, Sockets, Upstream};
+use crate::upstream::{Admission, ReplyMemory, Shared, Sockets, Upstream};
 use crate::vault::Vault;
 
 /// Most records that wait for the disk.
@@ -77,7 +77,7 @@ impl Gateway {
         let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
         let sockets = descriptors::share(wanted);
         let clients = Arc::new(Semaphore::new(sockets.clients.min(Semaphore::MAX_PERMITS)));
-        let upstreams = connect_all(&config, largest, &Sockets::new(sockets.servers), &connections, &metrics)?;
+        let upstreams = connect_all(&config, largest, Sockets::new(sockets.servers), &connections, &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
@@ -242,14 +242,14 @@ fn bind_health(config: &mut Config, readiness: &Arc<Readiness>, metrics: &Arc<Me
 fn connect_all(
     config: &Config,
     largest: usize,
-    sockets: &Sockets,
+    sockets: Sockets,
     tasks: &TaskTracker,
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
 ) -> Result<Vec<Upstream>, StartError> {
     let memory = ReplyMemory::new(REPLIES, metrics);
+    let shared = Shared { largest, sockets, memory, tasks: tasks.clone(), metrics: Arc::clone(metrics) };
     let connect = |server: &Arc<crate::config::Server>| {
-        Upstream::new(Arc::clone(server), largest, sockets.clone(), memory.clone(), tasks.clone(), metrics)
-            .map_err(|source| StartError::Upstream { server: server.name.clone(), source })
+        Upstream::new(Arc::clone(server), &shared).map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
-use super::connect::{ConnectError, Connector, Sockets};
+use super::connect::{ConnectError, Connector};
 use super::cut::{Cut, Cuts};
 use super::memory::ReplyMemory;
 use super::pool::{Lease, Pool};
@@ -22,12 +22,12 @@ use super::questions::Questions;
 use super::reply::{self, Ends, Expected};
 use super::resumption::Resumption;
 use super::strict::Doubt;
+use super::transport::Shared;
 use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Polling, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::places::Place;
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
-use crate::telemetry::Metrics;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -41,7 +41,7 @@ const ANSWERS: usize = 16;
 
 /// The client for one server.
 #[derive(Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct StreamableHttp(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
@@ -58,29 +58,22 @@ struct Inner {
     cuts: Cuts,
 }
 
-impl fmt::Debug for Upstream {
+impl fmt::Debug for StreamableHttp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("server", &self.0.server.name).finish_non_exhaustive()
+        f.debug_struct("StreamableHttp").field("server", &self.0.server.name).finish_non_exhaustive()
     }
 }
 
-impl Upstream {
-    /// For `server`; replies and stream events are at most `largest` bytes, unless it has a limit of its own. Its connections run on
-    /// `tasks`, take their places among `sockets`, and are counted in `metrics`.
-    pub fn new(
-        server: Arc<Server>,
-        largest: usize,
-        sockets: Sockets,
-        memory: ReplyMemory,
-        tasks: TaskTracker,
-        metrics: &Metrics,
-    ) -> Result<Self, ConnectError> {
-        let connector = Connector::new(&server.url, server.limits, sockets)?;
-        let max_message = server.limits.message.unwrap_or(largest);
-        let bad_host = || ConnectError::Host(server.url.to_string());
-        let authority = server.url.authority().ok_or_else(bad_host)?;
+impl StreamableHttp {
+    /// For `server`, at `url`.
+    pub(super) fn new(server: Arc<Server>, url: &Uri, shared: &Shared) -> Result<Self, ConnectError> {
+        let Shared { memory, tasks, metrics, .. } = shared;
+        let connector = Connector::new(url, server.limits, shared.sockets.clone())?;
+        let max_message = shared.largest_message_of(&server);
+        let bad_host = || ConnectError::Host(url.to_string());
+        let authority = url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
-        let path = server.url.path_and_query().map_or("/", |path| path.as_str());
+        let path = url.path_and_query().map_or("/", |path| path.as_str());
         let target = path.parse().map_err(|_unused| bad_host())?;
         let authorization = server.bearer.as_ref().and_then(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
@@ -90,41 +83,27 @@ impl Upstream {
         let open = metrics.upstream_connections(&server.name);
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
+        let (memory, tasks) = (memory.clone(), tasks.clone());
         Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, memory, max_message, answers, cuts })))
     }
 
-    /// The server's name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.0.server.name
     }
 
-    /// Keeps no idle connections from now on.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.0.pool.close();
     }
 
-    /// Closes connections that have been idle for too long; called now and then.
-    pub fn expire(&self) {
+    pub(super) fn expire(&self) {
         self.0.pool.expire();
     }
 
-    /// Ends `subscriptions/listen` streams, which would never end by themselves, with a refusal that is told and recorded.
-    pub fn end_subscriptions(&self) {
-        self.0.cuts.end_subscriptions();
+    pub(super) fn cuts(&self) -> &Cuts {
+        &self.0.cuts
     }
 
-    /// Ends those that are open, so that their clients ask again: they were allowed by a policy that is no longer in force.
-    pub fn renew_subscriptions(&self) {
-        self.0.cuts.renew_subscriptions();
-    }
-
-    /// Ends every call that still waits for this server, streams included, with a refusal that is answered and recorded.
-    pub fn cut_off(&self) {
-        self.0.cuts.cut_all();
-    }
-
-    /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
-    pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
+    pub(super) async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         // Even a subscription that lives for an hour is answered at once.
         let answered_by = Instant::now() + self.0.server.timeout;
         let (ends, cut) = if request.access.method.is_subscription() {

@@ -21,6 +21,7 @@ mod resumption;
 pub mod sse;
 mod stream;
 mod strict;
+mod transport;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -31,8 +32,8 @@ use tower::Service;
 
 pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
-pub use http::Upstream;
 pub use memory::ReplyMemory;
+pub use transport::{Shared, Upstream};
 
 use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply, end_of_stage};
 use crate::layers::audit::Recorded;

@@ -10,7 +10,7 @@ use http::Uri;
 use super::locations::{endpoint, is_loopback};
 use super::secret;
 use crate::config::units::{duration, size, within};
-use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection};
+use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection, Transport};
 use crate::policy::Classification;
 use crate::secret::Secret;
 use crate::yaml::{
@@ -79,7 +79,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     }
     Some(Server {
         name,
-        url: url?,
+        transport: Transport::Http(url?),
         audiences,
         bearer,
         owner,

@@ -110,8 +110,10 @@ fn client(
     (span.start, span.end) = (times.at(hop.started), times.at(hop.ended.unwrap_or(ended)));
     describe(decision, &mut span);
     if let Some(server) = &context.route.server {
-        span.attributes.push(("server.address", Value::Text(server.url.host().unwrap_or_default().to_owned())));
-        if let Some(port) = server.url.port_u16() {
+        if let Some(host) = server.url().and_then(http::Uri::host) {
+            span.attributes.push(("server.address", Value::Text(host.to_owned())));
+        }
+        if let Some(port) = server.url().and_then(http::Uri::port_u16) {
             span.attributes.push(("server.port", Value::Integer(port.into())));
         }
         span.attributes.push(("yett.server", Value::Text(server.name.clone())));

@@ -11,7 +11,7 @@ fn every_shipped_file_loads_without_a_warning() {
     for name in ["yett.yaml", "minimal.yaml"] {
         let loaded = load(&root().join("config").join(name)).unwrap_or_else(|report| panic!("{report}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
-        assert_eq!(loaded.config.servers[0].url, "http://127.0.0.1:7321/mcp");
+        assert_eq!(loaded.config.servers[0].url().unwrap(), "http://127.0.0.1:7321/mcp");
     }
 }
 
