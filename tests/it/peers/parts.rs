@@ -19,6 +19,13 @@ pub(crate) fn reference(file: &str) -> Command {
     command
 }
 
+/// `python -c CODE`, which can import what is in `tests/reference`.
+pub(crate) fn in_reference(code: &str) -> Command {
+    let mut command = Command::new(interpreter());
+    command.args(["-B", "-c", code]).env("PYTHONPATH", repository().join("tests/reference"));
+    command
+}
+
 /// The Python that has the official SDK.
 pub(crate) fn interpreter() -> PathBuf {
     part("venv").join("bin/python")

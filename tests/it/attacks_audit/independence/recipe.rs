@@ -54,8 +54,10 @@ pub(super) struct Recipe {
     pub(super) unanswered: bool,
     /// A run is silent for minutes.
     pub(super) silent: bool,
-    /// Old segments are removed, and one of those that are left is compressed.
+    /// Old segments are removed.
     pub(super) pruned: bool,
+    /// The oldest segment that is left is compressed.
+    pub(super) compressed: bool,
 }
 
 impl Recipe {
@@ -74,7 +76,8 @@ impl Recipe {
             Self { runs: 2, unanswered: true, ..plain },
             Self { calls: 10, silent: true, segment_bytes: 2_500, ..plain },
             Self { calls: 300, segment_bytes: 40_000, ..plain },
-            Self { runs: 2, calls: 200, segment_bytes: 30_000, pruned: true, ..plain },
+            Self { runs: 2, calls: 12, segment_bytes: 4_000, compressed: true, ..plain },
+            Self { runs: 2, calls: 200, segment_bytes: 30_000, pruned: true, compressed: true, ..plain },
         ]
     }
 
@@ -130,6 +133,9 @@ impl Recipe {
         if self.pruned {
             prune(data, &clock);
         }
+        if self.compressed {
+            compress_oldest(&log_in(data));
+        }
     }
 }
 
@@ -151,6 +157,9 @@ fn prune(data: &Path, clock: &Arc<HandClock>) {
     catch_up(&log).unwrap();
     settle(&log, &plan).unwrap();
     carry_out(&Disk, &log, &plan, index).unwrap();
+}
+
+fn compress_oldest(log: &Path) {
     let oldest = files(&log.join("seg")).remove(0);
     let lines = fs::read(&oldest).unwrap();
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
