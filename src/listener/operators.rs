@@ -2,11 +2,16 @@
 //!
 //! A probe or a command line needs one connection for a moment. What is refused here is no message, and leaves no record.
 //!
+//! A request that has been read is carried out to its end, though whoever sent it hangs up: what an operator orders is recorded before it is
+//! done, and a record of what was not done would be a lie.
+//!
 //! Connections may be kept. Where they get scarce, each that comes closes the one that has been idle for the longest, so that
 //! nobody can hold them all by doing nothing.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -68,7 +73,8 @@ where
     let serve_one = |stream, _peer, place| {
         let guest = Arc::new(Guest::new(stop.child_token()));
         guests.make_room_for(&guest);
-        let (service, leave) = (Watched { service: service.clone(), guest: Arc::clone(&guest) }, guest.leave.clone());
+        let watched = Watched { service: service.clone(), guest: Arc::clone(&guest), tasks: tasks.clone() };
+        let (service, leave) = (watched, guest.leave.clone());
         let conversation = hold(stream, limits(), service, leave, async |error| refusal_response(error, ""));
         tasks.spawn(async move {
             tokio::select! {
@@ -132,11 +138,12 @@ impl Guest {
     }
 }
 
-/// A service that knows when it is at work.
+/// A service that knows when it is at work, and ends what it has begun.
 #[derive(Clone, Debug)]
 struct Watched<S> {
     service: S,
     guest: Arc<Guest>,
+    tasks: TaskTracker,
 }
 
 /// A request that is being answered.
@@ -160,17 +167,64 @@ impl<S, B> Service<Request<Incoming>> for Watched<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
+    B: Send + 'static,
 {
     type Response = Response<B>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (busy, answer) = (Busy::with(&self.guest), self.service.call(request));
+        let (busy, answer) = (Busy::with(&self.guest), self.tasks.spawn(self.service.call(request)));
         Box::pin(async move {
-            let answer = answer.await;
+            let answer = match answer.await {
+                Ok(answer) => answer,
+                Err(broken) => match broken.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    // The process ends.
+                    Err(_cancelled) => pending().await,
+                },
+            };
             drop(busy);
             answer
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::service::service_fn;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_done_though_whoever_asked_hangs_up() {
+        let socket = super::super::bind(([127, 0, 0, 1], 0).into(), BUFFER).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let (go_on, stop) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
+        let waits = Arc::clone(&go_on);
+        let service = service_fn(move |_request| {
+            let (told, waits) = (told.clone(), Arc::clone(&waits));
+            async move {
+                told.send("recorded").unwrap();
+                let _permit = waits.acquire().await.unwrap();
+                told.send("done").unwrap();
+                Ok(Response::new(String::new()))
+            }
+        });
+        let tasks = TaskTracker::new();
+        let serving = tasks.spawn(serve(socket, service, stop.clone()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"PUT /v1/switches/all HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert_eq!(heard.recv().await, Some("recorded"));
+        drop(client);
+        // One whose request is answered behind the first one's end: the gateway has seen that by then.
+        stop.cancel();
+        go_on.add_permits(1);
+        serving.await.unwrap();
+        assert_eq!(heard.recv().await, Some("done"));
     }
 }
