@@ -54,7 +54,7 @@ impl Privacy {
         let _turn = self.begin().await?;
         words("requester", &order.requester)?;
         if order.trust_clock {
-            self.retention.trust_now();
+            self.trust_clock(&order.requester).await?;
         }
         let Some(now) = self.retention.believed().filter(|_| self.retention.is_steady()) else {
             if order.apply {
@@ -83,7 +83,12 @@ impl Privacy {
     /// The same without anybody asking: a clock that is in doubt makes it wait, and is no error. Gives whether there may be more.
     pub async fn prune_in_time(&self) -> Result<bool, PrivacyError> {
         let _turn = self.begin().await?;
-        let Some(now) = self.retention.believed().filter(|_| self.retention.is_steady()) else { return Ok(false) };
+        let Some(now) = self.retention.believed().filter(|_| self.retention.is_steady()) else {
+            tracing::warn!(
+                "the clock cannot be believed: the audit log is not pruned until `yett audit prune --apply --trust-clock`"
+            );
+            return Ok(false);
+        };
         let plan = self.plan(None, self.oldest_kept(now)).await?;
         if plan.removal.is_none() {
             if let stopped @ Stopped::Held { .. } = &plan.stopped {

@@ -212,6 +212,24 @@ async fn aud_027_a_clock_that_jumps_ahead_and_returns_prunes_nothing() {
 }
 
 #[tokio::test]
+async fn aud_054_an_operators_word_for_the_clock_is_a_record_before_anything_is_done_by_it() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start().servers([("crm", &upstream)]).await;
+    let privacy = gateway.running.operations().privacy();
+    gateway.clock.advance(40 * DAY);
+    // Nothing is old enough, and the word counts from now on all the same.
+    let order = PruneOrder { before: None, from: None, apply: false, trust_clock: true, requester: "ops".into() };
+    assert!(privacy.prune(&order).await.unwrap().removal.is_none());
+    gateway.clock.advance(40 * DAY);
+    assert_eq!(privacy.expire(true, "dpo").await.unwrap(), None);
+    let acts = gateway.records(&Filter { kinds: vec!["admin".into()], ..Filter::default() });
+    let acts: Vec<_> = acts.iter().map(|record| &record["what"]).filter(|what| what["act"] == "clock.trust").collect();
+    let act = |requester: &str| json!({ "act": "clock.trust", "requester": requester, "target": "clock" });
+    assert_eq!(acts, [&act("ops"), &act("dpo")]);
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_legal_hold_keeps_the_records_of_somebody_until_it_is_lifted() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start()
