@@ -99,7 +99,12 @@ impl Storage for Disk {
         let mut files = Vec::new();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            files.push((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()));
+            match entry.metadata() {
+                Ok(metadata) => files.push((entry.file_name().to_string_lossy().into_owned(), metadata.len())),
+                // Somebody has removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(files)
     }

@@ -22,6 +22,8 @@ mod prune;
 mod record;
 mod thin;
 
+use parking_lot::{Mutex, MutexGuard};
+
 #[cfg(test)]
 pub(crate) use compress::Compressor;
 pub use keeper::{Stock, look_after, unhurried};
@@ -31,3 +33,11 @@ pub use prune::{PruneError, carry_out, resume, settle};
 pub(crate) use record::Ordered;
 pub use record::{PruneReason, Removal};
 pub use thin::thin;
+
+/// Held by whoever takes a segment away or puts another file in its place.
+static REPLACING: Mutex<()> = Mutex::new(());
+
+/// One at a time: a copy that was made of a segment must not take its place once it is pruned, or it would be there again.
+fn alone() -> MutexGuard<'static, ()> {
+    REPLACING.lock()
+}

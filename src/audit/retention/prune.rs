@@ -10,6 +10,7 @@ use super::super::line::Line;
 use super::super::tree::{Lines, ProveError, Prover};
 use super::super::verify::VerifyIo;
 use super::super::writer::{WriteError, failed};
+use super::alone;
 use super::kept::{Kept, KeptLine};
 use super::plan::{Plan, PlanError};
 use super::record::Ordered;
@@ -119,6 +120,7 @@ fn keep(storage: &dyn Storage, layout: &Layout, lines: &[KeptLine]) -> Result<()
 
 /// Removes the segments before record `to`, the oldest first, each durably: at any moment the log is whole from some segment on.
 fn remove(storage: &dyn Storage, layout: &Layout, to: u64) -> Result<u64, PruneError> {
+    let _alone = alone();
     let directory = layout.segments();
     let files = storage.list(&directory).map_err(failed("list", &directory))?;
     let mut firsts: Vec<u64> = files.iter().filter_map(|(name, _)| index_of(name)).collect();

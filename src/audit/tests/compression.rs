@@ -1,6 +1,7 @@
 //! Compressed segments: what is read and proven of them, and what no crash may do to them.
 
 use std::collections::HashSet;
+use std::io;
 use std::ops::ControlFlow;
 
 use super::super::layout::{compressed_index, segment_index};
@@ -204,6 +205,95 @@ fn who_is_told_to_stop_leaves_nothing_behind() {
     let mut compressor = Compressor::new(Arc::new(Disk), Layout::of(&log));
     assert_eq!(compressor.next(&mut || false).unwrap(), None);
     assert_eq!(segments_of(&log), before);
+}
+
+/// A disk from which the oldest segment is removed, as retention does, when its copy is looked at for the last time.
+#[derive(Debug)]
+struct Pruned(PathBuf);
+
+impl Storage for Pruned {
+    fn read(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        let opened = Disk.read(path);
+        if path.extension().is_some_and(|ending| ending == "tmp") {
+            fs::remove_file(&self.0)?;
+        }
+        opened
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        Disk.create_dir_all(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(String, u64)>> {
+        Disk.list(directory)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Disk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Disk.open(path)
+    }
+
+    fn open_or_create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Disk.open_or_create(path)
+    }
+
+    fn replace_tail(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        Disk.replace_tail(path, offset, bytes)
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        Disk.sync_dir(directory)
+    }
+
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        Disk.publish(path, bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+
+    fn destroy(&self, path: &Path) -> io::Result<()> {
+        Disk.destroy(path)
+    }
+
+    fn occupy(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        Disk.occupy(path, bytes)
+    }
+
+    fn space(&self, directory: &Path) -> io::Result<Space> {
+        Disk.space(directory)
+    }
+}
+
+#[test]
+fn a_segment_that_is_pruned_while_it_is_compressed_does_not_come_back() {
+    let fixture = Fixture::new();
+    old_log(&fixture, 2, 60);
+    let log = fixture.log_dir();
+    let before = segments_of(&log);
+    let disk = Pruned(log.join("seg").join(&before[0]));
+    assert_eq!(Compressor::new(Arc::new(disk), Layout::of(&log)).next(&mut || true).unwrap(), None);
+    assert_eq!(segments_of(&log), before[1..], "neither the segment, nor its copy, nor a part of one");
+}
+
+#[test]
+fn a_segment_that_is_pruned_while_it_is_read_is_no_failure() {
+    let fixture = Fixture::new();
+    old_log(&fixture, 2, 60);
+    let log = fixture.log_dir();
+    let before = segments_of(&log);
+    let oldest = log.join("seg").join(&before[0]);
+    let mut compressor = Compressor::new(Arc::new(Disk), Layout::of(&log));
+    assert_eq!(compressor.next(&mut || fs::remove_file(&oldest).is_ok()).unwrap(), None);
+    assert_eq!(segments_of(&log), before[1..]);
 }
 
 /// The files of a log on a disk whose power can be cut.
