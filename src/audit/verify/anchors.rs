@@ -4,18 +4,17 @@
 //! says what it must be consistent with.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::super::chain::Chain;
 use super::super::epoch::EpochKeys;
-use super::super::notes::{NoteReader, RawNote};
+use super::super::notes::RawNote;
 use super::super::report::{Anchored, FaultReason};
 use super::super::stamp::Stamp;
-use super::heads::{self, HeadsFile};
-use super::{Opened, VerifyIo, regular_file, unreadable};
+use super::heads::{self, HeadsFile, Notes};
+use super::{VerifyIo, unreadable};
 use crate::tlog::{Checkpoint, Frontier, Note, Policy, VerifierKey};
 
 /// An anchor of before that counts for the end of a log no more: a witness sees a log that serves every minute.
@@ -32,27 +31,22 @@ pub struct Known {
     pub now: Option<Timestamp>,
 }
 
-/// Why a root is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Pin,
-    /// Cosigned; whether by enough.
-    Witnessed {
-        quorum: bool,
-    },
-}
-
 /// Anchors of one log, in the order of their sizes.
 pub(super) struct Anchors<'t> {
     trust: &'t Known,
     /// Files of `witnessed/` that were not read yet, in order, and the name that every head in them has.
     files: Vec<HeadsFile>,
     log: Option<String>,
-    /// Records that the next head in them counts at least.
+    /// The file that is being read.
+    notes: Option<Notes>,
+    path: PathBuf,
+    /// Records that the next head in it counts at least, and at most.
     least: u64,
-    ahead: BTreeMap<u64, Vec<(Checkpoint, Source)>>,
-    /// What stands behind the head of so many records, and cannot.
-    misplaced: Option<(u64, FaultReason)>,
+    most: u64,
+    /// That head, and whether enough witnesses have cosigned it. No other is in memory.
+    ahead: Option<(Checkpoint, bool)>,
+    /// Pins of this log that are not reached yet, by their sizes.
+    pins: BTreeMap<u64, Vec<Checkpoint>>,
     /// The largest that was right, and the time of its last record.
     newest: Option<(u64, Stamp)>,
 }
@@ -62,7 +56,18 @@ impl<'t> Anchors<'t> {
     pub(super) fn new(directory: &Path, trust: &'t Known, log: Option<String>, first: u64) -> Result<Self, VerifyIo> {
         let mut files = heads::files(&directory.join("witnessed"))?;
         files.retain(|file| file.segment >= first && file.bytes > 0);
-        Ok(Self { trust, files, log, least: 0, ahead: BTreeMap::new(), misplaced: None, newest: None })
+        Ok(Self {
+            trust,
+            files,
+            log,
+            notes: None,
+            path: PathBuf::new(),
+            least: 0,
+            most: 0,
+            ahead: None,
+            pins: BTreeMap::new(),
+            newest: None,
+        })
     }
 
     /// Whether `keys`, those of epoch 0, are none that the policy names.
@@ -75,47 +80,46 @@ impl<'t> Anchors<'t> {
 
     /// Goes on to the segment that begins at `segment`, and behind which comes that of record `most`: what witnesses have cosigned.
     pub(super) fn begin(&mut self, segment: u64, most: u64) -> Result<Option<FaultReason>, VerifyIo> {
-        self.least = self.least.max(segment.saturating_add(1));
+        self.notes = None;
+        (self.least, self.most) = (self.least.max(segment.saturating_add(1)), most);
         let Some(at) = self.files.iter().position(|file| file.segment == segment) else { return Ok(None) };
-        let path = self.files.remove(at);
-        let (path, length) = (path.path, path.bytes);
-        let Opened::File(file) = regular_file(&path)? else { return Ok(None) };
-        let mut notes = NoteReader::new(BufReader::new(file.take(length)));
-        let mut before = segment;
-        while let Some(raw) = notes.next_note().map_err(unreadable(&path))? {
-            let (note, holed) = match raw {
-                RawNote::Whole(note) => (Note::parse(note).map_err(|reason| reason.to_string()), note.contains(&0)),
-                RawNote::Torn => (Err("it has no end".to_owned()), true),
-            };
-            let head = note.and_then(|note| {
-                let head = Checkpoint::parse(note.unverified_text()).map_err(|reason| reason.to_string())?;
-                Ok((head, self.is_quorum(&note)))
-            });
-            let misplaced = match head {
-                Ok((head, quorum)) if (self.least..=most).contains(&head.size) => {
-                    (self.least, before) = (head.size, head.size);
-                    self.ahead.entry(head.size).or_default().push((head, Source::Witnessed { quorum }));
-                    continue;
-                }
-                Ok((head, _)) => FaultReason::HeadOrder { size: head.size },
-                Err(reason) => FaultReason::HeadMalformed { reason },
-            };
-            // A crash tears no head but the newest.
-            let is_behind = holed && self.files.is_empty() && {
-                let name = self.log.as_deref().unwrap_or("\u{2014}");
-                !notes.goes_on(name).map_err(unreadable(&path))?
-            };
-            if is_behind {
-                break;
+        let file = self.files.remove(at);
+        self.path.clone_from(&file.path);
+        self.notes = heads::open(&file)?;
+        self.advance()
+    }
+
+    /// The next head of the file.
+    fn advance(&mut self) -> Result<Option<FaultReason>, VerifyIo> {
+        self.ahead = None;
+        let Some(notes) = &mut self.notes else { return Ok(None) };
+        let (note, holed) = match notes.next_note().map_err(unreadable(&self.path))? {
+            None => return Ok(None),
+            Some(RawNote::Whole(note)) => (Note::parse(note).map_err(|reason| reason.to_string()), note.contains(&0)),
+            Some(RawNote::Torn) => (Err("it has no end".to_owned()), true),
+        };
+        let head = note.and_then(|note| {
+            let head = Checkpoint::parse(note.unverified_text()).map_err(|reason| reason.to_string())?;
+            Ok((head, note))
+        });
+        let misplaced = match head {
+            Ok((head, note)) if (self.least..=self.most).contains(&head.size) => {
+                self.least = head.size;
+                self.ahead = Some((head, self.is_quorum(&note)));
+                return Ok(None);
             }
-            if before == segment {
-                return Ok(Some(misplaced));
+            Ok((head, _)) => FaultReason::HeadOrder { size: head.size },
+            Err(reason) => FaultReason::HeadMalformed { reason },
+        };
+        // A crash tears no head but the newest.
+        if holed && self.files.is_empty() {
+            let name = self.log.as_deref().unwrap_or("\u{2014}");
+            let goes_on = self.notes.take().map_or(Ok(false), |notes| notes.goes_on(name)).map_err(unreadable(&self.path))?;
+            if !goes_on {
+                return Ok(None);
             }
-            // It is looked at once the head before it was judged.
-            self.misplaced = Some((before, misplaced));
-            break;
         }
-        Ok(None)
+        Ok(Some(misplaced))
     }
 
     /// A file that belongs to no segment, if record `next` is reached.
@@ -131,39 +135,51 @@ impl<'t> Anchors<'t> {
     }
 
     /// Takes a record. At the first one the log's name is known, and with it which pins are of this log.
-    pub(super) fn record(&mut self, chain: &Chain, is_first: bool) -> Option<FaultReason> {
+    pub(super) fn record(&mut self, chain: &Chain, is_first: bool) -> Result<Option<FaultReason>, VerifyIo> {
         if is_first {
             for pin in self.trust.pins.iter().filter(|pin| chain.log.as_ref() == Some(&pin.origin)) {
-                self.ahead.entry(pin.size).or_default().push((pin.clone(), Source::Pin));
+                self.pins.entry(pin.size).or_default().push(pin.clone());
             }
         }
+        let fits = |head: &Checkpoint, log: &String, tree: &Frontier| {
+            *log == head.origin && tree.size() == head.size && tree.root() == head.root
+        };
+        let differs =
+            |head: &Checkpoint| !chain.log.as_ref().zip(chain.tree.as_ref()).is_some_and(|(log, tree)| fits(head, log, tree));
         // SECURITY: all that are due, so that none can be put in front of another to have it passed by.
-        while let Some(due) = self.ahead.first_entry().filter(|entry| *entry.key() <= chain.next) {
-            let (size, anchors) = due.remove_entry();
-            for (head, source) in anchors {
-                // Where reading began in the middle the tree may not be known yet, and pins may be of records that are not here.
-                if source == Source::Pin && chain.tree.is_none() {
-                    continue;
-                }
-                let fits = |log: &String, tree: &Frontier| *log == head.origin && tree.size() == size && tree.root() == head.root;
-                let differs = !chain.log.as_ref().zip(chain.tree.as_ref()).is_some_and(|(log, tree)| fits(log, tree));
-                match source {
-                    Source::Pin if size < chain.next => {}
-                    Source::Pin if differs => return Some(FaultReason::PinDiffers { size }),
-                    Source::Witnessed { .. } if differs => return Some(FaultReason::WitnessDiffers { size }),
-                    Source::Witnessed { quorum: false } => {}
-                    Source::Pin | Source::Witnessed { quorum: true } => self.newest = Some((size, chain.time)),
-                }
+        while let Some(due) = self.pins.first_entry().filter(|entry| *entry.key() <= chain.next) {
+            let (size, pins) = due.remove_entry();
+            // Where reading began in the middle the tree may not be known yet, and pins may be of records that are not here.
+            if chain.tree.is_none() || size < chain.next {
+                continue;
+            }
+            if pins.iter().any(differs) {
+                return Ok(Some(FaultReason::PinDiffers { size }));
+            }
+            self.newest = Some((size, chain.time));
+        }
+        while let Some((head, is_quorum)) = self.ahead.take_if(|(head, _)| head.size <= chain.next) {
+            let size = head.size;
+            if differs(&head) {
+                return Ok(Some(FaultReason::WitnessDiffers { size }));
+            }
+            if is_quorum {
+                self.newest = Some((size, chain.time));
+            }
+            if let Some(misplaced) = self.advance()? {
+                return Ok(Some(misplaced));
             }
         }
-        self.misplaced.take_if(|(size, _)| *size <= chain.next).map(|(_, reason)| reason)
+        Ok(None)
     }
 
     /// What counts more records than there are at the end of the log, or is named after one.
     pub(super) fn beyond(&self, next: u64) -> Option<FaultReason> {
-        if let Some((size, anchors)) = self.ahead.iter().find(|(size, _)| **size > next) {
-            let pinned = anchors.iter().any(|(_, source)| *source == Source::Pin);
-            return Some(if pinned { FaultReason::PinAhead { size: *size } } else { FaultReason::Cut { size: *size } });
+        if let Some((size, _)) = self.pins.first_key_value() {
+            return Some(FaultReason::PinAhead { size: *size });
+        }
+        if let Some((head, _)) = self.ahead.as_ref().filter(|(head, _)| head.size > next) {
+            return Some(FaultReason::Cut { size: head.size });
         }
         self.files.first().map(|file| FaultReason::HeadOrder { size: file.segment })
     }

@@ -49,7 +49,10 @@ pub(super) fn newest_size(files: &[HeadsFile]) -> Result<u64, VerifyIo> {
     Ok(0)
 }
 
-fn open(file: &HeadsFile) -> Result<Option<NoteReader<BufReader<io::Take<File>>>>, VerifyIo> {
+/// The heads of a file, one after the other.
+pub(super) type Notes = NoteReader<BufReader<io::Take<File>>>;
+
+pub(super) fn open(file: &HeadsFile) -> Result<Option<Notes>, VerifyIo> {
     Ok(match regular_file(&file.path)? {
         Opened::File(opened) => Some(NoteReader::new(BufReader::new(opened.take(file.bytes)))),
         Opened::Missing | Opened::Other => None,
@@ -62,7 +65,7 @@ pub(super) struct Heads<'p> {
     files: Vec<HeadsFile>,
     /// Whose heads they must be; `None` when no record says so.
     log: Option<String>,
-    notes: Option<NoteReader<BufReader<io::Take<File>>>>,
+    notes: Option<Notes>,
     path: PathBuf,
     /// Records that a head must count more than where it stands, and that it may count at most.
     above: u64,

@@ -284,7 +284,7 @@ impl<'p> Walk<'p> {
             }
         }
         let (Some(FaultReason::HeadDiffers { size, .. }), Some(root)) = (&fault, due) else {
-            let fault = fault.or_else(|| self.anchors.record(&self.chain, is_first));
+            let fault = fault.map_or_else(|| self.anchors.record(&self.chain, is_first), |fault| Ok(Some(fault)))?;
             return Ok(fault.is_none_or(|reason| self.fault(index, reason)));
         };
         // The head names a range; tiles from before the change may tell which record of it.
