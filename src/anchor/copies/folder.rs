@@ -2,6 +2,9 @@
 //! no more than that (object lock, WORM) will do.
 //!
 //! `FOLDER/<log's name>/<day>/<records, 13 digits>.note`
+//!
+//! The folder itself may be a link, as the configuration says. In it there are none: whoever else writes there must not say where on this
+//! host a copy goes, or what is taken for one.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -38,6 +41,7 @@ impl Folder {
     pub(super) fn put(&self, signed: &SignedHead) -> Result<(), CopyError> {
         fs::metadata(&self.path).map_err(unusable(&self.path))?;
         let day = self.path.join(&self.log).join(Timestamp::now().strftime("%Y-%m-%d").to_string());
+        self.refuse_links(&day)?;
         fs::create_dir_all(&day).map_err(unusable(&day))?;
         let path = day.join(format!("{:013}{SUFFIX}", signed.head.size));
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -67,8 +71,10 @@ impl Folder {
     pub(super) fn newest(&self) -> Result<Option<Checkpoint>, CopyError> {
         fs::metadata(&self.path).map_err(unusable(&self.path))?;
         let log = self.path.join(&self.log);
+        self.refuse_links(&log)?;
         for day in names(&log)? {
             let day = log.join(day);
+            self.refuse_links(&day)?;
             for name in names(&day)? {
                 if let Some(head) = self.read(&day.join(name))? {
                     return Ok(Some(head));
@@ -80,7 +86,11 @@ impl Folder {
 
     fn read(&self, path: &Path) -> Result<Option<Checkpoint>, CopyError> {
         let is_copy = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(SUFFIX));
-        if !is_copy || !fs::metadata(path).map_err(unusable(path))?.is_file() {
+        if !is_copy {
+            return Ok(None);
+        }
+        self.refuse_links(path)?;
+        if !fs::symlink_metadata(path).map_err(unusable(path))?.is_file() {
             return Ok(None);
         }
         let mut bytes = Vec::new();
@@ -88,6 +98,25 @@ impl Folder {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unusable(path))?;
         let head = Note::parse(&bytes).ok().and_then(|note| Checkpoint::parse(note.unverified_text()).ok());
         Ok(head.filter(|head| head.origin == self.log))
+    }
+}
+
+impl Folder {
+    /// Looks at every name below the folder that leads to `path`.
+    fn refuse_links(&self, path: &Path) -> Result<(), CopyError> {
+        let below: Vec<_> = path.ancestors().take_while(|path| *path != self.path).collect();
+        for path in below.into_iter().rev() {
+            match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_symlink() => {
+                    let link = io::Error::new(ErrorKind::InvalidInput, "it is a symbolic link; copies are not made through any");
+                    return Err(unusable(path)(link));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(unusable(path)(error)),
+            }
+        }
+        Ok(())
     }
 }
 

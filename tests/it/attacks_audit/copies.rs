@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -128,6 +129,37 @@ fn a_folder_that_is_not_mounted_forbids_the_start_and_one_that_vanishes_is_told_
     assert_eq!(log.matches("are not copied").count(), 1, "told once: {log}");
     assert!(log.contains("are copied again"), "{log}");
     assert_eq!(home.run(&["audit", "verify", "data", "--pin", "kept"]).code, Some(0));
+}
+
+#[test]
+fn a_link_in_the_folder_leads_no_copy_out_of_it_and_nothing_into_it() {
+    let home = kept();
+    run_once(&home);
+    let day = copies(&home)[0].parent().unwrap().to_owned();
+    let copy = copies(&home).pop().unwrap();
+    fs::rename(&copy, home.path("moved")).unwrap();
+    symlink(home.path("moved"), &copy).unwrap();
+    let refused = home.run(&["serve"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("it is a symbolic link"), "{}", refused.err);
+
+    fs::remove_dir_all(home.path("kept").join(LOG)).unwrap();
+    let serving = home.serve_quietly();
+    home.tell_operator(&serving);
+    eventually("the first copy", || copies(&home).pop());
+    fs::create_dir(home.path("elsewhere")).unwrap();
+    // Unless a copy is just being made.
+    eventually("the link", || {
+        let _ = fs::remove_dir_all(&day);
+        symlink(home.path("elsewhere"), &day).ok()
+    });
+    home.done(&["kill", "--config", "operator.yaml", "--all"]);
+    eventually("the failure", || {
+        metric(&serving, "yett_audit_copy_failures_total{copy=\"worm\"}").filter(|failures| *failures > 0.0)
+    });
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(fs::read_dir(home.path("elsewhere")).unwrap().count(), 0, "a copy went through the link");
 }
 
 #[test]
