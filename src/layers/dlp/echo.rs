@@ -16,6 +16,34 @@ use crate::vault::Token;
 /// So much of a value is searched for; the rest is compared. Keys of several KiB would make an automaton of many MiB.
 const ANCHOR: usize = 32;
 
+/// Bytes of one message that are compared with values. Who picks both can make each comparison a long one that fails at its end, and begin
+/// one at every few bytes; all who mean well stay far below.
+const MOST_COMPARED: usize = 64 << 20;
+
+/// What is left of [`MOST_COMPARED`].
+#[derive(Debug)]
+pub(super) struct Patience(usize);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(MOST_COMPARED)
+    }
+}
+
+impl Patience {
+    /// Whether it has ended: not everything was looked at.
+    pub(super) fn is_over(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `text` begins with `value`, but for case.
+    fn begins(&mut self, text: &[u8], value: &[u8]) -> bool {
+        let same = text.iter().zip(value).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count();
+        self.0 = self.0.saturating_sub(same + 1);
+        same == value.len()
+    }
+}
+
 /// A token that became its value, by which grant.
 #[derive(Debug)]
 pub(super) struct Restored {
@@ -68,15 +96,15 @@ impl Echo {
         Ok(Some(Self { anchors, texts, restored: all }))
     }
 
-    /// Hands every place of a value to `visit`, with what it is.
-    pub(super) fn find(&self, text: &str, mut visit: impl FnMut(Range<usize>, usize)) {
+    /// Hands every place of a value to `visit`, with what it is, as long as there is `patience`.
+    pub(super) fn find(&self, text: &str, patience: &mut Patience, mut visit: impl FnMut(Range<usize>, usize)) {
         let mut from = 0;
-        while let Some(anchor) = text.get(from..).and_then(|_| self.anchors.find(aho_corasick::Input::new(text).range(from..))) {
+        while let Some(anchor) = self.anchor(text, from).filter(|_| !patience.is_over()) {
             let start = anchor.start();
             let begin_so = self.texts.get(anchor.pattern().as_usize()).map(Vec::as_slice).unwrap_or_default();
-            let stands = |value: &str, index: usize| {
+            let mut stands = |value: &str, index: usize| {
                 let range = start..start + value.len();
-                let same = text.get(range.clone()).is_some_and(|found| found.eq_ignore_ascii_case(value));
+                let same = patience.begins(text.as_bytes().get(start..).unwrap_or_default(), value.as_bytes());
                 let whole = self.get(index).is_some_and(|one| one.detector == Detector::Secrets) || is_apart(text, &range);
                 (same && whole).then_some((range, index))
             };
@@ -89,6 +117,11 @@ impl Echo {
                 None => from = (start + 1..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len()),
             }
         }
+    }
+
+    /// The first place from `from` on where a value may begin.
+    fn anchor(&self, text: &str, from: usize) -> Option<aho_corasick::Match> {
+        text.get(from..).and_then(|_| self.anchors.find(aho_corasick::Input::new(text).range(from..)))
     }
 
     /// What `find` has named.
@@ -135,7 +168,7 @@ mod tests {
 
     fn found<'t>(echo: &Echo, text: &'t str) -> Vec<&'t str> {
         let mut all = Vec::new();
-        echo.find(text, |range, _| all.push(text.get(range).unwrap()));
+        echo.find(text, &mut Patience::default(), |range, _| all.push(text.get(range).unwrap()));
         all
     }
 
@@ -162,5 +195,19 @@ mod tests {
         let echo = echo(&[(Detector::Secrets, &one, "tok_1"), (Detector::Secrets, &two, "tok_2")]);
         let text = format!("{head}{head}{two}|{one}{two}{head}");
         assert_eq!(found(&echo, &text), [&two, &one, &two]);
+    }
+
+    #[test]
+    fn a_text_that_almost_is_a_long_value_again_and_again_ends_in_impatience() {
+        let period = "-----BEGIN PRIVATE KEY-----\nMIIE";
+        let value = format!("{}-----END PRIVATE KEY-----", period.repeat(2_000));
+        let echo = echo(&[(Detector::Secrets, &value, "tok_1")]);
+        let look = |text: &str| {
+            let (mut patience, mut count) = (Patience::default(), 0);
+            echo.find(text, &mut patience, |_, _| count += 1);
+            (patience.is_over(), count)
+        };
+        assert_eq!(look(&value.repeat(200)), (false, 200), "12 MiB of what is meant well");
+        assert!(look(&period.repeat(40_000)).0, "1 MiB that is not");
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::detectors::{self, Detector, DetectorSet};
-use super::echo::{Echo, Restored};
+use super::echo::{Echo, Patience, Restored};
 use super::restore::Grant;
 use super::survey::finding;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
@@ -162,9 +162,9 @@ impl<'a> Applicable<'a> {
     }
 
     /// Hands what was restored and stands in a text to `visit`.
-    pub(super) fn find_returned(&self, text: &str, visit: impl FnMut(Range<usize>, usize)) {
+    pub(super) fn find_returned(&self, text: &str, patience: &mut Patience, visit: impl FnMut(Range<usize>, usize)) {
         if let Some(echo) = self.echo {
-            echo.find(text, visit);
+            echo.find(text, patience, visit);
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::detectors::{self, Detector, DetectorSet, Match};
+use super::echo::Patience;
 use super::formats;
 use super::rules::Applicable;
 use crate::policy::DlpAction;
@@ -17,7 +18,7 @@ use crate::vault::{Answer, Ask, Token, Wanted, canonical_token};
 /// Most values of one message that are looked up or get tokens.
 const MOST: usize = 1_000;
 
-/// A message with more values than are looked up.
+/// A message with more values than are looked up, or with more that almost is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
@@ -31,6 +32,8 @@ pub(super) struct Survey {
     sightings: Vec<Sighting>,
     /// Texts outside the body.
     pub(super) headers: Vec<Header>,
+    /// For what this call has restored.
+    patience: Patience,
 }
 
 /// A text of the body in which something was found.
@@ -80,6 +83,10 @@ impl Survey {
 
     /// What the vault has to be asked, each value once.
     pub(super) fn questions(&self, message: &Message, rules: &Applicable<'_>, draw: Draw) -> Result<Vec<Ask>, TooMany> {
+        // SECURITY: where something may have been missed the message does not pass.
+        if self.patience.is_over() {
+            return Err(TooMany);
+        }
         let mut asks = HashMap::new();
         for place in &self.places {
             let text = text_of(message.value(place.node));
@@ -108,7 +115,7 @@ impl Applicable<'_> {
         let mut matches = Vec::new();
         visit_texts(message, |text| {
             let before = survey.sightings.len();
-            self.look(text.text, &mut matches, &mut survey.sightings);
+            self.look(text.text, &mut matches, &mut survey.sightings, &mut survey.patience);
             if survey.sightings.len() > before {
                 survey.places.push(Place { node: text.id, site: text.site, sightings: before..survey.sightings.len() });
             }
@@ -119,17 +126,17 @@ impl Applicable<'_> {
     /// Looks at a text outside the body.
     pub(super) fn survey_header(&self, text: String, survey: &mut Survey) {
         let mut sightings = Vec::new();
-        self.look(&text, &mut Vec::new(), &mut sightings);
+        self.look(&text, &mut Vec::new(), &mut sightings, &mut survey.patience);
         if !sightings.is_empty() {
             survey.headers.push(Header { text, sightings });
         }
     }
 
-    fn look(&self, text: &str, matches: &mut Vec<Match>, sightings: &mut Vec<Sighting>) {
+    fn look(&self, text: &str, matches: &mut Vec<Match>, sightings: &mut Vec<Sighting>, patience: &mut Patience) {
         let before = sightings.len();
         detectors::find(text, self.looked_for(), matches);
         sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false, echo: None }));
-        self.find_returned(text, |span, index| {
+        self.find_returned(text, patience, |span, index| {
             if let Some(restored) = self.returned(index) {
                 let (detector, Range { start, end }) = (restored.detector, span);
                 let found = Match { detector, kind: detector.name(), start, end };
