@@ -1,7 +1,11 @@
 //! No byte to a server before the decision is on the disk, none to the client before the outcome is: by the system calls
 //! themselves, not by what the code says.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use uuid::Uuid;
+use yett::master_key::MasterKey;
+use yett::vault::Vault;
 
 use super::trace::{self, SysCall, synced_after};
 use crate::cli::http::call;
@@ -95,9 +99,10 @@ async fn aud_065_of_a_streamed_result_notes_go_out_behind_the_decision_and_the_f
     .unwrap();
     let client = Client::modern(serving.listener, "crm", &secret);
     let mut events = client.stream("tools/call", json!({ "name": "get_customer", "arguments": {} })).await;
-    assert_eq!(events.next().await, Some(note(1)), "{:?}", events.head);
-    assert_eq!(events.next().await, Some(note(2)));
-    assert_eq!(events.next().await.unwrap()["result"]["content"][0]["text"], FINAL);
+    let sent = [events.next_data().await, events.next_data().await, events.next_data().await].map(Option::unwrap);
+    let read = |data: &str| serde_json::from_str::<Value>(data).unwrap();
+    assert_eq!(sent.each_ref().map(|data| read(data))[..2], [note(1), note(2)], "{:?}", events.head);
+    assert_eq!(read(&sent[2])["result"]["content"][0]["text"], FINAL);
     let (id, listener) = (events.head.call(), serving.listener.port());
     drop(events);
     let (home, code) = tokio::task::spawn_blocking(move || (home, serving.terminate().0)).await.unwrap();
@@ -113,6 +118,18 @@ async fn aud_065_of_a_streamed_result_notes_go_out_behind_the_decision_and_the_f
     let ended = synced_after(&calls, outcome.ended).expect("the outcome was never synced");
     let released = first(&calls, "final event to the client", |call| call.sends(listener, FINAL));
     assert!(ended < released.began, "released at line {}, durable at line {ended}", released.began);
-    let out = home.records().into_iter().rfind(|record| record["call"] == *id).unwrap();
-    assert_eq!((&out["out"]["events"], out["out"]["seg"].as_str().map(str::len)), (&json!(2), Some(64)), "{out}");
+
+    // What the outcome commits to is what the client was sent, byte by byte: its caller's key tests that.
+    let about: Vec<_> = home.records().into_iter().filter(|record| record["call"] == *id).collect();
+    let [decision, outcome] = about.as_slice() else { panic!("{about:?}") };
+    let data = home.path("data");
+    let vault = Vault::open(&data, &MasterKey::open(None, &data).unwrap()).await.unwrap();
+    let at = outcome["t"].as_str().unwrap().parse().unwrap();
+    let committer = vault.committer(decision["who"]["sub"].as_str().unwrap(), at).await.unwrap().unwrap();
+    let call: Uuid = id.parse().unwrap();
+    let notes = digest(&SHA256, [sent[0].as_bytes(), sent[1].as_bytes()].concat().as_slice());
+    let out = &outcome["out"];
+    assert_eq!(out["events"], 2);
+    assert_eq!(out["seg"], committer.commit(call.as_bytes(), "seg", notes.as_ref()), "{out}");
+    assert_eq!(out["res"], committer.commit(call.as_bytes(), "res", sent[2].as_bytes()), "{out}");
 }

@@ -183,11 +183,18 @@ impl Events {
 
     /// The next message; comments and empty events are passed over. `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
+        let data = self.next_data().await?;
+        Some(serde_json::from_str(&data).unwrap())
+    }
+
+    /// The next message as it was written.
+    pub(crate) async fn next_data(&mut self) -> Option<String> {
         loop {
             let event = self.next_text().await?;
             let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
-            if let Ok(message) = serde_json::from_str(&data.join("\n")) {
-                return Some(message);
+            let data = data.join("\n");
+            if serde_json::from_str::<Value>(&data).is_ok() {
+                return Some(data);
             }
         }
     }
