@@ -1,9 +1,12 @@
-//! What ends streams of a server before the server does.
+//! What ends calls and streams of a server before the server does.
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::Reason;
+use crate::chain::{McpResponse, Reason, Rejection};
+use crate::config::Server;
+use crate::protocol::Method;
 
 /// The causes, each within the one before it.
 #[derive(Debug)]
@@ -21,6 +24,13 @@ pub(super) struct Cuts {
 pub(super) struct Cut {
     pub(super) token: CancellationToken,
     stopping: CancellationToken,
+}
+
+/// The latest end of a reply.
+pub(super) struct Ends {
+    pub(super) at: Instant,
+    /// What is said then.
+    pub(super) because: Reason,
 }
 
 impl Cut {
@@ -43,6 +53,34 @@ impl Cuts {
 
     pub(super) fn of_subscriptions(&self) -> Cut {
         Cut { token: self.renewed.lock().clone(), stopping: self.subscriptions.clone() }
+    }
+
+    /// Does `work` until its reply begins: in time, and unless it is cut. It is told when and by what the rest of the reply ends.
+    pub(super) async fn within<W>(
+        &self,
+        server: &Server,
+        method: Method,
+        work: impl FnOnce(Ends, Cut) -> W,
+    ) -> Result<McpResponse, Rejection>
+    where
+        W: Future<Output = Result<McpResponse, Rejection>>,
+    {
+        // Even a subscription that lives for an hour is answered at once.
+        let answered_by = Instant::now() + server.timeout;
+        let (ends, cut) = if method.is_subscription() {
+            (Ends { at: Instant::now() + server.limits.stream_life, because: Reason::StreamOver }, self.of_subscriptions())
+        } else {
+            (Ends { at: answered_by, because: Reason::UpstreamTimeout }, self.of_calls())
+        };
+        let work = work(ends, cut.clone());
+        let work = async {
+            tokio::select! {
+                biased;
+                reply = work => reply,
+                () = cut.token.cancelled() => Err(cut.reason().into()),
+            }
+        };
+        tokio::time::timeout_at(answered_by, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into()))
     }
 
     /// The begin of a shutdown, for what nobody can come back for any more.

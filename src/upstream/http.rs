@@ -10,16 +10,15 @@ use http::{Method as HttpMethod, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector};
-use super::cut::{Cut, Cuts};
+use super::cut::{Cut, Cuts, Ends};
 use super::memory::ReplyMemory;
 use super::pool::{Lease, Pool};
 use super::questions::Questions;
-use super::reply::{self, Ends, Expected};
+use super::reply::{self, Expected};
 use super::resumption::Resumption;
 use super::strict::Doubt;
 use super::transport::Shared;
@@ -104,22 +103,8 @@ impl StreamableHttp {
     }
 
     pub(super) async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
-        // Even a subscription that lives for an hour is answered at once.
-        let answered_by = Instant::now() + self.0.server.timeout;
-        let (ends, cut) = if request.access.method.is_subscription() {
-            let at = Instant::now() + self.0.server.limits.stream_life;
-            (Ends { at, because: Reason::StreamOver }, self.0.cuts.of_subscriptions())
-        } else {
-            (Ends { at: answered_by, because: Reason::UpstreamTimeout }, self.0.cuts.of_calls())
-        };
-        let work = async {
-            tokio::select! {
-                biased;
-                reply = self.exchange(request, ends, cut.clone()) => reply,
-                () = cut.token.cancelled() => Err(cut.reason().into()),
-            }
-        };
-        tokio::time::timeout_at(answered_by, work).await.unwrap_or(Err(Reason::UpstreamTimeout.into()))
+        let method = request.access.method;
+        self.0.cuts.within(&self.0.server, method, |ends, cut| self.exchange(request, ends, cut)).await
     }
 
     async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends, cut: Cut) -> Result<McpResponse, Rejection> {

@@ -8,9 +8,8 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
-use super::cut::Cut;
+use super::cut::{Cut, Ends};
 use super::memory::{ReplyMemory, SMALL};
 use super::pool::Lease;
 use super::questions::Questions;
@@ -24,13 +23,6 @@ use crate::protocol::json::Limits;
 use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-
-/// The latest end of a reply.
-pub(super) struct Ends {
-    pub(super) at: Instant,
-    /// What is said then.
-    pub(super) because: Reason,
-}
 
 /// What the request leads us to expect.
 pub(super) struct Expected {
