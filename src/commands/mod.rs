@@ -7,6 +7,7 @@ mod export;
 mod healthcheck;
 mod keys;
 mod kill;
+mod launch;
 mod master;
 mod offline;
 mod privacy;
@@ -57,6 +58,9 @@ enum Command {
     Audit(audit::AuditCommand),
     /// The values behind the tokens that policies make
     Tokens(tokens::Tokens),
+    /// What the gateway starts servers' processes with
+    #[command(hide = true)]
+    Launch(launch::Arguments),
     /// Cosign the heads of audit logs, on a machine of those who audit them
     Witness(witness::Arguments),
 }
@@ -104,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
+        Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),

@@ -9,6 +9,7 @@ mod audit;
 mod load;
 mod outline;
 mod sections;
+mod stdio;
 pub(crate) mod units;
 mod values;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
 pub use load::{Loaded, load, load_str, load_str_with, load_with};
 pub use outline::Outline;
+pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
@@ -65,6 +67,8 @@ pub struct Config {
     pub hash: String,
     /// What it says where, to be compared with the next one.
     pub outline: Outline,
+    /// The program that starts servers' processes, which is this one.
+    pub launcher: PathBuf,
     /// The file it was read from; `None` for a text that stands in none.
     pub file: Option<PathBuf>,
 }
@@ -348,6 +352,8 @@ pub struct Server {
 pub enum Transport {
     /// Streamable HTTP, at this endpoint; `http` or `https`, no userinfo, no fragment.
     Http(http::Uri),
+    /// The standard input and output of a process of ours.
+    Stdio(Arc<Stdio>),
 }
 
 impl Server {
@@ -355,6 +361,7 @@ impl Server {
     pub fn url(&self) -> Option<&http::Uri> {
         match &self.transport {
             Transport::Http(url) => Some(url),
+            Transport::Stdio(_) => None,
         }
     }
 

@@ -247,7 +247,14 @@ fn connect_all(
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Upstream>, StartError> {
     let memory = ReplyMemory::new(REPLIES, metrics);
-    let shared = Shared { largest, sockets, memory, tasks: tasks.clone(), metrics: Arc::clone(metrics) };
+    let shared = Shared {
+        largest,
+        sockets,
+        memory,
+        tasks: tasks.clone(),
+        metrics: Arc::clone(metrics),
+        launcher: config.launcher.clone(),
+    };
     let connect = |server: &Arc<crate::config::Server>| {
         Upstream::new(Arc::clone(server), &shared).map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };

@@ -17,6 +17,8 @@ pub(super) struct Servers {
     refused: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     breaker: Family<ServerLabel, Level>,
     connections: Family<ServerLabel, Level>,
+    process_ends: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    process_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,7 +40,11 @@ impl Servers {
         registry.register("upstream_refused", "Messages that got no place at a server", self.refused.clone());
         let breaker = "Circuit breaker: 0 closed, 1 half open, 2 open";
         registry.register("upstream_breaker_state", breaker, self.breaker.clone());
-        registry.register("upstream_connections", "Open connections to a server", self.connections.clone());
+        let connections = "Open connections to a server, or its processes that run";
+        registry.register("upstream_connections", connections, self.connections.clone());
+        registry.register("upstream_process_ends", "Processes of a server that are over", self.process_ends.clone());
+        let faults = "Lines of a server's processes that are no messages, or nobody's";
+        registry.register("upstream_process_faults", faults, self.process_faults.clone());
     }
 }
 
@@ -56,6 +62,16 @@ impl Metrics {
     /// Counts a message that got no place at `server`.
     pub fn upstream_refused(&self, server: &str, reason: &'static str) {
         self.servers.refused.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// Counts the end of a process of `server`: `stopped`, or how it failed.
+    pub fn process_ended(&self, server: &str, reason: &'static str) {
+        self.servers.process_ends.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// Counts what a process of `server` has said that is no message, or nobody's.
+    pub fn process_fault(&self, server: &str, reason: &'static str) {
+        self.servers.process_faults.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
     }
 
     /// The state of the breaker of `server`.

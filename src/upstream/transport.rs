@@ -1,5 +1,6 @@
 //! One server, however it is reached: what the gateway does with all of them, and how each transport does it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
@@ -8,6 +9,7 @@ use super::connect::{ConnectError, Sockets};
 use super::cut::Cuts;
 use super::http::StreamableHttp;
 use super::memory::ReplyMemory;
+use super::stdio::Stdio;
 use crate::chain::{McpRequest, McpResponse, Rejection};
 use crate::config::{Server, Transport};
 use crate::layers::audit::Recorded;
@@ -26,6 +28,8 @@ pub struct Shared {
     pub tasks: TaskTracker,
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
+    /// The program that starts servers' processes.
+    pub launcher: PathBuf,
 }
 
 impl Shared {
@@ -39,6 +43,8 @@ impl Shared {
 pub enum Upstream {
     /// One request a message, each with its own reply.
     StreamableHttp(StreamableHttp),
+    /// A process of ours.
+    Stdio(Stdio),
 }
 
 impl Upstream {
@@ -46,6 +52,7 @@ impl Upstream {
     pub fn new(server: Arc<Server>, shared: &Shared) -> Result<Self, ConnectError> {
         match &Arc::clone(&server).transport {
             Transport::Http(url) => StreamableHttp::new(server, url, shared).map(Self::StreamableHttp),
+            Transport::Stdio(settings) => Ok(Self::Stdio(Stdio::new(server, settings, shared)?)),
         }
     }
 
@@ -53,6 +60,7 @@ impl Upstream {
     pub fn name(&self) -> &str {
         match self {
             Self::StreamableHttp(client) => client.name(),
+            Self::Stdio(client) => client.name(),
         }
     }
 
@@ -60,6 +68,7 @@ impl Upstream {
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         match self {
             Self::StreamableHttp(client) => client.send(request).await,
+            Self::Stdio(client) => client.send(request).await,
         }
     }
 
@@ -67,6 +76,7 @@ impl Upstream {
     pub fn close(&self) {
         match self {
             Self::StreamableHttp(client) => client.close(),
+            Self::Stdio(client) => client.close(),
         }
     }
 
@@ -74,6 +84,7 @@ impl Upstream {
     pub fn expire(&self) {
         match self {
             Self::StreamableHttp(client) => client.expire(),
+            Self::Stdio(client) => client.expire(),
         }
     }
 
@@ -95,6 +106,7 @@ impl Upstream {
     fn cuts(&self) -> &Cuts {
         match self {
             Self::StreamableHttp(client) => client.cuts(),
+            Self::Stdio(client) => client.cuts(),
         }
     }
 }

@@ -36,6 +36,7 @@ mod session_questions;
 mod sessions;
 mod shutdown;
 mod starts;
+mod stdio;
 mod streaming;
 mod support;
 mod telemetry;

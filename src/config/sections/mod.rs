@@ -10,6 +10,7 @@ mod listeners;
 mod locations;
 mod process;
 mod servers;
+mod stdio;
 mod telemetry;
 mod witness;
 
@@ -81,7 +82,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let mut names = Vec::new();
     let listeners =
         fields.required_list("listeners", |node, report| listeners::listener(node, context, &mut bound, &mut names, report));
-    let servers = fields.required("servers", |node, report| servers::servers(node, &listeners, report));
+    let servers = fields.required("servers", |node, report| servers::servers(node, context, &listeners, report));
     let policies = fields.required("policies", |node, report| folder(node, context, report));
     let data_dir = fields.optional("data_dir", text).unwrap_or_else(|| "data".to_owned());
     let admin = fields.optional("admin", |node, report| process::admin(node, context, report));
@@ -121,6 +122,8 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         policy: Arc::default(),
         hash: String::new(),
         outline: Outline::default(),
+        // The file that runs, also when another one has taken its name since.
+        launcher: "/proc/self/exe".into(),
         file: None,
     })
 }

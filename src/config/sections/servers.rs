@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::Uri;
 
 use super::locations::{endpoint, is_loopback};
-use super::secret;
+use super::stdio::stdio;
+use super::{Context, secret};
 use crate::config::units::{duration, size, within};
 use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection, Transport};
 use crate::policy::Classification;
@@ -18,7 +19,6 @@ use crate::yaml::{
 };
 
 const LATER: &[Later] = &[
-    later_because("stdio", "run it behind a Streamable HTTP endpoint, or use a newer release"),
     later_because("transport", "only Streamable HTTP is spoken so far, which needs no `transport`"),
     later("tls"),
     later("region"),
@@ -38,21 +38,26 @@ const AUTH_LATER: &[Later] = &[
 ];
 
 /// Reads all servers, sorted by name; at least one.
-pub(super) fn servers(node: &Node, listeners: &[Listener], report: &mut Report) -> Option<Vec<Arc<Server>>> {
+pub(super) fn servers(
+    node: &Node,
+    context: &Context<'_>,
+    listeners: &[Listener],
+    report: &mut Report,
+) -> Option<Vec<Arc<Server>>> {
     let entries = entries(node, report)?;
     if entries.is_empty() {
         report.error(node.place, "`servers` is empty").hint("name at least one MCP server");
     }
     let mut servers: Vec<Arc<Server>> =
-        entries.iter().filter_map(|entry| server(entry, listeners, report)).map(Arc::new).collect();
+        entries.iter().filter_map(|entry| server(entry, context, listeners, report)).map(Arc::new).collect();
     servers.sort_by(|one, other| one.name.cmp(&other.name));
     Some(servers)
 }
 
-fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<Server> {
+fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: &mut Report) -> Option<Server> {
     let name = key_name(&entry.key, report);
     let mut fields = Fields::of(&entry.value, "servers.*", report)?;
-    let url = if fields.has("stdio") { None } else { fields.required("url", url) };
+    let transport = transport(&mut fields, context);
     let audiences = fields.list_or_empty("audiences", text);
     let bearer = fields.optional("auth", auth);
     let owner = fields.optional("owner", text);
@@ -65,9 +70,19 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     let limits = fields.optional("limits", limits).unwrap_or_default();
     let breaker = fields.optional("breaker", breaker).unwrap_or_default();
     let receipts = fields.optional("receipts", boolean).unwrap_or(false);
-    if bearer.is_some() && url.as_ref().is_some_and(is_clear_text) {
-        let place = fields.place("url");
-        fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
+    match &transport {
+        Some(Transport::Http(url)) if bearer.is_some() && is_clear_text(url) => {
+            let place = fields.place("url");
+            fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
+        }
+        Some(Transport::Stdio(_)) if fields.has("auth") => {
+            let place = fields.place("auth");
+            fields
+                .report()
+                .error(place, "`auth` is for servers with a `url`")
+                .hint("give a process its credential under `stdio.env`");
+        }
+        Some(_) | None => {}
     }
     fields.finish(LATER);
 
@@ -79,7 +94,7 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
     }
     Some(Server {
         name,
-        transport: Transport::Http(url?),
+        transport: transport?,
         audiences,
         bearer,
         owner,
@@ -92,6 +107,22 @@ fn server(entry: &Entry, listeners: &[Listener], report: &mut Report) -> Option<
         breaker,
         receipts,
     })
+}
+
+/// How it is reached: one way, and no other.
+fn transport(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<Transport> {
+    let both = fields.has("url") && fields.has("stdio");
+    let stdio = fields.optional("stdio", |node, report| stdio(node, context.base, report));
+    let url = if fields.has("stdio") { fields.optional("url", url) } else { fields.required("url", url) };
+    if both {
+        let place = fields.place("stdio");
+        fields
+            .report()
+            .error(place, "a server has a `url` or is a process (`stdio`), and this one is both")
+            .hint("leave one of them out");
+        return None;
+    }
+    url.map(Transport::Http).or_else(|| stdio.map(Arc::new).map(Transport::Stdio))
 }
 
 /// `tools:`, what the operator says about single tools.

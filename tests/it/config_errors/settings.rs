@@ -35,6 +35,8 @@ fn a_listener_off_loopback_says_what_to_do() {
     assert_eq!(config.audit.origin, "mcp.example.com");
 }
 
+const URL: &str = "    url: https://crm.internal/mcp\n";
+
 /// What is replaced in [`MINIMAL`], by what, and the one error that this makes.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("version: 1", "version: 2", "1:10 `2` is not a version that this build reads"),
@@ -77,7 +79,32 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("https://crm.internal/mcp", "http://169.254.169.254/", "7:10 `http://169.254.169.254/` is a link-local address"),
     ("https://crm.internal/mcp", "https://crm.internal/mcp#x", "7:10 `https://crm.internal/mcp#x` has a fragment"),
     ("  crm:\n", "  CRM:\n", "6:3 `CRM` is not a name"),
-    ("    url: https://crm.internal/mcp\n", "    stdio: { command: [x] }\n", "7:5 `stdio` is not enforced by this build yet"),
+    (
+        "policies:",
+        "    stdio: { command: [sh] }\npolicies:",
+        "8:12 a server has a `url` or is a process (`stdio`), and this one is both",
+    ),
+    (URL, "    owner: nobody\n", "6:3 the key `url` is missing in `servers.*`"),
+    (URL, "    stdio: { env: {} }\n", "7:12 the key `command` is missing in `servers.*.stdio`"),
+    (URL, "    stdio: { command: [] }\n", "7:23 `command` names no program"),
+    (URL, "    stdio: { command: [no-such-program] }\n", "7:24 `no-such-program` is found nowhere in the search path"),
+    (URL, "    stdio: { command: [sh], env: { PATH: bin } }\n", "7:24 `sh` is found nowhere in the search path"),
+    (URL, "    stdio: { command: [./server] }\n", "7:24 `./server` is not there, or cannot be looked at"),
+    (URL, "    stdio: { command: [/etc] }\n", "7:24 `/etc` is not a file"),
+    (URL, "    stdio: { command: [/etc/passwd] }\n", "7:24 `/etc/passwd` is not executable"),
+    (URL, "    stdio: { command: [sh], per: caller }\n", "7:34 `caller` is not one of the accepted words"),
+    (URL, "    stdio: { command: [sh], sha256: abc }\n", "7:37 `abc` is not a SHA-256"),
+    (URL, "    stdio: { command: [sh], env: { A-B: x } }\n", "7:36 `A-B` is not a name for a variable"),
+    (URL, "    stdio: { command: [sh], uid: 1001 }\n", "7:34 `uid` and `gid` belong together"),
+    (URL, "    stdio: { command: [sh], uid: 0, gid: 1001 }\n", "7:34 `0` is not a whole number in range"),
+    (URL, "    stdio: { command: [sh], directory: nowhere }\n", "7:40 `nowhere` is not a folder that can be entered"),
+    (
+        URL,
+        "    stdio: { command: [sh], processes: 4 }\n",
+        "7:40 `processes` is for processes of callers, and this one is shared by all",
+    ),
+    (URL, "    stdio: { command: [sh], limits: { files: 4 } }\n", "7:39 unknown key `files` in `servers.*.stdio.limits`"),
+    (URL, "    stdio: { command: [sh] }\n    auth: { bearer: \"${env:TOKEN}\" }\n", "8:11 `auth` is for servers with a `url`"),
     ("policies:", "    transport: sse\npolicies:", "8:5 `transport` is not enforced by this build yet"),
     ("policies:", "    labels: [private]\npolicies:", "8:5 `labels` is not enforced by this build yet"),
     ("policies:", "    auth: { token_exchange: {} }\npolicies:", "8:13 `token_exchange` is not enforced by this build yet"),

@@ -1,6 +1,7 @@
 //! What is shipped loads, shows every key, and every key is explained.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use yett::config::load;
 
@@ -27,6 +28,7 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
     let yett = uncommented.collect::<Vec<_>>().join("\n").replace("/run/secrets/", "").replace("../policies", "policies");
     let mut folder = Folder::new(&yett)
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
+        .file("bin/mcp-server-filesystem", "")
         .file("keys/witnesses.policy", super::witness::POLICY)
         .file("yett-master-key", &"k".repeat(64))
         .file("yett-metrics-token", &"t".repeat(32))
@@ -37,6 +39,7 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         folder =
             folder.file(&format!("policies/{}", entry.file_name().to_str().unwrap()), &fs::read_to_string(entry.path()).unwrap());
     }
+    fs::set_permissions(folder.dir.path().join("bin/mcp-server-filesystem"), fs::Permissions::from_mode(0o755)).unwrap();
     let loaded = folder.loaded();
     assert_eq!(loaded.config.identity.issuers.len(), 1);
 

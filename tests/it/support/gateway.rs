@@ -210,7 +210,9 @@ impl Folder {
     }
 
     async fn try_start(self) -> Result<Gateway, String> {
-        let loaded = yett::config::load(&self.path().join("yett.yaml")).map_err(|report| report.to_string())?;
+        let mut loaded = yett::config::load(&self.path().join("yett.yaml")).map_err(|report| report.to_string())?;
+        // This process is a test.
+        loaded.config.launcher = env!("CARGO_BIN_EXE_yett").into();
         let clock = Arc::clone(&self.clock);
         let running = yett::gateway::Gateway::start(loaded.config, Arc::clone(&clock) as Arc<_>).await;
         let running = running.map_err(|error| format!("{error:?}"))?;
@@ -279,6 +281,12 @@ impl Builder {
     pub(crate) fn server_at(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
         let comma = if extra.is_empty() { "" } else { ", " };
         self.servers.push((name.to_owned(), format!("{{ url: \"http://{address}/mcp\"{comma}{extra} }}")));
+        self
+    }
+
+    /// A server as it stands in the configuration, in flow style: `{ stdio: { command: [...] } }`.
+    pub(crate) fn server_written(mut self, name: &str, yaml: &str) -> Self {
+        self.servers.push((name.to_owned(), yaml.to_owned()));
         self
     }
 

@@ -1,0 +1,157 @@
+//! What comes back for one call: a message, or a stream of them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use http::StatusCode;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::Paired;
+use super::inbox::Reader;
+use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
+use crate::places::Share;
+use crate::protocol::Message;
+use crate::upstream::cut::{Cut, Ends};
+use crate::upstream::memory::{ReplyMemory, SMALL};
+
+/// A call that is open. Dropped before its response, the server is told that nobody waits for it.
+pub(in crate::upstream) struct OpenCall {
+    paired: Arc<Paired>,
+    wire: i64,
+    reader: Reader,
+    over: bool,
+}
+
+/// How a reply is read.
+pub(in crate::upstream) struct Reading {
+    /// Whether it is what the server pushes, which has no response.
+    pub(in crate::upstream) pushes: bool,
+    /// When a stream is over.
+    pub(in crate::upstream) ends: Ends,
+    /// Longest silence of one.
+    pub(in crate::upstream) idle: Duration,
+    /// Ends one before that.
+    pub(in crate::upstream) cut: Cut,
+    /// Memory for a large reply, and whose share of it is taken.
+    pub(in crate::upstream) memory: (ReplyMemory, Share),
+    /// The HTTP status that a response has for a client of this revision.
+    pub(in crate::upstream) status: fn(&Message) -> StatusCode,
+}
+
+impl OpenCall {
+    pub(super) fn new(paired: Arc<Paired>, wire: i64, reader: Reader) -> Self {
+        Self { paired, wire, reader, over: false }
+    }
+
+    /// The id under which the server knows it.
+    pub(in crate::upstream) fn wire(&self) -> i64 {
+        self.wire
+    }
+
+    /// The reply: of one message if the first that comes is the response, else a stream.
+    pub(in crate::upstream) async fn reply(mut self, reading: Reading) -> Result<McpResponse, Rejection> {
+        if reading.pushes {
+            return Ok(Self::streamed(Replies::new(self, reading).boxed()));
+        }
+        let mut first = self.response_or_more().await?;
+        if !first.is_final() {
+            let rest = Replies::new(self, reading);
+            return Ok(Self::streamed(stream::iter([Ok(first)]).chain(rest).boxed()));
+        }
+        let (status, (memory, share)) = ((reading.status)(&first.message), reading.memory);
+        let size = first.message.original().len();
+        if size > SMALL {
+            first.memory = memory.take(share, Some(size)).await;
+        }
+        Ok(McpResponse { body: ResponseBody::Json(status, first), session: None, polling: None })
+    }
+
+    /// The next message; that there is none is a failure.
+    pub(in crate::upstream) async fn response_or_more(&mut self) -> Result<ServerMessage, Rejection> {
+        let next = std::future::poll_fn(|cx| self.poll_next(cx)).await;
+        next.unwrap_or_else(|| Err(Reason::UpstreamFailed("no_response").into()))
+    }
+
+    fn streamed(body: crate::chain::MessageStream) -> McpResponse {
+        McpResponse { body: ResponseBody::Stream(body), session: None, polling: None }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ServerMessage, Rejection>>> {
+        let next = ready!(self.reader.poll_next(cx));
+        self.over |= next.as_ref().is_none_or(|item| item.as_ref().map_or(true, ServerMessage::is_final));
+        Poll::Ready(next)
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if !self.over {
+            self.paired.leave(self.wire);
+        }
+        self.paired.left();
+    }
+}
+
+/// Messages, up to and including the response.
+struct Replies {
+    call: Option<OpenCall>,
+    pushes: bool,
+    because: Reason,
+    ends: Pin<Box<Sleep>>,
+    idle: Duration,
+    silence: Pin<Box<Sleep>>,
+    cut: Cut,
+    cutting: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Replies {
+    fn new(call: OpenCall, reading: Reading) -> Self {
+        let Reading { pushes, ends, idle, cut, .. } = reading;
+        let cutting = Box::pin(cut.token.clone().cancelled_owned());
+        let (silence, at) = (Box::pin(sleep(idle)), ends.at);
+        Self { call: Some(call), pushes, because: ends.because, ends: Box::pin(sleep_until(at)), idle, silence, cut, cutting }
+    }
+
+    /// Ends the stream: nothing can concern the request any more.
+    fn end(&mut self, reason: Reason) -> Poll<Option<Result<ServerMessage, Rejection>>> {
+        self.call = None;
+        Poll::Ready(Some(Err(reason.into())))
+    }
+}
+
+impl Stream for Replies {
+    type Item = Result<ServerMessage, Rejection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.call.is_none() {
+            return Poll::Ready(None);
+        }
+        if this.ends.as_mut().poll(cx).is_ready() {
+            return this.end(this.because.clone());
+        }
+        if this.cutting.as_mut().poll(cx).is_ready() {
+            return this.end(this.cut.reason());
+        }
+        let Some(call) = &mut this.call else { return Poll::Ready(None) };
+        if let Poll::Ready(next) = call.poll_next(cx) {
+            let is_final = next.as_ref().is_none_or(|item| item.as_ref().map_or(true, ServerMessage::is_final));
+            if is_final {
+                this.call = None;
+            } else {
+                this.silence.as_mut().reset(Instant::now() + this.idle);
+            }
+            return match next {
+                // Without its response the call has failed.
+                None if !this.pushes => Poll::Ready(Some(Err(Reason::UpstreamFailed("no_response").into()))),
+                next => Poll::Ready(next),
+            };
+        }
+        ready!(this.silence.as_mut().poll(cx));
+        this.end(Reason::UpstreamTimeout)
+    }
+}

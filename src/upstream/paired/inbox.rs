@@ -1,0 +1,112 @@
+//! What has come for one call and is not read yet. The connection is read for all calls at once, so that it cannot wait for one: what is
+//! unread is bounded here, for each call and for all together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::chain::{Reason, Rejection, ServerMessage};
+
+/// What one call may leave unread; a message that is larger than that may be the only one.
+const MOST_MESSAGES: usize = 256;
+const MOST_BYTES: usize = 256 << 10;
+
+/// What all may, in largest messages.
+const LARGEST_MESSAGES: usize = 4;
+
+/// Bytes that all calls of a connection have unread.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    bytes: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Where messages for one call are put.
+pub(super) struct Inbox {
+    items: UnboundedSender<Item>,
+    messages: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// Where they are read.
+pub(super) struct Reader(UnboundedReceiver<Item>);
+
+struct Item {
+    message: Result<ServerMessage, Rejection>,
+    _counted: [Counted; 3],
+}
+
+/// So much of a sum, until it is dropped.
+struct Counted {
+    sum: Arc<AtomicUsize>,
+    part: usize,
+}
+
+impl Backlog {
+    pub(super) fn new(largest: usize) -> Self {
+        Self { bytes: Arc::default(), most: largest.saturating_mul(LARGEST_MESSAGES) }
+    }
+}
+
+pub(super) fn inbox() -> (Inbox, Reader) {
+    let (items, reader) = unbounded_channel();
+    (Inbox { items, messages: Arc::default(), bytes: Arc::default() }, Reader(reader))
+}
+
+impl Inbox {
+    /// The last message: it has its place, whatever is unread, for a call has one.
+    pub(super) fn give(&self, message: ServerMessage, backlog: &Backlog) {
+        let size = message.message.original().len();
+        self.put(Ok(message), size, backlog);
+    }
+
+    /// A message that others may follow. False if there is no room.
+    pub(super) fn tell(&self, message: ServerMessage, backlog: &Backlog) -> bool {
+        let size = message.message.original().len();
+        let (messages, bytes) = (self.messages.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire));
+        let all = backlog.bytes.load(Ordering::Acquire);
+        // Only the reader of the connection adds: what is read here can have become less, and not more.
+        let fits = messages == 0 || (messages < MOST_MESSAGES && bytes + size <= MOST_BYTES);
+        if !fits || (all > 0 && all.saturating_add(size) > backlog.most) {
+            return false;
+        }
+        self.put(Ok(message), size, backlog);
+        true
+    }
+
+    pub(super) fn fail(&self, reason: Reason) {
+        let nothing = || Counted::part_of(&self.messages, 0);
+        let _ = self.items.send(Item { message: Err(reason.into()), _counted: [nothing(), nothing(), nothing()] });
+    }
+
+    fn put(&self, message: Result<ServerMessage, Rejection>, size: usize, backlog: &Backlog) {
+        let _counted =
+            [Counted::part_of(&self.messages, 1), Counted::part_of(&self.bytes, size), Counted::part_of(&backlog.bytes, size)];
+        // Nobody reads any more: then it is gone.
+        let _ = self.items.send(Item { message, _counted });
+    }
+}
+
+impl Reader {
+    /// The next message; `None` at the end.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<ServerMessage, Rejection>>> {
+        self.0.poll_recv(cx).map(|item| item.map(|item| item.message))
+    }
+}
+
+impl Counted {
+    fn part_of(sum: &Arc<AtomicUsize>, part: usize) -> Self {
+        sum.fetch_add(part, Ordering::AcqRel);
+        Self { sum: Arc::clone(sum), part }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.sum.fetch_sub(self.part, Ordering::AcqRel);
+    }
+}
