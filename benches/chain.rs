@@ -114,7 +114,8 @@ impl Bench {
         let (chain, token) = runtime.block_on(build(&config, folder.path(), reply));
         let server: Arc<Server> = Arc::clone(config.servers.first().expect("a server"));
         let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
-        let route = Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server: Some(server) };
+        let audiences = vec![resource.clone()];
+        let route = Route { metadata_url: resource.clone(), audiences, resource, server: Some(server), legacy_sse: false };
         Self { runtime, chain, route: Arc::new(route), token, _folder: folder }
     }
 
@@ -279,6 +280,7 @@ fn stations(criterion: &mut Criterion) {
             message: ClientMessage::Rpc(message),
             access,
             claim: None,
+            opens: None,
             memory: None,
             exchange: Exchange {
                 version: ProtocolVersion::V2026_07_28,

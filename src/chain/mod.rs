@@ -1,6 +1,7 @@
 //! This crate's tower vocabulary, and THE list of layers: [`Chain::build`].
 
 mod alarm;
+mod channel;
 mod middleware;
 mod polling;
 mod rejection;
@@ -17,6 +18,7 @@ use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
+pub use channel::{Channel, Closed, Outlet, PushTurn, Seat};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use polling::{Claim, Keeper, Kept, Polling, Sent};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};

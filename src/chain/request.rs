@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Claim, Rejection, Trail};
+use super::{Channel, Claim, Rejection, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
@@ -72,6 +72,8 @@ pub struct Carried {
     pub exchange: Exchange,
     /// The stream that the client has come back for.
     pub claim: Option<Claim>,
+    /// The stream of the HTTP+SSE session that it opens.
+    pub opens: Option<Box<Channel>>,
     /// Its part of the memory for large bodies, until it has been sent.
     pub memory: Option<Place>,
     /// Facts.
@@ -155,6 +157,8 @@ pub struct Route {
     pub server: Option<Arc<Server>>,
     /// Accepted `aud` values.
     pub audiences: Vec<String>,
+    /// Whether it is the HTTP+SSE endpoint of the server (2024-11-05). Only the edge asks.
+    pub legacy_sse: bool,
 }
 
 /// The id of a call and of its records: a `UUIDv7`, so that ids sort by time.

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
 
-use super::{Kept, Polling, Rejection};
+use super::{Channel, Kept, Polling, Rejection};
 use crate::places::Place;
 use crate::protocol::{Message, Shape};
 
@@ -39,6 +39,8 @@ pub enum ResponseBody {
     /// One message. The status is 200, or what a modern server gave with its JSON-RPC error (400, 404): clients decide on their
     /// fallback to a legacy revision by it.
     Json(StatusCode, ServerMessage),
+    /// The stream of an HTTP+SSE session that was opened. What is told on it was judged with other calls; nothing of it is the server's.
+    Opened(Box<Channel>),
     /// The rest of a stream that the client has come back for. It belongs to another call, whose layers it has behind it: no layer of
     /// this one touches it.
     Resumed(Box<Kept>),
@@ -52,6 +54,7 @@ impl fmt::Debug for ResponseBody {
             Self::Accepted => "Accepted",
             Self::Ended => "Ended",
             Self::Json(..) => "Json",
+            Self::Opened(_) => "Opened",
             Self::Resumed(_) => "Resumed",
             Self::Stream(_) => "Stream",
         })
@@ -104,6 +107,11 @@ impl McpResponse {
         Self { body: ResponseBody::Resumed(kept), session: None, polling: None }
     }
 
+    /// The stream of a session.
+    pub fn opened(channel: Box<Channel>) -> Self {
+        Self { body: ResponseBody::Opened(channel), session: None, polling: None }
+    }
+
     /// An answer to a notification.
     pub fn accepted() -> Self {
         Self { body: ResponseBody::Accepted, session: None, polling: None }
@@ -118,7 +126,7 @@ impl McpResponse {
     {
         let Self { body, session, polling } = self;
         let body = match body {
-            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => body,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Opened(_) | ResponseBody::Resumed(_) => body,
             ResponseBody::Json(status, message) => match f(message)? {
                 Some(message) => ResponseBody::Json(status, message),
                 None => return Err(Rejection::internal("a layer dropped the response")),
@@ -137,7 +145,7 @@ impl McpResponse {
     {
         let Self { body, session, polling } = self;
         let body = match body {
-            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => body,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Opened(_) | ResponseBody::Resumed(_) => body,
             ResponseBody::Json(status, message) => match f(message).await? {
                 Some(message) => ResponseBody::Json(status, message),
                 None => return Err(Rejection::internal("a layer dropped the response")),

@@ -89,6 +89,8 @@ pub struct Listener {
     pub allowed_hosts: Vec<String>,
     /// Which servers are offered here.
     pub servers: ServerSelection,
+    /// Whether they are offered over HTTP+SSE too, the transport of 2024-11-05 (no).
+    pub legacy_sse: bool,
     /// Sizes and times, SECURITY.md 4.3.
     pub limits: Limits,
 }

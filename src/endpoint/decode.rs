@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use http::{HeaderMap, Method as HttpMethod};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method as HttpMethod};
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
-use super::{questions, resumption, states, trace_context};
+use super::{http_sse, questions, resumption, states, trace_context};
 use crate::chain::{
-    Carried, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ReplyTo, RequestContext,
-    ResponseBody, What, end_of_stage,
+    Carried, Channel, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Outlet, Reason, Rejection, ReplyTo,
+    RequestContext, ResponseBody, What, end_of_stage,
 };
 use crate::config;
 use crate::layers::authn::Principal;
@@ -22,7 +23,7 @@ use crate::protocol::json::Limits;
 use crate::protocol::{
     Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, RequestId, Shape, Side, Target, code,
 };
-use crate::session::{Question, Session, Sessions, reference};
+use crate::session::{Question, Session, SessionError, Sessions, reference};
 
 /// Reads messages.
 #[derive(Debug)]
@@ -44,13 +45,15 @@ struct Decoded {
     state: Option<String>,
     /// The stream that the client has come back for.
     claim: Option<Claim>,
+    /// The stream of the session that it opens, and what is yet to be put in the table.
+    opens: Option<(Box<Channel>, HeaderValue, Outlet)>,
 }
 
 impl Decoded {
     /// What concerns a session as such, and has no body.
     fn of_session(message: ClientMessage, access: Access, session: Session) -> Self {
         let version = session.version;
-        Self { message, access, version, session: Some(session), question: None, state: None, claim: None }
+        Self { message, access, version, session: Some(session), question: None, state: None, claim: None, opens: None }
     }
 }
 
@@ -63,7 +66,11 @@ impl Middleware for Decode {
         let mut memory = None;
         let decoded = match head.method {
             HttpMethod::POST => {
-                headers::check_media(&head.headers)?;
+                if context.route.legacy_sse {
+                    http_sse::check_post(&head.headers)?;
+                } else {
+                    headers::check_media(&head.headers)?;
+                }
                 let room = (&self.memory, &Share::of(&principal));
                 let read = body::read(&head.headers, body, self.limits.body, self.limits.body_timeout, room).await;
                 let (bytes, place) = read.map_err(|(reason, detail)| {
@@ -74,9 +81,12 @@ impl Middleware for Decode {
                 let limits = Limits { depth: self.limits.depth, nodes: self.limits.nodes, string: self.limits.string };
                 let message = Message::parse(bytes, limits, Side::Client)
                     .map_err(|error| Reason::Malformed(error.code(), error.to_string()))?;
-                self.decode(&head.headers, message, &principal, &context)?
+                self.decode(&head, message, &principal, &context)?
             }
-            HttpMethod::DELETE => self.end_session(&head.headers, &principal, &context)?,
+            HttpMethod::GET if http_sse::opens(&head, &context.route) => {
+                self.open_session(&head.headers, &principal, &context).await?
+            }
+            HttpMethod::DELETE if !context.route.legacy_sse => self.end_session(&head.headers, &principal, &context)?,
             HttpMethod::GET => self.open_stream(&head.headers, &principal, &context)?,
             _ => return Err(Reason::MethodNotAllowed.into()),
         };
@@ -94,6 +104,7 @@ impl Middleware for Decode {
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
         let answered = decoded.question.clone().zip(decoded.message.rpc().and_then(|message| message.id().cloned()));
+        let (opens, opened) = decoded.opens.map_or((None, None), |(channel, id, outlet)| (Some(channel), Some((id, outlet))));
         let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
@@ -105,6 +116,7 @@ impl Middleware for Decode {
                 trace,
             },
             claim: decoded.claim,
+            opens,
             memory,
             message: decoded.message,
             access: decoded.access,
@@ -122,13 +134,19 @@ impl Middleware for Decode {
         let response = result.and_then(|response| states::seal(response, &self.sessions, bond, context.received));
         let response = response.and_then(|response| match head.headers.get(&SESSION_ID).filter(|_| in_session) {
             Some(id) => {
-                resumption::let_keep(&response, &self.sessions, id, reply_to.version);
+                if !context.route.legacy_sse {
+                    resumption::let_keep(&response, &self.sessions, id, reply_to.version);
+                }
                 questions::relay(response, &self.sessions, id)
             }
             None => Ok(response),
         });
         let response = response.map_err(|rejection| rejection.answering(&reply_to))?;
-        let response = self.exchange_session(response, handshake, &principal, &context, (reply_to.version, declares));
+        if let Some((id, outlet)) = opened {
+            self.sessions.open(&id, &principal, &context.route.resource, outlet).map_err(no_session)?;
+        }
+        let known = head.headers.get(&SESSION_ID).filter(|_| in_session);
+        let response = self.exchange_session(response, (handshake, known), &principal, &context, (reply_to.version, declares));
         response.map(|response| answering(response, reply_to.clone())).map_err(|rejection| rejection.answering(&reply_to))
     }
 }
@@ -141,39 +159,45 @@ impl Decode {
 
     fn decode(
         &self,
-        headers: &HeaderMap,
+        head: &Parts,
         message: Message,
         principal: &Principal,
         context: &RequestContext,
     ) -> Result<Decoded, Rejection> {
-        let era = headers::era(headers, &message);
+        let era = headers::era(&head.headers, &message);
         // From here on a refusal can name the request it answers.
         let provisional = ReplyTo {
             id: own_id(&message),
             version: match &era {
-                Ok(Era::Modern(_)) | Err(_) => ProtocolVersion::V2026_07_28,
-                Ok(Era::Legacy | Era::Handshake(_)) => ProtocolVersion::V2025_11_25,
+                Ok(Era::Modern(_)) | Err(_) if !context.route.legacy_sse => ProtocolVersion::V2026_07_28,
+                Ok(Era::Modern(_) | Era::Legacy | Era::Handshake(_)) | Err(_) => ProtocolVersion::V2025_11_25,
             },
             method: message.method().map_or(Method::Other, Method::from_name),
         };
-        self.judge(headers, message, era, principal, context).map_err(|reason| Rejection::new(reason).answering(&provisional))
+        self.judge(head, message, &era, principal, context).map_err(|reason| Rejection::new(reason).answering(&provisional))
     }
 
     fn judge(
         &self,
-        headers: &HeaderMap,
+        head: &Parts,
         message: Message,
-        era: Result<Era, Reason>,
+        era: &Result<Era, Reason>,
         principal: &Principal,
         context: &RequestContext,
     ) -> Result<Decoded, Reason> {
-        let era = era?;
-        let (version, session) = match era {
-            // A session id on a handshake is ignored: ids are ours to choose.
-            Era::Handshake(version) | Era::Modern(version) => (version, None),
-            Era::Legacy => {
-                let session = self.session(headers, principal, context)?;
-                (session.version, Some(session))
+        let headers = &head.headers;
+        let (version, session) = if context.route.legacy_sse {
+            let session = self.session(headers, principal, context)?;
+            http_sse::accept(&head.extensions, &session, &message, http_sse::good_until(principal, context.received))?;
+            (http_sse::revision(era, &session)?, Some(session))
+        } else {
+            match era.clone()? {
+                // A session id on a handshake is ignored: ids are ours to choose.
+                Era::Handshake(version) | Era::Modern(version) => (version, None),
+                Era::Legacy => {
+                    let session = self.session(headers, principal, context)?;
+                    (session.version, Some(session))
+                }
             }
         };
         let answered = session.as_ref().and_then(|_| questions::answered(&self.sessions, headers, &message));
@@ -181,11 +205,11 @@ impl Decode {
             Some(question) => (Access::answer(question.asked), Some(question)),
             None => (Access::of(&message, version).map_err(unreadable)?, None),
         };
-        if matches!(era, Era::Modern(_)) {
+        if matches!(era, Ok(Era::Modern(_))) {
             headers::check_mirrored(headers, &message, &access)?;
         }
         let state = states::open(self.sessions.states(), &message, &access, principal, context)?;
-        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state, claim: None })
+        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state, claim: None, opens: None })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
@@ -207,6 +231,32 @@ impl Decode {
         Ok(Decoded { claim, ..Decoded::of_session(ClientMessage::OpenStream, Access::push(), session) })
     }
 
+    /// A session of HTTP+SSE, which begins with its stream.
+    async fn open_session(
+        &self,
+        headers: &HeaderMap,
+        principal: &Principal,
+        context: &RequestContext,
+    ) -> Result<Decoded, Rejection> {
+        refuse_modern(headers)?;
+        headers::check_accepts_events(headers)?;
+        let good_until = http_sse::good_until(principal, context.received);
+        // A part of what is kept for a slow reader lies in the HTTP library, and in the kernel.
+        let opened = http_sse::open(&self.sessions, &context.route, self.limits.stream_buffer / 2, good_until).await?;
+        let (id, channel, outlet) = opened;
+        context.trail.with(|decision| decision.session = Some(reference(&id)));
+        Ok(Decoded {
+            message: ClientMessage::OpenStream,
+            access: Access::push(),
+            version: ProtocolVersion::V2024_11_05,
+            session: None,
+            question: None,
+            state: None,
+            claim: None,
+            opens: Some((channel, id, outlet)),
+        })
+    }
+
     /// The caller's own session, by the one header that names it.
     fn session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Session, Reason> {
         let mut ids = headers.get_all(&SESSION_ID).iter();
@@ -214,7 +264,10 @@ impl Decode {
         if ids.next().is_some() {
             return Err(Reason::SessionNotFound);
         }
-        let session = self.sessions.find(id, principal, &context.route.resource).ok_or(Reason::SessionNotFound)?;
+        let session = self.sessions.find(id, principal, &context.route.resource);
+        // Of this transport: what is said in one of HTTP+SSE belongs on its stream.
+        let session = session.filter(|session| session.outlet.is_some() == context.route.legacy_sse);
+        let session = session.ok_or(Reason::SessionNotFound)?;
         context.trail.with(|decision| decision.session = Some(Arc::clone(&session.reference)));
         Ok(session)
     }
@@ -223,7 +276,7 @@ impl Decode {
     fn exchange_session(
         &self,
         mut response: McpResponse,
-        handshake: bool,
+        (handshake, known): (bool, Option<&HeaderValue>),
         principal: &Principal,
         context: &RequestContext,
         (asked, declares): (ProtocolVersion, Answerable),
@@ -233,11 +286,13 @@ impl Decode {
             return Ok(response);
         }
         let version = agreed_version(&response.body).unwrap_or(asked);
-        let minted = self.sessions.mint(principal, &context.route.resource, (version, declares), upstream);
-        let id = minted.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no session for a handshake");
-            Reason::Overloaded
-        })?;
+        let id = if let Some(id) = known {
+            self.sessions.begin(id, (version, declares), upstream);
+            id.clone()
+        } else {
+            let resource = &context.route.resource;
+            self.sessions.mint(principal, resource, (version, declares), upstream).map_err(no_session)?
+        };
         context.trail.with(|decision| decision.session = Some(reference(&id)));
         if let ResponseBody::Stream(stream) = response.body {
             // The client goes on only once it has this message, so the session learns of the revision in time.
@@ -248,9 +303,14 @@ impl Decode {
                 }
             })));
         }
-        response.session = Some(id);
+        response.session = Some(id).filter(|_| known.is_none());
         Ok(response)
     }
+}
+
+fn no_session(error: SessionError) -> Reason {
+    tracing::warn!(error = &error as &dyn std::error::Error, "no session for a client");
+    Reason::Overloaded
 }
 
 /// The id by which a message can be answered. That of an answer is another side's.
@@ -289,7 +349,7 @@ fn succeeded(body: &ResponseBody) -> bool {
         ResponseBody::Json(_, reply) => reply.message.result().is_some(),
         // An `initialize` answered by a stream: whether it succeeds is not known when the headers leave.
         ResponseBody::Stream(_) => true,
-        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Resumed(_) => false,
+        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Opened(_) | ResponseBody::Resumed(_) => false,
     }
 }
 
@@ -313,7 +373,11 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
         ResponseBody::Stream(stream) => {
             ResponseBody::Stream(Box::pin(stream.map(move |item| item.map_err(|rejection| rejection.answering(&reply_to)))))
         }
-        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) | ResponseBody::Resumed(_) => body,
+        ResponseBody::Accepted
+        | ResponseBody::Ended
+        | ResponseBody::Json(..)
+        | ResponseBody::Opened(_)
+        | ResponseBody::Resumed(_) => body,
     };
     McpResponse { body, session, polling }
 }

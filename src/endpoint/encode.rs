@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::events::EventBody;
 use super::headers::{SESSION_ID, YETT_CALL};
+use super::http_sse::ChannelBody;
 use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
 use crate::protocol::json::RawJson;
 use crate::protocol::{Method, ProtocolVersion, code};
@@ -23,6 +24,7 @@ const UNAVAILABLE_RETRY: u64 = 1;
 pub struct EdgeBody(Inner);
 
 enum Inner {
+    Channel(Box<ChannelBody>),
     Events(Box<EventBody>),
     Full(Bytes),
 }
@@ -36,6 +38,11 @@ impl EdgeBody {
     /// An event stream.
     fn events(events: EventBody) -> Self {
         Self(Inner::Events(Box::new(events)))
+    }
+
+    /// The stream of a session.
+    fn channel(channel: ChannelBody) -> Self {
+        Self(Inner::Channel(Box::new(channel)))
     }
 
     /// These bytes.
@@ -58,6 +65,7 @@ impl Body for EdgeBody {
         match &mut self.0 {
             Inner::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Channel(channel) => channel.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
             Inner::Events(events) => events.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
         }
     }
@@ -69,7 +77,7 @@ impl Body for EdgeBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Events(_) => SizeHint::default(),
+            Inner::Channel(_) | Inner::Events(_) => SizeHint::default(),
         }
     }
 }
@@ -91,6 +99,9 @@ fn accepted(reply: McpResponse, call: CallId) -> Response<EdgeBody> {
         ResponseBody::Accepted => (StatusCode::ACCEPTED, None, EdgeBody::empty()),
         ResponseBody::Ended => (StatusCode::OK, None, EdgeBody::empty()),
         ResponseBody::Json(status, reply) => (status, Some("application/json"), EdgeBody::full(reply.message.encode())),
+        ResponseBody::Opened(channel) => {
+            (StatusCode::OK, Some("text/event-stream"), EdgeBody::channel(ChannelBody::new(channel)))
+        }
         ResponseBody::Resumed(kept) => (StatusCode::OK, Some("text/event-stream"), EdgeBody::events(EventBody::resumed(*kept))),
         ResponseBody::Stream(stream) => {
             let events = EdgeBody::events(EventBody::new(stream, call, reply.polling));
@@ -130,7 +141,8 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
             challenge_header(*challenge, route).map(|value| headers.insert(WWW_AUTHENTICATE, value));
         }
         Reason::MethodNotAllowed => {
-            headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+            let allowed = if route.legacy_sse { "GET, POST" } else { "POST, GET, DELETE" };
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         Reason::BreakerOpen(wait) | Reason::RateLimited(wait) => {
             headers.insert(RETRY_AFTER, seconds(*wait).into());
@@ -258,6 +270,16 @@ pub(super) fn error_body(rejection: &Rejection, call: CallId) -> Bytes {
     let answer = answer(rejection);
     let id = rejection.reply_to().and_then(|reply_to| reply_to.id.as_ref());
     let id = id.filter(|_| answer.body != Shown::ErrorWithoutId).map_or("null", |id| id.as_json());
+    error_message(rejection, &answer, id, call)
+}
+
+/// The same where no HTTP status says anything: always by the id of its request, without which nobody would wait for it.
+pub(super) fn error_event(rejection: &Rejection, call: CallId) -> Option<Bytes> {
+    let id = rejection.reply_to()?.id.as_ref()?;
+    Some(error_message(rejection, &answer(rejection), id.as_json(), call))
+}
+
+fn error_message(rejection: &Rejection, answer: &Answer, id: &str, call: CallId) -> Bytes {
     let message = RawJson::string(&answer.message);
     let message = message.as_str();
     if answer.body == Shown::ToolError {

@@ -18,7 +18,7 @@ use crate::chain::{CallId, Keeper, Kept, MessageStream, Polling, Rejection, Sent
 use crate::protocol::Method;
 
 /// Silence after which a comment tells intermediaries that the stream lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// See the module.
 pub(super) struct EventBody {

@@ -40,16 +40,19 @@ pub(super) enum Era {
 
 /// Media types: JSON in, JSON and event streams out, no content coding.
 pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Reason> {
+    check_content(headers)?;
+    if accepts(headers, "application/json") && accepts(headers, EVENTS) { Ok(()) } else { Err(Reason::NotAcceptable) }
+}
+
+/// For a message whose answer is not in the answer to its request.
+pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Reason> {
     if headers.contains_key(CONTENT_ENCODING) {
         // Nothing is decompressed: a body of 10 MB could become one of 10 GB, and scanners would see neither.
         return Err(Reason::UnsupportedMedia);
     }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let json = types.next().and_then(|value| value.to_str().ok()).is_some_and(|text| media_type(text) == "application/json");
-    if !json || types.next().is_some() {
-        return Err(Reason::UnsupportedMedia);
-    }
-    if accepts(headers, "application/json") && accepts(headers, EVENTS) { Ok(()) } else { Err(Reason::NotAcceptable) }
+    if json && types.next().is_none() { Ok(()) } else { Err(Reason::UnsupportedMedia) }
 }
 
 /// For a request whose only answer is a stream.

@@ -10,6 +10,7 @@ mod encode;
 mod events;
 mod headers;
 mod hosts;
+mod http_sse;
 mod metadata;
 mod questions;
 mod resumption;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 pub use body::BodyMemory;
 pub use decode::Decode;
@@ -46,18 +48,26 @@ pub struct Endpoint {
     chain: Arc<ArcSwap<Chain>>,
     clock: Arc<dyn Clock>,
     sampling: Sampling,
+    /// What goes on after its request is answered.
+    tasks: TaskTracker,
 }
 
 impl Endpoint {
     /// For `listener`; `chain` may be swapped under it.
     pub fn new(listener: Listener, routes: Routes, chain: Arc<ArcSwap<Chain>>, clock: Arc<dyn Clock>) -> Self {
-        Self { listener, routes, chain, clock, sampling: Sampling::Off }
+        Self { listener, routes, chain, clock, sampling: Sampling::Off, tasks: TaskTracker::new() }
     }
 
     /// Chooses the calls that are exported as spans; without it, none.
     #[must_use]
     pub fn sampling(self, sampling: Sampling) -> Self {
         Self { sampling, ..self }
+    }
+
+    /// Has what goes on after its request is answered counted in `tasks`, so that a stop waits for it.
+    #[must_use]
+    pub fn running_on(self, tasks: TaskTracker) -> Self {
+        Self { tasks, ..self }
     }
 
     /// Answers one request. Never fails: every refusal is an answer.
@@ -107,7 +117,11 @@ impl Endpoint {
         let context = self.context(peer, route, trace);
         let (call, route) = (context.call, Arc::clone(&context.route));
         let body = body.map_err(Into::into).boxed_unsync();
-        let arrival = Arrival::Request(Incoming { head: Box::new(head), body, context, evidence: Anonymous });
+        let incoming = Incoming { head: Box::new(head), body, context, evidence: Anonymous };
+        if route.legacy_sse {
+            return self.answer_http_sse(incoming).await;
+        }
+        let arrival = Arrival::Request(incoming);
         let result = self.chain.load().run(arrival).await;
         encode::response(result, call, &route)
     }

@@ -21,18 +21,23 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// A route `/mcp/<server>` for each server that `listener` offers; `issuers` are named in their metadata.
+    /// A route `/mcp/<server>` for each server that `listener` offers, and `/mcp/<server>/sse` where it offers HTTP+SSE too, which is the
+    /// same resource; `issuers` are named in their metadata.
     pub fn new(listener: &Listener, servers: &[Arc<Server>], issuers: Vec<String>) -> Self {
         let offered = |server: &&Arc<Server>| match &listener.servers {
             ServerSelection::All => true,
             ServerSelection::Only(names) => names.contains(&server.name),
         };
-        let known = servers.iter().filter(offered).map(|server| {
+        let mut known = HashMap::new();
+        for server in servers.iter().filter(offered) {
             let path = format!("{ENDPOINT}/{}", server.name);
-            let route = route(&listener.public_url, &path, Some(Arc::clone(server)));
-            (path, Arc::new(route))
-        });
-        Self { public_url: listener.public_url.clone(), issuers, known: known.collect() }
+            let route = || route(&listener.public_url, &path, Some(Arc::clone(server)));
+            if listener.legacy_sse {
+                known.insert(format!("{path}/sse"), Arc::new(Route { legacy_sse: true, ..route() }));
+            }
+            known.insert(path.clone(), Arc::new(route()));
+        }
+        Self { public_url: listener.public_url.clone(), issuers, known }
     }
 
     /// Where `path` leads. A path that leads nowhere has a route as well, so that its caller is authenticated and recorded alike.
@@ -68,7 +73,7 @@ fn route(public_url: &str, path: &str, server: Option<Arc<Server>>) -> Route {
         Some(server) if !server.audiences.is_empty() => server.audiences.clone(),
         _ => vec![resource.clone()],
     };
-    Route { resource, metadata_url, server, audiences }
+    Route { resource, metadata_url, server, audiences, legacy_sse: false }
 }
 
 /// Whether a path can stand in a header and a document as it is.

@@ -21,6 +21,7 @@ use crate::admin::{NotReloaded, Operations, Reload as _, Reloaded};
 use crate::audit::{Condition, Draft, Kind, Log};
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
+use crate::session::Sessions;
 use crate::upstream::Upstream;
 
 /// How long operators' own connections may take to end.
@@ -44,6 +45,7 @@ pub struct Gateway {
     reloader: Arc<Reloader>,
     readiness: Arc<Readiness>,
     upstreams: Vec<Upstream>,
+    sessions: Arc<Sessions>,
     /// Client and upstream connections.
     connections: TaskTracker,
     /// Listeners of operators, and housekeeping.
@@ -100,6 +102,8 @@ impl Gateway {
             upstream.close();
             upstream.end_subscriptions();
         }
+        // What is under way in them is told first.
+        self.sessions.close_streams();
         self.connections.close();
         if tokio::time::timeout(self.shutdown.drain, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "not everything ended within the drain time; it is broken off");

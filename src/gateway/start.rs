@@ -112,7 +112,8 @@ impl Gateway {
             let listener = listener.clone().bound_to(address);
             let routes = Routes::new(&listener, &config.servers, issuers(&config));
             let limits = listener.limits.clone();
-            let endpoint = Arc::new(Endpoint::new(listener, routes, chain, Arc::clone(&clock)).sampling(sampling));
+            let endpoint = Endpoint::new(listener, routes, chain, Arc::clone(&clock));
+            let endpoint = Arc::new(endpoint.sampling(sampling).running_on(connections.clone()));
             addresses.push(address);
             let (clients, metrics) = (Arc::clone(&clients), Arc::clone(&metrics));
             listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
@@ -133,7 +134,7 @@ impl Gateway {
         anchors.run(&log, &followers, &stop);
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
-        services.spawn(sweep(sessions, upstreams.clone(), stop.clone()));
+        services.spawn(sweep(Arc::clone(&sessions), upstreams.clone(), stop.clone()));
         look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
@@ -149,6 +150,7 @@ impl Gateway {
             reloader,
             readiness,
             upstreams,
+            sessions,
             connections,
             services,
             followers,

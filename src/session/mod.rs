@@ -3,16 +3,19 @@
 //!
 //! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
-//! bounded in all and per caller, and idle sessions expire. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
+//! bounded in all and per caller, and idle sessions expire. A session of the HTTP+SSE transport (2024-11-05) begins with its stream and
+//! ends with it. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
 
 mod kept;
 mod questions;
 mod states;
+mod streams;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -23,7 +26,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::Kept;
+use crate::chain::{Kept, Outlet, Seat};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
@@ -45,6 +48,8 @@ pub struct Sessions {
     table: Mutex<HashMap<Box<str>, Entry>>,
     states: States,
     room: kept::Room,
+    /// No stream is opened any more.
+    closing: AtomicBool,
 }
 
 /// A session and what is open in it.
@@ -52,6 +57,8 @@ struct Entry {
     session: Session,
     questions: questions::Questions,
     kept: kept::KeptStreams,
+    /// Where everything is said, in a session of HTTP+SSE.
+    seat: Option<Seat>,
 }
 
 /// What a session id leads to.
@@ -65,6 +72,10 @@ pub struct Session {
     pub answerable: Answerable,
     /// Its name in records.
     pub reference: Arc<str>,
+    /// Where everything is said, in a session of HTTP+SSE.
+    pub outlet: Option<Outlet>,
+    /// Whether its server has taken the handshake.
+    pub begun: bool,
     owner: Principal,
     resource: String,
     used: Instant,
@@ -102,29 +113,32 @@ impl Sessions {
         (version, answerable): (ProtocolVersion, Answerable),
         upstream: Option<HeaderValue>,
     ) -> Result<HeaderValue, SessionError> {
+        let id = Self::draw()?;
+        let session = Session { upstream, begun: true, ..Session::new(&id, owner, resource, (version, answerable)) };
+        self.insert(&id, session, None)?;
+        Ok(id)
+    }
+
+    /// An id for a session that is yet to be.
+    pub fn draw() -> Result<HeaderValue, SessionError> {
         let id = URL_SAFE_NO_PAD.encode(random_bytes::<32>().ok_or(SessionError::Random)?);
-        let value = HeaderValue::from_str(&id).map_err(|_unprintable| SessionError::Random)?;
+        HeaderValue::from_str(&id).map_err(|_unprintable| SessionError::Random)
+    }
+
+    fn insert(&self, id: &HeaderValue, session: Session, seat: Option<Seat>) -> Result<(), SessionError> {
+        let id = id.to_str().map_err(|_unprintable| SessionError::Random)?;
         let mut table = self.table.lock();
-        let now = Instant::now();
         if table.len() >= MAX_SESSIONS {
+            let now = Instant::now();
             table.retain(|_, entry| !entry.session.is_idle(now));
         }
-        let own = table.values().filter(|entry| entry.session.belongs_to(owner, resource)).count();
+        let own = table.values().filter(|entry| entry.session.belongs_to(&session.owner, &session.resource)).count();
         if table.len() >= MAX_SESSIONS || own >= MAX_PER_CALLER {
             return Err(SessionError::Full);
         }
-        let session = Session {
-            upstream,
-            version,
-            answerable,
-            reference: reference(&value),
-            owner: owner.clone(),
-            resource: resource.to_owned(),
-            used: now,
-        };
-        table
-            .insert(id.into(), Entry { session, questions: questions::Questions::default(), kept: kept::KeptStreams::default() });
-        Ok(value)
+        let (questions, kept) = (questions::Questions::default(), kept::KeptStreams::default());
+        table.insert(id.into(), Entry { session, questions, kept, seat });
+        Ok(())
     }
 
     /// The session of that id, if it is this caller's on this route and not idle for too long. Using it keeps it.
@@ -136,9 +150,11 @@ impl Sessions {
             table.remove(id);
             return None;
         }
-        let session = table.get_mut(id).map(|entry| &mut entry.session).filter(|session| session.belongs_to(caller, resource))?;
+        let entry = table.get_mut(id)?;
+        let session = Some(&mut entry.session).filter(|session| session.belongs_to(caller, resource))?;
         session.used = now;
-        Some(session.clone())
+        let outlet = entry.seat.as_ref().map(|seat| seat.outlet().clone());
+        Some(Session { outlet, ..session.clone() })
     }
 
     /// Notes the revision that the server has agreed on, where that is known only after the session was made.
@@ -243,6 +259,20 @@ impl Sessions {
 }
 
 impl Session {
+    fn new(id: &HeaderValue, owner: &Principal, resource: &str, (version, answerable): (ProtocolVersion, Answerable)) -> Self {
+        Self {
+            upstream: None,
+            version,
+            answerable,
+            reference: reference(id),
+            outlet: None,
+            begun: false,
+            owner: owner.clone(),
+            resource: resource.to_owned(),
+            used: Instant::now(),
+        }
+    }
+
     fn is_idle(&self, now: Instant) -> bool {
         now.duration_since(self.used) > IDLE
     }

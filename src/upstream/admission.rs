@@ -171,6 +171,11 @@ impl Stay {
                 self.ends(Ending::Answered);
                 body
             }
+            ResponseBody::Opened(_) => {
+                // The server was not asked.
+                self.ends(Ending::Nothing);
+                body
+            }
             ResponseBody::Stream(inner) => {
                 let mut stay = self;
                 // A stream may last for days, and say nothing for long: its head shows already that the server is back.

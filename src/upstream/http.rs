@@ -109,7 +109,7 @@ impl StreamableHttp {
 
     async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends, cut: Cut) -> Result<McpResponse, Rejection> {
         let McpRequest { carried, evidence } = request;
-        let Carried { message, access, exchange, memory, context, claim: _ } = *carried;
+        let Carried { message, access, exchange, memory, context, claim: _, opens: _ } = *carried;
         let (http_method, body) = match &message {
             ClientMessage::Rpc(message) => (HttpMethod::POST, Some(message.encode())),
             ClientMessage::EndSession => (HttpMethod::DELETE, None),

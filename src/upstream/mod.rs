@@ -59,6 +59,10 @@ impl Upstreams {
             // It has been at its server already, and what is left of it is behind the layers of its own call.
             return claim.take().map(McpResponse::resumed).ok_or_else(|| Reason::UnknownEvent.into());
         }
+        if let Some(channel) = request.carried.opens.take() {
+            // A session of HTTP+SSE begins before its handshake, which is the first that the server hears of it.
+            return Ok(McpResponse::opened(channel));
+        }
         let trail = request.context.trail.clone();
         end_of_stage().await;
         propagate::trace(&mut request);

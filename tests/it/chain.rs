@@ -157,7 +157,8 @@ impl Fixture {
         let chain = Chain::build_watched(parts, probe);
         let resource = "http://127.0.0.1:1/mcp/crm".to_owned();
         let server = Some(Arc::clone(&config.servers[0]));
-        let route = Arc::new(Route { metadata_url: resource.clone(), audiences: vec![resource.clone()], resource, server });
+        let audiences = vec![resource.clone()];
+        let route = Arc::new(Route { metadata_url: resource.clone(), audiences, resource, server, legacy_sse: false });
         Self { chain, log, flood, upstream, tokens, route, config, folder }
     }
 

@@ -19,6 +19,7 @@ mod dlp;
 mod faults;
 mod flood;
 mod fuzz_corpora;
+mod http_sse;
 mod injection;
 mod input_required;
 mod lifecycle;

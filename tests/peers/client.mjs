@@ -3,7 +3,7 @@
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
 //                       [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto]
-//                       [--timeout SECONDS]
+//                       [--transport http|sse] [--timeout SECONDS]
 //
 // Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 
@@ -85,7 +85,11 @@ function makePeer(watchedFetch, noteQuestion) {
     const options = { fetch: watchedFetch, requestInit: { headers } };
     const legacy = chosen.era === 'legacy';
     const sdk = legacy
-        ? { ...modules('@modelcontextprotocol/sdk/client/index.js'), ...modules('@modelcontextprotocol/sdk/client/streamableHttp.js') }
+        ? {
+              ...modules('@modelcontextprotocol/sdk/client/index.js'),
+              ...modules('@modelcontextprotocol/sdk/client/sse.js'),
+              ...modules('@modelcontextprotocol/sdk/client/streamableHttp.js')
+          }
         : modules('@modelcontextprotocol/client');
     const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
     const capabilities = chosen.answer ? { elicitation: {} } : {};
@@ -99,8 +103,11 @@ function makePeer(watchedFetch, noteQuestion) {
             return { action: 'accept', content: { password: 'hunter2' } };
         });
     }
-    const transport = new sdk.StreamableHTTPClientTransport(new URL(url), options);
-    const version = () => (legacy ? transport.protocolVersion : client.getNegotiatedProtocolVersion());
+    const Transport = chosen.transport === 'sse' ? sdk.SSEClientTransport : sdk.StreamableHTTPClientTransport;
+    const transport = new Transport(new URL(url), options);
+    // Over HTTP+SSE nothing tells what was agreed on but the transport's own memory.
+    const agreed = () => transport.protocolVersion ?? transport._protocolVersion;
+    const version = () => (legacy ? agreed() : client.getNegotiatedProtocolVersion());
     const anything = legacy
         ? modules('@modelcontextprotocol/sdk/types.js').ResultSchema
         : { '~standard': { version: 1, vendor: 'yett', validate: (value) => ({ value }) } };
@@ -121,7 +128,7 @@ function makePeer(watchedFetch, noteQuestion) {
         async close(era) {
             // close() alone leaves the session to expire; a walk that ends with the step `close` ends it politely.
             if (era === 'legacy') {
-                await transport.terminateSession();
+                await transport.terminateSession?.();
             }
             await client.close();
         }
@@ -263,11 +270,13 @@ function readArguments() {
             header: { type: 'string', multiple: true, default: [] },
             answer: { type: 'boolean', default: false },
             era: { type: 'string', default: 'legacy' },
+            transport: { type: 'string', default: 'http' },
             timeout: { type: 'string', default: '30' }
         }
     });
-    if (positionals.length !== 1 || !['legacy', 'modern', 'auto'].includes(values.era)) {
-        usage('client.mjs URL [--scenario NAME | --calls FILE] [--era legacy|modern|auto]');
+    const known = ['legacy', 'modern', 'auto'].includes(values.era) && ['http', 'sse'].includes(values.transport);
+    if (positionals.length !== 1 || !known) {
+        usage('client.mjs URL [--scenario NAME | --calls FILE] [--era legacy|modern|auto] [--transport http|sse]');
     }
     return { chosen: { ...values, timeout: Number(values.timeout) }, url: positionals[0] };
 }

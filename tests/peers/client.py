@@ -1,7 +1,8 @@
 """A real MCP client for the tests: the official Python SDK (`mcp` 2.x) walking through a scenario.
 
     python client.py URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-                         [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto] [--timeout SECONDS]
+                         [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto] [--transport http|sse]
+                         [--timeout SECONDS]
 
 Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 """
@@ -19,6 +20,7 @@ import anyio
 import httpx2
 from mcp import Client, MCPError
 from mcp import types
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 from pydantic import TypeAdapter, ValidationError
@@ -74,7 +76,7 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
             )
         )
         client = Client(
-            streamable_http_client(chosen.url, http_client=http),
+            over_sse(chosen) if chosen.transport == "sse" else streamable_http_client(chosen.url, http_client=http),
             mode=MODES[chosen.era],
             client_info=types.Implementation(name="yett-test-python", version="1.0.0"),
             read_timeout_seconds=chosen.timeout,
@@ -109,6 +111,15 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
         except Exception as caught:
             transcript.append({"step": doing, "ok": False, "error": describe(caught)})
     return transcript
+
+
+def over_sse(chosen: argparse.Namespace) -> Any:
+    """The transport of 2024-11-05."""
+
+    def make(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False)
+
+    return sse_client(chosen.url, headers=headers(chosen), timeout=chosen.timeout, httpx_client_factory=make)
 
 
 def headers(chosen: argparse.Namespace) -> dict[str, str]:
@@ -238,6 +249,7 @@ def main() -> None:
     arguments.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="one more; may be repeated")
     arguments.add_argument("--answer", action="store_true", help="answer what the server asks of the user")
     arguments.add_argument("--era", choices=sorted(MODES), default="legacy")
+    arguments.add_argument("--transport", choices=("http", "sse"), default="http", help="Streamable HTTP, or HTTP+SSE")
     arguments.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
     chosen = arguments.parse_args()
 

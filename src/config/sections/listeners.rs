@@ -37,7 +37,7 @@ pub(super) fn listener(
     let hosts = fields.list_or_empty("allowed_hosts", parsed(host));
     let servers = fields.optional("servers", |node, report| selection(node, context, report));
     let limits = fields.optional("limits", limits).unwrap_or_default();
-    fields.optional("legacy_sse", no_legacy_sse);
+    let legacy_sse = fields.optional("legacy_sse", boolean).unwrap_or(false);
     if let Some(address) = address {
         bound.push(Bound { what: "a listener", address, place: fields.place("address") });
         if !address.ip().is_loopback() {
@@ -63,6 +63,7 @@ pub(super) fn listener(
         allowed_origins: origins,
         allowed_hosts,
         servers: servers.unwrap_or(ServerSelection::All),
+        legacy_sse,
         limits,
     })
 }
@@ -184,16 +185,6 @@ fn selection(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<
         report.error(node.place, "`servers` is empty").hint("write `[\"*\"]` for every server, or name some");
     }
     Some(if all { ServerSelection::All } else { ServerSelection::Only(names) })
-}
-
-fn no_legacy_sse(node: &Node, report: &mut Report) -> Option<()> {
-    if boolean(node, report)? {
-        report
-            .error(node.place, "`legacy_sse: true` is not enforced by this build yet")
-            .hint("remove it or use a newer release")
-            .note("see docs/configuration.md, \"Not enforced yet\"");
-    }
-    Some(())
 }
 
 /// A name that no earlier listener has.

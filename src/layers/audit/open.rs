@@ -77,6 +77,11 @@ impl OpenRecord {
                 let index = settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
                 ResponseBody::Json(status, self.with_receipt(message, index))
             }
+            ResponseBody::Opened(_) => {
+                // What is told on it stands in the records of the calls of the session.
+                self.append_end("opened", &Released::default()).settled().await.map_err(not_recorded_plain)?;
+                body
+            }
             ResponseBody::Resumed(_) => {
                 // What is told on it stands in the records of the call that it answers.
                 self.append_end("resumed", &Released::default()).settled().await.map_err(not_recorded_plain)?;

@@ -95,7 +95,7 @@ mod tests {
 
     fn call(ratio: f64) -> RequestContext {
         let resource = "http://127.0.0.1/mcp/crm".to_owned();
-        let route = Route { metadata_url: resource.clone(), resource, server: None, audiences: Vec::new() };
+        let route = Route { metadata_url: resource.clone(), resource, server: None, audiences: Vec::new(), legacy_sse: false };
         RequestContext {
             call: CallId::new(),
             received: jiff::Timestamp::UNIX_EPOCH,

@@ -96,7 +96,7 @@ impl Stdio {
 
     async fn exchange(&self, request: McpRequest<Recorded>, ends: Ends, cut: Cut) -> Result<McpResponse, Rejection> {
         let McpRequest { carried, evidence } = request;
-        let Carried { message, access, exchange, memory, context: _, claim: _ } = *carried;
+        let Carried { message, access, exchange, memory, context: _, claim: _, opens: _ } = *carried;
         let principal = evidence.permit().principal();
         let reading = self.reading(&access, &exchange, principal, ends, cut);
         match message {

@@ -49,7 +49,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("servers:\n", "    servers: [crn]\nservers:\n", "5:15 no server is called `crn`"),
     ("servers:\n", "    servers: [\"*\", crm]\nservers:\n", "5:14 `*` offers every server, the others are named in vain"),
     ("servers:\n", "    servers: []\nservers:\n", "5:14 `servers` is empty"),
-    ("servers:\n", "    legacy_sse: true\nservers:\n", "5:17 `legacy_sse: true` is not enforced by this build yet"),
+    ("servers:\n", "    legacy_sse: sometimes\nservers:\n", "5:17 `sometimes` is neither `true` nor `false`"),
     ("servers:\n", "    trusted_proxies: [10.0.0.0/8]\nservers:\n", "5:5 `trusted_proxies` is not enforced by this build yet"),
     ("servers:\n", "    limits: { head: 4KiB }\nservers:\n", "5:21 `4KiB` is out of range"),
     ("servers:\n", "    limits: { depth: 65 }\nservers:\n", "5:22 `65` is not a whole number in range"),

@@ -8,6 +8,7 @@ mod departure;
 mod differences;
 mod forwarded;
 pub(crate) mod gateway;
+mod http_sse;
 pub(crate) mod parts;
 pub(crate) mod process;
 mod questions;

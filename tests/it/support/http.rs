@@ -35,6 +35,11 @@ impl Connection {
         Self { stream, unread: Vec::new() }
     }
 
+    /// On a connection that was made elsewhere.
+    pub(crate) fn on(stream: TcpStream) -> Self {
+        Self { stream, unread: Vec::new() }
+    }
+
     /// Sends bytes. That the other side has closed already is not an error here: what it answered before is still to be read.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = within("room to send", self.stream.write_all(bytes)).await;

@@ -1,0 +1,279 @@
+//! The stream of an HTTP+SSE session (2024-11-05): everything that the gateway says in the session leaves on it, whichever message it
+//! answers. Each event was judged and recorded with the call that it belongs to; no layer of the call that opened the stream touches it.
+//!
+//! Bounded: what waits for a client that reads slowly, and how many of its messages are under way. A client that is gone ends what
+//! is under way; a session that is over ends the stream once everything under way is told.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
+
+use crate::places::Place;
+
+/// Requests of one session that may be under way at once.
+const REQUESTS: usize = 256;
+
+/// How long nobody asks again for what a server pushes, after that has ended or was refused.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The end at the client's connection.
+pub struct Channel {
+    events: mpsc::UnboundedReceiver<Event>,
+    shared: Arc<Shared>,
+    at_end: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+/// The end at the calls of the session. The stream ends with the last of them.
+#[derive(Clone)]
+pub struct Outlet {
+    events: mpsc::UnboundedSender<Event>,
+    shared: Arc<Shared>,
+}
+
+/// An outlet in the table of sessions. Dropped, the session is over.
+pub struct Seat {
+    outlet: Outlet,
+    _over: DropGuard,
+}
+
+/// The one turn to ask a server for what it pushes.
+#[derive(Debug)]
+pub struct PushTurn(Arc<Shared>);
+
+/// The client has closed the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream of the session is closed")]
+pub struct Closed;
+
+struct Event {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+    _memory: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    room: Arc<Semaphore>,
+    bytes: u32,
+    requests: Arc<Semaphore>,
+    lost: CancellationToken,
+    over: CancellationToken,
+    good_until: Mutex<Option<Instant>>,
+    pushes: Mutex<Pushes>,
+}
+
+#[derive(Debug)]
+enum Pushes {
+    Asked,
+    NotBefore(Instant),
+}
+
+impl Channel {
+    /// A channel that holds about so many bytes for its client, one event at the least, and lasts as long as the client's credential.
+    pub fn open(bytes: usize, good_until: Option<Instant>) -> (Self, Outlet) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, 1 << 28);
+        let shared = Arc::new(Shared {
+            room: Arc::new(Semaphore::new(bytes as usize)),
+            bytes,
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            lost: CancellationToken::new(),
+            over: CancellationToken::new(),
+            good_until: Mutex::new(good_until),
+            pushes: Mutex::new(Pushes::NotBefore(Instant::now())),
+        });
+        let outlet = Outlet { events: sender, shared: Arc::clone(&shared) };
+        (Self { events: receiver, shared, at_end: None }, outlet)
+    }
+
+    /// Does `then` once the client's connection has ended.
+    #[must_use]
+    pub fn at_end(mut self, then: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.at_end = Some(Box::new(then));
+        self
+    }
+
+    /// The next event; `None` once the session is over, and everything is told.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let event = ready!(self.events.poll_recv(cx));
+        Poll::Ready(event.map(|event| event.bytes))
+    }
+
+    /// Until when a credential of its client is good; `None` for ever.
+    pub fn good_until(&self) -> Option<Instant> {
+        *self.shared.good_until.lock()
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.shared.lost.cancel();
+        if let Some(then) = self.at_end.take() {
+            then();
+        }
+    }
+}
+
+impl Outlet {
+    /// Puts an event on the stream, once there is room for it. Its part of the memory for large replies is held until it leaves.
+    pub async fn say(&self, event: Bytes, memory: Option<Place>) -> Result<(), Closed> {
+        let size = u32::try_from(event.len()).unwrap_or(u32::MAX).clamp(1, self.shared.bytes);
+        let room = Arc::clone(&self.shared.room).acquire_many_owned(size).await.map_err(|_closed| Closed)?;
+        self.events.send(Event { bytes: event, _room: room, _memory: memory }).map_err(|_gone| Closed)
+    }
+
+    /// A place for one more request, if there is one.
+    pub fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.requests).try_acquire_owned().ok()
+    }
+
+    /// The client has shown a credential that is good until then.
+    pub fn is_good_until(&self, until: Option<Instant>) {
+        let mut known = self.shared.good_until.lock();
+        *known = known.zip(until).map(|(known, until)| known.max(until));
+    }
+
+    /// The turn to ask for pushes, unless somebody has it, or has had it just now.
+    pub fn ask_for_pushes(&self) -> Option<PushTurn> {
+        let mut pushes = self.shared.pushes.lock();
+        let free = matches!(*pushes, Pushes::NotBefore(then) if then <= Instant::now());
+        free.then(|| {
+            *pushes = Pushes::Asked;
+            PushTurn(Arc::clone(&self.shared))
+        })
+    }
+
+    /// Comes when the client has closed the stream.
+    pub fn lost(&self) -> WaitForCancellationFuture<'_> {
+        self.shared.lost.cancelled()
+    }
+
+    /// Comes when the session is over, whoever has ended it.
+    pub fn over(&self) -> WaitForCancellationFuture<'_> {
+        self.shared.over.cancelled()
+    }
+
+    /// For the table of sessions.
+    pub fn seat(self) -> Seat {
+        let over = self.shared.over.clone().drop_guard();
+        Seat { outlet: self, _over: over }
+    }
+}
+
+impl Seat {
+    /// The outlet that sits here.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+}
+
+impl Drop for PushTurn {
+    fn drop(&mut self) {
+        *self.0.pushes.lock() = Pushes::NotBefore(Instant::now() + PAUSE);
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Channel")
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seat")
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outlet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    async fn next(channel: &mut Channel) -> Option<Bytes> {
+        poll_fn(|cx| channel.poll_event(cx)).await
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_slow_client_is_bounded_and_one_large_event_still_fits() {
+        let (mut channel, outlet) = Channel::open(8, None);
+        outlet.say(Bytes::from_static(b"12345"), None).await.unwrap();
+        let second = outlet.say(Bytes::from_static(b"6789"), None);
+        let mut second = Box::pin(second);
+        assert!((&mut second).now_or_never().is_none(), "there is no room for nine bytes");
+        assert_eq!(next(&mut channel).await.unwrap(), "12345");
+        second.await.unwrap();
+        assert_eq!(next(&mut channel).await.unwrap(), "6789");
+        outlet.say(Bytes::from_static(b"larger than all of it"), None).await.unwrap();
+        assert_eq!(next(&mut channel).await.unwrap(), "larger than all of it");
+    }
+
+    #[tokio::test]
+    async fn the_stream_ends_when_the_session_is_over_and_everything_is_told() {
+        let (mut channel, outlet) = Channel::open(64, None);
+        let seat = outlet.seat();
+        let call = seat.outlet().clone();
+        drop(seat);
+        call.over().await;
+        call.say(Bytes::from_static(b"last"), None).await.unwrap();
+        drop(call);
+        assert_eq!(next(&mut channel).await.unwrap(), "last");
+        assert_eq!(next(&mut channel).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_is_told_to_everybody() {
+        let told = Arc::new(AtomicBool::new(false));
+        let (channel, outlet) = Channel::open(64, None);
+        let tell = Arc::clone(&told);
+        let channel = channel.at_end(move || tell.store(true, Ordering::Relaxed));
+        assert!(outlet.lost().now_or_never().is_none());
+        drop(channel);
+        outlet.lost().await;
+        assert!(told.load(Ordering::Relaxed));
+        assert_eq!(outlet.say(Bytes::from_static(b"x"), None).await, Err(Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_asks_for_pushes_and_nobody_again_at_once() {
+        let (_channel, outlet) = Channel::open(64, None);
+        let turn = outlet.ask_for_pushes().unwrap();
+        assert!(outlet.ask_for_pushes().is_none(), "two at once");
+        drop(turn);
+        assert!(outlet.ask_for_pushes().is_none(), "at once");
+        tokio::time::advance(PAUSE).await;
+        assert!(outlet.ask_for_pushes().is_some());
+    }
+
+    #[test]
+    fn requests_under_way_are_bounded_and_the_longest_credential_counts() {
+        let now = Instant::now();
+        let (channel, outlet) = Channel::open(64, Some(now));
+        let under_way: Vec<_> = (0..REQUESTS).map(|_| outlet.enter().unwrap()).collect();
+        assert!(outlet.enter().is_none());
+        drop(under_way);
+        assert!(outlet.enter().is_some());
+        outlet.is_good_until(Some(now + PAUSE));
+        outlet.is_good_until(Some(now));
+        assert_eq!(channel.good_until(), Some(now + PAUSE));
+        outlet.is_good_until(None);
+        assert_eq!(channel.good_until(), None, "this one does not expire");
+    }
+}

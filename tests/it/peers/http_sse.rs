@@ -1,0 +1,37 @@
+//! Official clients that speak the transport of 2024-11-05: through the gateway they see what they see without it.
+
+use super::client::{Client, PYTHON_AUTO, PYTHON_LEGACY, TYPESCRIPT_LEGACY, step};
+use super::differences::{assert_same, through_gateway};
+use super::gateway::{Gateway, Prepared};
+use super::transparent::ALLOW_EVERYTHING;
+use super::upstream::Upstream;
+
+const OVER_SSE: [&str; 2] = ["--transport", "sse"];
+
+#[test]
+fn python_over_http_sse_sees_the_fixture_as_directly_over_streamable_http() {
+    // One that probes for the stateless revision falls back to the handshake.
+    sees_the_same(&Upstream::fixture(), &[(PYTHON_LEGACY, PYTHON_LEGACY), (PYTHON_LEGACY, PYTHON_AUTO)]);
+}
+
+#[test]
+fn typescript_over_http_sse_sees_server_everything_as_directly_over_streamable_http() {
+    sees_the_same(&Upstream::everything(), &[(TYPESCRIPT_LEGACY, TYPESCRIPT_LEGACY)]);
+}
+
+/// The first takes the server's tour directly, the second over HTTP+SSE.
+fn sees_the_same(upstream: &Upstream, clients: &[(Client, Client)]) {
+    let gateway = offering_sse(upstream);
+    for (directly, through) in clients {
+        let expected = directly.walk(&upstream.url, None, upstream.tour, &[]);
+        assert_eq!(step(&expected, "close")["ok"], true, "{directly}: the direct walk broke off");
+        let (expected, _) = through_gateway(&expected);
+        let url = format!("{}/sse", gateway.url);
+        let got = through.walk(&url, Some(&gateway.key), upstream.tour, &OVER_SSE);
+        assert_same(&format!("{through} on {}", upstream.name), &expected, &got);
+    }
+}
+
+fn offering_sse(upstream: &Upstream) -> Gateway {
+    Prepared::new(upstream.name, &upstream.url, ALLOW_EVERYTHING, ", legacy_sse: true").serve(upstream.name)
+}
