@@ -354,6 +354,8 @@ pub struct Server {
 pub enum Transport {
     /// Streamable HTTP, at this endpoint; `http` or `https`, no userinfo, no fragment.
     Http(http::Uri),
+    /// HTTP+SSE (2024-11-05), with its streams at this URL of the same form.
+    HttpSse(http::Uri),
     /// The standard input and output of a process of ours.
     Stdio(Arc<Stdio>),
 }
@@ -362,7 +364,7 @@ impl Server {
     /// Where it is, if it is somewhere on a network.
     pub fn url(&self) -> Option<&http::Uri> {
         match &self.transport {
-            Transport::Http(url) => Some(url),
+            Transport::Http(url) | Transport::HttpSse(url) => Some(url),
             Transport::Stdio(_) => None,
         }
     }

@@ -103,6 +103,8 @@ impl Gateway {
             admission: Admission::new(&config.servers, &metrics),
             upstreams: upstreams.clone(),
         };
+        let servers = upstreams.clone();
+        sessions.at_end(move |id| servers.iter().for_each(|server| server.forget_session(id)));
         let mut chains = Chains::new(lasting, &config);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listener in &config.listeners {

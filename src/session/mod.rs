@@ -13,9 +13,8 @@ mod streams;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::mem;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -50,7 +49,12 @@ pub struct Sessions {
     room: kept::Room,
     /// No stream is opened any more.
     closing: AtomicBool,
+    /// Whom the end of a session is told, by the server's id for it.
+    farewell: OnceLock<Farewell>,
 }
+
+/// Takes the server's id of a session that is over.
+type Farewell = Box<dyn Fn(&HeaderValue) + Send + Sync>;
 
 /// A session and what is open in it.
 struct Entry {
@@ -147,7 +151,9 @@ impl Sessions {
         let mut table = self.table.lock();
         let now = Instant::now();
         if table.get(id)?.session.is_idle(now) {
-            table.remove(id);
+            let idle = table.remove(id);
+            drop(table);
+            self.say_farewell(idle);
             return None;
         }
         let entry = table.get_mut(id)?;
@@ -223,23 +229,31 @@ impl Sessions {
         f(self.table.lock().get_mut(id.to_str().ok()?)?)
     }
 
+    /// Has the end of every session told to `farewell`, by the server's id for it. The first word holds.
+    pub fn at_end(&self, farewell: impl Fn(&HeaderValue) + Send + Sync + 'static) {
+        let _first = self.farewell.set(Box::new(farewell));
+    }
+
     /// Forgets a session.
     pub fn end(&self, id: &HeaderValue) {
-        // Dropped after the lock is given back: much may hang on it.
-        let _gone = id.to_str().ok().and_then(|id| self.table.lock().remove(id));
+        let gone = id.to_str().ok().and_then(|id| self.table.lock().remove(id));
+        self.say_farewell(gone);
+    }
+
+    /// After the lock is given back: much hangs on what is dropped here.
+    fn say_farewell(&self, gone: impl IntoIterator<Item = Entry>) {
+        for entry in gone {
+            if let Some((farewell, id)) = self.farewell.get().zip(entry.session.upstream.as_ref()) {
+                farewell(id);
+            }
+        }
     }
 
     /// Forgets sessions that have been idle for too long; called now and then.
     pub fn expire(&self) {
         let now = Instant::now();
-        let mut dropped = Vec::new();
-        self.table.lock().retain(|_, entry| {
-            let idle = entry.session.is_idle(now);
-            if idle {
-                dropped.push(mem::take(&mut entry.kept));
-            }
-            !idle
-        });
+        let gone: Vec<_> = self.table.lock().extract_if(|_, entry| entry.session.is_idle(now)).collect();
+        self.say_farewell(gone.into_iter().map(|(_, entry)| entry));
     }
 
     /// Seals what servers have clients keep.

@@ -19,6 +19,7 @@ pub(super) struct Servers {
     connections: Family<ServerLabel, Level>,
     process_ends: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     process_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    stream_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +46,8 @@ impl Servers {
         registry.register("upstream_process_ends", "Processes of a server that are over", self.process_ends.clone());
         let faults = "Lines of a server's processes that are no messages, or nobody's";
         registry.register("upstream_process_faults", faults, self.process_faults.clone());
+        let faults = "What a server has said on HTTP+SSE streams that is refused, or nobody's";
+        registry.register("upstream_stream_faults", faults, self.stream_faults.clone());
     }
 }
 
@@ -72,6 +75,11 @@ impl Metrics {
     /// Counts what a process of `server` has said that is no message, or nobody's.
     pub fn process_fault(&self, server: &str, reason: &'static str) {
         self.servers.process_faults.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// Counts what `server` has said on an HTTP+SSE stream that is refused, or nobody's.
+    pub fn stream_fault(&self, server: &str, reason: &'static str) {
+        self.servers.stream_faults.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
     }
 
     /// The state of the breaker of `server`.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Method as HttpMethod, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamBody;
+use super::address::{self, Address};
 use super::connect::{ConnectError, Connector};
 use super::cut::{Cut, Cuts, Ends};
 use super::memory::ReplyMemory;
@@ -30,10 +31,7 @@ use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_heade
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Answers to questions of one server that may be on their way at once; each holds a connection.
 const ANSWERS: usize = 16;
@@ -45,9 +43,7 @@ pub struct StreamableHttp(Arc<Inner>);
 struct Inner {
     server: Arc<Server>,
     pool: Pool,
-    target: Uri,
-    host: HeaderValue,
-    authorization: Option<HeaderValue>,
+    address: Address,
     tasks: TaskTracker,
     memory: ReplyMemory,
     max_message: usize,
@@ -69,21 +65,12 @@ impl StreamableHttp {
         let Shared { memory, tasks, metrics, .. } = shared;
         let connector = Connector::new(url, server.limits, shared.sockets.clone())?;
         let max_message = shared.largest_message_of(&server);
-        let bad_host = || ConnectError::Host(url.to_string());
-        let authority = url.authority().ok_or_else(bad_host)?;
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
-        let path = url.path_and_query().map_or("/", |path| path.as_str());
-        let target = path.parse().map_err(|_unused| bad_host())?;
-        let authorization = server.bearer.as_ref().and_then(|token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
+        let address = Address::new(&server, url)?;
         let open = metrics.upstream_connections(&server.name);
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
         let (memory, tasks) = (memory.clone(), tasks.clone());
-        Ok(Self(Arc::new(Inner { server, pool, target, host, authorization, tasks, memory, max_message, answers, cuts })))
+        Ok(Self(Arc::new(Inner { server, pool, address, tasks, memory, max_message, answers, cuts })))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -165,26 +152,9 @@ impl StreamableHttp {
         exchange: &Exchange,
         call: CallId,
     ) -> Result<Request<UpstreamBody>, Rejection> {
-        let length = body.as_ref().map_or(0, Bytes::len);
-        let mut request = Request::new(Full::new(body.unwrap_or_default()).boxed_unsync());
-        *request.method_mut() = http_method.clone();
-        *request.uri_mut() = self.0.target.clone();
+        let mut request = self.0.address.request(http_method, self.0.address.target(), body);
+        address::mark(&mut request, call, &exchange.trace);
         let headers = request.headers_mut();
-        headers.reserve(12);
-        headers.insert(HOST, self.0.host.clone());
-        if *http_method == HttpMethod::GET {
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        } else {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        }
-        call.to_header().map(|id| headers.insert(YETT_CALL, id));
-        exchange.trace.parent.clone().map(|parent| headers.insert(TRACEPARENT, parent));
-        exchange.trace.state.clone().map(|state| headers.insert(TRACESTATE, state));
-        if let Some(authorization) = &self.0.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
         if access.method != Method::Initialize {
             headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(exchange.version.as_str()));
         }

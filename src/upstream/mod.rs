@@ -7,11 +7,13 @@
 //! [`Admission`] is a station of its own, before the record of the decision: how many messages a server gets at once, and whether it
 //! is left alone because it fails.
 
+mod address;
 mod admission;
 mod breaker;
 mod connect;
 mod cut;
 mod http;
+mod http_sse;
 mod memory;
 mod paired;
 mod pool;

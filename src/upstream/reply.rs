@@ -78,13 +78,18 @@ impl Expected {
 
 /// The stream of a reply that goes on: nothing else is one.
 pub(super) fn resumed(response: Response<Incoming>, version: ProtocolVersion) -> Result<Incoming, Rejection> {
-    let (head, body) = response.into_parts();
-    if head.status == StatusCode::NOT_FOUND && version.has_sessions() {
+    if response.status() == StatusCode::NOT_FOUND && version.has_sessions() {
         return Err(Reason::SessionNotFound.into());
     }
+    Ok(event_stream(response)?)
+}
+
+/// An event stream, and nothing else.
+pub(super) fn event_stream(response: Response<Incoming>) -> Result<Incoming, Reason> {
+    let (head, body) = response.into_parts();
     let plain = head.headers.get_all(CONTENT_ENCODING).iter().all(|value| value == "identity");
     let stream = head.status == StatusCode::OK && plain && matches!(media_type(&head.headers), Media::EventStream);
-    if stream { Ok(body) } else { Err(Reason::UpstreamFailed("status").into()) }
+    if stream { Ok(body) } else { Err(Reason::UpstreamFailed("status")) }
 }
 
 /// Reads a reply as far as it can be read at once.

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use tokio_util::task::TaskTracker;
 
 use super::connect::{ConnectError, Sockets};
 use super::cut::Cuts;
 use super::http::StreamableHttp;
+use super::http_sse::HttpSse;
 use super::memory::ReplyMemory;
 use super::stdio::Stdio;
 use crate::chain::{McpRequest, McpResponse, Rejection};
@@ -41,6 +43,8 @@ impl Shared {
 /// The client for one server. Clones are the same client.
 #[derive(Clone, Debug)]
 pub enum Upstream {
+    /// Replies come on a stream, whatever they reply to.
+    HttpSse(HttpSse),
     /// One request a message, each with its own reply.
     StreamableHttp(StreamableHttp),
     /// A process of ours.
@@ -52,6 +56,7 @@ impl Upstream {
     pub fn new(server: Arc<Server>, shared: &Shared) -> Result<Self, ConnectError> {
         match &Arc::clone(&server).transport {
             Transport::Http(url) => StreamableHttp::new(server, url, shared).map(Self::StreamableHttp),
+            Transport::HttpSse(url) => HttpSse::new(server, url, shared).map(Self::HttpSse),
             Transport::Stdio(settings) => Ok(Self::Stdio(Stdio::new(server, settings, shared)?)),
         }
     }
@@ -59,6 +64,7 @@ impl Upstream {
     /// The server's name.
     pub fn name(&self) -> &str {
         match self {
+            Self::HttpSse(client) => client.name(),
             Self::StreamableHttp(client) => client.name(),
             Self::Stdio(client) => client.name(),
         }
@@ -67,6 +73,7 @@ impl Upstream {
     /// Sends a message and returns as soon as the head of the reply is in, or, for a reply of one message, all of it.
     pub async fn send(&self, request: McpRequest<Recorded>) -> Result<McpResponse, Rejection> {
         match self {
+            Self::HttpSse(client) => client.send(request).await,
             Self::StreamableHttp(client) => client.send(request).await,
             Self::Stdio(client) => client.send(request).await,
         }
@@ -75,6 +82,7 @@ impl Upstream {
     /// Keeps nothing for later from now on.
     pub fn close(&self) {
         match self {
+            Self::HttpSse(client) => client.close(),
             Self::StreamableHttp(client) => client.close(),
             Self::Stdio(client) => client.close(),
         }
@@ -83,8 +91,18 @@ impl Upstream {
     /// Closes what has been idle for too long; called now and then.
     pub fn expire(&self) {
         match self {
+            Self::HttpSse(client) => client.expire(),
             Self::StreamableHttp(client) => client.expire(),
             Self::Stdio(client) => client.expire(),
+        }
+    }
+
+    /// A client's session is over, to which this server, or another one, has given that id.
+    pub fn forget_session(&self, id: &HeaderValue) {
+        match self {
+            Self::HttpSse(client) => client.forget(id),
+            // It was told with the client's own word, or lets sessions expire itself.
+            Self::StreamableHttp(_) | Self::Stdio(_) => {}
         }
     }
 
@@ -105,6 +123,7 @@ impl Upstream {
 
     fn cuts(&self) -> &Cuts {
         match self {
+            Self::HttpSse(client) => client.cuts(),
             Self::StreamableHttp(client) => client.cuts(),
             Self::Stdio(client) => client.cuts(),
         }

@@ -18,13 +18,10 @@ use crate::yaml::{
     Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, later_because, number, parsed, scalar, text,
 };
 
-const LATER: &[Later] = &[
-    later_because("transport", "only Streamable HTTP is spoken so far, which needs no `transport`"),
-    later("tls"),
-    later("region"),
-    later("labels"),
-    later("on_scan_failure"),
-];
+const LATER: &[Later] = &[later("tls"), later("region"), later("labels"), later("on_scan_failure")];
+
+/// Whether it is the transport of 2024-11-05.
+const TRANSPORTS: &[(&str, bool)] = &[("http", false), ("sse", true)];
 
 const CAPTURES: &[(&str, Capture)] =
     &[("none", Capture::None), ("keys", Capture::Keys), ("masked", Capture::Masked), ("full", Capture::Full)];
@@ -71,7 +68,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let breaker = fields.optional("breaker", breaker).unwrap_or_default();
     let receipts = fields.optional("receipts", boolean).unwrap_or(false);
     match &transport {
-        Some(Transport::Http(url)) if bearer.is_some() && is_clear_text(url) => {
+        Some(Transport::Http(url) | Transport::HttpSse(url)) if bearer.is_some() && is_clear_text(url) => {
             let place = fields.place("url");
             fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
         }
@@ -114,6 +111,7 @@ fn transport(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<Trans
     let both = fields.has("url") && fields.has("stdio");
     let stdio = fields.optional("stdio", |node, report| stdio(node, context.base, report));
     let url = if fields.has("stdio") { fields.optional("url", url) } else { fields.required("url", url) };
+    let over_sse = fields.optional("transport", choice(TRANSPORTS, &[])).unwrap_or(false);
     if both {
         let place = fields.place("stdio");
         fields
@@ -122,7 +120,12 @@ fn transport(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<Trans
             .hint("leave one of them out");
         return None;
     }
-    url.map(Transport::Http).or_else(|| stdio.map(Arc::new).map(Transport::Stdio))
+    if stdio.is_some() && fields.has("transport") {
+        let place = fields.place("transport");
+        fields.report().error(place, "`transport` is for servers with a `url`").hint("leave it out");
+    }
+    let over_http = if over_sse { Transport::HttpSse } else { Transport::Http };
+    url.map(over_http).or_else(|| stdio.map(Arc::new).map(Transport::Stdio))
 }
 
 /// `tools:`, what the operator says about single tools.

@@ -358,6 +358,12 @@ fn give_back(message: &mut Message, wire: i64, names: &Names) {
     }
 }
 
+/// Tells the server that nobody waits for a request.
+pub(super) fn cancelled(wire: i64) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{wire},"reason":"nobody waits"}}}}"#)
+        .into()
+}
+
 fn progress_token(message: &Message) -> Option<Value<'_>> {
     message.param("_meta")?.get("progressToken")
 }

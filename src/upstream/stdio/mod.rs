@@ -31,13 +31,13 @@ use http::StatusCode;
 
 pub use launch::Launch;
 
-use self::process::{Process, cancelled};
+use self::process::Process;
 use self::processes::Processes;
 use self::session::Session;
 use self::spawner::Spawner;
 use super::cut::{Cut, Cuts, Ends};
 use super::memory::ReplyMemory;
-use super::paired::{Audience, Reading};
+use super::paired::{Audience, Reading, cancelled};
 use super::transport::Shared;
 use crate::chain::{Carried, Exchange, McpRequest, McpResponse, Reason, Rejection, ResponseBody};
 use crate::config::{Server, Stdio as Settings};

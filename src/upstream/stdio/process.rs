@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::supervise::{self, Start};
 use crate::chain::{Reason, Rejection};
 use crate::protocol::Message;
-use crate::upstream::paired::Paired;
+use crate::upstream::paired::{Paired, cancelled};
 use crate::upstream::questions::Questions;
 
 /// Messages for a process that are not written yet; whoever has another one waits.
@@ -105,10 +105,4 @@ impl Process {
     pub(super) fn new_session(&self) -> u64 {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// Tells the server that nobody waits for a request.
-pub(super) fn cancelled(wire: i64) -> Bytes {
-    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{wire},"reason":"nobody waits"}}}}"#)
-        .into()
 }

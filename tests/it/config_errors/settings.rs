@@ -84,6 +84,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    stdio: { command: [sh] }\npolicies:",
         "8:12 a server has a `url` or is a process (`stdio`), and this one is both",
     ),
+    ("policies:", "    transport: smoke\npolicies:", "8:16 `smoke` is not one of the accepted words"),
+    (URL, "    stdio: { command: [sh] }\n    transport: sse\n", "8:16 `transport` is for servers with a `url`"),
     (URL, "    owner: nobody\n", "6:3 the key `url` is missing in `servers.*`"),
     (URL, "    stdio: { env: {} }\n", "7:12 the key `command` is missing in `servers.*.stdio`"),
     (URL, "    stdio: { command: [] }\n", "7:23 `command` names no program"),

@@ -5,7 +5,9 @@
 mod client;
 mod limits;
 mod refusals;
+mod server;
 mod speaking;
+mod upstream;
 
 use crate::support::gateway::Gateway;
 use crate::support::server::Upstream;

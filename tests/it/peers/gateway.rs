@@ -106,6 +106,7 @@ impl AuditLog {
 }
 
 fn configuration(server: &str, url: &str, listener: &str) -> String {
+    let transport = if url.ends_with("/sse") { "sse" } else { "http" };
     format!(
         "version: 1
 listeners: [{{ name: test, address: \"127.0.0.1:0\"{listener} }}]
@@ -114,7 +115,7 @@ health: {{ address: \"127.0.0.1:0\" }}
 audit: {{ origin: test.localhost }}
 shutdown: {{ delay: 0s, drain: 10s }}
 servers:
-  {server}: {{ url: \"{url}\", classification: restricted }}
+  {server}: {{ url: \"{url}\", transport: {transport}, classification: restricted }}
 policies: policies/
 "
     )

@@ -19,6 +19,32 @@ fn typescript_over_http_sse_sees_server_everything_as_directly_over_streamable_h
     sees_the_same(&Upstream::everything(), &[(TYPESCRIPT_LEGACY, TYPESCRIPT_LEGACY)]);
 }
 
+#[test]
+fn typescript_sees_server_everything_over_http_sse_as_directly() {
+    sees_a_server_of_sse_as_directly(TYPESCRIPT_LEGACY, &[TYPESCRIPT_LEGACY]);
+}
+
+#[test]
+fn python_sees_server_everything_over_http_sse_as_directly() {
+    sees_a_server_of_sse_as_directly(PYTHON_LEGACY, &[PYTHON_LEGACY, PYTHON_AUTO]);
+}
+
+/// Over the same transport, and over the one that the server does not speak.
+fn sees_a_server_of_sse_as_directly(directly: Client, clients: &[Client]) {
+    let upstream = Upstream::everything_over_sse();
+    let gateway = offering_sse(&upstream);
+    let expected = directly.walk(&upstream.url, None, upstream.tour, &OVER_SSE);
+    assert_eq!(step(&expected, "close")["ok"], true, "{directly}: the direct walk broke off");
+    let (expected, _) = through_gateway(&expected);
+    let over_sse = format!("{}/sse", gateway.url);
+    for through in clients {
+        let got = through.walk(&over_sse, Some(&gateway.key), upstream.tour, &OVER_SSE);
+        assert_same(&format!("{through} over HTTP+SSE"), &expected, &got);
+        let got = through.walk(&gateway.url, Some(&gateway.key), upstream.tour, &[]);
+        assert_same(&format!("{through} over Streamable HTTP"), &expected, &got);
+    }
+}
+
 /// The first takes the server's tour directly, the second over HTTP+SSE.
 fn sees_the_same(upstream: &Upstream, clients: &[(Client, Client)]) {
     let gateway = offering_sse(upstream);

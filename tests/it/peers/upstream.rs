@@ -32,7 +32,18 @@ impl Upstream {
 
     /// npm server-everything: TypeScript SDK v1, legacy era.
     pub(super) fn everything() -> Self {
-        let (process, url) = Running::announcing(&mut parts::node("everything.mjs"), Announces::Stdout, announced);
+        Self::node("http")
+    }
+
+    /// The same over the transport of 2024-11-05.
+    pub(super) fn everything_over_sse() -> Self {
+        Self::node("sse")
+    }
+
+    fn node(transport: &str) -> Self {
+        let mut command = parts::node("everything.mjs");
+        command.args(["--transport", transport]);
+        let (process, url) = Running::announcing(&mut command, Announces::Stdout, announced);
         Self { name: "everything", tour: "everything-tour", url, _process: process }
     }
 

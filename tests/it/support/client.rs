@@ -32,6 +32,11 @@ impl Client {
         Self { address, target: format!("/mcp/{server}"), token: token.to_owned(), version: MODERN.to_owned(), session: None }
     }
 
+    /// A legacy one that has not shaken hands.
+    pub(crate) fn before_handshake(address: SocketAddr, server: &str, token: &str, version: &str) -> Self {
+        Self { version: version.to_owned(), ..Self::modern(address, server, token) }
+    }
+
     /// Shakes hands: `initialize`, then `notifications/initialized`.
     pub(crate) async fn legacy(address: SocketAddr, server: &str, token: &str, version: &str) -> Self {
         Self::declaring(address, server, token, version, json!({})).await
@@ -39,7 +44,7 @@ impl Client {
 
     /// The same with something that it can be asked.
     pub(crate) async fn declaring(address: SocketAddr, server: &str, token: &str, version: &str, capabilities: Value) -> Self {
-        let mut client = Self { version: version.to_owned(), ..Self::modern(address, server, token) };
+        let mut client = Self::before_handshake(address, server, token, version);
         let info = json!({ "name": "test", "version": "1.0.0" });
         let params = json!({ "protocolVersion": version, "capabilities": capabilities, "clientInfo": info });
         let answer = client.request("initialize", params).await;
@@ -69,7 +74,12 @@ impl Client {
 
     /// The same as [`Client::request`], read event by event.
     pub(crate) async fn stream(&self, method: &str, params: Value) -> Events {
-        Events::read(self.post(&self.message(Some(&json!(1)), method, params)).open().await).await
+        self.open(&self.message(Some(&json!(1)), method, params)).await
+    }
+
+    /// Sends a message; what answers it is read event by event.
+    pub(crate) async fn open(&self, message: &Value) -> Events {
+        Events::read(self.post(message).open().await).await
     }
 
     /// Answers a question of the server, or tries to.
