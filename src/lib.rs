@@ -56,6 +56,8 @@ pub mod telemetry;
 
 pub mod trace;
 
+pub mod connect;
+
 pub mod commands;
 
 pub mod clock;

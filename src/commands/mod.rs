@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod connect;
 mod demo;
 mod export;
 mod healthcheck;
@@ -44,6 +45,8 @@ enum Command {
     Demo(demo::Demo),
     /// Report every mistake in a configuration and its policies
     Check(check::Check),
+    /// Be an MCP server on standard input and output that stands for a route of a gateway
+    Connect(connect::Arguments),
     /// API keys of a gateway
     Keys(keys::Keys),
     /// Stop all calls, or those to one server, at once
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Audit(command) => block_on(audit::run(command, &mut terminal)),
         Command::Check(command) => Ok(check::run(&command, &mut terminal)),
+        Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),

@@ -22,6 +22,7 @@ use std::time::Duration;
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
 pub use load::{Loaded, load, load_str, load_str_with, load_with};
 pub use outline::Outline;
+pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use values::{Environment, Process};
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
@@ -40,6 +41,9 @@ pub enum ConnectError {
     /// The system has no trusted roots.
     #[error("the system has no usable CA certificates; install `ca-certificates`")]
     NoRoots,
+    /// A file that should hold CA certificates does not.
+    #[error("no CA certificate in PEM form was found where one was expected")]
+    NoCertificates,
     /// TLS settings do not fit together.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -121,13 +125,23 @@ impl std::fmt::Debug for Connector {
 impl Connector {
     /// For the host of `url`. System roots are read here, once, so that a missing one is a start-up error.
     pub fn new(url: &::http::Uri, limits: ServerLimits, sockets: Sockets) -> Result<Self, ConnectError> {
+        Self::trusting(url, limits, sockets, None)
+    }
+
+    /// The same, where the CAs in this PEM text are trusted in place of the system's.
+    pub(crate) fn trusting(
+        url: &::http::Uri,
+        limits: ServerLimits,
+        sockets: Sockets,
+        authorities: Option<&[u8]>,
+    ) -> Result<Self, ConnectError> {
         let host = url.host().ok_or_else(|| ConnectError::Host(url.to_string()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let secure = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let tls = if secure {
             let name = ServerName::try_from(host.clone()).map_err(|_unused| ConnectError::Host(host.clone()))?;
-            Some((TlsConnector::from(Arc::new(client_config()?)), name))
+            Some((TlsConnector::from(Arc::new(client_config(authorities)?)), name))
         } else {
             None
         };
@@ -194,13 +208,11 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-fn client_config() -> Result<ClientConfig, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        return Err(ConnectError::NoRoots);
-    }
+fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, ConnectError> {
+    let roots = match authorities {
+        Some(pem) => named_roots(pem)?,
+        None => system_roots()?,
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -208,4 +220,20 @@ fn client_config() -> Result<ClientConfig, ConnectError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn system_roots() -> Result<RootCertStore, ConnectError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    if roots.is_empty() { Err(ConnectError::NoRoots) } else { Ok(roots) }
+}
+
+/// All of them, or none: a CA that is left out silently is found out by a handshake that fails for another reason.
+fn named_roots(pem: &[u8]) -> Result<RootCertStore, ConnectError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|_unreadable| ConnectError::NoCertificates)?)?;
+    }
+    if roots.is_empty() { Err(ConnectError::NoCertificates) } else { Ok(roots) }
 }

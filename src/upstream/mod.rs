@@ -37,6 +37,7 @@ use tower::Service;
 pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
 pub use memory::ReplyMemory;
+pub(crate) use pool::{Lease, Pool};
 pub use stdio::Launch;
 pub use transport::{Shared, Upstream};
 

@@ -24,7 +24,7 @@ const MAX_BUFFER: usize = 32 * 1024;
 
 /// Connections to one server.
 #[derive(Clone)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     connector: Connector,
     patience: Duration,
     parked: Arc<Mutex<Parked>>,
@@ -47,8 +47,8 @@ struct Idle {
 }
 
 /// A connection in use. It goes back to the pool by [`Lease::give_back`] only: after any doubt it is dropped, which closes it.
-pub(super) struct Lease {
-    pub(super) sender: SendRequest<UpstreamBody>,
+pub(crate) struct Lease {
+    pub(crate) sender: SendRequest<UpstreamBody>,
     reuse: Reuse,
     pool: Pool,
 }
@@ -64,14 +64,14 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// A new connection may take `patience`; `open` shows how many there are.
-    pub(super) fn new(connector: Connector, patience: Duration, tasks: TaskTracker, open: Level) -> Self {
+    pub(crate) fn new(connector: Connector, patience: Duration, tasks: TaskTracker, open: Level) -> Self {
         let parked = Arc::default();
         connector.offer(&parked);
         Self { connector, patience, parked, tasks, open }
     }
 
     /// A connection that is ready for a request.
-    pub(super) async fn lease(&self) -> Result<Lease, ConnectError> {
+    pub(crate) async fn lease(&self) -> Result<Lease, ConnectError> {
         while let Some((mut sender, reuse)) = self.pop() {
             // A message is never sent twice, so a connection that the server has closed must be noticed before it is used.
             if !sender.is_closed() && sender.ready().await.is_ok() && reuse.doubt().is_none() {
@@ -105,7 +105,7 @@ impl Pool {
     }
 
     /// Closes what is idle, and from now on what becomes idle.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut parked = self.parked.lock();
         parked.closed = true;
         parked.idle.clear();
@@ -170,7 +170,7 @@ impl Lease {
     }
 
     /// For the next request. Only after the reply was read to its end, and was what it should be.
-    pub(super) fn give_back(self) {
+    pub(crate) fn give_back(self) {
         if self.reuse.doubt().is_some() || self.pool.connector.is_short_of_sockets() {
             return;
         }

@@ -13,6 +13,7 @@ mod chain_full;
 mod cli;
 mod config_errors;
 mod conformance;
+mod connect;
 mod descriptors;
 mod differential;
 mod dlp;

@@ -3,7 +3,7 @@
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
 //                       [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto]
-//                       [--transport http|sse] [--timeout SECONDS]
+//                       [--transport http|sse] [--timeout SECONDS] [--stdio]
 //
 // Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 
@@ -88,9 +88,10 @@ function makePeer(watchedFetch, noteQuestion) {
         ? {
               ...modules('@modelcontextprotocol/sdk/client/index.js'),
               ...modules('@modelcontextprotocol/sdk/client/sse.js'),
+              ...modules('@modelcontextprotocol/sdk/client/stdio.js'),
               ...modules('@modelcontextprotocol/sdk/client/streamableHttp.js')
           }
-        : modules('@modelcontextprotocol/client');
+        : { ...modules('@modelcontextprotocol/client'), ...modules('@modelcontextprotocol/client/stdio') };
     const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
     const capabilities = chosen.answer ? { elicitation: {} } : {};
     const client = new sdk.Client(info, legacy ? { capabilities } : { capabilities, versionNegotiation: { mode } });
@@ -103,11 +104,14 @@ function makePeer(watchedFetch, noteQuestion) {
             return { action: 'accept', content: { password: 'hunter2' } };
         });
     }
-    const Transport = chosen.transport === 'sse' ? sdk.SSEClientTransport : sdk.StreamableHTTPClientTransport;
-    const transport = new Transport(new URL(url), options);
-    // Over HTTP+SSE nothing tells what was agreed on but the transport's own memory.
-    const agreed = () => transport.protocolVersion ?? transport._protocolVersion;
-    const version = () => (legacy ? agreed() : client.getNegotiatedProtocolVersion());
+    const transport = transportTo(sdk, options);
+    // Over HTTP+SSE and standard streams nothing tells what was agreed on: v1 tells its transport, where that wants to know.
+    let agreed;
+    if (chosen.stdio && legacy) {
+        transport.setProtocolVersion = (version) => (agreed = version);
+    }
+    const version = () =>
+        legacy ? (agreed ?? transport.protocolVersion ?? transport._protocolVersion) : client.getNegotiatedProtocolVersion();
     const anything = legacy
         ? modules('@modelcontextprotocol/sdk/types.js').ResultSchema
         : { '~standard': { version: 1, vendor: 'yett', validate: (value) => ({ value }) } };
@@ -133,6 +137,20 @@ function makePeer(watchedFetch, noteQuestion) {
             await client.close();
         }
     };
+}
+
+function transportTo(sdk, options) {
+    if (chosen.stdio) {
+        return new sdk.StdioClientTransport(child());
+    }
+    const Transport = chosen.transport === 'sse' ? sdk.SSEClientTransport : sdk.StreamableHTTPClientTransport;
+    return new Transport(new URL(url), options);
+}
+
+/** A server that this client starts itself; a token reaches it as desktop clients hand one over, by the environment. */
+function child() {
+    const [command, ...args] = JSON.parse(url);
+    return { command, args, env: { ...process.env, ...(chosen.bearer && { YETT_TOKEN: chosen.bearer }) } };
 }
 
 /** One step: its result, and the progress reported on the way if it asks for that. */
@@ -271,7 +289,8 @@ function readArguments() {
             answer: { type: 'boolean', default: false },
             era: { type: 'string', default: 'legacy' },
             transport: { type: 'string', default: 'http' },
-            timeout: { type: 'string', default: '30' }
+            timeout: { type: 'string', default: '30' },
+            stdio: { type: 'boolean', default: false }
         }
     });
     const known = ['legacy', 'modern', 'auto'].includes(values.era) && ['http', 'sse'].includes(values.transport);

@@ -2,7 +2,7 @@
 
     python client.py URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
                          [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto] [--transport http|sse]
-                         [--timeout SECONDS]
+                         [--timeout SECONDS] [--stdio]
 
 Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 """
@@ -10,6 +10,7 @@ Prints one JSON document, the transcript, and ends 0 whatever the server said; R
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import sys
 import warnings
@@ -21,6 +22,7 @@ import httpx2
 from mcp import Client, MCPError
 from mcp import types
 from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 from pydantic import TypeAdapter, ValidationError
@@ -76,7 +78,7 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
             )
         )
         client = Client(
-            over_sse(chosen) if chosen.transport == "sse" else streamable_http_client(chosen.url, http_client=http),
+            transport_to(chosen, http),
             mode=MODES[chosen.era],
             client_info=types.Implementation(name="yett-test-python", version="1.0.0"),
             read_timeout_seconds=chosen.timeout,
@@ -113,6 +115,12 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
     return transcript
 
 
+def transport_to(chosen: argparse.Namespace, http: httpx2.AsyncClient) -> Any:
+    if chosen.stdio:
+        return child(chosen)
+    return over_sse(chosen) if chosen.transport == "sse" else streamable_http_client(chosen.url, http_client=http)
+
+
 def over_sse(chosen: argparse.Namespace) -> Any:
     """The transport of 2024-11-05."""
 
@@ -125,6 +133,13 @@ def over_sse(chosen: argparse.Namespace) -> Any:
 def headers(chosen: argparse.Namespace) -> dict[str, str]:
     own = {"Authorization": f"Bearer {chosen.bearer}"} if chosen.bearer else {}
     return own | dict(header.split("=", 1) for header in chosen.header)
+
+
+def child(chosen: argparse.Namespace) -> Any:
+    """A server that this client starts itself; a token reaches it as desktop clients hand one over, by the environment."""
+    command, *arguments = json.loads(chosen.url)
+    own = {"YETT_TOKEN": chosen.bearer} if chosen.bearer else {}
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=dict(os.environ) | own))
 
 
 def greeting(client: Client) -> dict[str, Any]:
@@ -240,7 +255,7 @@ def without_call(data: Any) -> Any:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="MCP test client (Python SDK)")
-    arguments.add_argument("url")
+    arguments.add_argument("url", help="with --stdio a command, as a JSON list")
     arguments.add_argument("--scenario")
     arguments.add_argument("--calls", metavar="FILE", help="a JSON list of steps; - is standard input")
     arguments.add_argument("--tool")
@@ -251,6 +266,7 @@ def main() -> None:
     arguments.add_argument("--era", choices=sorted(MODES), default="legacy")
     arguments.add_argument("--transport", choices=("http", "sse"), default="http", help="Streamable HTTP, or HTTP+SSE")
     arguments.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
+    arguments.add_argument("--stdio", action="store_true", help="start the server, and speak over its standard streams")
     chosen = arguments.parse_args()
 
     if chosen.calls:

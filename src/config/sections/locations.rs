@@ -23,6 +23,15 @@ pub(super) fn endpoint(text: &str) -> Result<Uri, Invalid> {
     Ok(uri)
 }
 
+/// The endpoint of a gateway, whom a credential is shown: `https`, and `http` on this machine alone unless that is insisted on.
+pub(crate) fn gateway_url(text: &str, insecure: bool) -> Result<Uri, Invalid> {
+    let uri = endpoint(text)?;
+    if uri.scheme_str() == Some("http") && !insecure && !is_loopback(uri.host().unwrap_or_default()) {
+        return Err(Invalid::new("is not https", "the token could be read on its way; `--insecure-http` accepts that"));
+    }
+    Ok(uri)
+}
+
 /// Where an issuer publishes its keys: `https`, since whoever can change them can be anybody; `http` on this machine alone.
 pub(super) fn key_set_url(text: &str) -> Result<Uri, Invalid> {
     let uri = absolute(text)?;
@@ -265,6 +274,22 @@ mod tests {
             "https://a.example/?x",
         ] {
             assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_is_spoken_to_in_plain_text_on_this_machine_alone() {
+        for good in
+            ["https://mcp.example.com/mcp/crm", "http://localhost:8080/mcp/crm", "http://127.0.0.1/mcp/crm", "http://[::1]/x"]
+        {
+            assert!(gateway_url(good, false).is_ok(), "{good}");
+        }
+        for bad in ["http://mcp.example.com/mcp/crm", "http://10.0.0.1/mcp/crm"] {
+            assert!(gateway_url(bad, false).is_err(), "{bad}");
+            assert!(gateway_url(bad, true).is_ok(), "{bad}");
+        }
+        for bad in ["ftp://localhost/x", "https://me:secret@mcp.example.com/x", "https://mcp.example.com/x?token=1", "/mcp/crm"] {
+            assert!(gateway_url(bad, true).is_err(), "{bad}");
         }
     }
 

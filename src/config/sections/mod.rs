@@ -24,6 +24,8 @@ use crate::policy::Known;
 use crate::secret::Secret;
 use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
 
+pub(crate) use locations::gateway_url;
+
 const LATER: &[Later] = &[later("redis")];
 
 /// What sections know of each other and of the world.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod client;
+mod connected;
 mod departure;
 mod differences;
 mod forwarded;
