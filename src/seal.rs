@@ -1,6 +1,8 @@
 //! AES-256-GCM under keys of chance, each sealed text bound to what it is and whose.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, RandomizedNonceKey, UnboundKey};
 use aws_lc_rs::hmac;
 
 use crate::master_key::random_bytes;
@@ -87,6 +89,46 @@ impl Key {
     }
 }
 
+/// A key under which the same text with the same label is sealed to the same bytes each time, for what has to be recognised again.
+///
+/// AES-256-GCM-SIV (RFC 8452) with one nonce: what that gives away is which texts are equal, and nothing else.
+pub struct StableKey(LessSafeKey);
+
+impl StableKey {
+    /// From 32 bytes.
+    pub fn new(bytes: &Secret<Vec<u8>>) -> Result<Self, SealError> {
+        let key = UnboundKey::new(&AES_256_GCM_SIV, bytes.expose()).map_err(|_unspecified| SealError::Broken("a key"))?;
+        Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// Ciphertext and tag in one piece.
+    pub fn seal(&self, label: &Label, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut text = plain.to_vec();
+        let sealed = self.0.seal_in_place_append_tag(Self::nonce(), Aad::from(&label.bytes), &mut text);
+        sealed.map_err(|_unspecified| SealError::Broken(label.what))?;
+        Ok(text)
+    }
+
+    /// What was sealed under this key and this label; an error for anything else.
+    pub fn open(&self, label: &Label, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut text = sealed.to_vec();
+        let opened = self.0.open_in_place(Self::nonce(), Aad::from(&label.bytes), &mut text);
+        let length = opened.map_err(|_unspecified| SealError::Broken(label.what))?.len();
+        text.truncate(length);
+        Ok(text)
+    }
+
+    fn nonce() -> Nonce {
+        Nonce::assume_unique_for_key([0; NONCE])
+    }
+}
+
+impl fmt::Debug for StableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StableKey")
+    }
+}
+
 /// What is sealed, and whose it is: associated data. So nobody who writes `vault.db` can pass one caller's text for another's.
 #[derive(Clone, Debug)]
 pub struct Label {
@@ -95,6 +137,11 @@ pub struct Label {
 }
 
 impl Label {
+    /// The bytes, to be hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Each part with its length before it: no two lists of parts give the same bytes.
     pub fn new(what: &'static str, whose: &[&[u8]]) -> Self {
         let mut bytes = b"yett seal 1".to_vec();
@@ -127,6 +174,25 @@ mod tests {
             assert!(key.open(&label, &sealed[..at]).is_err(), "cut at {at}");
         }
         assert_ne!(sealed, key.seal(&label, b"ada").unwrap(), "nonces are new each time");
+    }
+
+    #[test]
+    fn a_stable_key_seals_the_same_to_the_same_and_nothing_else() {
+        let key = |byte| StableKey::new(&Secret::new(vec![byte; KEY])).unwrap();
+        let label = Label::new("task", &[b"ada"]);
+        let sealed = key(1).seal(&label, b"t1").unwrap();
+        assert_eq!(sealed, key(1).seal(&label, b"t1").unwrap());
+        assert_eq!(key(1).open(&label, &sealed).unwrap(), b"t1");
+        for other in [key(1).seal(&label, b"t2"), key(1).seal(&Label::new("task", &[b"eve"]), b"t1"), key(2).seal(&label, b"t1")]
+        {
+            assert_ne!(sealed, other.unwrap());
+        }
+        assert!(key(2).open(&label, &sealed).is_err() && key(1).open(&Label::new("task", &[b"eve"]), &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key(1).open(&label, &changed).is_err() && key(1).open(&label, &sealed[..at]).is_err(), "byte {at}");
+        }
     }
 
     #[test]
