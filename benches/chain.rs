@@ -25,7 +25,7 @@ use tower::{Service, ServiceBuilder, ServiceExt as _};
 use yett::audit::{Log, Options};
 use yett::chain::{
     Anonymous, Arrival, CallId, Carried, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Rejection,
-    Reply, RequestContext, Route, Station, TraceHeaders, Trail,
+    Reply, RequestContext, Route, Station, TaskIds, TraceHeaders, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
@@ -275,7 +275,7 @@ fn stations(criterion: &mut Criterion) {
     let body = call(0);
     let request = || {
         let message = Message::parse(body.clone(), Limits::default(), Side::Client).expect("a call");
-        let access = Access::of(&message, ProtocolVersion::V2026_07_28).expect("an access");
+        let access = Access::of(&message, ProtocolVersion::V2026_07_28, |_| None).expect("an access");
         let carried = Box::new(Carried {
             message: ClientMessage::Rpc(message),
             access,
@@ -288,6 +288,7 @@ fn stations(criterion: &mut Criterion) {
                 answerable: Answerable::default(),
                 question: None,
                 state: None,
+                tasks: TaskIds::default(),
                 mirrored: Vec::new(),
                 trace: TraceHeaders::default(),
             },

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use yett::protocol::json::{Document, Limits, ParseError, Parser};
-use yett::protocol::{Access, EnvelopeError, Message, ProtocolVersion, Shape, Side, Target, routing_fields, visit_texts};
+use yett::protocol::{Access, EnvelopeError, Message, ProtocolVersion, Shape, Side, Target, Task, routing_fields, visit_texts};
 
 use super::tree::{Tree, assert_same};
 
@@ -83,7 +83,7 @@ fn check_message(message: &Message, tree: &Tree) {
     visit_texts(message, |_| visited += 1);
     let carried: usize = ["params", "result", "error"].into_iter().filter_map(|key| tree.get(key)).map(Tree::texts).sum();
     assert!(visited <= carried && visited + 2 >= carried, "{visited} of {carried} texts were shown");
-    assert!(routing_fields(message).len() <= 7);
+    assert!(routing_fields(message).len() <= 8);
     check_access(message, tree.get("params"));
 }
 
@@ -95,7 +95,9 @@ fn check_access(message: &Message, params: Option<&Tree>) {
 }
 
 fn check_access_in(version: ProtocolVersion, message: &Message, params: Option<&Tree>) {
-    let Ok(access) = Access::of(message, version) else { return };
+    // Every id is one that was given.
+    let given = |shown: &str| Some(Task { shown: shown.to_owned(), id: "t".to_owned(), tool: "x".to_owned() });
+    let Ok(access) = Access::of(message, version, given) else { return };
     assert_eq!(access.shape, message.shape());
     assert_ne!(access.shape, Shape::Response);
     let text = |key: &str| params.and_then(|params| params.get(key)).and_then(Tree::as_str);
@@ -105,6 +107,7 @@ fn check_access_in(version: ProtocolVersion, message: &Message, params: Option<&
         Target::Prompt(name) => assert!(text("name") == Some(name) || nested("name") == Some(name)),
         Target::Resource(uri) => assert!(text("uri") == Some(uri) || nested("uri") == Some(uri)),
         Target::Method(name) => assert_eq!(message.method(), Some(name.as_str())),
+        Target::Task(task) => assert_eq!(text("taskId"), Some(task.shown.as_str())),
         Target::Listen { .. } | Target::None => {}
         Target::Answer(_) => panic!("a message answered a question"),
         Target::Session => panic!("a message ended a session"),

@@ -8,6 +8,7 @@ mod rejection;
 mod request;
 mod response;
 mod stage;
+mod tasks;
 mod trail;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use request::{
 };
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
 pub use stage::end_of_stage;
+pub use tasks::{OwnTasks, TaskIds};
 pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
 
 use crate::audit::Log;

@@ -61,6 +61,8 @@ pub enum Reason {
     Malformed(i64, String),
     /// An HTTP method the endpoint does not have.
     MethodNotAllowed,
+    /// The client has not declared the extension that the request belongs to.
+    MissingCapability(&'static str),
     /// A required `_meta` key is missing.
     MissingMeta(&'static str),
     /// A legacy request without its session id.
@@ -91,6 +93,8 @@ pub enum Reason {
     UnknownMethod,
     /// A thing the caller may not see, or that does not exist: one answer for both.
     UnknownTarget(Thing, String),
+    /// A task that was not given to this caller here, or whose tool they may not call: one answer for all.
+    UnknownTask,
     /// No stream of this session goes on after that event.
     UnknownEvent,
     /// A media type or content coding we do not read.
@@ -201,6 +205,7 @@ impl Reason {
             Self::Killed => "killed",
             Self::Malformed(..) => "malformed",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::MissingCapability(_) => "missing_capability",
             Self::MissingMeta(_) => "missing_meta",
             Self::MissingSession => "missing_session",
             Self::NoSuchPath => "no_such_path",
@@ -216,6 +221,7 @@ impl Reason {
             Self::Unauthenticated(_) => "unauthenticated",
             Self::UnknownMethod => "unknown_method",
             Self::UnknownTarget(..) => "unknown_target",
+            Self::UnknownTask => "unknown_task",
             Self::UnknownEvent => "unknown_event",
             Self::UnsupportedMedia => "unsupported_media",
             Self::UnsupportedVersion(_) => "unsupported_version",

@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Channel, Claim, Rejection, Trail};
+use super::{Channel, Claim, Rejection, TaskIds, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
@@ -114,6 +114,8 @@ pub struct Exchange {
     pub question: Option<RequestId>,
     /// The **server's** state, where the client has shown one. What stands in the message is our seal over it.
     pub state: Option<String>,
+    /// The caller's tasks, as far as messages of this exchange name them.
+    pub tasks: TaskIds,
     /// `Mcp-Param-*` headers, as they came.
     pub mirrored: Vec<(http::HeaderName, HeaderValue)>,
     /// The place in the caller's tree.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method as HttpMethod};
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
+use super::tasks::{Showing, Tasks};
 use super::{http_sse, questions, resumption, states, trace_context};
 use crate::chain::{
     Carried, Channel, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Outlet, Reason, Rejection, ReplyTo,
@@ -43,6 +44,8 @@ struct Decoded {
     question: Option<Question>,
     /// The server's state, where the client has shown one.
     state: Option<String>,
+    /// The caller's tasks, as far as this can be about them.
+    tasks: Tasks,
     /// The stream that the client has come back for.
     claim: Option<Claim>,
     /// The stream of the session that it opens, and what is yet to be put in the table.
@@ -51,9 +54,9 @@ struct Decoded {
 
 impl Decoded {
     /// What concerns a session as such, and has no body.
-    fn of_session(message: ClientMessage, access: Access, session: Session) -> Self {
+    fn of_session(message: ClientMessage, access: Access, session: Session, tasks: Tasks) -> Self {
         let version = session.version;
-        Self { message, access, version, session: Some(session), question: None, state: None, claim: None, opens: None }
+        Self { message, access, version, session: Some(session), question: None, state: None, tasks, claim: None, opens: None }
     }
 }
 
@@ -103,6 +106,7 @@ impl Middleware for Decode {
         let (answerable, in_session) = (answerable(&decoded), decoded.session.is_some());
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
+        let (tasks, showing) = decoded.tasks.split(&decoded.access, decoded.version);
         let answered = decoded.question.clone().zip(decoded.message.rpc().and_then(|message| message.id().cloned()));
         let (opens, opened) = decoded.opens.map_or((None, None), |(channel, id, outlet)| (Some(channel), Some((id, outlet))));
         let carried = Box::new(Carried {
@@ -112,6 +116,7 @@ impl Middleware for Decode {
                 answerable,
                 question: decoded.question.map(|question| question.id),
                 state: decoded.state,
+                tasks,
                 mirrored,
                 trace,
             },
@@ -132,12 +137,16 @@ impl Middleware for Decode {
             self.sessions.restore(id, &ours, question);
         }
         let response = result.and_then(|response| states::seal(response, &self.sessions, bond, context.received));
+        let response = response.and_then(|response| match &showing {
+            Some(showing) => Showing::all(showing, response),
+            None => Ok(response),
+        });
         let response = response.and_then(|response| match head.headers.get(&SESSION_ID).filter(|_| in_session) {
             Some(id) => {
                 if !context.route.legacy_sse {
                     resumption::let_keep(&response, &self.sessions, id, reply_to.version);
                 }
-                questions::relay(response, &self.sessions, id)
+                questions::relay(response, &self.sessions, id, showing)
             }
             None => Ok(response),
         });
@@ -200,22 +209,28 @@ impl Decode {
                 }
             }
         };
+        // Before a question is taken as answered: what is refused here has answered nothing.
+        let tasks = Tasks::read(&self.sessions, &message, version, principal, context)?;
         let answered = session.as_ref().and_then(|_| questions::answered(&self.sessions, headers, &message));
         let (access, question) = match answered {
-            Some(question) => (Access::answer(question.asked), Some(question)),
-            None => (Access::of(&message, version).map_err(unreadable)?, None),
+            Some(question) => {
+                tasks.answered(&message, question.asked);
+                (Access::answer(question.asked), Some(question))
+            }
+            None => (Access::of(&message, version, |shown| tasks.open(shown)).map_err(unreadable)?, None),
         };
         if matches!(era, Ok(Era::Modern(_))) {
             headers::check_mirrored(headers, &message, &access)?;
         }
         let state = states::open(self.sessions.states(), &message, &access, principal, context)?;
-        Ok(Decoded { message: ClientMessage::Rpc(message), access, version, session, question, state, claim: None, opens: None })
+        let message = ClientMessage::Rpc(message);
+        Ok(Decoded { message, access, version, session, question, state, tasks, claim: None, opens: None })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
         refuse_modern(headers)?;
         let session = self.session(headers, principal, context)?;
-        Ok(Decoded::of_session(ClientMessage::EndSession, Access::end_session(), session))
+        Ok(Decoded::of_session(ClientMessage::EndSession, Access::end_session(), session, Tasks::none()))
     }
 
     /// The stream on which the server of a session says what belongs to no request. Nobody without a session has one: a client of
@@ -228,7 +243,8 @@ impl Decode {
         headers::check_accepts_events(headers)?;
         let session = self.session(headers, principal, context)?;
         let claim = resumption::claim(&self.sessions, headers)?;
-        Ok(Decoded { claim, ..Decoded::of_session(ClientMessage::OpenStream, Access::push(), session) })
+        let tasks = Tasks::of(&self.sessions, session.version, principal, context);
+        Ok(Decoded { claim, ..Decoded::of_session(ClientMessage::OpenStream, Access::push(), session, tasks) })
     }
 
     /// A session of HTTP+SSE, which begins with its stream.
@@ -252,6 +268,7 @@ impl Decode {
             session: None,
             question: None,
             state: None,
+            tasks: Tasks::none(),
             claim: None,
             opens: Some((channel, id, outlet)),
         })
@@ -384,7 +401,8 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
 
 fn unreadable(error: AccessError) -> Reason {
     match error {
-        AccessError::Task => Reason::InvalidParams("task-augmented requests are not served"),
+        AccessError::Task => Reason::InvalidParams("this cannot be asked for as a task"),
+        AccessError::UnknownTask => Reason::UnknownTask,
         AccessError::UnexpectedInput => Reason::InvalidParams("no question of this server is open"),
         AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
             Reason::Malformed(code::INVALID_REQUEST, error.to_string())
@@ -408,6 +426,7 @@ fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) 
         | Target::Prompt(_)
         | Target::Resource(_)
         | Target::Session
+        | Target::Task(_)
         | Target::Tool(_) => None,
     };
     let what = What {

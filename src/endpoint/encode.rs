@@ -188,7 +188,7 @@ enum Shown {
 /// The table.
 fn answer(rejection: &Rejection) -> Answer {
     let reply_to = rejection.reply_to();
-    let is_call = reply_to.is_some_and(|reply_to| reply_to.method == Method::ToolsCall);
+    let is_call = reply_to.is_some_and(|reply_to| matches!(reply_to.method, Method::TasksResult | Method::ToolsCall));
     let modern = reply_to.is_some_and(|reply_to| !reply_to.version.has_sessions());
     let has_id = reply_to.is_some_and(|reply_to| reply_to.id.is_some());
     let error = |status, code, message: &str| Answer { status, code, body: Shown::Error, message: message.to_owned() };
@@ -223,6 +223,9 @@ fn answer(rejection: &Rejection) -> Answer {
             Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithoutId, message: what.clone() }
         }
         Reason::MethodNotAllowed => bare(StatusCode::METHOD_NOT_ALLOWED),
+        Reason::MissingCapability(_) => {
+            error(StatusCode::BAD_REQUEST, code::MISSING_CAPABILITY, "The client has not declared a required capability")
+        }
         Reason::MissingMeta(key) => error(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, &format!("Missing `_meta` key `{key}`")),
         Reason::MissingSession => {
             error(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "Missing `Mcp-Session-Id`: start with `initialize`")
@@ -256,6 +259,7 @@ fn answer(rejection: &Rejection) -> Answer {
             error(status, code::METHOD_NOT_FOUND, "Method not found")
         }
         Reason::UnknownTarget(thing, name) => error(ok, code::INVALID_PARAMS, &format!("Unknown {}: {name}", thing.as_str())),
+        Reason::UnknownTask => error(ok, code::INVALID_PARAMS, "Unknown task"),
         Reason::UnsupportedMedia => bare(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         Reason::UnsupportedVersion(_) => {
             error(StatusCode::BAD_REQUEST, code::UNSUPPORTED_VERSION, "Unsupported protocol version")
@@ -305,6 +309,9 @@ fn data(reason: &Reason, call: CallId) -> String {
         }
         Reason::Denied(Some(reason)) => {
             format!(r#"{{"reason":{},"call":"{call}"}}"#, RawJson::string(reason).as_str())
+        }
+        Reason::MissingCapability(extension) => {
+            format!(r#"{{"requiredCapabilities":{{"extensions":{{"{extension}":{{}}}}}},"call":"{call}"}}"#)
         }
         Reason::UnsupportedVersion(requested) => {
             // No revision with a handshake: a client that finds its own here would take the server behind us for one that has it.

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::chain::Reason;
 use crate::protocol::json::Value;
-use crate::protocol::{Access, AccessError, Message, Method, ProtocolVersion, Shape, code, decode_header};
+use crate::protocol::{Access, AccessError, Message, Method, ProtocolVersion, Shape, Target, code, decode_header};
 
 /// The revision of a request.
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -125,7 +125,8 @@ pub(super) fn check_mirrored(headers: &HeaderMap, message: &Message, access: &Ac
     let name = single(headers, &MCP_NAME)?;
     let name = name.map(|text| decode_header(text).ok_or(Reason::HeaderMismatch("Mcp-Name"))).transpose()?;
     let expected = access.mirrored_name();
-    let obliged = matches!(access.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead);
+    let obliged = matches!(access.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead)
+        || matches!(access.target, Target::Task(_));
     match (name, expected) {
         (Some(name), Some(expected)) if name == expected => Ok(()),
         (None, None) if !obliged => Ok(()),

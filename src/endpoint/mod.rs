@@ -17,6 +17,7 @@ mod resumption;
 mod routes;
 pub mod sse;
 mod states;
+mod tasks;
 mod trace_context;
 
 use std::net::IpAddr;

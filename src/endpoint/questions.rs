@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 
 use super::headers::SESSION_ID;
+use super::tasks::Showing;
 use crate::chain::{McpResponse, Rejection, ResponseBody, ServerMessage};
 use crate::protocol::json::{RawJson, Value};
 use crate::protocol::{Asked, Message, RequestId, Shape, code};
@@ -17,7 +18,12 @@ pub(super) fn answered(sessions: &Sessions, headers: &HeaderMap, message: &Messa
 }
 
 /// On the way out: whoever may ask was settled in the chain.
-pub(super) fn relay(response: McpResponse, sessions: &Arc<Sessions>, session: &HeaderValue) -> Result<McpResponse, Rejection> {
+pub(super) fn relay(
+    response: McpResponse,
+    sessions: &Arc<Sessions>,
+    session: &HeaderValue,
+    tasks: Option<Arc<Showing>>,
+) -> Result<McpResponse, Rejection> {
     if !matches!(response.body, ResponseBody::Stream(_)) {
         // Only a stream has room for questions.
         return Ok(response);
@@ -29,7 +35,11 @@ pub(super) fn relay(response: McpResponse, sessions: &Arc<Sessions>, session: &H
     let sessions = Arc::clone(sessions);
     response.map_messages(move |message| {
         Ok(match message.message.shape() {
-            Shape::Request => ask(message, &sessions, &session),
+            Shape::Request => {
+                let own = Asked::by(message.message.method(), message.message.params());
+                let asked = own.or_else(|| tasks.as_ref()?.asked(&message.message));
+                ask(message, asked, &sessions, &session)
+            }
             Shape::Notification if message.message.method() == Some("notifications/cancelled") => {
                 withdraw(message, &sessions, &session)
             }
@@ -38,8 +48,7 @@ pub(super) fn relay(response: McpResponse, sessions: &Arc<Sessions>, session: &H
     })
 }
 
-fn ask(mut message: ServerMessage, sessions: &Sessions, session: &HeaderValue) -> Option<ServerMessage> {
-    let asked = Asked::by(message.message.method(), message.message.params());
+fn ask(mut message: ServerMessage, asked: Option<Asked>, sessions: &Sessions, session: &HeaderValue) -> Option<ServerMessage> {
     let ours = asked.zip(message.message.id()).and_then(|(asked, theirs)| sessions.ask(session, theirs, asked));
     let Some(ours) = ours.and_then(|ours| i64::try_from(ours).ok()) else {
         // The server is told, so that it does not wait.

@@ -1,7 +1,8 @@
 //! What a message asks for: its method and its target. This is all that access rules look at.
 
 use super::json::{Kind, Value};
-use super::{Asked, Message, Method, ProtocolVersion, Shape};
+use super::tasks::MAX_LISTENED;
+use super::{Asked, ListKind, Message, Method, ProtocolVersion, Shape, Task};
 
 /// Longest tool name, and the characters it may have: MCP 2025-11-25, "Tool Names".
 const MAX_TOOL_NAME: usize = 128;
@@ -20,6 +21,8 @@ pub struct Access {
     pub shape: Shape,
     /// Whether it brings answers to what its server has asked in an earlier result, or that result's state.
     pub answers: bool,
+    /// Whether it asks for a task in place of its result.
+    pub task: bool,
 }
 
 /// What a request is aimed at.
@@ -33,8 +36,10 @@ pub enum Target {
     Listen {
         /// URIs whose updates are wanted.
         resources: Vec<String>,
-        /// Whether tasks are named too.
-        tasks: bool,
+        /// Lists whose changes are wanted.
+        lists: Vec<ListKind>,
+        /// Tasks whose progress is wanted. What is nobody's, or another caller's, is not among them.
+        tasks: Vec<Task>,
     },
     /// An extension's method, as written.
     Method(String),
@@ -44,6 +49,8 @@ pub enum Target {
     Prompt(String),
     /// A resource, or a template, by URI.
     Resource(String),
+    /// A task of this caller's.
+    Task(Task),
     /// A tool by name.
     Tool(String),
 }
@@ -63,29 +70,33 @@ pub enum AccessError {
     /// `params.inputResponses` or `params.requestState` where no question is ever let through.
     #[error("no question of this server is open")]
     UnexpectedInput,
-    /// `params.task` of 2025-11-25: task-augmented calls are not served by this build.
-    #[error("task-augmented requests are not served")]
+    /// `params.task` where the revision has no tasks, or none of this method.
+    #[error("this cannot be asked for as a task")]
     Task,
+    /// The id of a task that was not given to this caller here.
+    #[error("no task of that id is known")]
+    UnknownTask,
 }
 
 impl Access {
     /// The end of a session.
     pub fn end_session() -> Self {
-        Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification, answers: false }
+        Self { method: Method::EndSession, target: Target::Session, shape: Shape::Notification, answers: false, task: false }
     }
 
     /// The stream of a session on which its server says what belongs to no request.
     pub fn push() -> Self {
-        Self { method: Method::Push, target: Target::Session, shape: Shape::Request, answers: false }
+        Self { method: Method::Push, target: Target::Session, shape: Shape::Request, answers: false, task: false }
     }
 
     /// An answer to what a server has asked in a session.
     pub fn answer(asked: Asked) -> Self {
-        Self { method: Method::Answer, target: Target::Answer(asked), shape: Shape::Response, answers: true }
+        Self { method: Method::Answer, target: Target::Answer(asked), shape: Shape::Response, answers: true, task: false }
     }
 
-    /// Reads what `message`, of a client that speaks `version`, asks for.
-    pub fn of(message: &Message, version: ProtocolVersion) -> Result<Self, AccessError> {
+    /// Reads what `message`, of a client that speaks `version`, asks for. Ids of tasks are read by `task_of`, which knows what this
+    /// caller was given.
+    pub fn of(message: &Message, version: ProtocolVersion, task_of: impl Fn(&str) -> Option<Task>) -> Result<Self, AccessError> {
         let Some(name) = message.method() else {
             return Err(AccessError::UnexpectedAnswer);
         };
@@ -95,17 +106,16 @@ impl Access {
             // SECURITY: a call sent as a notification would run without an answer to inspect (JSON-027).
             return Err(AccessError::Id);
         }
+        let shape = message.shape();
         if !method.exists_in(version) {
             // Its parameters mean nothing here, so they are not read: it is unknown, whatever they are.
-            return Ok(Self { method, target: Target::Method(name.to_owned()), shape: message.shape(), answers: false });
+            return Ok(Self { method, target: Target::Method(name.to_owned()), shape, answers: false, task: false });
         }
-        if version.has_sessions() && message.param("task").is_some() {
-            // SECURITY: its result would come by `tasks/result`, past the layers that judge this call. 2026-07-28 has no such
-            // parameter, and what a server would have to give back for it is refused there as unfinished.
-            return Err(AccessError::Task);
-        }
+        let task = asks_for_task(message, method, version)?;
         let answers = message.param("inputResponses").is_some() || message.param("requestState").is_some();
-        if answers && (version.has_sessions() || !method.may_ask()) {
+        // A task has no state that its client keeps.
+        let may_answer = method.may_ask() || (method == Method::TasksUpdate && message.param("requestState").is_none());
+        if answers && (version.has_sessions() || !may_answer) {
             return Err(AccessError::UnexpectedInput);
         }
         let target = match method {
@@ -115,7 +125,11 @@ impl Access {
                 Target::Resource(text(message.param("uri"), "uri")?)
             }
             Method::Complete => reference(message.param("ref"))?,
-            Method::Listen => listen(message.param("notifications"))?,
+            Method::Listen => listen(message.param("notifications"), task_of)?,
+            Method::TasksCancel | Method::TasksGet | Method::TasksResult | Method::TasksUpdate => {
+                let shown = message.param("taskId").and_then(Value::as_str).ok_or(AccessError::Target("taskId"))?;
+                Target::Task(task_of(shown).ok_or(AccessError::UnknownTask)?)
+            }
             Method::Other => Target::Method(name.to_owned()),
             Method::Answer
             | Method::Cancelled
@@ -131,9 +145,11 @@ impl Access {
             | Method::ResourcesTemplatesList
             | Method::RootsListChanged
             | Method::SetLevel
+            | Method::TasksList
+            | Method::TasksStatus
             | Method::ToolsList => Target::None,
         };
-        Ok(Self { method, target, shape: message.shape(), answers })
+        Ok(Self { method, target, shape, answers, task })
     }
 
     /// The name the 2026-07-28 header `Mcp-Name` must repeat.
@@ -141,7 +157,28 @@ impl Access {
         match (self.method, &self.target) {
             (Method::ToolsCall | Method::PromptsGet, Target::Tool(name) | Target::Prompt(name)) => Some(name),
             (Method::ResourcesRead, Target::Resource(uri)) => Some(uri),
+            (_, Target::Task(task)) => Some(&task.shown),
             _ => None,
+        }
+    }
+
+    /// The same as the server knows it.
+    pub fn forwarded_name(&self) -> Option<&str> {
+        if let Target::Task(task) = &self.target { Some(&task.id) } else { self.mirrored_name() }
+    }
+
+    /// The tool that is called, or was.
+    pub fn tool(&self) -> Option<&str> {
+        match &self.target {
+            Target::Tool(name) => Some(name),
+            Target::Task(task) => Some(&task.tool),
+            Target::Answer(_)
+            | Target::Listen { .. }
+            | Target::Method(_)
+            | Target::None
+            | Target::Prompt(_)
+            | Target::Resource(_)
+            | Target::Session => None,
         }
     }
 
@@ -150,6 +187,8 @@ impl Access {
     pub fn public_name(&self) -> Option<&str> {
         match &self.target {
             Target::Prompt(name) | Target::Tool(name) if is_tool_name(name) => Some(name),
+            // It was called by that name.
+            Target::Task(task) => Some(&task.tool).filter(|tool| is_tool_name(tool)).map(String::as_str),
             Target::Answer(_)
             | Target::Listen { .. }
             | Target::Method(_)
@@ -186,17 +225,38 @@ fn reference(value: Option<Value<'_>>) -> Result<Target, AccessError> {
     }
 }
 
-fn listen(value: Option<Value<'_>>) -> Result<Target, AccessError> {
+fn listen(value: Option<Value<'_>>, task_of: impl Fn(&str) -> Option<Task>) -> Result<Target, AccessError> {
     let value = value.ok_or(AccessError::Target("notifications"))?;
+    let list = |key: &'static str, name: &'static str| match value.get(key) {
+        Some(list) if list.kind() != Kind::Array => Err(AccessError::Target(name)),
+        list => Ok(list.into_iter().flat_map(Value::items)),
+    };
     let mut resources = Vec::new();
-    if let Some(list) = value.get("resourceSubscriptions") {
-        if list.kind() != Kind::Array {
-            return Err(AccessError::Target("notifications.resourceSubscriptions"));
-        }
-        for item in list.items() {
-            resources.push(text(Some(item), "notifications.resourceSubscriptions")?);
-        }
+    for item in list("resourceSubscriptions", "notifications.resourceSubscriptions")? {
+        resources.push(text(Some(item), "notifications.resourceSubscriptions")?);
     }
-    let tasks = value.get("taskIds").is_some_and(|list| list.items().next().is_some());
-    Ok(Target::Listen { resources, tasks })
+    let mut tasks = Vec::new();
+    for (number, item) in list("taskIds", "notifications.taskIds")?.enumerate() {
+        if number >= MAX_LISTENED {
+            return Err(AccessError::Target("notifications.taskIds"));
+        }
+        tasks.extend(task_of(item.as_str().ok_or(AccessError::Target("notifications.taskIds"))?));
+    }
+    let lists = [ListKind::Prompts, ListKind::Resources, ListKind::Tools].into_iter();
+    let wanted = |list: &ListKind| list.change().and_then(|key| value.get(key)).and_then(Value::as_bool) == Some(true);
+    Ok(Target::Listen { resources, lists: lists.filter(wanted).collect(), tasks })
+}
+
+/// Whether a task is to be made. 2026-07-28 has no such parameter: there the server decides.
+fn asks_for_task(message: &Message, method: Method, version: ProtocolVersion) -> Result<bool, AccessError> {
+    let asked = message.param("task").filter(|_| version.has_sessions());
+    // SECURITY: what would be answered by a task comes by `tasks/result`; only calls of tools have layers that judge it there.
+    match asked {
+        None => Ok(false),
+        Some(task) if task.kind() != Kind::Object => Err(AccessError::Target("task")),
+        Some(_) if method == Method::ToolsCall && version >= ProtocolVersion::V2025_11_25 => Ok(true),
+        // The TypeScript SDK repeats it when it asks how the task stands, where it means nothing.
+        Some(_) if method.is_about_task() => Ok(false),
+        Some(_) => Err(AccessError::Task),
+    }
 }

@@ -1,5 +1,6 @@
 //! What a server asks of a client, and what of it the client says it can answer.
 
+use super::TASKS_EXTENSION;
 use super::json::Value;
 
 /// What a server may ask of a client.
@@ -13,12 +14,14 @@ pub enum Asked {
     Sampling,
 }
 
-/// Which questions a client declares to answer. Nothing else may be asked of it.
+/// Which questions a client declares to answer, and whether it knows tasks. Nothing else may be asked of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing that can be declared")]
 pub struct Answerable {
     elicitation: bool,
     roots: bool,
     sampling: bool,
+    tasks: bool,
 }
 
 impl Asked {
@@ -47,7 +50,7 @@ impl Asked {
 
 impl Answerable {
     /// For whoever declares nothing.
-    pub const NOTHING: Self = Self { elicitation: false, roots: false, sampling: false };
+    pub const NOTHING: Self = Self { elicitation: false, roots: false, sampling: false, tasks: false };
 
     /// From `ClientCapabilities`. An empty `elicitation` means forms (MCP 2025-11-25, "Elicitation").
     pub fn of(capabilities: Option<Value<'_>>) -> Self {
@@ -57,7 +60,13 @@ impl Answerable {
             elicitation: get("elicitation").is_some_and(forms),
             roots: get("roots").is_some(),
             sampling: get("sampling").is_some(),
+            tasks: get("extensions").and_then(|extensions| extensions.get(TASKS_EXTENSION)).is_some(),
         }
+    }
+
+    /// Whether a call may be answered by a task where the server decides about that (2026-07-28).
+    pub fn has_tasks(self) -> bool {
+        self.tasks
     }
 
     /// Whether nothing may be asked.
@@ -93,5 +102,8 @@ mod tests {
         assert_eq!(of(r#"{"elicitation":{},"sampling":{}}"#), [true, false, true]);
         assert_eq!(of(r#"{"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#), [true, true, false]);
         assert_eq!(of(r#"{"elicitation":{"url":{}}}"#), [false, false, false], "only URLs");
+        let declares = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+        let document = Document::parse(Bytes::from_static(declares.as_bytes()), Limits::default()).unwrap();
+        assert!(Answerable::of(Some(document.root())).has_tasks());
     }
 }

@@ -10,6 +10,8 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// A mirrored header is missing or differs from the body. MCP 2026-07-28, Streamable HTTP, "Server Validation".
 pub const HEADER_MISMATCH: i64 = -32020;
+/// The client has not declared what the request needs. MCP 2026-07-28, "Capability Negotiation".
+pub const MISSING_CAPABILITY: i64 = -32021;
 /// A revision we do not speak. MCP 2026-07-28, "Versioning".
 pub const UNSUPPORTED_VERSION: i64 = -32022;
 

@@ -47,6 +47,18 @@ pub enum Method {
     ResourcesUnsubscribe,
     /// `logging/setLevel`
     SetLevel,
+    /// `tasks/cancel`
+    TasksCancel,
+    /// `tasks/get`
+    TasksGet,
+    /// `tasks/list`
+    TasksList,
+    /// `tasks/result`
+    TasksResult,
+    /// `notifications/tasks/status`: how a task of the client's own stands
+    TasksStatus,
+    /// `tasks/update`
+    TasksUpdate,
     /// `tools/call`
     ToolsCall,
     /// `tools/list`
@@ -77,6 +89,7 @@ impl Method {
             "notifications/initialized" => Self::Initialized,
             "notifications/progress" => Self::Progress,
             "notifications/roots/list_changed" => Self::RootsListChanged,
+            "notifications/tasks/status" => Self::TasksStatus,
             "ping" => Self::Ping,
             "prompts/get" => Self::PromptsGet,
             "prompts/list" => Self::PromptsList,
@@ -87,6 +100,11 @@ impl Method {
             "resources/unsubscribe" => Self::ResourcesUnsubscribe,
             "server/discover" => Self::Discover,
             "subscriptions/listen" => Self::Listen,
+            "tasks/cancel" => Self::TasksCancel,
+            "tasks/get" => Self::TasksGet,
+            "tasks/list" => Self::TasksList,
+            "tasks/result" => Self::TasksResult,
+            "tasks/update" => Self::TasksUpdate,
             "tools/call" => Self::ToolsCall,
             "tools/list" => Self::ToolsList,
             _ => Self::Other,
@@ -117,6 +135,12 @@ impl Method {
             Self::ResourcesUnsubscribe => "resources/unsubscribe",
             Self::RootsListChanged => "notifications/roots/list_changed",
             Self::SetLevel => "logging/setLevel",
+            Self::TasksCancel => "tasks/cancel",
+            Self::TasksGet => "tasks/get",
+            Self::TasksList => "tasks/list",
+            Self::TasksResult => "tasks/result",
+            Self::TasksStatus => "notifications/tasks/status",
+            Self::TasksUpdate => "tasks/update",
             Self::ToolsCall => "tools/call",
             Self::ToolsList => "tools/list",
         }
@@ -131,7 +155,8 @@ impl Method {
             | Self::Initialized
             | Self::Progress
             | Self::Push
-            | Self::RootsListChanged => Some(true),
+            | Self::RootsListChanged
+            | Self::TasksStatus => Some(true),
             Self::Other => None,
             Self::Complete
             | Self::Discover
@@ -146,6 +171,11 @@ impl Method {
             | Self::ResourcesTemplatesList
             | Self::ResourcesUnsubscribe
             | Self::SetLevel
+            | Self::TasksCancel
+            | Self::TasksGet
+            | Self::TasksList
+            | Self::TasksResult
+            | Self::TasksUpdate
             | Self::ToolsCall
             | Self::ToolsList => Some(false),
         }
@@ -163,7 +193,9 @@ impl Method {
             | Self::ResourcesTemplatesList
             | Self::ToolsCall
             | Self::ToolsList => true,
-            Self::Discover | Self::Listen => !version.has_sessions(),
+            Self::Discover | Self::Listen | Self::TasksUpdate => !version.has_sessions(),
+            Self::TasksCancel | Self::TasksGet => version >= ProtocolVersion::V2025_11_25,
+            Self::TasksList | Self::TasksResult | Self::TasksStatus => version == ProtocolVersion::V2025_11_25,
             Self::Answer
             | Self::Cancelled
             | Self::EndSession
@@ -182,6 +214,11 @@ impl Method {
     /// Whether a server of 2026-07-28 may answer it by a result that wants input. MCP 2026-07-28, "Multi Round-Trip Requests".
     pub fn may_ask(self) -> bool {
         matches!(self, Self::PromptsGet | Self::ResourcesRead | Self::ToolsCall)
+    }
+
+    /// Whether it is about one task, by its id.
+    pub fn is_about_task(self) -> bool {
+        matches!(self, Self::TasksCancel | Self::TasksGet | Self::TasksResult | Self::TasksUpdate)
     }
 
     /// Whether it opens a stream that lives for as long as both sides like.
@@ -214,6 +251,12 @@ impl Method {
             | Self::ResourcesUnsubscribe
             | Self::RootsListChanged
             | Self::SetLevel
+            | Self::TasksCancel
+            | Self::TasksGet
+            | Self::TasksList
+            | Self::TasksResult
+            | Self::TasksStatus
+            | Self::TasksUpdate
             | Self::ToolsCall => None,
         }
     }
@@ -227,6 +270,26 @@ impl ListKind {
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
             Self::Tools => "tools",
+        }
+    }
+
+    /// The member of `notifications` that asks to hear of changes of it (`subscriptions/listen`). Templates have none of their own.
+    pub fn change(self) -> Option<&'static str> {
+        match self {
+            Self::Prompts => Some("promptsListChanged"),
+            Self::Resources => Some("resourcesListChanged"),
+            Self::Templates => None,
+            Self::Tools => Some("toolsListChanged"),
+        }
+    }
+
+    /// The list of whose change a notification tells.
+    pub fn changed(notification: &str) -> Option<Self> {
+        match notification {
+            "notifications/prompts/list_changed" => Some(Self::Prompts),
+            "notifications/resources/list_changed" => Some(Self::Resources),
+            "notifications/tools/list_changed" => Some(Self::Tools),
+            _ => None,
         }
     }
 

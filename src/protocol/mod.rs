@@ -13,6 +13,7 @@ mod message;
 mod method;
 mod param_marks;
 mod request_id;
+mod tasks;
 mod uri;
 mod version;
 mod walk;
@@ -26,6 +27,9 @@ pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};
 pub use method::{ListKind, Method};
 pub use param_marks::{MarkError, ParamMarks};
 pub use request_id::RequestId;
+pub use tasks::{
+    Mention, TASKS_EXTENSION, Task, TaskPlace, asked_about, made_by_client, named_by_client, named_by_server, withhold_tasks,
+};
 pub use uri::is_canonical;
 pub use version::ProtocolVersion;
 pub use walk::{roots, routing_fields, visit_below, visit_texts};

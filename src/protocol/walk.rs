@@ -9,8 +9,9 @@ const LISTS: [&str; 5] = ["prompts", "resourceTemplates", "resources", "tasks", 
 /// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
 ///
 /// Left out are the marks of a server's own that a client has to give back as they are: `nextCursor` of a result, the token of a
-/// progress notification, and the state of a question, which clients hold under our seal only (`session/states.rs`). Numbers come as their digits: a card number may be one. The walk has no recursion and allocates
-/// nothing; the parser has bounded depth and number of values.
+/// progress notification, and what clients hold under our seal only: the state of a question (`session/states.rs`), and in requests
+/// about a task its id (`session/tasks.rs`). Numbers come as their digits: a card number may be one. The walk has no recursion and
+/// allocates nothing; the parser has bounded depth and number of values.
 pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
     // SECURITY: only of a list; anywhere else it is text like any other, and would pass unseen.
     let is_list = |result: &Value<'_>| LISTS.iter().any(|list| result.get(list).is_some());
@@ -18,9 +19,11 @@ pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
     let is_progress = message.method() == Some("notifications/progress");
     let token = message.param("progressToken").filter(|_| is_progress);
     let given = message.result().and_then(|result| result.get("requestState"));
-    let returns = message.method().is_some_and(|name| Method::from_name(name).may_ask()) && message.shape() == Shape::Request;
-    let returned = message.param("requestState").filter(|_| returns);
-    let marks = [cursor, token, given, returned].map(|mark| mark.map(Value::id));
+    let is_request = message.shape() == Shape::Request;
+    let asks = |test: fn(Method) -> bool| is_request && message.method().is_some_and(|name| test(Method::from_name(name)));
+    let returned = message.param("requestState").filter(|_| asks(Method::may_ask));
+    let about = message.param("taskId").filter(|_| asks(Method::is_about_task));
+    let marks = [cursor, token, given, returned, about].map(|mark| mark.map(Value::id));
     for root in roots(message) {
         root.texts().filter(|text| !marks.contains(&Some(text.id))).for_each(&mut visit);
     }
@@ -42,7 +45,7 @@ pub fn routing_fields(message: &Message) -> Vec<NodeId> {
     let Some(params) = message.params().filter(|_| message.method().is_some()) else {
         return Vec::new();
     };
-    let direct = ["name", "uri", "cursor", "protocolVersion"].map(|key| params.get(key));
+    let direct = ["name", "uri", "cursor", "protocolVersion", "taskId"].map(|key| params.get(key));
     let nested = [["ref", "name"], ["ref", "uri"], ["_meta", "progressToken"]].map(|path| params.path(&path));
     direct.into_iter().chain(nested).flatten().map(Value::id).collect()
 }

@@ -1,5 +1,5 @@
-//! What clients are handed to show again: sessions (revisions up to 2025-11-25), and servers' states (2026-07-28; [`States`]). Only the
-//! endpoint uses them; the chain never sees one.
+//! What clients are handed to show again: sessions (revisions up to 2025-11-25), servers' states (2026-07-28; [`States`]), and ids of
+//! tasks (both eras; [`Tasks`]). Only the endpoint uses them; the chain never sees one.
 //!
 //! The client knows an id that the gateway has minted (256 random bits) and that leads to the upstream's id here. A session belongs
 //! to the caller and the route it began with; anybody else's use of it, and any unknown id, are one answer (404). The table is
@@ -10,6 +10,7 @@ mod kept;
 mod questions;
 mod states;
 mod streams;
+mod tasks;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,10 +30,11 @@ use crate::chain::{Kept, Outlet, Seat};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
-use crate::seal::Key;
+use crate::seal::{Key, StableKey};
 
 pub use questions::Question;
 pub use states::{Bond, StateError, States};
+pub use tasks::{CallersTasks, TaskError, Tasks};
 
 /// Sessions in all, and of one caller on one route.
 const MAX_SESSIONS: usize = 100_000;
@@ -46,6 +48,7 @@ const IDLE: Duration = Duration::from_hours(1);
 pub struct Sessions {
     table: Mutex<HashMap<Box<str>, Entry>>,
     states: States,
+    tasks: Arc<Tasks>,
     room: kept::Room,
     /// No stream is opened any more.
     closing: AtomicBool,
@@ -104,9 +107,11 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// None yet; servers' states are sealed by `key`.
+    /// None yet; servers' states are sealed by `key`, and ids of tasks by one that is made from it.
     pub fn sealed_by(key: Key) -> Self {
-        Self { states: States::sealed_by(key), ..Self::default() }
+        // A key of another length is none that is made here; without it tasks are sealed by a key of this process.
+        let tasks = StableKey::new(&key.derived("task ids")).map(Tasks::sealed_by).unwrap_or_default();
+        Self { states: States::sealed_by(key), tasks: Arc::new(tasks), ..Self::default() }
     }
 
     /// Makes a session for `owner` on `resource` and returns its id.
@@ -254,6 +259,11 @@ impl Sessions {
         let now = Instant::now();
         let gone: Vec<_> = self.table.lock().extract_if(|_, entry| entry.session.is_idle(now)).collect();
         self.say_farewell(gone.into_iter().map(|(_, entry)| entry));
+    }
+
+    /// The tasks of a caller at the resource of a route.
+    pub fn tasks_of(&self, caller: &Principal, resource: &str) -> CallersTasks {
+        CallersTasks::new(Arc::clone(&self.tasks), caller, resource)
     }
 
     /// Seals what servers have clients keep.

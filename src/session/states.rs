@@ -55,7 +55,7 @@ impl Bond {
     pub fn new(caller: &Principal, resource: &str, access: &Access, arguments: Option<Value<'_>>) -> Self {
         let target = match &access.target {
             Target::Method(name) | Target::Prompt(name) | Target::Resource(name) | Target::Tool(name) => name.as_str(),
-            Target::Answer(_) | Target::Listen { .. } | Target::None | Target::Session => "",
+            Target::Answer(_) | Target::Listen { .. } | Target::None | Target::Session | Target::Task(_) => "",
         };
         let identity = caller.identity();
         // One that is missing is not one that is empty.
@@ -148,7 +148,13 @@ mod tests {
     const STATE: &str = "the server's own \u{1f512}";
 
     fn call(tool: &str) -> Access {
-        Access { method: Method::ToolsCall, target: Target::Tool(tool.to_owned()), shape: Shape::Request, answers: true }
+        Access {
+            method: Method::ToolsCall,
+            target: Target::Tool(tool.to_owned()),
+            shape: Shape::Request,
+            answers: true,
+            task: false,
+        }
     }
 
     fn bond(subject: &str, resource: &str, access: &Access) -> Bond {

@@ -213,7 +213,7 @@ impl StreamableHttp {
     /// Posts our answer to a question of the server. Best effort: the server has its own time-out.
     async fn answer(&self, answer: Bytes, exchange: &Exchange, call: CallId) {
         const PATIENCE: Duration = Duration::from_secs(10);
-        let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response, answers: false };
+        let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response, answers: false, task: false };
         let work = async {
             let request = self.request(&HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
             let mut lease = self.0.pool.lease().await.ok()?;
@@ -241,11 +241,12 @@ fn mirror(headers: &mut http::HeaderMap, access: &Access) -> Result<(), Rejectio
         | Target::Prompt(_)
         | Target::Resource(_)
         | Target::Session
+        | Target::Task(_)
         | Target::Tool(_) => access.method.name(),
     };
     let method = HeaderValue::from_str(method).map_err(|_unused| Rejection::internal("method is no header value"))?;
     headers.insert(HeaderName::from_static("mcp-method"), method);
-    if let Some(name) = access.mirrored_name() {
+    if let Some(name) = access.forwarded_name() {
         let name =
             HeaderValue::from_str(&encode_header(name)).map_err(|_unused| Rejection::internal("name is no header value"))?;
         headers.insert(HeaderName::from_static("mcp-name"), name);

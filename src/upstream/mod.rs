@@ -71,6 +71,7 @@ impl Upstreams {
         propagate::trace(&mut request);
         propagate::state(&mut request);
         propagate::question(&mut request);
+        propagate::tasks(&mut request);
         let result = upstream.send(request).await;
         trail.arrive(&result);
         result

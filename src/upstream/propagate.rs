@@ -1,5 +1,5 @@
 //! What goes to the server in place of what the client wrote: the trace context (in the head always, and in `_meta` where the client
-//! has written one), the server's own state in place of our seal over it, and its own id in place of ours.
+//! has written one), the server's own state in place of our seal over it, and its own ids in place of ours.
 
 use http::HeaderValue;
 
@@ -42,6 +42,16 @@ pub(super) fn question(request: &mut McpRequest<Recorded>) {
     let Some(place) = message.id_place() else { return };
     let (document, edits) = message.split();
     edits.replace(document, place, RawJson::id(&id));
+}
+
+/// Gives the server its own ids of tasks in place of ours. For the same reason no edit.
+pub(super) fn tasks(request: &mut McpRequest<Recorded>) {
+    let Carried { message, exchange, .. } = &mut *request.carried;
+    let Some(message) = message.rpc_mut() else { return };
+    let (document, edits) = message.split();
+    for (place, id) in std::mem::take(&mut exchange.tasks.places) {
+        edits.replace(document, place, RawJson::string(&id));
+    }
 }
 
 /// Writes ours in place of the client's, so that the server reads one context wherever it looks, and takes `baggage` away:

@@ -17,7 +17,7 @@ const POLICY: &str = r"version: 1
 roles:
   asked:
     allow:
-      - { servers: [crm], tools: ['*'], prompts: ['*'], server_requests: [elicitation] }
+      - { servers: [crm, mail], tools: ['*'], prompts: ['*'], server_requests: [elicitation] }
   plain:
     allow:
       - { servers: [crm], tools: ['*'] }
@@ -34,14 +34,16 @@ struct Stage {
     gateway: Gateway,
     crm: Upstream,
     ada: Client,
+    key: String,
 }
 
 impl Stage {
     async fn set() -> Self {
         let (crm, mail) = (Upstream::start().await, Upstream::start().await);
         let gateway = Gateway::start().servers([("crm", &crm), ("mail", &mail)]).policy(POLICY).try_start().await.unwrap();
-        let ada = gateway.modern("crm", &gateway.key("ada", &["staff"]).await);
-        Self { gateway, crm, ada }
+        let key = gateway.key("ada", &["staff"]).await;
+        let ada = gateway.modern("crm", &key);
+        Self { gateway, crm, ada, key }
     }
 
     /// What the server answers until it is told otherwise.
@@ -150,7 +152,7 @@ async fn mcp_024_and_025_a_state_is_good_for_whom_and_what_it_was_given_only() {
     let stage = Stage::set().await;
     stage.server_asks(&json!({ "a": form("m") }));
     let sealed = ask(&stage.ada, &json!({})).await.result()["requestState"].as_str().unwrap().to_owned();
-    let seen = stage.crm.calls().len();
+    let seen = stage.crm.count();
 
     let eve = stage.gateway.modern("crm", &stage.gateway.key("eve", &["staff"]).await);
     let with = |state: &str| json!({ "inputResponses": answer(), "requestState": state });
@@ -162,7 +164,11 @@ async fn mcp_024_and_025_a_state_is_good_for_whom_and_what_it_was_given_only() {
         ("one with something behind it", ask(&stage.ada, &with(&format!("{sealed}A"))).await),
         ("the server's own", ask(&stage.ada, &with(STATE)).await),
         ("none", ask(&stage.ada, &json!({ "requestState": null })).await),
+        ("another route's", ask(&stage.gateway.modern("mail", &stage.key), &with(&sealed)).await),
     ];
+    let mut prompt = with(&sealed);
+    prompt.as_object_mut().unwrap().extend([("name".to_owned(), json!("ask")), ("arguments".to_owned(), json!({ "to": "x" }))]);
+    refused.push(("another method's", stage.ada.request("prompts/get", prompt).await));
     for (what, change) in
         [("another tool's", json!({ "name": "delete" })), ("another argument's", json!({ "arguments": { "to": "y" } }))]
     {
@@ -175,14 +181,11 @@ async fn mcp_024_and_025_a_state_is_good_for_whom_and_what_it_was_given_only() {
     for (what, answer) in refused {
         assert_eq!((answer.status, answer.code()), (400, Some(-32602)), "{what}: {answer:?}");
         assert_eq!(answer.message(), "Unknown or expired `requestState`", "{what}");
-        let record = &stage.gateway.records_of(&answer.call())[0];
-        assert_eq!(
-            (&record["dec"]["effect"], &record["dec"]["reason"]),
-            (&json!("deny"), &json!("foreign_state")),
-            "{what}: {record:#}"
-        );
+        let records = stage.gateway.records_of(&answer.call());
+        let decided = records.iter().map(|record| (&record["dec"]["effect"], &record["dec"]["reason"]));
+        assert_eq!(decided.collect::<Vec<_>>(), [(&json!("deny"), &json!("foreign_state"))], "{what}: {records:#?}");
     }
-    assert_eq!(stage.crm.calls().len(), seen, "the server heard of a state that is not the caller's");
+    assert_eq!(stage.crm.count(), seen, "the server heard of a state that is not the caller's");
     stage.end().await;
 }
 

@@ -41,6 +41,7 @@ mod starts;
 mod stdio;
 mod streaming;
 mod support;
+mod tasks;
 mod telemetry;
 mod tlog_interop;
 mod tokens;

@@ -99,17 +99,17 @@ impl Held<'_> {
             return Verdict::NoServer;
         }
         let allowed = match &access.target {
-            Target::None | Target::Session => self.grants(server).next(),
+            // What may be listened to is left of what was asked for (`listen.rs`).
+            Target::None | Target::Session | Target::Listen { .. } => self.grants(server).next(),
             Target::Tool(name) => self.tool(server, name),
+            // Whoever may no longer call what made it has nothing to do with it either.
+            Target::Task(task) => self.tool(server, &task.tool),
             Target::Prompt(name) => self.find(server, |grant| any(&grant.prompts, name)),
-            Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete),
+            // A template has braces; without them it is the URI of one thing, whatever a server makes of it.
+            Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete && uri.contains('{')),
             Target::Method(name) => self.find(server, |grant| grant.methods.iter().any(|known| known == name)),
             // Where the grant has gone since it was asked, the answer stays behind too.
             Target::Answer(asked) => self.asks(server, *asked),
-            Target::Listen { resources, tasks } => {
-                let every = !*tasks && resources.iter().all(|uri| self.resource(server, uri, false).is_some());
-                self.grants(server).next().filter(|_| every)
-            }
         };
         match (allowed, &access.target) {
             (Some((rule, _)), _) => Verdict::Allow { rule: Arc::clone(rule) },
@@ -131,6 +131,21 @@ impl Held<'_> {
             ListKind::Resources => self.resource(server, name, false).is_some(),
             ListKind::Templates => self.resource(server, name, true).is_some(),
         }
+    }
+
+    /// Whether a tool may be called.
+    pub fn may_call(&self, server: &str, tool: &str) -> bool {
+        self.tool(server, tool).is_some()
+    }
+
+    /// Whether anything of a kind is granted at all.
+    pub fn has_any(&self, server: &str, list: ListKind) -> bool {
+        let named = |grant: &CompiledGrant| match list {
+            ListKind::Prompts => !grant.prompts.is_empty(),
+            ListKind::Resources | ListKind::Templates => !grant.resources.is_empty(),
+            ListKind::Tools => !grant.tools.is_empty(),
+        };
+        self.find(server, named).is_some()
     }
 
     /// Whether the server may ask this of the caller's client.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::decide::{Authorizer, Verdict};
+use super::listen;
 use super::permit::Permit;
 use super::reply::ReplyJudge;
-use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing};
+use super::tasks::TaskJudge;
+use crate::chain::{Carried, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing};
 use crate::layers::authn::Principal;
-use crate::protocol::{Access, Method, Target};
+use crate::protocol::{Access, Target};
 
 /// Judges accesses by the roles of a policy.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Middleware for Authz {
     type In = McpRequest<Principal>;
     type Out = McpRequest<Permit>;
 
-    async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+    async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let trail = request.context.trail.clone();
         trail.with(|decision| decision.policy = Some(Arc::clone(&self.policy)));
         let Some(server) = request.context.route.server.clone() else {
@@ -44,17 +46,31 @@ impl Middleware for Authz {
         }
         trail.with(|decision| decision.rule = Some((*rule).into()));
         trail.pass("authz");
+        let mut lists = None;
+        let McpRequest { carried, evidence } = &mut request;
+        let Carried { message, access, .. } = &mut **carried;
+        if let (Target::Listen { tasks, lists: wanted, .. }, Some(message)) = (&access.target, message.rpc_mut()) {
+            listen::narrow(message, tasks, &self.authorizer.held_by(evidence), &server.name);
+            lists = Some(wanted.clone());
+        }
 
         let judge = ReplyJudge {
             authorizer: Arc::clone(&self.authorizer),
             principal: request.evidence.clone(),
             server: server.name.clone(),
             trail: trail.clone(),
-            list: request.access.method.list(),
-            private: request.access.method == Method::Discover || request.access.method == Method::ResourcesRead,
             answerable: request.exchange.answerable,
-            may_ask: request.access.method.may_ask(),
-            modern: !request.exchange.version.has_sessions(),
+            lists,
+            tasks: TaskJudge {
+                own: request.exchange.tasks.own.clone(),
+                method: request.access.method,
+                version: request.exchange.version,
+                may_create: if request.exchange.version.has_sessions() {
+                    request.access.task
+                } else {
+                    request.exchange.answerable.has_tasks()
+                },
+            },
         };
         let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.authorizer));
         next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
@@ -69,10 +85,8 @@ fn granted(verdict: Verdict, access: &Access) -> Result<Arc<str>, Reason> {
         (_, Target::Tool(name)) => Err(Reason::UnknownTarget(Thing::Tool, name.clone())),
         (_, Target::Prompt(name)) => Err(Reason::UnknownTarget(Thing::Prompt, name.clone())),
         (_, Target::Resource(uri)) => Err(Reason::UnknownTarget(Thing::Resource, uri.clone())),
-        (_, Target::Listen { resources, .. }) => {
-            Err(Reason::UnknownTarget(Thing::Resource, resources.first().cloned().unwrap_or_default()))
-        }
+        (_, Target::Task(_)) => Err(Reason::UnknownTask),
         (_, Target::Answer(_)) => Err(Reason::InvalidParams("no question of this server is open")),
-        (_, Target::Method(_) | Target::None | Target::Session) => Err(Reason::UnknownMethod),
+        (_, Target::Listen { .. } | Target::Method(_) | Target::None | Target::Session) => Err(Reason::UnknownMethod),
     }
 }

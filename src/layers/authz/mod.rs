@@ -4,15 +4,18 @@
 //!
 //! **Request**: enforced on calls, gets, reads, subscriptions, completions, listens and extension methods; anything not granted
 //! is refused. What the caller may not see and what does not exist are one answer, given before the server is asked. A server
-//! on which the caller has no grant at all is no such path.
+//! on which the caller has no grant at all is no such path. A task belongs to the call that made it, and to its caller: it is
+//! judged as a call of that tool. Of what `subscriptions/listen` asks for, what is not granted is left out.
 //!
-//! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`.
+//! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`; so do capabilities. A call is answered by
+//! a task only where its client has asked for one, or knows what to do with it.
 //!
 //! A result that asks something of the client (2026-07-28) passes only where a role grants each thing it asks (`server_requests`) and
 //! the client declares it.
 //!
 //! **Streams**: the same for requests that the server makes of the client in a session; what is not granted is answered for the
-//! client, with a refusal. Notifications about resources the caller may not read are dropped.
+//! client, with a refusal. Notifications about resources the caller may not read, lists that are empty for them, and tasks that are not
+//! theirs, or were not asked for, are dropped.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
@@ -23,13 +26,16 @@
 //!
 //! **Limits**: attribute rules, argument rules, scopes and tenants come with decisions; operation classes too.
 
+mod capabilities;
 mod decide;
 mod glob;
 mod layer;
+mod listen;
 mod listing;
 mod permit;
 mod questions;
 mod reply;
+mod tasks;
 
 pub use decide::{Authorizer, Verdict};
 pub(crate) use glob::Glob;

@@ -36,33 +36,60 @@ pub(super) fn word(method: Option<&str>) -> &'static str {
     }
 }
 
+/// What a response may be, besides the whole answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// Whether results say of what kind they are.
+    pub(super) modern: bool,
+    /// Whether it may be a task: the call has been taken, and its result comes later.
+    pub(super) task: bool,
+    /// Whether it says how a task stands, with the questions and the result of that.
+    pub(super) standing: bool,
+}
+
 /// Every question of a response, in whatever part of it: none for the whole answer to what was asked.
-pub(super) fn of_response(message: &Message, modern: bool) -> Vec<Question> {
+pub(super) fn of_response(message: &Message, expected: Expected) -> Vec<Question> {
     if asks_by_error(message) {
         return vec![Question::Other("elicitation/create")];
     }
     let Some(result) = message.result() else {
         return Vec::new();
     };
-    let requests = result.get("inputRequests");
     let kind = result.get("resultType").and_then(Value::as_str);
-    let mut asked: Vec<Question> = match requests {
-        Some(requests) if requests.kind() == Kind::Object => requests.members().map(|(_, question)| read(question)).collect(),
-        // Some reader may find something in it.
-        Some(_) => vec![Question::Other("other")],
-        None => Vec::new(),
-    };
-    if asked.is_empty() && requests.is_some() {
+    let mut asked = of_task(result);
+    if asked.is_empty() && result.get("inputRequests").is_some() {
         asked.push(Question::State);
+    }
+    if expected.standing {
+        return asked;
     }
     match kind {
         Some("input_required") if asked.is_empty() => asked.push(Question::State),
         Some("input_required") => {}
         // SECURITY: questions in a result of another kind are questions to a lenient client.
         _ if !asked.is_empty() => asked.push(Question::Other("other")),
-        // A task, whose result would come past the layers that judge this call, or something from the future.
-        _ if modern && result.get("resultType").is_some() && kind != Some("complete") => asked.push(Question::Other("other")),
+        Some("task") if expected.task => {}
+        // A task that the client does not know what to do with, or something from the future.
+        _ if expected.modern && result.get("resultType").is_some() && kind != Some("complete") => {
+            asked.push(Question::Other("other"));
+        }
         _ => {}
+    }
+    asked
+}
+
+/// Every question of a task, as a result or a notification shows it.
+pub(super) fn of_task(task: Value<'_>) -> Vec<Question> {
+    let mut asked: Vec<Question> = match task.get("inputRequests") {
+        Some(requests) if requests.kind() == Kind::Object => requests.members().map(|(_, question)| read(question)).collect(),
+        // Some reader may find something in it.
+        Some(_) => vec![Question::Other("other")],
+        None => Vec::new(),
+    };
+    // SECURITY: what it has come to is an answer; one that asks in turn is a question to a lenient client.
+    let asks_in_turn = ["inputRequests", "requestState"].iter().any(|key| task.path(&["result", key]).is_some());
+    if asks_in_turn || task.get("error").is_some_and(sends_to_url) {
+        asked.push(Question::Other("other"));
     }
     asked
 }
@@ -74,11 +101,12 @@ fn read(question: Value<'_>) -> Question {
 
 /// Whether an error is a question: it sends the user to a URL. MCP 2025-11-25, "URL Elicitation Required Error".
 fn asks_by_error(message: &Message) -> bool {
+    message.error().is_some_and(sends_to_url)
+}
+
+fn sends_to_url(error: Value<'_>) -> bool {
     const URL_ELICITATION_REQUIRED: i64 = -32042;
-    message.error().is_some_and(|error| {
-        error.get("code").and_then(Value::as_i64) == Some(URL_ELICITATION_REQUIRED)
-            || error.path(&["data", "elicitations"]).is_some()
-    })
+    error.get("code").and_then(Value::as_i64) == Some(URL_ELICITATION_REQUIRED) || error.path(&["data", "elicitations"]).is_some()
 }
 
 #[cfg(test)]
@@ -89,10 +117,16 @@ mod tests {
     use crate::protocol::Side;
     use crate::protocol::json::Limits;
 
-    fn asked(result: &str) -> Vec<&'static str> {
+    const CALL: Expected = Expected { modern: true, task: false, standing: false };
+
+    fn asked_in(result: &str, expected: Expected) -> Vec<Question> {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,{result}}}"#);
         let message = Message::parse(Bytes::from(text), Limits::default(), Side::Server).unwrap();
-        of_response(&message, true).into_iter().map(Question::word).collect()
+        of_response(&message, expected)
+    }
+
+    fn asked(result: &str) -> Vec<&'static str> {
+        asked_in(result, CALL).into_iter().map(Question::word).collect()
     }
 
     #[test]
@@ -114,10 +148,7 @@ mod tests {
     #[test]
     fn what_no_policy_can_grant_is_told_apart() {
         let one = |question: &str| format!(r#""result":{{"resultType":"input_required","inputRequests":{{"a":{question}}}}}"#);
-        let of = |text: &str| {
-            let text = format!(r#"{{"jsonrpc":"2.0","id":1,{text}}}"#);
-            of_response(&Message::parse(Bytes::from(text), Limits::default(), Side::Server).unwrap(), true)
-        };
+        let of = |text: &str| asked_in(text, CALL);
         for question in
             [r#"{"method":"elicitation/create","params":{"mode":"url"}}"#, r#"{"method":"tools/call"}"#, r#"{"method":1}"#, "7"]
         {
@@ -133,6 +164,27 @@ mod tests {
             r#""error":{"code":1,"message":"go there","data":{"elicitations":[]}}"#,
         ] {
             assert!(of(result).iter().any(|question| matches!(question, Question::Other(_))), "{result}");
+        }
+    }
+
+    #[test]
+    fn a_task_asks_while_it_lasts_and_its_result_does_not() {
+        let task = r#""result":{"resultType":"task","taskId":"t"}"#;
+        assert_eq!(asked_in(task, Expected { task: true, ..CALL }), []);
+        assert_eq!(asked_in(task, CALL), [Question::Other("other")]);
+        let standing = |members: &str| {
+            let text = format!(r#""result":{{"resultType":"complete","taskId":"t",{members}}}"#);
+            asked_in(&text, Expected { standing: true, ..CALL })
+        };
+        assert_eq!(standing(r#""status":"working""#), []);
+        assert_eq!(standing(r#""inputRequests":{"a":{"method":"roots/list"}}"#), [Question::Of(Asked::Roots)]);
+        assert_eq!(standing(r#""result":{"content":[],"isError":false}"#), []);
+        for nested in [
+            r#""result":{"inputRequests":{"a":{"method":"roots/list"}}}"#,
+            r#""result":{"requestState":"s"}"#,
+            r#""error":{"code":-32042,"message":"go there"}"#,
+        ] {
+            assert_eq!(standing(nested), [Question::Other("other")], "{nested}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! What comes back: lists filtered, caching forbidden, and what a server asks of the client judged.
+//! What comes back: lists filtered, caching forbidden, tasks of others withheld, and what a server asks of the client judged.
 
 use std::sync::Arc;
 
-use super::decide::Authorizer;
-use super::listing;
-use super::questions::{self, Question};
+use super::decide::{Authorizer, Held};
+use super::questions::{self, Expected, Question};
+use super::tasks::{Heard, TaskJudge};
+use super::{capabilities, listing};
 use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{Answerable, Asked, ListKind, Shape, code};
+use crate::protocol::{Answerable, Asked, ListKind, Message, Method, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
@@ -16,15 +17,12 @@ pub(super) struct ReplyJudge {
     pub(super) principal: Principal,
     pub(super) server: String,
     pub(super) trail: Trail,
-    pub(super) list: Option<ListKind>,
-    /// Whether the result depends on the caller though it is no list.
-    pub(super) private: bool,
     /// What the client says it can be asked.
     pub(super) answerable: Answerable,
-    /// Whether a result may ask for input instead of being the whole answer.
-    pub(super) may_ask: bool,
-    /// Whether results say of what kind they are.
-    pub(super) modern: bool,
+    /// The lists whose changes were asked for, where only those are to be told.
+    pub(super) lists: Option<Vec<ListKind>>,
+    /// The request, and whose tasks it may hear of.
+    pub(super) tasks: TaskJudge,
 }
 
 impl ReplyJudge {
@@ -32,31 +30,58 @@ impl ReplyJudge {
         match message.message.shape() {
             Shape::Response => {
                 self.judge_questions(&message)?;
-                if let Some(list) = self.list {
-                    let held = self.authorizer.held_by(&self.principal);
-                    listing::filter(&mut message.message, list, &held, &self.server);
-                } else if self.private {
-                    listing::forbid_shared_caching(&mut message.message);
-                }
+                self.judge_response(&mut message.message)?;
                 Ok(Some(message))
             }
-            Shape::Request if self.may_be_asked(&message) => Ok(Some(message)),
+            Shape::Request if self.may_be_asked(&mut message) => Ok(Some(message)),
             Shape::Request => {
                 self.refuse(&message);
                 Ok(None)
             }
-            Shape::Notification => Ok(self.may_hear(&message).then_some(message)),
+            Shape::Notification => Ok(self.may_hear(&mut message.message).then_some(message)),
+        }
+    }
+
+    fn held(&self) -> Held<'_> {
+        self.authorizer.held_by(&self.principal)
+    }
+
+    fn judge_response(&self, message: &mut Message) -> Result<(), Rejection> {
+        let (method, held) = (self.tasks.method, self.held());
+        if let Some(list) = method.list() {
+            listing::filter(message, list, &held, &self.server);
+        }
+        if matches!(method, Method::Discover | Method::Initialize) {
+            capabilities::narrow(message, &held, &self.server);
+        }
+        if matches!(method, Method::Discover | Method::ResourcesRead) {
+            listing::forbid_shared_caching(message);
+        }
+        match self.tasks.judge(message, &held, &self.server) {
+            Heard::Passes => Ok(()),
+            Heard::Foreign => Err(Reason::UpstreamFailed("foreign_task").into()),
+            Heard::Unasked => Err(Reason::UpstreamFailed("unexpected_task").into()),
         }
     }
 
     /// SECURITY: a result that asks is let through only where the policy grants each thing it asks, the revision has such results, and
     /// the method may be answered so. The same default deny as `refuse`.
     fn judge_questions(&self, message: &ServerMessage) -> Result<(), Rejection> {
-        let asked = questions::of_response(&message.message, self.modern);
+        let method = self.tasks.method;
+        let modern = !self.tasks.version.has_sessions();
+        let standing = modern && method == Method::TasksGet;
+        let task = modern && method == Method::ToolsCall && self.tasks.may_create;
+        let asked = questions::of_response(&message.message, Expected { modern, task, standing });
+        let passes = self.lets_pass(&asked, modern && (method.may_ask() || standing));
+        if passes { Ok(()) } else { Err(Reason::BlockedResult(Category::ServerRequest).into()) }
+    }
+
+    /// Whether everything that a message asks may be asked; on record is what it was.
+    fn lets_pass(&self, asked: &[Question], may_ask: bool) -> bool {
         if asked.is_empty() {
-            return Ok(());
+            return true;
         }
-        let held = self.authorizer.held_by(&self.principal);
+        let held = self.held();
         let granted = |question: &Question| match question {
             // Asks nothing of anybody; but what comes back for it is an answer, and taken only where answers are.
             Question::State => held.lets_ask_anything(&self.server),
@@ -64,20 +89,21 @@ impl ReplyJudge {
             Question::Of(asked) => self.answerable.has(*asked) && held.lets_ask(&self.server, *asked),
             Question::Other(_) => false,
         };
-        let passes = self.modern && self.may_ask && asked.iter().all(granted);
-        for question in &asked {
+        let passes = may_ask && asked.iter().all(granted);
+        for question in asked {
             self.note(question.word(), if passes { Action::Logged } else { Action::Blocked });
         }
-        if passes { Ok(()) } else { Err(Reason::BlockedResult(Category::ServerRequest).into()) }
+        passes
     }
 
-    /// Whether a request of the server, in a session, goes on to the client: granted, declared, and with somebody to take the answer.
-    fn may_be_asked(&self, message: &ServerMessage) -> bool {
-        let asked = Asked::by(message.message.method(), message.message.params()).filter(|_| message.responder.is_some());
-        let granted = |asked: &Asked| {
-            self.answerable.has(*asked) && self.authorizer.held_by(&self.principal).lets_ask(&self.server, *asked)
-        };
-        let granted = asked.filter(granted);
+    /// Whether a request of the server, in a session, goes on to the client: granted, declared, with somebody to take the answer, and
+    /// about no task but the client's own.
+    fn may_be_asked(&self, message: &mut ServerMessage) -> bool {
+        let asked = Asked::by(message.message.method(), message.message.params());
+        let asked = asked.or_else(|| self.tasks.asked(&message.message)).filter(|_| message.responder.is_some());
+        let held = self.held();
+        let granted = asked.filter(|asked| self.answerable.has(*asked) && held.lets_ask(&self.server, *asked));
+        let granted = granted.filter(|_| self.tasks.judge(&mut message.message, &held, &self.server) == Heard::Passes);
         granted.inspect(|asked| self.note(asked.method(), Action::Logged)).is_some()
     }
 
@@ -100,12 +126,28 @@ impl ReplyJudge {
         self.trail.find(Finding { layer: "authz", rule: "server-request".into(), kind, action, side, count: 1 });
     }
 
-    fn may_hear(&self, message: &ServerMessage) -> bool {
-        if message.message.method() != Some("notifications/resources/updated") {
-            return true;
+    fn may_hear(&self, message: &mut Message) -> bool {
+        let held = self.held();
+        let method = message.method().unwrap_or_default();
+        if let Some(list) = ListKind::changed(method) {
+            let asked = self.lists.as_ref().is_none_or(|lists| lists.contains(&list));
+            return asked && held.has_any(&self.server, list);
         }
-        let uri = message.message.param("uri").and_then(Value::as_str);
-        let held = self.authorizer.held_by(&self.principal);
-        uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
+        match method {
+            "notifications/resources/updated" => {
+                let uri = message.param("uri").and_then(Value::as_str);
+                uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
+            }
+            "notifications/tasks" if !self.lets_task_ask(message) => false,
+            // Those belong to requests. MCP 2026-07-28, "Subscriptions".
+            "notifications/message" | "notifications/progress" if self.lists.is_some() => false,
+            _ => self.tasks.judge(message, &held, &self.server) == Heard::Passes,
+        }
+    }
+
+    /// A task that is told of asks as one that is asked about.
+    fn lets_task_ask(&self, message: &Message) -> bool {
+        let asked = message.params().map(questions::of_task).unwrap_or_default();
+        self.lets_pass(&asked, true)
     }
 }

@@ -35,11 +35,11 @@ impl Middleware for InjectionLayer {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let server = request.evidence.server().name.clone();
-        if let Target::Tool(name) = &request.access.target
-            && self.quarantine.holds(&server, name)
-        {
+        if let Some(name) = request.access.tool().filter(|name| self.quarantine.holds(&server, name)) {
             request.context.trail.with(|decision| decision.rule = Some("quarantine".into()));
-            return Err(Reason::UnknownTarget(Thing::Tool, name.clone()).into());
+            let is_task = matches!(request.access.target, Target::Task(_));
+            let unknown = if is_task { Reason::UnknownTask } else { Reason::UnknownTarget(Thing::Tool, name.to_owned()) };
+            return Err(unknown.into());
         }
         let found = self.scan_arguments(&request)?;
         request.context.trail.pass_with_findings(LAYER, found);

@@ -138,7 +138,7 @@ impl ReplyScan {
             return Err(Reason::BlockedResult(Category::Injection).into());
         }
         let seal = hex(&random_bytes::<3>().ok_or(Reason::Internal("no random bytes"))?);
-        let blocks: HashSet<NodeId> = text_blocks(message).map(Value::id).collect();
+        let blocks: HashSet<NodeId> = text_blocks(message, self.method).map(Value::id).collect();
         let (document, edits) = message.split();
         for (place, hits) in &places {
             let value = document.value(*place);
@@ -168,8 +168,14 @@ impl ReplyScan {
 }
 
 /// The texts that a client shows its model as text: content of tool results, contents of resources, messages of prompts.
-fn text_blocks(message: &Message) -> impl Iterator<Item = Value<'_>> {
+fn text_blocks(message: &Message, method: Method) -> impl Iterator<Item = Value<'_>> {
     let result = message.result();
+    // A task tells what it has come to in a member of its own, where it is asked about and where it is told of. MCP Tasks extension.
+    let told = message.params().filter(|_| message.method() == Some("notifications/tasks"));
+    let result = match told.or(result.filter(|_| method == Method::TasksGet)) {
+        Some(task) => task.get("result"),
+        None => result,
+    };
     let list = move |key| result.and_then(|result| result.get(key)).into_iter().flat_map(Value::items);
     let content = list("content").flat_map(|block| [block.get("text"), block.path(&["resource", "text"])]);
     let contents = list("contents").map(|item| item.get("text"));
@@ -182,7 +188,8 @@ fn text_blocks(message: &Message) -> impl Iterator<Item = Value<'_>> {
 fn questions(message: &Message) -> HashSet<NodeId> {
     let mut texts = HashSet::new();
     let own = message.params().filter(|_| message.shape() == Shape::Request);
-    if let Some(asked) = own.or_else(|| message.result().and_then(|result| result.get("inputRequests"))) {
+    let told = message.params().filter(|_| message.method() == Some("notifications/tasks"));
+    if let Some(asked) = own.or_else(|| message.result().or(told).and_then(|task| task.get("inputRequests"))) {
         visit_below(asked, &mut |text| {
             texts.insert(text.id);
         });

@@ -31,7 +31,7 @@ impl Stage {
     fn open(&self, text: &Json, session: Option<u64>) -> (Json, OpenCall) {
         let mut message = Message::parse(text.to_string().into(), Limits::default(), Side::Client).unwrap();
         let version = if session.is_some() { ProtocolVersion::V2025_11_25 } else { ProtocolVersion::V2026_07_28 };
-        let access = Access::of(&message, version).unwrap();
+        let access = Access::of(&message, version, |_| None).unwrap();
         let (line, call) = self.paired.open(&mut message, &access, session).unwrap();
         (serde_json::from_slice(&line).unwrap(), call)
     }

@@ -200,7 +200,7 @@ enum Shaken {
 
 async fn shake(process: &Process, start: &Start, hello: Option<Message>) -> Result<Shaken, &'static str> {
     let Some(mut hello) = hello else { return Ok(Shaken::Served(Bytes::new())) };
-    let access = Access { method: Method::Initialize, target: Target::None, shape: Shape::Request, answers: false };
+    let access = Access { method: Method::Initialize, target: Target::None, shape: Shape::Request, answers: false, task: false };
     let (line, mut call) = process.paired.open(&mut hello, &access, None).map_err(|_over| "handshake")?;
     let exchange = async {
         process.write(line).await.ok()?;

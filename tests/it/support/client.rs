@@ -149,6 +149,7 @@ impl Client {
         let named = match method {
             Some("tools/call" | "prompts/get") => text("/params/name"),
             Some("resources/read") => text("/params/uri"),
+            Some("tasks/cancel" | "tasks/get" | "tasks/update") => text("/params/taskId"),
             _ => None,
         };
         match named.filter(|_| self.version == MODERN) {

@@ -1,0 +1,198 @@
+//! `subscriptions/listen`: what may be listened to, and what is heard. Completions are judged as what they complete.
+
+use serde_json::{Value, json};
+
+use super::extension::begun;
+use super::{OWN, POLICY, SSN, Stage, knowing, replies, says, standing, with};
+use crate::support::client::{Client, Events};
+use crate::support::reply::{Reply, Step};
+
+/// Everything that can be asked for.
+fn everything(resources: &[&str], tasks: &[&str]) -> Value {
+    json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": resources, "taskIds": tasks })
+}
+
+async fn listen(client: &Client, wanted: &Value) -> Events {
+    client.stream("subscriptions/listen", json!({ "notifications": wanted, "_meta": knowing() })).await
+}
+
+fn note(method: &str, params: &Value) -> Value {
+    let params = with(params.clone(), &json!({ "_meta": { "io.modelcontextprotocol/subscriptionId": 1 } }));
+    json!({ "jsonrpc": "2.0", "method": method, "params": params })
+}
+
+/// The server says this on every listen stream, and ends it.
+fn server_says(stage: &Stage, notes: &[Value]) {
+    let end = json!({ "jsonrpc": "2.0", "id": 1, "result": { "resultType": "complete" } });
+    stage.crm.on_method("subscriptions/listen", Reply::stream(notes.iter().chain([&end]).map(Step::message)));
+}
+
+#[tokio::test]
+async fn of_what_is_asked_for_the_server_hears_what_is_granted() {
+    let stage = Stage::set().await;
+    let (ada, eve) = (stage.modern("ada", "staff").await, stage.modern("eve", "staff").await);
+    let (of_ada, of_eve) = (begun(&stage, &ada, OWN).await, begun(&stage, &eve, "t-eve").await);
+    server_says(&stage, &[]);
+    let uris = ["file:///public/a", "file:///secret/b", "file:///public/../secret/b"];
+    let wanted = with(everything(&uris, &[&of_ada, &of_eve, "made-up", OWN]), &json!({ "vendor/x": true }));
+    let events = listen(&ada, &wanted).await;
+    assert_eq!(events.head.status, 200);
+    let record = &stage.gateway.records_of(&events.head.call())[0]["dec"];
+    assert_eq!((&record["effect"], &record["edits"]), (&json!("allow"), &json!(5)), "{record:#}");
+    events.rest().await;
+    let arrived = stage.crm.wait_for("subscriptions/listen").await.json()["params"]["notifications"].clone();
+    assert_eq!(arrived, with(everything(&["file:///public/a"], &[OWN]), &json!({ "vendor/x": true })), "{arrived:#}");
+
+    let intern = stage.modern("bob", "interns").await;
+    listen(&intern, &everything(&["file:///public/a"], &[&of_ada])).await.rest().await;
+    let arrived = stage.crm.wait_for("subscriptions/listen").await.json()["params"]["notifications"].clone();
+    assert_eq!(arrived, json!({ "toolsListChanged": true, "resourceSubscriptions": [], "taskIds": [] }), "{arrived:#}");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_unasked_is_not_heard() {
+    let stage = Stage::set().await;
+    let (ada, eve) = (stage.modern("ada", "staff").await, stage.modern("eve", "staff").await);
+    let (of_ada, _) = (begun(&stage, &ada, OWN).await, begun(&stage, &eve, "t-eve").await);
+    let other = begun(&stage, &ada, "t-other").await;
+    let task = |own: &str| {
+        note("notifications/tasks", &with(standing(own, "completed"), &json!({ "result": says(&format!("{own} {SSN}")) })))
+    };
+    let changed = |list: &str| note(&format!("notifications/{list}/list_changed"), &json!({}));
+    let updated = |uri: &str| note("notifications/resources/updated", &json!({ "uri": uri }));
+    let granted = note(
+        "notifications/subscriptions/acknowledged",
+        &json!({ "notifications": { "toolsListChanged": true, "taskIds": [OWN, "t-eve", "t-other", "t-nobody"] } }),
+    );
+    let sampling = json!({ "inputRequests": { "a": { "method": "sampling/createMessage", "params": {} } } });
+    let asks = note("notifications/tasks", &with(standing(OWN, "input_required"), &sampling));
+    server_says(
+        &stage,
+        &[
+            granted,
+            task("t-eve"),
+            task("t-nobody"),
+            task("t-other"),
+            asks,
+            note("notifications/tasks", &json!({ "status": "working" })),
+            task(OWN),
+            changed("prompts"),
+            changed("resources"),
+            changed("tools"),
+            updated("file:///secret/b"),
+            updated("file:///public/a"),
+            note("notifications/message", &json!({ "level": "info", "data": "x" })),
+            note("notifications/progress", &json!({ "progressToken": 1, "progress": 1 })),
+        ],
+    );
+    let wanted = json!({ "toolsListChanged": true, "resourceSubscriptions": ["file:///public/a"], "taskIds": [of_ada] });
+    let heard = listen(&ada, &wanted).await.rest().await;
+    let methods: Vec<_> = heard.iter().map(|message| message["method"].as_str().unwrap_or("end")).collect();
+    assert_eq!(
+        methods,
+        [
+            "notifications/subscriptions/acknowledged",
+            "notifications/tasks",
+            "notifications/tools/list_changed",
+            "notifications/resources/updated",
+            "end"
+        ],
+        "{heard:#?}"
+    );
+    assert_eq!(heard[0]["params"]["notifications"]["taskIds"], json!([of_ada]), "by the id that the client knows");
+    let told = &heard[1]["params"];
+    assert_eq!((&told["taskId"], &told["result"]["content"][0]["text"]), (&json!(of_ada), &json!(format!("{OWN} [us_ssn]"))));
+    let text = json!(heard).to_string();
+    assert!(!text.contains("t-eve") && !text.contains("t-other") && !text.contains(&other), "{text}");
+    assert_eq!(heard[3]["params"]["uri"], "file:///public/a");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_role_that_loses_a_tool_hears_no_more_of_its_tasks() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    let id = begun(&stage, &ada, OWN).await;
+    stage.obey(&POLICY.replace("[slow, other]", "[other]")).await;
+    server_says(&stage, &[note("notifications/tasks", &standing(OWN, "completed"))]);
+    let heard = listen(&ada, &json!({ "taskIds": [id] })).await.rest().await;
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    assert_eq!(stage.crm.wait_for("subscriptions/listen").await.json()["params"]["notifications"], json!({ "taskIds": [] }));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_list_of_what_is_listened_to_that_is_none_is_refused() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    for odd in [
+        json!({ "taskIds": "x" }),
+        json!({ "taskIds": [7] }),
+        json!({ "taskIds": null }),
+        json!({ "taskIds": vec!["x"; 257] }),
+        json!({ "resourceSubscriptions": {} }),
+    ] {
+        let refused = ada.request("subscriptions/listen", json!({ "notifications": odd, "_meta": knowing() })).await;
+        assert_eq!((refused.status, refused.code()), (400, Some(-32600)), "{odd}: {refused:?}");
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn mcp_017_a_completion_of_what_is_denied_is_one_of_what_is_not_there() {
+    let stage = Stage::set().await;
+    for client in [stage.modern("ada", "staff").await, stage.legacy("bob", "staff").await] {
+        let seen = stage.crm.count();
+        let complete = async |reference: Value| {
+            let params = json!({ "ref": reference, "argument": { "name": "a", "value": "b" } });
+            client.request("completion/complete", params).await
+        };
+        for (hidden, unknown) in [
+            (json!({ "type": "ref/prompt", "name": "admin" }), json!({ "type": "ref/prompt", "name": "nothing" })),
+            (
+                json!({ "type": "ref/resource", "uri": "file:///secret/{x}" }),
+                json!({ "type": "ref/resource", "uri": "file:///nothing/{x}" }),
+            ),
+            (
+                json!({ "type": "ref/resource", "uri": "file:///public/../secret/b" }),
+                json!({ "type": "ref/resource", "uri": "file:///nothing" }),
+            ),
+        ] {
+            let (hidden, unknown) = (complete(hidden).await, complete(unknown).await);
+            assert_eq!((hidden.status, hidden.code()), (200, Some(-32602)), "{hidden:?}");
+            assert_eq!((unknown.status, unknown.code()), (200, Some(-32602)), "{unknown:?}");
+            stage.refusal(&hidden, seen);
+            stage.refusal(&unknown, seen);
+        }
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_completion_is_looked_at_both_ways() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    let complete = async |value: &str, known: &str| {
+        let reference = json!({ "type": "ref/prompt", "name": "hello" });
+        let params =
+            json!({ "ref": reference, "argument": { "name": "a", "value": value }, "context": { "arguments": { "b": known } } });
+        ada.request("completion/complete", params).await
+    };
+    replies(
+        &stage.crm,
+        "completion/complete",
+        &json!({ "resultType": "complete", "completion": { "values": [format!("it is {SSN}")] } }),
+    );
+    let answer = complete(SSN, "x").await;
+    assert_eq!(answer.result()["completion"]["values"], json!(["it is [us_ssn]"]), "{answer:?}");
+    assert_eq!(stage.crm.wait_for("completion/complete").await.json()["params"]["argument"]["value"], "[us_ssn]");
+    let seen = stage.crm.count();
+    for (value, known) in [("AKIAIOSFODNN7EXAMPLE", "x"), ("x", "AKIAIOSFODNN7EXAMPLE")] {
+        let refused = complete(value, known).await;
+        assert_eq!(refused.code(), Some(-31422), "{refused:?}");
+        stage.refusal(&refused, seen);
+    }
+    stage.end().await;
+}
