@@ -35,6 +35,7 @@ from mcp.types import (
 from pydantic import Field
 
 import questions
+import tasks
 
 # A red dot, and no sound at all.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
@@ -43,8 +44,9 @@ WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA="
 # The suite's own words for them: the logging capability is deprecated, and tested all the same.
 warnings.simplefilter("ignore")
 
-server = MCPServer("yett-conformance-fixture", version="1.0.0", log_level="CRITICAL")
+server = MCPServer("yett-conformance-fixture", version="1.0.0", log_level="CRITICAL", extensions=[tasks.Tasks()])
 questions.register(server)
+tasks.register(server)
 
 
 # --- tools that answer at once ---
