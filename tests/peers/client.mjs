@@ -2,8 +2,10 @@
 // SDK v1 (@modelcontextprotocol/sdk), modern and auto by v2 (@modelcontextprotocol/client).
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-//                       [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto]
+//                       [--header NAME=VALUE]... [--answer] [--tasks] [--era legacy|modern|auto]
 //                       [--transport http|sse] [--timeout SECONDS] [--stdio]
+//
+// --tasks (legacy): calls of tools that can go on as tasks do, and so does what the server asks of the client's model.
 //
 // Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
 
@@ -94,7 +96,11 @@ function makePeer(watchedFetch, noteQuestion) {
         : { ...modules('@modelcontextprotocol/client'), ...modules('@modelcontextprotocol/client/stdio') };
     const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
     const capabilities = chosen.answer ? { elicitation: {} } : {};
-    const client = new sdk.Client(info, legacy ? { capabilities } : { capabilities, versionNegotiation: { mode } });
+    const thinking = chosen.tasks ? taskful(capabilities) : {};
+    const client = new sdk.Client(info, legacy ? { capabilities, ...thinking } : { capabilities, versionNegotiation: { mode } });
+    if (chosen.tasks) {
+        thinkInTasks(client, noteQuestion);
+    }
     if (chosen.answer) {
         const elicitation = legacy
             ? modules('@modelcontextprotocol/sdk/types.js').ElicitRequestSchema
@@ -179,7 +185,9 @@ async function request(peer, step, how) {
         case 'resources/templates/list':
             return wholeList(client, step, how);
         case 'tools/call':
-            return peer.callTool(params, how);
+            return chosen.tasks && (await becomesTask(client, params.name, how))
+                ? followTask(client, params, how)
+                : peer.callTool(params, how);
         case 'prompts/get':
             return client.getPrompt(params, how);
         case 'resources/read':
@@ -199,6 +207,53 @@ async function request(peer, step, how) {
         default:
             return peer.request(step.method, params, how);
     }
+}
+
+/** What a client declares, and has, that makes tasks of what it is asked. 2025-11-25, experimental: SDK v1 has it. */
+function taskful(capabilities) {
+    capabilities.sampling = {};
+    capabilities.tasks = { requests: { sampling: { createMessage: {} } }, list: {}, cancel: {} };
+    const { InMemoryTaskStore } = modules('@modelcontextprotocol/sdk/experimental/tasks');
+    return { taskStore: new InMemoryTaskStore() };
+}
+
+function thinkInTasks(client, noteQuestion) {
+    const { CreateMessageRequestSchema } = modules('@modelcontextprotocol/sdk/types.js');
+    client.setRequestHandler(CreateMessageRequestSchema, async ({ params }, { taskStore }) => {
+        const answer = { role: 'assistant', model: 'none', content: { type: 'text', text: 'A thought.' } };
+        noteQuestion(`${params.messages[0].content.text}${params.task ? ' (as a task)' : ''}`);
+        if (!params.task) {
+            return answer;
+        }
+        const task = await taskStore.createTask({ ttl: params.task.ttl, pollInterval: 100 });
+        setTimeout(() => taskStore.storeTaskResult(task.taskId, 'completed', answer), 200);
+        return { task };
+    });
+}
+
+async function becomesTask(client, name, how) {
+    const { tools } = await client.listTools(undefined, how);
+    return ['optional', 'required'].includes(tools.find((tool) => tool.name === name)?.execution?.taskSupport);
+}
+
+/** Calls a tool as a task. How often its state is told depends on the time; whether it has one id, and is listed, does not. */
+async function followTask(client, params, how) {
+    const { tasks } = client.experimental;
+    const ids = new Set();
+    let result;
+    for await (const message of tasks.callToolStream(params, undefined, { ...how, task: { ttl: 60_000 } })) {
+        if (message.type === 'error') {
+            throw message.error;
+        }
+        ids.add(message.task?.taskId ?? [...ids][0]);
+        result = message.result ?? result;
+    }
+    const [id] = ids;
+    const listed = (await tasks.listTasks(undefined, how)).tasks.some(({ taskId }) => taskId === id);
+    const { status } = await tasks.getTask(id, how);
+    const again = await tasks.getTask(`${id}x`, how).then(() => 'known', () => 'unknown');
+    const related = result?._meta?.['io.modelcontextprotocol/related-task']?.taskId === id;
+    return { ids: ids.size, listed, status, 'another id': again, related, content: result?.content };
 }
 
 /** Every page, in one fixed order: names, or with `full` the definitions. With `page` the first page as it came. */
@@ -287,6 +342,7 @@ function readArguments() {
             bearer: text,
             header: { type: 'string', multiple: true, default: [] },
             answer: { type: 'boolean', default: false },
+            tasks: { type: 'boolean', default: false },
             era: { type: 'string', default: 'legacy' },
             transport: { type: 'string', default: 'http' },
             timeout: { type: 'string', default: '30' },

@@ -14,6 +14,7 @@ pub(crate) mod parts;
 pub(crate) mod process;
 mod questions;
 mod restricted;
+mod tasks;
 mod transparent;
 mod upstream;
 
