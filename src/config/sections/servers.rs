@@ -72,13 +72,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
             let place = fields.place("url");
             fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
         }
-        Some(Transport::Stdio(_)) if fields.has("auth") => {
-            let place = fields.place("auth");
-            fields
-                .report()
-                .error(place, "`auth` is for servers with a `url`")
-                .hint("give a process its credential under `stdio.env`");
-        }
+        Some(Transport::Stdio(_)) => refuse_settings_of_connections(&mut fields),
         Some(_) | None => {}
     }
     fields.finish(LATER);
@@ -104,6 +98,21 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         breaker,
         receipts,
     })
+}
+
+/// A process has none: a setting that is silently ignored is a hole.
+fn refuse_settings_of_connections(fields: &mut Fields<'_, '_>) {
+    if fields.has("auth") {
+        let place = fields.place("auth");
+        let found = fields.report().error(place, "`auth` is for servers with a `url`");
+        found.hint("give a process its credential under `stdio.env`");
+    }
+    for key in ["connect_timeout", "first_byte_timeout", "head", "headers"] {
+        if let Some(setting) = fields.value("limits").and_then(|limits| limits.get(key)) {
+            let found = fields.report().error(setting.place, format!("`{key}` is for servers with a `url`"));
+            found.hint("a process has no connections: leave it out");
+        }
+    }
 }
 
 /// How it is reached: one way, and no other.

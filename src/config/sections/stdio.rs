@@ -109,8 +109,8 @@ fn path_of(environment: &[(String, Secret<String>)]) -> &str {
 /// The first program of that name in the search path of the process. What is no absolute folder is passed over: where it leads would
 /// depend on where somebody stands.
 fn search(program: &str, environment: &[(String, Secret<String>)]) -> Result<PathBuf, &'static str> {
-    let folders = path_of(environment).split(':').map(Path::new).filter(|folder| folder.is_absolute());
-    folders.filter_map(|folder| executable(folder.join(program)).ok()).next().ok_or("is found nowhere in the search path")
+    let mut folders = path_of(environment).split(':').map(Path::new).filter(|folder| folder.is_absolute());
+    folders.find_map(|folder| executable(folder.join(program)).ok()).ok_or("is found nowhere in the search path")
 }
 
 fn executable(path: PathBuf) -> Result<PathBuf, &'static str> {
