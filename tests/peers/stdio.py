@@ -131,6 +131,12 @@ def grumble(id, given, meta):
     text(id, "grumbled")
 
 
+def leak(id, given, meta):
+    sys.stderr.write("my token is %s\x1b[2J\n" % os.environ.get("TOKEN"))
+    sys.stderr.flush()
+    text(id, "leaked")
+
+
 def child(id, given, meta):
     started = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL, stdout=None, stderr=None)
     text(id, str(started.pid))
@@ -156,7 +162,7 @@ deaf_at_the_end = False
 TOOLS = {
     "echo": echo, "heard": tell_heard, "environment": environment, "facts": facts, "progress": progress, "notify": notify, "ask": ask,
     "hold": hold, "release": release, "crash": crash, "last_words": last_words, "twice": twice, "banner": banner, "long": long,
-    "flood": flood, "grumble": grumble, "child": child, "stubborn": stubborn, "deaf": deaf,
+    "flood": flood, "grumble": grumble, "leak": leak, "child": child, "stubborn": stubborn, "deaf": deaf,
 }
 INFO = {"name": "stdio", "version": "1.0.0"}
 CAPABILITIES = {"tools": {"listChanged": True}, "logging": {}, "resources": {"subscribe": True}}

@@ -138,7 +138,7 @@ impl Reading {
                 match event.event.as_deref() {
                     None | Some("message") if event.data.is_empty() => {}
                     None | Some("message") => {
-                        if let Err(fault) = paired.receive(event.data) {
+                        if let Err(fault) = paired.receive(&event.data) {
                             tracing::warn!(server = poster.name(), fault = fault.0, "a server sent a message that is nobody's");
                             poster.metrics.stream_fault(poster.name(), fault.0);
                             faults += 1;

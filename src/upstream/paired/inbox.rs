@@ -81,10 +81,10 @@ impl Inbox {
     }
 
     fn put(&self, message: Result<ServerMessage, Rejection>, size: usize, backlog: &Backlog) {
-        let _counted =
+        let counted =
             [Counted::part_of(&self.messages, 1), Counted::part_of(&self.bytes, size), Counted::part_of(&backlog.bytes, size)];
         // Nobody reads any more: then it is gone.
-        let _ = self.items.send(Item { message, _counted });
+        let _ = self.items.send(Item { message, _counted: counted });
     }
 }
 

@@ -124,12 +124,12 @@ impl Paired {
     }
 
     /// Takes one message of the server.
-    pub(super) fn receive(&self, bytes: Bytes) -> Result<(), Fault> {
+    pub(super) fn receive(&self, bytes: &Bytes) -> Result<(), Fault> {
         let message = match self.parse(bytes.clone()) {
             Ok(message) => message,
             Err(error) => {
                 let word = if error.is_too_large() { "too_large" } else { "not_a_message" };
-                self.broken(&bytes, word);
+                self.broken(bytes, word);
                 return Err(Fault(word));
             }
         };

@@ -42,7 +42,7 @@ impl Stage {
     }
 
     fn receive(&self, text: &Json) -> Result<(), Fault> {
-        self.paired.receive(text.to_string().into())
+        self.paired.receive(&text.to_string().into())
     }
 }
 
@@ -56,10 +56,8 @@ fn message(call: &mut OpenCall) -> Json {
 }
 
 fn word(call: &mut OpenCall) -> String {
-    match next(call).expect("nothing has come").unwrap_err().reason() {
-        Reason::UpstreamFailed(word) => (*word).to_owned(),
-        other => other.word().to_owned(),
-    }
+    let rejection = next(call).expect("nothing has come").unwrap_err();
+    if let Reason::UpstreamFailed(word) = rejection.reason() { (*word).to_owned() } else { rejection.reason().word().to_owned() }
 }
 
 #[test]
@@ -200,9 +198,9 @@ fn a_broken_reply_fails_its_own_call_and_no_other() {
     let stage = stage(Audience::Many);
     let ((one, mut ada), (two, mut bob)) = (stage.ping(&json!(1), 1), stage.ping(&json!(2), 2));
     let broken = format!(r#"{{"jsonrpc":"2.0","result":{{"a":1,"a":2}},"id":{one}}}"#);
-    assert_eq!(stage.paired.receive(broken.into()), Err(Fault("not_a_message")));
+    assert_eq!(stage.paired.receive(&broken.into()), Err(Fault("not_a_message")));
     assert_eq!(word(&mut ada), "not_a_message");
-    assert_eq!(stage.paired.receive("Listening on stdio".into()), Err(Fault("not_a_message")));
+    assert_eq!(stage.paired.receive(&"Listening on stdio".into()), Err(Fault("not_a_message")));
     assert!(next(&mut bob).is_none());
     stage.paired.broken(format!(r#"{{"id":{two},"result":"#).as_bytes(), "too_large");
     assert_eq!(word(&mut bob), "too_large");

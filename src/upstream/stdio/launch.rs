@@ -113,11 +113,13 @@ impl Launch {
     fn prepare(&self) -> Result<Option<File>, NotLaunched> {
         let failed = |word| move |source: rustix::io::Errno| NotLaunched { word, source: source.into() };
         // Whatever becomes of the gateway, the program does not outlive it.
+        #[cfg(target_os = "linux")]
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed("parent"))?;
         if rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get()) != Some(self.parent) {
             return Err(NotLaunched { word: "parent", source: io::Error::other("the gateway is gone") });
         }
         // No program that it starts gets rights by its own file, as `sudo` does.
+        #[cfg(target_os = "linux")]
         rustix::thread::set_no_new_privs(true).map_err(failed("limits"))?;
         let ProcessLimits { open_files, memory, processes, cpu_time } = self.limits;
         let limits = [

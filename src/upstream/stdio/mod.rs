@@ -177,10 +177,12 @@ impl Stdio {
 
     fn reading(&self, access: &Access, exchange: &Exchange, principal: &Principal, ends: Ends, cut: Cut) -> Reading {
         let (limits, pushes) = (&self.0.server.limits, access.method == Method::Push);
-        let status = match access.method {
-            _ if exchange.version.has_sessions() => |_: &Message| StatusCode::OK,
-            Method::Discover => discovery_status,
-            _ => status,
+        let status: fn(&Message) -> StatusCode = if exchange.version.has_sessions() {
+            |_: &Message| StatusCode::OK
+        } else if access.method == Method::Discover {
+            discovery_status
+        } else {
+            status
         };
         Reading {
             pushes,
@@ -195,6 +197,7 @@ impl Stdio {
 }
 
 /// What a process hears of a message that is not answered.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few messages concern more than their own session")]
 fn heard(process: &Process, message: &Message, access: &Access, session: Option<u64>, shared: bool) -> Option<bytes::Bytes> {
     match access.method {
         // It was told already, by us.

@@ -35,7 +35,7 @@ pub(super) async fn read(
     let mut faults = 0;
     while let Some(line) = source.next().await {
         let fault = match line {
-            Line::Whole(line) => paired.receive(line).err().map(|fault| fault.0),
+            Line::Whole(line) => paired.receive(&line).err().map(|fault| fault.0),
             Line::TooLong(edges) => {
                 paired.broken(&edges, "too_large");
                 Some("too_large")

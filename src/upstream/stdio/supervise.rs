@@ -149,7 +149,7 @@ async fn serve(
             let messages = async { if reading.is_terminated() { "" } else { reading.await } };
             let lines = async {
                 if !logging.is_terminated() {
-                    logging.await
+                    logging.await;
                 }
             };
             tokio::join!(messages, lines)
@@ -158,7 +158,7 @@ async fn serve(
     );
     tokio::select! {
         () = end_group(&mut child, group, start, matches!(end, End::Now)) => {}
-        _ = async { (&mut rest).await; std::future::pending::<()>().await } => {}
+        () = async { (&mut rest).await; std::future::pending::<()>().await } => {}
     }
     if !rest.is_terminated() {
         let _ = timeout(LEFT, &mut rest).await;
