@@ -165,7 +165,7 @@ impl State {
         };
         let announced = self.announced.lock().clone().unwrap_or_else(|| format!("/message?session={number}"));
         self.write(number, &format!("event: endpoint\ndata: {announced}\n\n"));
-        let body = BodyExt::boxed_unsync(StreamBody::new(stream::unfold(receiver, next)));
+        let body = StreamBody::new(stream::unfold(receiver, next)).boxed_unsync();
         Response::builder().header("content-type", "text/event-stream").body(body).expect("a response")
     }
 

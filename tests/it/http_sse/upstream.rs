@@ -59,23 +59,29 @@ async fn a_call_to_a_server_of_http_sse_looks_like_any_other() {
     let ada = behind.client().await;
     assert_eq!(ada.list_tools().await.tools(), ["echo"], "filtered");
     behind.crm.holds("echo");
-    let mut events = ada.open(&call(7, "echo")).await;
-    let arrived = behind.crm.wait_for("tools/call").await;
-    let wire = arrived.message["id"].clone();
-    assert!(wire.is_i64() && wire != 7, "an id of ours: {}", arrived.message);
-    assert_eq!(arrived.message["params"]["_meta"]["progressToken"], wire, "and its progress by the same");
+    let asking = async {
+        let mut events = ada.open(&call(7, "echo")).await;
+        [events.next().await.unwrap(), events.next().await.unwrap()]
+    };
+    let answering = async {
+        let arrived = behind.crm.wait_for("tools/call").await;
+        let wire = arrived.message["id"].clone();
+        let progress =
+            json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": wire, "progress": 1 } });
+        behind.crm.says(1, &progress);
+        let result = json!({ "content": [{ "type": "text", "text": "her number is 536-22-1234" }] });
+        behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": wire, "result": result }));
+        arrived
+    };
+    let ([progress, answer], arrived) = tokio::join!(asking, answering);
+    assert_eq!(progress["params"]["progressToken"], "p");
+    assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("her number is [us_ssn]")));
+    let wire = &arrived.message["id"];
+    assert!(wire.is_i64() && *wire != 7, "an id of ours: {}", arrived.message);
+    assert_eq!(arrived.message["params"]["_meta"]["progressToken"], *wire, "and its progress by the same");
     assert_eq!(arrived.headers["authorization"], "Bearer of-the-gateway");
     assert!(!format!("{:?}", arrived.headers).contains(&behind.key), "our caller's credential: {:?}", arrived.headers);
     let call = arrived.headers["yett-call"].to_str().unwrap().to_owned();
-
-    let progress =
-        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": wire, "progress": 1 } });
-    behind.crm.says(1, &progress);
-    let result = json!({ "content": [{ "type": "text", "text": "her number is 536-22-1234" }] });
-    behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": wire, "result": result }));
-    assert_eq!(events.next().await.unwrap()["params"]["progressToken"], "p");
-    let answer = events.next().await.unwrap();
-    assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("her number is [us_ssn]")));
     let records = behind.gateway.ended(&call).await;
     assert_eq!(records.last().unwrap()["out"]["status"], "ok", "{records:#?}");
     assert_eq!(ada.call("delete", json!({})).await.code(), Some(-32602), "hidden");
@@ -155,7 +161,7 @@ async fn http_041_a_stream_that_is_lost_fails_its_calls_and_is_opened_again_for_
     let behind = Behind::set().await;
     let ada = behind.client().await;
     behind.crm.wait_for("notifications/initialized").await;
-    for (lose, detail) in [(Lose::Cut, "body"), (Lose::Write("event: endpoint\ndata: /elsewhere\n\n"), "second_endpoint")] {
+    for (lose, detail) in [(Lose::Cut, "closes"), (Lose::Write("event: endpoint\ndata: /elsewhere\n\n"), "second_endpoint")] {
         behind.crm.holds("slow");
         let calling = ada.post(&ada.message(Some(&json!(1)), "tools/call", json!({ "name": "slow", "arguments": {} })));
         let before = behind.crm.opened();
@@ -220,12 +226,18 @@ async fn a_server_asks_in_a_call_and_is_answered_where_messages_go() {
     let behind = Behind::set().await;
     let ada = behind.client().await;
     behind.crm.holds("ask");
-    let mut events = ada.open(&call(1, "ask")).await;
-    let wire = behind.crm.wait_for("tools/call").await.message["id"].clone();
-    let params = json!({ "message": "Who?", "requestedSchema": { "type": "object", "properties": {} } });
-    behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params }));
-    behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage", "params": {} }));
-    let asked = events.next().await.unwrap();
+    let asking = async {
+        let mut events = ada.open(&call(1, "ask")).await;
+        (events.next().await.unwrap(), events)
+    };
+    let questions = async {
+        let wire = behind.crm.wait_for("tools/call").await.message["id"].clone();
+        let params = json!({ "message": "Who?", "requestedSchema": { "type": "object", "properties": {} } });
+        behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params }));
+        behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage", "params": {} }));
+        wire
+    };
+    let ((asked, mut events), wire) = tokio::join!(asking, questions);
     assert_eq!(asked["method"], "elicitation/create");
     let refused = eventually("the refusal", || behind.crm.posted().into_iter().find(|posted| posted.message["id"] == "s")).await;
     assert_eq!(refused.message["error"]["code"], -32601, "nobody has granted it");

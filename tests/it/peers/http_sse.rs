@@ -1,5 +1,7 @@
 //! Official clients that speak the transport of 2024-11-05: through the gateway they see what they see without it.
 
+use serde_json::Value;
+
 use super::client::{Client, PYTHON_AUTO, PYTHON_LEGACY, TYPESCRIPT_LEGACY, step};
 use super::differences::{assert_same, through_gateway};
 use super::gateway::{Gateway, Prepared};
@@ -36,13 +38,24 @@ fn sees_a_server_of_sse_as_directly(directly: Client, clients: &[Client]) {
     let expected = directly.walk(&upstream.url, None, upstream.tour, &OVER_SSE);
     assert_eq!(step(&expected, "close")["ok"], true, "{directly}: the direct walk broke off");
     let (expected, _) = through_gateway(&expected);
+    let expected = without_last_progress(expected);
     let over_sse = format!("{}/sse", gateway.url);
     for through in clients {
         let got = through.walk(&over_sse, Some(&gateway.key), upstream.tour, &OVER_SSE);
-        assert_same(&format!("{through} over HTTP+SSE"), &expected, &got);
+        assert_same(&format!("{through} over HTTP+SSE"), &expected, &without_last_progress(got));
         let got = through.walk(&gateway.url, Some(&gateway.key), upstream.tour, &[]);
-        assert_same(&format!("{through} over Streamable HTTP"), &expected, &got);
+        assert_same(&format!("{through} over Streamable HTTP"), &expected, &without_last_progress(got));
     }
+}
+
+/// A report that comes in one piece with the response is lost on the TypeScript SDK, and whether it does is chance.
+fn without_last_progress(mut transcript: Vec<Value>) -> Vec<Value> {
+    for step in &mut transcript {
+        if let Some(reports) = step.get_mut("progress").and_then(Value::as_array_mut) {
+            reports.retain(|report| report["progress"] != report["total"]);
+        }
+    }
+    transcript
 }
 
 /// The first takes the server's tour directly, the second over HTTP+SSE.

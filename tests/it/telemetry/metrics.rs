@@ -155,12 +155,13 @@ async fn what_is_going_on_is_shown_while_it_goes_on() {
 async fn operators_can_look_up_every_metric() {
     let (gateway, _upstream) = busy().await;
     let metrics = text(&scrape(gateway.running.health, "").await);
-    // What only an issuer's keys, a full server, processes, witnesses and copies show.
+    // What only an issuer's keys, a full server, processes, streams, witnesses and copies show.
     let rare = Metrics::new();
     rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
     rare.upstream_refused("crm", "queue_full");
     rare.process_ended("files", "stopped");
     rare.process_fault("files", "too_large");
+    rare.stream_fault("crm", "foreign_id");
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
