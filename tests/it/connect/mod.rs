@@ -11,6 +11,7 @@
 
 mod credential;
 mod documented;
+mod encryption;
 mod lines;
 mod session;
 mod stateless;
