@@ -74,10 +74,8 @@ impl Gateway {
         let copies = look_at_copies(&config, &log, &metrics).await?;
         let anchors = Anchors { keeper, copies, witnesses: ask_witnesses(&config, &log, &metrics).await? };
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
-        let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
-        let sockets = descriptors::share(wanted);
-        let clients = Arc::new(Semaphore::new(sockets.clients.min(Semaphore::MAX_PERMITS)));
-        let upstreams = connect_all(&config, largest, Sockets::new(sockets.servers), &connections, &metrics)?;
+        let (clients, servers) = share_descriptors(&config);
+        let upstreams = connect_all(&config, largest, servers, &connections, &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
@@ -295,4 +293,11 @@ fn export_traces(traces: Option<Traces>, metrics: &mut Metrics) -> Result<(Sampl
     let sampling = traces.sampling;
     let exporter = metrics.export_traces(traces).map_err(StartError::Traces)?;
     Ok((sampling, Some(exporter)))
+}
+
+/// Rooms for connections of clients, and of servers.
+fn share_descriptors(config: &Config) -> (Arc<Semaphore>, Sockets) {
+    let wanted = config.listeners.iter().fold(0, |sum: usize, listener| sum.saturating_add(listener.limits.connections));
+    let sockets = descriptors::share(wanted);
+    (Arc::new(Semaphore::new(sockets.clients.min(Semaphore::MAX_PERMITS))), Sockets::new(sockets.servers))
 }

@@ -1,5 +1,5 @@
-//! HTTP+SSE to one server, the transport of 2024-11-05: what is sent is POSTed to the endpoint that the server announces, and what
-//! answers it comes on a stream.
+//! HTTP+SSE to one server, the transport of 2024-11-05: what is sent goes by POST to the endpoint that the server announces, and
+//! what answers it comes on a stream.
 //!
 //! Each session of a client has a stream of its own, so that nobody hears what is another's. Replies are paired with their calls here
 //! (`paired/`), and a layer sees request and reply. Only revisions with a handshake are spoken: a client of 2026-07-28 is told as a
@@ -82,7 +82,9 @@ impl HttpSse {
     pub(super) fn expire(&self) {
         self.0.poster.pool.expire();
         let lost: Vec<_> = self.0.sessions.lock().extract_if(|_, session| session.is_lost()).collect();
-        lost.iter().for_each(|(_, session)| session.end());
+        for (_, session) in lost {
+            session.end();
+        }
     }
 
     pub(super) fn cuts(&self) -> &Cuts {

@@ -127,9 +127,9 @@ async fn aud_065_of_a_streamed_result_notes_go_out_behind_the_decision_and_the_f
     let at = outcome["t"].as_str().unwrap().parse().unwrap();
     let committer = vault.committer(decision["who"]["sub"].as_str().unwrap(), at).await.unwrap().unwrap();
     let call: Uuid = id.parse().unwrap();
-    let notes = digest(&SHA256, [sent[0].as_bytes(), sent[1].as_bytes()].concat().as_slice());
+    let before_the_end = digest(&SHA256, [sent[0].as_bytes(), sent[1].as_bytes()].concat().as_slice());
     let out = &outcome["out"];
     assert_eq!(out["events"], 2);
-    assert_eq!(out["seg"], committer.commit(call.as_bytes(), "seg", notes.as_ref()), "{out}");
+    assert_eq!(out["seg"], committer.commit(call.as_bytes(), "seg", before_the_end.as_ref()), "{out}");
     assert_eq!(out["res"], committer.commit(call.as_bytes(), "res", sent[2].as_bytes()), "{out}");
 }

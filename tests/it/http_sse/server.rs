@@ -29,7 +29,7 @@ pub(super) struct SseServer {
     _stop: DropGuard,
 }
 
-/// A message as it was POSTed.
+/// A message as it was sent by POST.
 #[derive(Clone, Debug)]
 pub(super) struct Posted {
     /// Which stream it belongs to, the first being 1.

@@ -33,7 +33,9 @@ bindings: [{ role: all, groups: [sales] }]
 
     fn call(&self, serving: &Serving, tool: &str) -> String {
         let reply = call(serving.listener, "crm", &self.secret, tool);
-        reply.json()["result"]["content"][0]["text"].as_str().unwrap_or_else(|| missing(&reply)).to_owned()
+        let json = reply.json();
+        let text = json.pointer("/result/content/0/text").and_then(|text| text.as_str());
+        text.unwrap_or_else(|| missing(&reply)).to_owned()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Servers that others have written: of the npm and the PyPI reference servers, those that need no network.
+//! Servers that others have written: of the npm and the `PyPI` reference servers, those that need no network.
 
 use std::fs;
 use std::path::PathBuf;

@@ -33,7 +33,7 @@ async fn a_process_has_the_limits_that_are_written_for_it() {
     assert_eq!(facts["group"], facts["pid"], "a process group of its own");
     assert_eq!(facts["argv"], json!(["one two", "$(touch canary)"]), "no shell reads arguments");
     // Standard input, output, error, the folder that it looks at, and what whoever started this test has left open for everybody.
-    let open: Vec<u64> = facts["open"].as_array().unwrap().iter().filter_map(|file| file.as_u64()).collect();
+    let open: Vec<u64> = facts["open"].as_array().unwrap().iter().filter_map(serde_json::Value::as_u64).collect();
     let own: Vec<_> = open.iter().filter(|file| **file > 2 && !is_inherited(**file)).collect();
     assert!(own.len() <= 1, "something of the gateway's is left open: {facts}");
     stage.gateway.stop_and_verify().await;
@@ -66,7 +66,7 @@ async fn a_process_runs_as_the_user_that_is_written_for_it() {
 
 fn sha256(path: &std::path::Path) -> String {
     use aws_lc_rs::digest::{SHA256, digest};
-    digest(&SHA256, &fs::read(path).unwrap()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    yett::master_key::hex(digest(&SHA256, &fs::read(path).unwrap()).as_ref())
 }
 
 #[tokio::test]

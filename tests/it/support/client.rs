@@ -195,7 +195,7 @@ impl Events {
     /// The next message; comments and empty events are passed over. `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         let data = self.next_data().await?;
-        Some(serde_json::from_str(&data).unwrap())
+        Some(serde_json::from_str(&data).expect("a message"))
     }
 
     /// The next message as it was written.
