@@ -108,7 +108,6 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (URL, "    stdio: { command: [sh], limits: { files: 4 } }\n", "7:39 unknown key `files` in `servers.*.stdio.limits`"),
     (URL, "    stdio: { command: [sh] }\n    auth: { bearer: abc }\n", "8:11 `auth` is for servers with a `url`"),
     (URL, "    stdio: { command: [sh] }\n    limits: { head: 16KiB }\n", "8:21 `head` is for servers with a `url`"),
-    ("policies:", "    transport: sse\npolicies:", "8:5 `transport` is not enforced by this build yet"),
     ("policies:", "    labels: [private]\npolicies:", "8:5 `labels` is not enforced by this build yet"),
     ("policies:", "    auth: { token_exchange: {} }\npolicies:", "8:13 `token_exchange` is not enforced by this build yet"),
     ("policies:", "    timeout: 60\npolicies:", "8:14 `60` is not a duration"),
