@@ -175,10 +175,11 @@ struct Answer {
 /// What the body of a refusal is.
 #[derive(PartialEq, Eq)]
 enum Shown {
-    /// A JSON-RPC error for the request.
+    /// A JSON-RPC error for the request. Where there is none, since nothing was read or it was a notification, it has no id: the
+    /// schemas of MCP have no null there.
     Error,
-    /// A JSON-RPC error with `id: null`: nothing of the message could be believed, or it was not read.
-    ErrorWithoutId,
+    /// A JSON-RPC error with `id: null`, as JSON-RPC wants it where a message was read and no id of it could be believed.
+    ErrorWithNullId,
     /// Nothing.
     Nothing,
     /// A tool's result that says it failed: the model reads it and can go on.
@@ -198,7 +199,7 @@ fn answer(rejection: &Rejection) -> Answer {
     let ok = if has_id { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     match rejection.reason() {
         Reason::Blocked(_) => error(ok, code::BLOCKED, "The request was blocked by policy"),
-        Reason::BlockedResult(_) if is_call => Answer {
+        Reason::BlockedResult(_) if is_call && has_id => Answer {
             status: StatusCode::OK,
             code: code::BLOCKED,
             body: Shown::ToolError,
@@ -220,7 +221,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::InvalidParams(what) => error(ok, code::INVALID_PARAMS, what),
         Reason::Killed => unavailable("Stopped by the operator"),
         Reason::Malformed(code, what) => {
-            Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithoutId, message: what.clone() }
+            Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithNullId, message: what.clone() }
         }
         Reason::MethodNotAllowed => bare(StatusCode::METHOD_NOT_ALLOWED),
         Reason::MissingCapability(_) => {
@@ -241,18 +242,14 @@ fn answer(rejection: &Rejection) -> Answer {
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
         }
         Reason::SessionNotFound => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "Session not found"),
-        Reason::Unauthenticated(_) => Answer {
-            status: StatusCode::UNAUTHORIZED,
-            code: code::UNAUTHENTICATED,
-            body: Shown::ErrorWithoutId,
-            message: "A valid credential for this resource is required".to_owned(),
-        },
-        Reason::UnknownEvent => Answer {
-            status: StatusCode::BAD_REQUEST,
-            code: code::INVALID_REQUEST,
-            body: Shown::ErrorWithoutId,
-            message: "Nothing can be resumed from that `Last-Event-ID`".to_owned(),
-        },
+        Reason::Unauthenticated(_) => {
+            let message = "A valid credential for this resource is required";
+            error(StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, message)
+        }
+        Reason::UnknownEvent => {
+            let message = "Nothing can be resumed from that `Last-Event-ID`";
+            error(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, message)
+        }
         // In a legacy session 404 means that the session is gone, and the client would start again for ever.
         Reason::UnknownMethod => {
             let status = if modern { StatusCode::NOT_FOUND } else { ok };
@@ -273,27 +270,32 @@ fn answer(rejection: &Rejection) -> Answer {
 pub(super) fn error_body(rejection: &Rejection, call: CallId) -> Bytes {
     let answer = answer(rejection);
     let id = rejection.reply_to().and_then(|reply_to| reply_to.id.as_ref());
-    let id = id.filter(|_| answer.body != Shown::ErrorWithoutId).map_or("null", |id| id.as_json());
-    error_message(rejection, &answer, id, call)
+    let id = match id {
+        _ if answer.body == Shown::ErrorWithNullId => r#""id":null,"#.to_owned(),
+        Some(id) => format!(r#""id":{},"#, id.as_json()),
+        None => String::new(),
+    };
+    error_message(rejection, &answer, &id, call)
 }
 
 /// The same where no HTTP status says anything: always by the id of its request, without which nobody would wait for it.
 pub(super) fn error_event(rejection: &Rejection, call: CallId) -> Option<Bytes> {
     let id = rejection.reply_to()?.id.as_ref()?;
-    Some(error_message(rejection, &answer(rejection), id.as_json(), call))
+    Some(error_message(rejection, &answer(rejection), &format!(r#""id":{},"#, id.as_json()), call))
 }
 
+/// `id` is the whole member, with its comma, or nothing.
 fn error_message(rejection: &Rejection, answer: &Answer, id: &str, call: CallId) -> Bytes {
     let message = RawJson::string(&answer.message);
     let message = message.as_str();
     if answer.body == Shown::ToolError {
         let modern = if is_modern(rejection.reply_to()) { r#""resultType":"complete","# } else { "" };
         return Bytes::from(format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"result":{{{modern}"content":[{{"type":"text","text":{message}}}],"isError":true,"_meta":{{"io.yett/call":"{call}"}}}}}}"#
+            r#"{{"jsonrpc":"2.0",{id}"result":{{{modern}"content":[{{"type":"text","text":{message}}}],"isError":true,"_meta":{{"io.yett/call":"{call}"}}}}}}"#
         ));
     }
     let data = data(rejection.reason(), call);
-    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{},"message":{message},"data":{data}}}}}"#, answer.code))
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{},"message":{message},"data":{data}}}}}"#, answer.code))
 }
 
 fn is_modern(reply_to: Option<&ReplyTo>) -> bool {
@@ -338,3 +340,7 @@ fn challenge_header(challenge: Challenge, route: &Route) -> Option<HeaderValue> 
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
 }
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

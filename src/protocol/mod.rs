@@ -32,4 +32,4 @@ pub use tasks::{
 };
 pub use uri::is_canonical;
 pub use version::ProtocolVersion;
-pub use walk::{roots, routing_fields, visit_below, visit_texts};
+pub use walk::{is_protocol_number, roots, routing_fields, visit_below, visit_texts};

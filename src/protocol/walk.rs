@@ -1,6 +1,6 @@
 //! The one walk over everything a peer wrote.
 
-use super::json::{NodeId, Text, Value};
+use super::json::{Kind, NodeId, Text, Value};
 use super::{Message, Method, Shape};
 
 /// Members of results that come in pages.
@@ -37,6 +37,35 @@ pub fn visit_below<'m>(root: Value<'m>, visit: &mut impl FnMut(Text<'m>)) {
 /// The values that a message carries.
 pub fn roots(message: &Message) -> impl Iterator<Item = Value<'_>> {
     [message.params(), message.result(), message.error()].into_iter().flatten()
+}
+
+/// Members for which MCP wants a number, in any revision.
+const NUMBERS: [&str; 11] = [
+    "code",
+    "costPriority",
+    "intelligencePriority",
+    "maxTokens",
+    "priority",
+    "progress",
+    "size",
+    "speedPriority",
+    "temperature",
+    "total",
+    "ttlMs",
+];
+
+/// Members of params, result and error below which everything is the peers' own business.
+const FREE: [&str; 6] = ["_meta", "arguments", "content", "data", "inputResponses", "structuredContent"];
+
+/// Whether a value is one that has to stay a number, for its reader to take the message at all.
+pub fn is_protocol_number(message: &Message, value: Value<'_>) -> bool {
+    let named = value.key().and_then(Value::as_str).is_some_and(|key| NUMBERS.contains(&key));
+    // `content` is a list of blocks, or what a user has written into a form.
+    let free = |(key, below): (Value<'_>, Value<'_>)| {
+        key.as_str().is_some_and(|key| FREE.contains(&key) && (key != "content" || below.kind() == Kind::Object))
+            && below.span().contains(&value.span().start)
+    };
+    named && value.kind() == Kind::Number && !roots(message).any(|root| root.members().any(free))
 }
 
 /// The values by which a request is routed and recognised. They cannot be edited: another tool would be called, or the mirrored

@@ -46,3 +46,4 @@ mod telemetry;
 mod tlog_interop;
 mod tokens;
 mod upstream_health;
+mod wire_schema;

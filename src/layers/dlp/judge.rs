@@ -13,7 +13,7 @@ use super::rules::{Applicable, Rule};
 use super::survey::{Known, Sighting, Survey, part, text_of};
 use crate::policy::DlpAction;
 use crate::protocol::json::{Limits, NodeId, RawJson, Site};
-use crate::protocol::{Message, routing_fields};
+use crate::protocol::{Message, is_protocol_number, routing_fields};
 use crate::vault::Token;
 
 /// Most bytes of values that one message gets: a token is short, a key behind it may have 64 KiB.
@@ -107,7 +107,9 @@ impl Applicable<'_> {
                 }
             }
             if let (Site::Number, Some([edit])) = (place.site, outcome.edits.get_mut(before..)) {
-                edit.number = number(text, edit);
+                // A masked number becomes text. Where that would make the message one that nobody takes, it tells nothing as a number.
+                let none = || is_protocol_number(message, value).then(|| RawJson::integer(0));
+                edit.number = number(text, edit).or_else(none);
             }
         }
         outcome.restores_too_much = restored > MOST_RESTORED;

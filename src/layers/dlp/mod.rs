@@ -9,7 +9,8 @@
 //! tool, role and argument. A restored value is what an operator lets the server have: no rule is asked about it.
 //!
 //! **Reply**: a rule applies when its sensitivity is above the caller's clearance. `block` withholds the result: the call has
-//! happened, its caller reads that it was withheld. Tokens pass as they are. What the call has restored becomes its token again, whatever the
+//! happened, its caller reads that it was withheld. A number becomes text when it is masked, but where MCP wants a number (progress,
+//! sizes, lifetimes): there it becomes 0. Tokens pass as they are. What the call has restored becomes its token again, whatever the
 //! rules: the server was to have it, not the caller.
 //!
 //! **Streams**: message by message, one at a time. A match split over two messages is not seen.
