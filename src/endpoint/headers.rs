@@ -21,7 +21,8 @@ const EVENTS: &str = "text/event-stream";
 
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
-const MCP_PARAM: &str = "mcp-param-";
+/// How headers begin that repeat arguments.
+pub(super) const MCP_PARAM: &str = "mcp-param-";
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// What a client of 2026-07-28 can do, in `_meta` of each request.

@@ -86,6 +86,9 @@ impl Endpoint {
         if let Some(origin) = &origin {
             cors::allow(response.headers_mut(), origin);
         }
+        if !self.listener.allowed_origins.is_empty() {
+            cors::vary(response.headers_mut());
+        }
         response
     }
 
@@ -100,7 +103,12 @@ impl Endpoint {
         if !hosts::is_ours(&head.headers, &self.listener.allowed_hosts) {
             return self.refuse(Reason::HostNotAllowed, peer, &route).await.0;
         }
-        if let Some(document) = self.routes.metadata(path) {
+        let document = self.routes.metadata(path);
+        if head.method == Method::OPTIONS && origin.is_some() && (document.is_some() || Routes::is_endpoint(path)) {
+            // A preflight carries no credential; the answer is the same on every path.
+            return cors::preflight(&head.headers);
+        }
+        if let Some(document) = document {
             return metadata::answer(&head.method, document);
         }
         if path == "*" {
@@ -109,10 +117,6 @@ impl Endpoint {
         }
         if !Routes::is_endpoint(path) {
             return self.refuse(Reason::NoSuchPath, peer, &route).await.0;
-        }
-        if head.method == Method::OPTIONS && origin.is_some() {
-            // A preflight carries no credential; the answer is the same on every path.
-            return cors::preflight();
         }
         let trace = Trace::begin(self.sampling, trace_context::of_head(&head.headers).as_ref());
         let context = self.context(peer, route, trace);

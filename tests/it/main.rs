@@ -14,6 +14,7 @@ mod cli;
 mod config_errors;
 mod conformance;
 mod connect;
+mod cors;
 mod descriptors;
 mod differential;
 mod dlp;

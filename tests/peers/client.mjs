@@ -3,7 +3,7 @@
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
 //                       [--header NAME=VALUE]... [--answer] [--tasks] [--era legacy|modern|auto]
-//                       [--transport http|sse] [--timeout SECONDS] [--stdio]
+//                       [--transport http|sse] [--timeout SECONDS] [--stdio] [--origin ORIGIN]
 //
 // --tasks (legacy): calls of tools that can go on as tasks do, and so does what the server asks of the client's model.
 //
@@ -14,6 +14,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+
+import { pageOf } from './browser.mjs';
 
 const MODERN = '2026-07-28';
 const LISTS = {
@@ -38,8 +40,9 @@ async function walk(steps) {
     const asked = [];
     let refusal;
 
+    const ownFetch = chosen.origin ? pageOf(chosen.origin) : fetch;
     const watchedFetch = async (target, init) => {
-        const response = await fetch(target, init);
+        const response = await ownFetch(target, init);
         if (response.status >= 400 && init?.method === 'POST') {
             refusal = response.status;
         }
@@ -346,7 +349,8 @@ function readArguments() {
             era: { type: 'string', default: 'legacy' },
             transport: { type: 'string', default: 'http' },
             timeout: { type: 'string', default: '30' },
-            stdio: { type: 'boolean', default: false }
+            stdio: { type: 'boolean', default: false },
+            origin: text
         }
     });
     const known = ['legacy', 'modern', 'auto'].includes(values.era) && ['http', 'sse'].includes(values.transport);
