@@ -3,6 +3,7 @@
 mod alarm;
 mod channel;
 mod middleware;
+mod mirrored;
 mod polling;
 mod rejection;
 mod request;
@@ -21,6 +22,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 pub use alarm::Alarm;
 pub use channel::{Channel, Closed, Outlet, PushTurn, Seat};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
+pub use mirrored::{ArgumentPath, Differs, Mirrored, repeated_text};
 pub use polling::{Claim, Keeper, Kept, Polling, Sent};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
 pub use request::{
@@ -41,6 +43,7 @@ use crate::layers::dlp::{DlpLayer, Rules};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
 use crate::layers::kill_switch::KillSwitch;
+use crate::layers::mirrors::Mirrors;
 use crate::layers::rate_limit::RateLimits;
 use crate::policy::{Injection, Policy};
 use crate::session::Sessions;
@@ -134,6 +137,9 @@ impl Chain {
             .layer(Station::new(parts.rate_limits, probe))
             .layer(Station::new(Authz::new(authorizer, &policy.hash), probe))
             // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
+            // After authz, or a header that is missed would tell which tools there are. Before the scans, which leave to the body what
+            // stands in it.
+            .layer(Station::new(Mirrors::default(), probe))
             // Outside dlp, so that it sees arguments as the peer wrote them.
             .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
             .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref()), Arc::clone(&parts.vault)), probe))

@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Channel, Claim, Rejection, TaskIds, Trail};
+use super::{Channel, Claim, Mirrored, Rejection, TaskIds, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
@@ -116,8 +116,8 @@ pub struct Exchange {
     pub state: Option<String>,
     /// The caller's tasks, as far as messages of this exchange name them.
     pub tasks: TaskIds,
-    /// `Mcp-Param-*` headers, as they came.
-    pub mirrored: Vec<(http::HeaderName, HeaderValue)>,
+    /// `Mcp-Param-*` headers.
+    pub mirrored: Vec<Mirrored>,
     /// The place in the caller's tree.
     pub trace: TraceHeaders,
 }

@@ -98,7 +98,8 @@ impl Middleware for Decode {
         describe(&decoded, &principal, &context);
         context.trail.with(|decision| decision.reply_to = Some(reply_to.clone()));
         context.trail.pass("decode");
-        let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers)? } else { Vec::new() };
+        let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers) } else { Ok(Vec::new()) };
+        let mirrored = mirrored.map_err(|reason| Rejection::new(reason).answering(&reply_to))?;
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
         let ending = decoded.access.method == Method::EndSession;

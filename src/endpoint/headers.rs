@@ -4,9 +4,9 @@
 //! refused, since somebody in front of us may have decided on the header.
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
-use crate::chain::Reason;
+use crate::chain::{Mirrored, Reason};
 use crate::protocol::json::Value;
 use crate::protocol::{Access, AccessError, Message, Method, ProtocolVersion, Shape, Target, code, decode_header};
 
@@ -136,13 +136,13 @@ pub(super) fn check_mirrored(headers: &HeaderMap, message: &Message, access: &Ac
 }
 
 /// The `Mcp-Param-*` headers, to be forwarded. Each may come once.
-pub(super) fn mirrored(headers: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>, Reason> {
+pub(super) fn mirrored(headers: &HeaderMap) -> Result<Vec<Mirrored>, Reason> {
     let mut found = Vec::new();
     for name in headers.keys().filter(|name| name.as_str().starts_with(MCP_PARAM)) {
         let value = single(headers, name)?;
         // SECURITY: what one reader takes for text and another for broken base64 is not for us to guess.
         value.and_then(decode_header).ok_or(Reason::HeaderMismatch("Mcp-Param"))?;
-        found.extend(headers.get(name).map(|value| (name.clone(), value.clone())));
+        found.extend(headers.get(name).map(|value| Mirrored::new(name.clone(), value.clone())));
     }
     Ok(found)
 }

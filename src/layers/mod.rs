@@ -7,4 +7,5 @@ pub mod dlp;
 pub mod fair_share;
 pub mod injection;
 pub mod kill_switch;
+pub mod mirrors;
 pub mod rate_limit;

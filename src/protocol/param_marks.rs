@@ -2,13 +2,19 @@
 //! "Custom Headers from Tool Parameters".
 
 use super::header::encode_header;
-use super::json::{Kind, Value};
+use super::json::{Kind, Site, Value};
 
 /// The mark.
 const MARK: &str = "x-mcp-header";
 
 /// What each header's name begins with, as it is compared.
 const PREFIX: &str = "mcp-param-";
+
+/// Most marks of one tool: each is a header of every call.
+const MOST: usize = 64;
+
+/// Names by which clients would put credentials into a header that whoever stands in between reads, routes by and logs.
+const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// Keywords of JSON Schema whose value is a schema, or a list of them.
 const SCHEMAS: [&str; 16] = [
@@ -48,12 +54,18 @@ struct Mark {
 /// Why the marks of a tool cannot be followed. A client must not show such a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MarkError {
+    /// It is the name of a header that carries credentials.
+    #[error("an `x-mcp-header` asks for credentials")]
+    Credential,
     /// It is no token of HTTP.
     #[error("an `x-mcp-header` is no name of a header")]
     Name,
     /// Something other than `properties` leads to it, or nothing at all.
     #[error("an `x-mcp-header` stands where no client looks: only `properties` may lead to it")]
     Place,
+    /// More than anybody needs.
+    #[error("there are too many `x-mcp-header`")]
+    TooMany,
     /// Two name the same header.
     #[error("two `x-mcp-header` name the same header")]
     Twice,
@@ -62,11 +74,27 @@ pub enum MarkError {
     Type,
 }
 
+impl MarkError {
+    /// One word for records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Credential => "mark_credential",
+            Self::Name => "mark_name",
+            Self::Place => "mark_place",
+            Self::TooMany => "mark_too_many",
+            Self::Twice => "mark_twice",
+            Self::Type => "mark_type",
+        }
+    }
+}
+
 impl ParamMarks {
     /// Those in the `inputSchema` of a tool.
     pub fn of(schema: Option<Value<'_>>) -> Result<Self, MarkError> {
         let mut marks = Self::default();
-        if let Some(schema) = schema {
+        // Nearly all schemas have none.
+        let has_mark = |schema: &Value<'_>| schema.texts().any(|text| text.site == Site::Key && text.text == MARK);
+        if let Some(schema) = schema.filter(has_mark) {
             marks.look(schema, Some(&mut Vec::new()))?;
         }
         Ok(marks)
@@ -75,6 +103,11 @@ impl ParamMarks {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each header, lower-case name, and the keys that lead to the argument it repeats.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|mark| (mark.header.as_str(), mark.path.as_slice()))
     }
 
     /// The headers, lower-case name and value, that repeat these arguments. One that is not there, or is null, is not repeated.
@@ -123,6 +156,12 @@ impl ParamMarks {
         let kind = property.get("type").and_then(Value::as_str).unwrap_or_default();
         if !["boolean", "integer", "string"].contains(&kind) {
             return Err(MarkError::Type);
+        }
+        if CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential)) {
+            return Err(MarkError::Credential);
+        }
+        if self.0.len() >= MOST {
+            return Err(MarkError::TooMany);
         }
         let header = format!("{PREFIX}{}", name.to_ascii_lowercase());
         if self.0.iter().any(|mark| mark.header == header) {
@@ -187,6 +226,9 @@ mod tests {
             (r#"{"type":"string","x-mcp-header":"a b"}"#, MarkError::Name),
             (r#"{"type":"string","x-mcp-header":"a\r\nEvil"}"#, MarkError::Name),
             (r#"{"type":"string","x-mcp-header":7}"#, MarkError::Name),
+            (r#"{"type":"string","x-mcp-heade\u0072":null}"#, MarkError::Name),
+            (r#"{"type":"string","x-mcp-header":"Authorization"}"#, MarkError::Credential),
+            (r#"{"type":"string","x-mcp-header":"COOKIE"}"#, MarkError::Credential),
             (r#"{"type":"number","x-mcp-header":"A"}"#, MarkError::Type),
             (r#"{"type":["string","null"],"x-mcp-header":"A"}"#, MarkError::Type),
             (r#"{"x-mcp-header":"A"}"#, MarkError::Type),
@@ -201,5 +243,11 @@ mod tests {
         assert_eq!(marks(r#"{"$defs":{"d":{"type":"string","x-mcp-header":"A"}}}"#), Err(MarkError::Place));
         let twice = r#"{"properties":{"a":{"type":"string","x-mcp-header":"X"},"b":{"type":"string","x-mcp-header":"x"}}}"#;
         assert_eq!(marks(twice), Err(MarkError::Twice));
+        let many = |count: usize| {
+            let property = |n: usize| format!(r#""p{n}":{{"type":"string","x-mcp-header":"p{n}"}}"#);
+            marks(&format!(r#"{{"properties":{{{}}}}}"#, (0..count).map(property).collect::<Vec<_>>().join(",")))
+        };
+        assert_eq!(many(MOST).unwrap().iter().count(), MOST);
+        assert_eq!(many(MOST + 1), Err(MarkError::TooMany));
     }
 }

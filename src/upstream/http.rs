@@ -23,7 +23,7 @@ use super::reply::{self, Expected};
 use super::resumption::Resumption;
 use super::strict::Doubt;
 use super::transport::Shared;
-use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Polling, Reason, Rejection};
+use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::places::Place;
@@ -163,7 +163,7 @@ impl StreamableHttp {
         }
         if exchange.version.has_mirrored_headers() {
             mirror(headers, access)?;
-            for (name, value) in &exchange.mirrored {
+            for Mirrored { name, value, .. } in &exchange.mirrored {
                 headers.append(name.clone(), value.clone());
             }
         }

@@ -26,6 +26,7 @@ mod injection;
 mod input_required;
 mod lifecycle;
 mod limits_message;
+mod mirrors;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
 #[path = "../../fuzz/oracles/mod.rs"]
 mod oracles;

@@ -10,13 +10,13 @@ use super::judge::{Deed, Hit, Outcome};
 use super::rules::{Applicable, Rules};
 use super::survey::{Known, Survey};
 use crate::chain::{
-    Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage,
-    Trail,
+    Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
+    ServerMessage, Trail,
 };
 use crate::layers::authz::Permit;
 use crate::master_key::random_bytes;
 use crate::policy::{Classification, DlpAction};
-use crate::protocol::{Message, Target, decode_header};
+use crate::protocol::{Message, Target};
 use crate::vault::{Ask, Caller, Vault};
 
 const LAYER: &str = "dlp";
@@ -88,13 +88,19 @@ impl DlpLayer {
             None => Vec::new(),
         };
         let known = if asks.is_empty() { Known::default() } else { Box::pin(self.tokens(request).ask(asks)).await? };
-        let Carried { message, access, .. } = &mut *request.carried;
+        let Carried { message, access, exchange, .. } = &mut *request.carried;
         let Some(message) = message.rpc_mut() else { return Ok(None) };
         let outcome = applicable.judge(message, &survey, &known);
-        let passes = !outcome.blocked && outcome.apply(message);
+        let applied = !outcome.blocked && outcome.apply(message);
+        let differs = applied && Mirrored::renew(&mut exchange.mirrored, message).is_err();
+        let passes = applied && !differs;
         record(&outcome, Direction::Request, passes, &trail);
         if !passes {
-            let detail = [(outcome.header_differs, "token_in_header"), (outcome.restores_too_much, "too_much_restored")];
+            let detail = [
+                (outcome.header_differs, "token_in_header"),
+                (outcome.restores_too_much, "too_much_restored"),
+                (differs, "header_differs"),
+            ];
             if let Some((_, word)) = detail.iter().find(|(holds, _)| *holds) {
                 trail.with(|decision| decision.detail = Some(word));
             }
@@ -113,9 +119,8 @@ impl DlpLayer {
 /// What is found in a request and in the headers that go with it.
 fn survey(applicable: &Applicable<'_>, request: &McpRequest<Permit>) -> Result<Survey, Rejection> {
     let mut survey = request.message.rpc().map(|message| applicable.survey(message)).unwrap_or_default();
-    for (_, value) in &request.exchange.mirrored {
-        let text = value.to_str().unwrap_or_default();
-        applicable.survey_header(decode_header(text).ok_or(Reason::Blocked(Category::NotScanned))?, &mut survey);
+    for header in request.exchange.mirrored.iter().filter(|header| header.is_loose()) {
+        applicable.survey_header(header.text().ok_or(Reason::Blocked(Category::NotScanned))?, &mut survey);
     }
     if let Some(state) = &request.exchange.trace.state {
         applicable.survey_header(state.to_str().unwrap_or_default().to_owned(), &mut survey);

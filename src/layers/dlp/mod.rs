@@ -4,7 +4,8 @@
 //! the place of tokens where the policy says so.
 //!
 //! **Request**: a rule applies when its sensitivity is above the server's `classification`, or when it has none. `mask` puts a
-//! placeholder in the argument, `tokenize` a token; a match in a name, a URI or a mirrored header cannot be edited and blocks. A token
+//! placeholder in the argument, `tokenize` a token; headers that repeat the argument change with it. A match in a name, a URI or a header
+//! that repeats no argument cannot be edited and blocks. A token
 //! that the vault knows is nobody's data: no rule acts on it, and it passes as it is but where `dlp.restore` names purpose, server,
 //! tool, role and argument. A restored value is what an operator lets the server have: no rule is asked about it.
 //!
@@ -16,8 +17,8 @@
 //! **Streams**: message by message, one at a time. A match split over two messages is not seen.
 //!
 //! **When it cannot decide**: closed: edits that would make two keys of an object equal block the message; so do more values than are
-//! looked up, or more than a MiB of values; without the vault what may hold tokens is answered 503; a mirrored header that holds a token which the body would restore
-//! blocks, since the two would differ.
+//! looked up, or more than a MiB of values; without the vault what may hold tokens is answered 503; a header blocks that holds a token which the
+//! body would restore and repeats no argument, or of which nobody can say which of several it repeats.
 //!
 //! **Findings**: rule, detector, action and how often; never the matched text, a token or its value.
 //!

@@ -10,7 +10,7 @@ use crate::chain::{
 };
 use crate::layers::authz::Permit;
 use crate::policy::{Injection, Surface};
-use crate::protocol::{Target, decode_header, visit_texts};
+use crate::protocol::{Target, visit_texts};
 
 pub(super) const LAYER: &str = "inj";
 
@@ -62,9 +62,9 @@ impl InjectionLayer {
         };
         let mut hits = Vec::new();
         visit_texts(message, |text| self.scanner.scan(text.text, SurfaceKind::Argument, &mut hits));
-        for (_, value) in &request.exchange.mirrored {
-            // A mirrored argument is read by the server as well, and need not equal the one in the body.
-            let text = value.to_str().ok().and_then(decode_header).ok_or(Reason::Blocked(Category::NotScanned))?;
+        for header in request.exchange.mirrored.iter().filter(|header| header.is_loose()) {
+            // What repeats an argument was scanned with it; this stands in the header alone, and is read there.
+            let text = header.text().ok_or(Reason::Blocked(Category::NotScanned))?;
             self.scanner.scan(&text, SurfaceKind::Argument, &mut hits);
         }
         let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);

@@ -127,7 +127,13 @@ async fn callers(gateway: SocketAddr, key: &str) {
             .header("baggage", "k=canary-baggage")
             .header("Cookie", "session=canary-header")
     };
-    let tool = |name: &str| request("tools/call", json!({ "name": name, "arguments": { "q": "canary-argument", "n": SSN } }));
+    // Two headers that repeat arguments, and one that says it does.
+    let tool = |name: &str| {
+        request("tools/call", json!({ "name": name, "arguments": { "q": "canary-argument", "n": SSN } }))
+            .header("Mcp-Param-Q", "canary-argument")
+            .header("Mcp-Param-N", SSN)
+            .header("Mcp-Param-Loose", "canary-header")
+    };
     for name in ["search_ok", "search_error", "search_http", "search_garbage", "search_head", "search_stream", "search_slow"] {
         tool(name).send().await;
     }
@@ -145,6 +151,9 @@ async fn callers(gateway: SocketAddr, key: &str) {
     request("tools/list", json!({ "cursor": "canary-cursor" })).send().await;
     // What does not fit together or does not parse.
     tool("search_ok").header("Mcp-Name", "canary-header").send().await;
+    tool("search_ok").header("Mcp-Param-Bad", "=?base64?canary-header?=").send().await;
+    tool("search_ok").header("Mcp-Param-Loose", SSN).send().await;
+    tool("search_marked").send().await;
     tool("search_ok").header("MCP-Protocol-Version", "canary-header").send().await;
     tool("search_ok").header("Content-Type", "canary/header").send().await;
     tool("search_ok").header("Origin", "https://canary-header.example").send().await;
@@ -184,6 +193,12 @@ async fn callers(gateway: SocketAddr, key: &str) {
 }
 
 fn servers(upstream: &Upstream) {
+    let marked = json!({ "type": "object", "properties": { "n": { "type": "string", "x-mcp-header": "Q" } } });
+    let flawed = json!({ "type": "object", "properties": { "n": { "type": "string", "x-mcp-header": "canary header" } } });
+    upstream.set_tools(
+        [("search_marked", marked), ("search_flawed", flawed)]
+            .map(|(name, schema)| json!({ "name": name, "inputSchema": schema })),
+    );
     for (tool, reply) in [
         ("search_ok", Reply::text("canary-result, and a number: 536-22-8726")),
         ("search_error", Reply::error(-32000, "canary-rpc-error")),

@@ -157,13 +157,27 @@ async fn a_mirrored_header_and_the_body_never_say_different_things() {
     let token = stage.reads(SSN).await;
     let client = stage.at("crm");
     let call = |tool: &str| client.message(Some(&json!(1)), "tools/call", json!({ "name": tool, "arguments": { "who": token } }));
-    let before = stage.crm.count();
-    let refused = client.post(&call("update_contact")).header("Mcp-Param-Who", &token).send().await;
-    assert_eq!((refused.status, refused.code()), (200, Some(-31422)), "{refused:?}");
-    assert_eq!(stage.crm.count(), before, "the server was reached");
-    let decision = stage.gateway.records_of(&refused.call()).remove(0);
-    assert_eq!([&decision["dec"]["reason"], &decision["dec"]["detail"]], [&json!("blocked"), &json!("token_in_header")]);
-    assert_eq!(decision["dec"].get("findings"), None, "nothing was restored: {decision}");
+    // A header that repeats the argument gets the value with it.
+    let restored = client.post(&call("update_contact")).header("Mcp-Param-Who", &token).send().await;
+    assert_eq!(restored.text(), "update_contact was called");
+    let sent = stage.crm.calls().last().unwrap().clone();
+    assert_eq!((sent.header("mcp-param-who"), &sent.json()["params"]["arguments"]["who"]), (Some(SSN), &json!(SSN)));
+    assert_eq!(stage.findings(&restored).await, ["restore:care restore request 1"]);
+    // One that repeats nothing, and one of which nobody can say which of two arguments it repeats, cannot.
+    let two = json!({ "name": "find", "arguments": { "who": token, "other": token } });
+    let loose = client.message(Some(&json!(1)), "tools/call", json!({ "name": "update_contact", "arguments": {} }));
+    for (what, call, detail) in [
+        ("loose", loose, "token_in_header"),
+        ("one of two", client.message(Some(&json!(1)), "tools/call", two), "header_differs"),
+    ] {
+        let before = stage.crm.count();
+        let refused = client.post(&call).header("Mcp-Param-Who", &token).send().await;
+        assert_eq!((refused.status, refused.code()), (200, Some(-31422)), "{what}: {refused:?}");
+        assert_eq!(stage.crm.count(), before, "{what}: the server was reached");
+        let decision = stage.gateway.records_of(&refused.call()).remove(0);
+        assert_eq!([&decision["dec"]["reason"], &decision["dec"]["detail"]], [&json!("blocked"), &json!(detail)], "{what}");
+        assert_eq!(decision["dec"].get("findings"), None, "{what}: nothing was restored: {decision}");
+    }
     // Where nothing is restored both hold the token.
     let passes = client.post(&call("delete_contact")).header("Mcp-Param-Who", &token).send().await;
     assert_eq!(passes.text(), "delete_contact was called");

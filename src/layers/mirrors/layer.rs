@@ -1,0 +1,91 @@
+//! The station.
+
+use std::sync::Arc;
+
+use super::check::tie;
+use super::known::{Known, Seen};
+use crate::chain::{
+    Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing,
+    Trail,
+};
+use crate::layers::authz::Permit;
+use crate::protocol::json::Value;
+use crate::protocol::{ListKind, MarkError, Method, ParamMarks, Target, is_tool_name};
+
+const LAYER: &str = "mirrors";
+const RULE: &str = "x-mcp-header";
+
+/// Holds headers to the arguments that they repeat.
+#[derive(Debug, Default)]
+pub struct Mirrors {
+    known: Arc<Known>,
+}
+
+impl Middleware for Mirrors {
+    type In = McpRequest<Permit>;
+    type Out = McpRequest<Permit>;
+
+    async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        if !request.exchange.version.has_mirrored_headers() {
+            return next.run(request).await;
+        }
+        let server = Arc::clone(request.evidence.server());
+        self.check(&mut request.carried, &server.name)?;
+        let trail = request.context.trail.clone();
+        let lists_tools = request.access.method == Method::ToolsList;
+        let response = next.run(request).await?;
+        if !lists_tools {
+            return Ok(response);
+        }
+        let known = Arc::clone(&self.known);
+        response.map_messages(move |message| Ok(Some(read_list(message, &known, &server.name, &trail))))
+    }
+}
+
+impl Mirrors {
+    fn check(&self, carried: &mut Carried, server: &str) -> Result<(), Reason> {
+        let Target::Tool(tool) = &carried.access.target else { return Ok(()) };
+        let seen = self.known.of(server, tool);
+        if seen == Some(Seen::Flawed) {
+            carried.context.trail.with(|decision| decision.rule = Some(RULE.into()));
+            return Err(Reason::UnknownTarget(Thing::Tool, tool.clone()));
+        }
+        let marks = match &seen {
+            Some(Seen::Marks(marks)) => Some(&**marks),
+            Some(Seen::Flawed | Seen::Varies) | None => None,
+        };
+        let Some(message) = carried.message.rpc() else { return Ok(()) };
+        tie(message, marks, &mut carried.exchange.mirrored).map_err(|_mismatch| Reason::HeaderMismatch("Mcp-Param"))
+    }
+}
+
+/// Withholds tools with a bad mark, and remembers the marks of the others.
+fn read_list(mut message: ServerMessage, known: &Known, server: &str, trail: &Trail) -> ServerMessage {
+    let tools = message.message.result().and_then(|result| result.get(ListKind::Tools.member()));
+    let Some(list) = tools.map(Value::id) else { return message };
+    let (document, edits) = message.message.split();
+    edits.retain(document, list, |tool| {
+        let found = ParamMarks::of(tool.get("inputSchema"));
+        let flaw = found.as_ref().err().copied();
+        if let Some(name) = tool.get(ListKind::Tools.key()).and_then(Value::as_str) {
+            note(known, server, name, found);
+        }
+        if let Some(flaw) = flaw {
+            let (rule, kind) = (RULE.into(), flaw.word());
+            let (action, side) = (Action::Quarantined, Direction::Response);
+            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1 });
+        }
+        flaw.is_none()
+    });
+    message
+}
+
+fn note(known: &Known, server: &str, tool: &str, found: Result<ParamMarks, MarkError>) {
+    if let Err(flaw) = &found
+        && known.of(server, tool) != Some(Seen::Flawed)
+    {
+        let shown = if is_tool_name(tool) { tool } else { "(a name outside the grammar)" };
+        tracing::warn!(server, tool = shown, reason = flaw.word(), "a tool is withheld: its `x-mcp-header` is not good");
+    }
+    known.note(server, tool, found);
+}
