@@ -83,7 +83,9 @@ pub enum Reason {
     SessionNotFound,
     /// The gateway ends, and the time to finish calls is over.
     Stopping,
-    /// The stream of a subscription has lived as long as it may.
+    /// A stream has lived as long as it may, or brought as much.
+    StreamLimit,
+    /// The policy is another than the one that a subscription was made under.
     StreamOver,
     /// A store that a decision needs is down.
     StoreUnavailable,
@@ -227,6 +229,7 @@ impl Reason {
             Self::UnsupportedVersion(_) => "unsupported_version",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::StreamLimit => "stream_limit",
         }
     }
 }
@@ -234,6 +237,8 @@ impl Reason {
 impl Category {
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
+            Self::UpstreamFailed("body" | "cut_event" | "no_response") => "upstream_truncated",
+            Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response") => "upstream_invalid",
         match self {
             Self::Injection => "injection",
             Self::NotScanned => "not_scanned",

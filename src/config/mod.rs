@@ -415,6 +415,8 @@ pub struct ServerLimits {
     pub message: Option<usize>,
     /// How long a subscription's stream lives (1 h).
     pub stream_life: Duration,
+    /// What a reply stream may bring in all, in bytes (1 GiB).
+    pub stream_bytes: usize,
 }
 
 /// When a server that fails is left alone.

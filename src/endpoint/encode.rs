@@ -152,6 +152,7 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
         | Reason::Overloaded
         | Reason::Stopping
         | Reason::StoreUnavailable
+        | Reason::StreamLimit
         | Reason::StreamOver => {
             headers.insert(RETRY_AFTER, UNAVAILABLE_RETRY.into());
         }
@@ -190,6 +191,7 @@ enum Shown {
 fn answer(rejection: &Rejection) -> Answer {
     let reply_to = rejection.reply_to();
     let is_call = reply_to.is_some_and(|reply_to| matches!(reply_to.method, Method::TasksResult | Method::ToolsCall));
+    let subscribes = reply_to.is_some_and(|reply_to| reply_to.method.is_subscription());
     let modern = reply_to.is_some_and(|reply_to| !reply_to.version.has_sessions());
     let has_id = reply_to.is_some_and(|reply_to| reply_to.id.is_some());
     let error = |status, code, message: &str| Answer { status, code, body: Shown::Error, message: message.to_owned() };
@@ -239,6 +241,8 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::StreamOver => unavailable("The stream is over; subscribe again"),
         Reason::RateLimited(wait) => {
             let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
+        Reason::StreamLimit if subscribes => unavailable("The stream has reached its limit; subscribe again"),
+        Reason::StreamLimit => error(ok, code::UPSTREAM_FAILED, "The MCP server sent more than a stream may have"),
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
         }
         Reason::SessionNotFound => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "Session not found"),

@@ -275,8 +275,10 @@ impl Ending {
     pub(super) fn of(reason: &Reason) -> Self {
         match reason {
             // SECURITY: what a caller can bring about at will must not close the server to others: a status below 500, a result that
-            // is larger than we take or that nobody reads, the end of a session.
-            Reason::UpstreamFailed("backlog" | "status" | "too_large") | Reason::SessionNotFound => Self::Answered,
+            // is larger than we take or that nobody reads, a stream without end, the end of a session.
+            Reason::UpstreamFailed("backlog" | "status" | "too_large") | Reason::SessionNotFound | Reason::StreamLimit => {
+                Self::Answered
+            }
             // Our own shortage, and our own patience.
             Reason::UpstreamFailed("no_socket" | "restarting") => Self::Nothing,
             Reason::UpstreamFailed(_) | Reason::UpstreamTimeout => Self::Fault,

@@ -68,7 +68,7 @@ impl Cuts {
         // Even a subscription that lives for an hour is answered at once.
         let answered_by = Instant::now() + server.timeout;
         let (ends, cut) = if method.is_subscription() {
-            (Ends { at: Instant::now() + server.limits.stream_life, because: Reason::StreamOver }, self.of_subscriptions())
+            (Ends { at: Instant::now() + server.limits.stream_life, because: Reason::StreamLimit }, self.of_subscriptions())
         } else {
             (Ends { at: answered_by, because: Reason::UpstreamTimeout }, self.of_calls())
         };

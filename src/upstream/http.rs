@@ -112,6 +112,7 @@ impl StreamableHttp {
             ends_session: access.method == Method::EndSession,
             version: exchange.version,
             max_message: self.0.max_message,
+            most: self.0.server.limits.stream_bytes,
             ends,
             // A server may have nothing to say for as long as the stream lives.
             idle: if pushes { self.0.server.limits.stream_life } else { self.0.server.limits.idle_timeout },

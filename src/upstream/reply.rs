@@ -42,6 +42,8 @@ pub(super) struct Expected {
     pub(super) ends_session: bool,
     /// Largest message.
     pub(super) max_message: usize,
+    /// What a stream may bring in all.
+    pub(super) most: usize,
     /// When the stream is over.
     pub(super) ends: Ends,
     /// Longest silence of a stream.
@@ -185,7 +187,16 @@ fn media_type(headers: &HeaderMap) -> Media {
         // Two readers could take different ones.
         return Media::Other;
     }
-    let kind = text.split(';').next().unwrap_or_default().trim();
+    let mut parts = text.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    // SECURITY: JSON and event streams are UTF-8 (RFC 8259, section 8.1; HTML, section 9.2). A client that believes another name would read
+    // other text than the layers have.
+    let charset = |part: &str| {
+        part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, set)| set.trim().to_owned())
+    };
+    if parts.filter_map(charset).any(|set| !set.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
+        return Media::Other;
+    }
     if kind.eq_ignore_ascii_case("application/json") {
         Media::Json
     } else if kind.eq_ignore_ascii_case("text/event-stream") {

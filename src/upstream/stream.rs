@@ -21,6 +21,7 @@ use crate::protocol::Shape;
 pub(super) struct EventStream {
     source: Source,
     decoder: Decoder,
+    brought: usize,
     expected: Expected,
     ends: Pin<Box<Sleep>>,
     /// Ends a stream on which nothing comes any more, comments included.
@@ -45,6 +46,7 @@ impl EventStream {
         Self {
             source: Source::Body(body),
             decoder: Decoder::new(expected.max_message),
+            brought: 0,
             ends: Box::pin(sleep_until(expected.ends.at)),
             silence: Box::pin(sleep(expected.idle)),
             cut: Box::pin(expected.cut.token.clone().cancelled_owned()),
@@ -182,7 +184,13 @@ impl Stream for EventStream {
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        this.brought = this.brought.saturating_add(data.len());
                         this.decoder.push(&data);
+                    }
+                    if this.brought > this.expected.most {
+                        this.done = true;
+                        this.lease = None;
+                        return Poll::Ready(Some(Err(Reason::StreamLimit.into())));
                     }
                 }
                 Some(Err(_)) => {

@@ -169,6 +169,8 @@ impl Default for ServerLimits {
             message: None,
             // Whoever listens asks again, and is judged again.
             stream_life: Duration::from_hours(1),
+            // Two hundred and fifty-six of the largest messages: no honest stream, and seconds of one without end.
+            stream_bytes: 1 << 30,
         }
     }
 }
@@ -196,6 +198,9 @@ fn limits(node: &Node, report: &mut Report) -> Option<ServerLimits> {
         headers: fields.optional("headers", number(8..=512)).unwrap_or(default.headers),
         message: fields.optional("message", within(size, 1 << 10..=64 << 20, "from 1KiB to 64MiB")),
         stream_life: fields.optional("stream_life", life).unwrap_or(default.stream_life),
+        stream_bytes: fields
+            .optional("stream_bytes", within(size, 64 << 10..=1 << 40, "from 64KiB to 1024GiB"))
+            .unwrap_or(default.stream_bytes),
     };
     fields.finish(&[]);
     Some(read)

@@ -119,7 +119,8 @@ fn client(
         span.attributes.push(("yett.server", Value::Text(server.name.clone())));
     }
     // What the layers made of a reply is no failure of the server's.
-    let own = matches!(outcome, "error" | "tool_error" | "incomplete" | "client_gone" | "upstream_failed" | "upstream_timeout");
+    let failed = matches!(outcome, "upstream_failed" | "upstream_invalid" | "upstream_timeout" | "upstream_truncated");
+    let own = failed || matches!(outcome, "error" | "tool_error" | "incomplete" | "client_gone" | "stream_limit");
     let answered = own.then_some(outcome);
     span.fail(hop.failed.or(answered));
     span

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::{call, unframed};
 use crate::support::gateway::Gateway;
 use crate::support::http::Connection;
-use crate::support::raw::{RawServer, good_body, good_reply};
+use crate::support::raw::{RawServer, Script, good_body, good_reply};
 use crate::support::stage::Stage;
 use crate::support::token::Issuer;
 use crate::support::{eventually, within};
@@ -262,7 +262,7 @@ async fn a_message_of_a_server_may_have_4_mib_unless_the_server_may_send_others(
 }
 
 #[tokio::test]
-async fn the_stream_of_a_subscription_ends_with_its_life() {
+async fn http_038_the_stream_of_a_subscription_ends_with_its_life() {
     let (server, gateway, ada) = before_raw("limits: { stream_life: 300ms }, timeout: 10s").await;
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     let event = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{}}\n\n";
@@ -276,8 +276,34 @@ async fn the_stream_of_a_subscription_ends_with_its_life() {
     let last = last.expect("a last word");
     assert_eq!((&last["id"], &last["error"]["code"]), (&json!(1), &json!(-31503)), "{last}");
     let outcome = gateway.ended(&events.head.call()).await.pop().unwrap();
-    assert_eq!(outcome["out"]["status"], "stream_over", "{outcome}");
+    assert_eq!(outcome["out"]["status"], "stream_limit", "{outcome}");
     eventually("the server's connection is closed", || (server.closed() == 1).then_some(())).await;
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn http_038_a_stream_without_end_is_cut_off_with_a_last_message_that_says_so() {
+    let (server, gateway, ada) = before_raw("limits: { stream_bytes: 64KiB }").await;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"on and on"}}"#;
+    let event = format!("data: {note}\n\n");
+    // Comments are no messages, and count.
+    for (what, event) in [("events", event.as_str()), ("comments", ": nothing to say, and no end of it\n\n")] {
+        let closed = server.closed();
+        server.plays(Script::Endless(head.into(), format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()));
+        let mut events = ada.stream("tools/call", json!({ "name": "echo", "arguments": {} })).await;
+        let (mut last, mut bytes) = (None, 0);
+        while let Some(message) = events.next().await {
+            bytes += message.to_string().len();
+            last = Some(message);
+        }
+        let last = last.expect("a last word");
+        assert_eq!((&last["id"], &last["error"]["code"]), (&json!(1), &json!(-31502)), "{what}: {last}");
+        assert!(bytes <= 64 << 10, "{what}: {bytes} bytes were passed on");
+        let outcome = gateway.ended(&events.head.call()).await.pop().unwrap();
+        assert_eq!(outcome["out"]["status"], "stream_limit", "{what}: {outcome}");
+        eventually("the server's connection is closed", || (server.closed() > closed).then_some(())).await;
+    }
     gateway.stop_and_verify().await;
 }
 

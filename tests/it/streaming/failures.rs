@@ -16,6 +16,12 @@ fn assert_hidden(answer: &Answer, what: &str) {
     assert!(!format!("{:?}", answer.headers).contains(MARKER), "{what}: relayed: {answer:?}");
 }
 
+/// The server's failure, by one of its names.
+fn assert_failed(outcome: &Value, what: &str) {
+    let status = outcome["status"].as_str().unwrap_or_default();
+    assert!(matches!(status, "upstream_failed" | "upstream_invalid" | "upstream_truncated"), "{what}: {outcome}");
+}
+
 /// The last message is an error with this code for request 1.
 fn assert_ends(messages: &[Value], code: i64, what: &str) {
     let last = messages.last().unwrap_or_else(|| panic!("{what}: nothing came"));
@@ -23,7 +29,7 @@ fn assert_ends(messages: &[Value], code: i64, what: &str) {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_in_the_middle_of_a_stream_ends_it_with_an_error() {
+async fn http_041_a_server_that_dies_in_the_middle_of_a_stream_ends_it_with_an_error_that_says_so() {
     let stage = Stage::set().await;
     let half = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"x\":\"{MARKER}");
     let endings = [
@@ -41,7 +47,7 @@ async fn a_server_that_dies_in_the_middle_of_a_stream_ends_it_with_an_error() {
         assert_ends(&messages, -31502, what);
         assert_eq!(messages[1]["error"]["data"]["call"], answer.call(), "{what}");
         let outcome = stage.outcome(&answer.call()).await;
-        assert_eq!((&outcome["status"], &outcome["events"]), (&json!("upstream_failed"), &json!(1)), "{what}: {outcome}");
+        assert_eq!((&outcome["status"], &outcome["events"]), (&json!("upstream_truncated"), &json!(1)), "{what}: {outcome}");
     }
     stage.gateway.stop_and_verify().await;
 }
@@ -66,13 +72,13 @@ async fn an_event_that_is_no_message_ends_the_stream() {
         assert_hidden(&answer, what);
         assert_eq!(answer.messages().len(), 2, "{what}: {answer:?}");
         assert_ends(&answer.messages(), -31502, what);
-        assert_eq!(stage.outcome(&answer.call()).await["status"], "upstream_failed", "{what}");
+        assert_eq!(stage.outcome(&answer.call()).await["status"], "upstream_invalid", "{what}");
     }
     stage.gateway.stop_and_verify().await;
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_message_is_not_relayed() {
+async fn http_042_an_answer_that_is_no_message_is_not_relayed() {
     let stage = Stage::set().await;
     let json = |body: String| Reply::body("application/json", body);
     let good = format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":{{"text":"{MARKER}"}}}}"#);
@@ -88,6 +94,14 @@ async fn an_answer_that_is_no_message_is_not_relayed() {
         ("nothing", json(String::new())),
         ("a page", Reply::body("text/html", format!("<h1>{MARKER}</h1>"))),
         ("JSON by another name", Reply::body("text/plain", good.clone())),
+        ("JSON that calls itself a stream", Reply::body("text/event-stream", good.clone())),
+        ("a stream that calls itself JSON", json(format!("data: {good}\n\n"))),
+        ("JSON in another charset", Reply::body("application/json; charset=utf-16", good.clone())),
+        ("JSON in a charset of bytes", Reply::body("application/json;a=b; Charset = \"ISO-8859-1\"", good.clone())),
+        (
+            "a stream in another charset",
+            Reply::stream([Step::text(MARKER)]).header("Content-Type", "text/event-stream;charset=utf-7"),
+        ),
         ("a coded body", json(good.clone()).header("Content-Encoding", "gzip")),
         ("a coded stream", Reply::stream([Step::text(MARKER)]).header("Content-Encoding", "br")),
         ("202 for a request", Reply::empty(202)),
@@ -114,7 +128,7 @@ async fn an_answer_that_is_no_message_is_not_relayed() {
         assert_eq!(answer.status, 200, "{what}: {answer:?}");
         assert_hidden(&answer, what);
         assert_ends(&answer.messages(), -31502, what);
-        assert_eq!(stage.outcome(&answer.call()).await["status"], "upstream_failed", "{what}");
+        assert_failed(&stage.outcome(&answer.call()).await, what);
         assert_eq!(stage.crm.count(), seen + 1, "{what}: tried again, or led elsewhere");
     }
     stage.crm.on_tool("echo", Reply::text("well again"));
@@ -193,5 +207,40 @@ async fn an_error_of_the_server_is_its_answer() {
     assert_eq!((answer.status, answer.code(), &*answer.message()), (200, Some(-32000), "no such customer"), "{answer:?}");
     let outcome = stage.outcome(&answer.call()).await;
     assert_eq!((&outcome["status"], &outcome["code"]), (&json!("error"), &json!(-32000)), "{outcome}");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn json_025_a_reply_that_readers_could_take_for_different_ones_is_invalid_and_not_passed_on() {
+    let stage = Stage::set().await;
+    let good = format!(r#""result":{{"content":[{{"type":"text","text":"{MARKER}"}}]}}"#);
+    let error = format!(r#""error":{{"code":1,"message":"{MARKER}"}}"#);
+    let reply = |members: &str| format!(r#"{{"jsonrpc":"2.0","id":{{id}},{members}}}"#);
+    let deep = format!(r#""result":{{"x":{}"{MARKER}"{}}}"#, "[".repeat(100), "]".repeat(100));
+    let replies = [
+        ("two results", reply(&format!("{good},{good}"))),
+        ("two errors", reply(&format!("{error},{error}"))),
+        ("a result and an error", reply(&format!("{good},{error}"))),
+        ("a number that is none", reply(&format!(r#""result":{{"text":"{MARKER}","n":NaN}}"#))),
+        ("an infinite number", reply(&format!(r#""result":{{"text":"{MARKER}","n":-Infinity}}"#))),
+        ("more levels than there may be", reply(&deep)),
+        ("a byte order mark", format!("\u{feff}{}", reply(&good))),
+    ];
+    for (what, reply) in replies {
+        let as_event = Reply::stream([Step::message(&note("first")), Step::Message(reply.clone())]);
+        for (form, reply) in [("JSON", Reply::body("application/json", reply)), ("a stream", as_event)] {
+            stage.crm.on_tool("echo", reply);
+            let answer = stage.ada.call("echo", json!({})).await;
+            let what = format!("{what}, as {form}");
+            assert_hidden(&answer, &what);
+            assert_ends(&answer.messages(), -31502, &what);
+            let outcome = stage.outcome(&answer.call()).await;
+            assert_eq!(
+                (&outcome["status"], &outcome["detail"]),
+                (&json!("upstream_invalid"), &json!("not_a_message")),
+                "{what}: {outcome}"
+            );
+        }
+    }
     stage.gateway.stop_and_verify().await;
 }
