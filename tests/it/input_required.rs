@@ -140,7 +140,11 @@ async fn mcp_030_a_question_that_nobody_has_granted_stays_behind() {
 async fn mcp_029_a_client_is_asked_only_what_it_has_declared() {
     let stage = Stage::set().await;
     stage.server_asks(&json!({ "a": form("m") }));
-    assert_withheld("a client that declares nothing", &stage.ada.call("ask", json!({})).await);
+    let answer = stage.ada.call("ask", json!({})).await;
+    assert_withheld("a client that declares nothing", &answer);
+    let outcome = &stage.gateway.records_of(&answer.call())[1]["out"];
+    let fault = &outcome["findings"][0];
+    assert_eq!((&fault["kind"], &fault["action"]), (&json!("elicitation/create"), &json!("block")), "{outcome:#}");
     let mut only_urls = meta();
     only_urls["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": { "url": {} } });
     assert_withheld("one that takes no forms", &ask(&stage.ada, &json!({ "_meta": only_urls })).await);

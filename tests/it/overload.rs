@@ -2,7 +2,11 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
@@ -350,5 +354,62 @@ async fn large_replies_wait_for_each_other_but_not_for_ever() {
     assert_eq!((late.status, late.text().len()), (200, large));
     drop(held);
     gateway.metric_is("yett_large_replies", 0.0).await;
+    gateway.stop_and_verify().await;
+}
+
+/// What a caller of a slow server heard.
+#[derive(Debug, Default)]
+struct Heard {
+    answered: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn avl_008_ten_thousand_calls_of_a_slow_server_keep_its_bounds_and_change_nothing_for_another() {
+    const CALLS: usize = 10_000;
+    let (crm, hr) = (Upstream::start().await, Upstream::start().await);
+    let gate = Gate::default();
+    crm.on_tool("slow", Reply::text("at last").after(&gate));
+    let limits = "timeout: 1h, limits: { concurrency: 24, queue: 8, queue_timeout: 1s }";
+    let gateway = Gateway::start().server("crm", &crm, limits).server("hr", &hr, "").await;
+    let (tasks, begun, heard) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)), Arc::new(Heard::default()));
+    let mut work = Vec::new();
+    for number in 0..60 {
+        let caller = gateway.modern("crm", &gateway.key(&format!("caller-{}", number % 6), &["staff"]).await);
+        let (begun, heard, address) = (Arc::clone(&begun), Arc::clone(&heard), gateway.address);
+        work.push(tasks.spawn(async move {
+            let mut wire = Connection::open(address).await;
+            let message = caller.message(Some(&json!(1)), "tools/call", json!({ "name": "slow", "arguments": {} }));
+            while begun.fetch_add(1, Ordering::SeqCst) < CALLS {
+                wire.send(&caller.post(&message).bytes()).await;
+                let answer = wire.answer().await.expect("an answer");
+                if answer.status == 200 {
+                    assert_eq!(answer.text(), "at last");
+                    heard.answered.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    assert_eq!((answer.status, answer.code()), (503, Some(-31503)), "{answer:?}");
+                    heard.refused.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }));
+    }
+    // Refusals come while the server holds whatever it has: nobody has waited for it.
+    let other = gateway.modern("hr", &gateway.key("bob", &["staff"]).await);
+    let load = async {
+        while begun.load(Ordering::SeqCst) < CALLS {
+            assert_eq!(other.call("echo", json!({})).await.text(), "echo was called", "another server suffers");
+        }
+    };
+    within("ten thousand calls", load).await;
+    assert_eq!(crm.calls().len(), 24, "more than the server takes, or fewer");
+    assert_eq!(heard.answered.load(Ordering::SeqCst), 0);
+    gate.open();
+    for caller in work {
+        within("a caller's end", caller).await.expect("a caller");
+    }
+    let (answered, refused) = (heard.answered.load(Ordering::SeqCst), heard.refused.load(Ordering::SeqCst));
+    assert_eq!(answered + refused, CALLS, "a call without an answer");
+    assert_eq!(crm.calls().len(), answered, "a refused call has reached the server");
+    assert_eq!(gateway.denials().len(), refused, "each refusal has its record");
     gateway.stop_and_verify().await;
 }

@@ -59,7 +59,7 @@ async fn resetting_server() -> (SocketAddr, DropGuard) {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_again_and_again_is_left_alone() {
+async fn avl_010_a_server_that_fails_again_and_again_is_left_alone() {
     let crm = Upstream::start().await;
     let hr = Upstream::start().await;
     let breaker = "breaker: { failures: 3, cooldown: 1h, max_cooldown: 1h }";
@@ -199,7 +199,7 @@ async fn every_fault_of_a_server_counts() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_servers_fault_does_not_count() {
+async fn avl_011_what_is_not_the_servers_fault_does_not_count() {
     const TOO_LARGE: &str = "a result that is too large";
     let stage = Stage::with(
         "breaker: { failures: 1, cooldown: 1h, max_cooldown: 1h }, limits: { concurrency: 1, queue: 0, message: 64KiB }",
@@ -243,7 +243,7 @@ async fn what_is_not_the_servers_fault_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_back_is_found_by_one_call() {
+async fn avl_010_a_server_that_is_back_is_found_by_one_call() {
     let stage = Stage::with("breaker: { failures: 1, cooldown: 10ms, max_cooldown: 10ms }").await;
     assert_eq!(stage.answers(Reply::empty(500)).await.code(), Some(-31502));
     let gate = Gate::default();
@@ -307,7 +307,7 @@ async fn at_server(crm: &Upstream, before: usize) {
 }
 
 #[tokio::test]
-async fn a_call_is_never_sent_twice() {
+async fn avl_011_a_call_is_never_sent_twice() {
     let stage = Stage::with("timeout: 1s").await;
     let never = Gate::default();
     let failures = [

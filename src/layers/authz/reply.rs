@@ -122,10 +122,15 @@ impl ReplyJudge {
     }
 
     fn note(&self, kind: &'static str, action: Action) {
-        let side = Direction::Response;
-        self.trail.find(Finding { layer: "authz", rule: "server-request".into(), kind, action, side, count: 1 });
+        self.find("server-request", kind, action);
     }
 
+    fn find(&self, rule: &'static str, kind: &'static str, action: Action) {
+        let side = Direction::Response;
+        self.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1 });
+    }
+
+    /// SECURITY: that something has changed tells that it exists, and when somebody is at it (MCP-021). The stream goes on without it.
     fn may_hear(&self, message: &mut Message) -> bool {
         let held = self.held();
         let method = message.method().unwrap_or_default();
@@ -136,7 +141,11 @@ impl ReplyJudge {
         match method {
             "notifications/resources/updated" => {
                 let uri = message.param("uri").and_then(Value::as_str);
-                uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri))
+                let may = uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri));
+                if !may {
+                    self.find("resource-update", "notifications/resources/updated", Action::Blocked);
+                }
+                may
             }
             "notifications/tasks" if !self.lets_task_ask(message) => false,
             // Those belong to requests. MCP 2026-07-28, "Subscriptions".

@@ -6,6 +6,7 @@
 
 mod edge;
 mod load;
+mod tenants;
 
 use serde_json::{Value, json};
 use yett::protocol::encode_header;
