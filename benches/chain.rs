@@ -196,6 +196,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
         shares: FairShare::new(4096),
         admission: Admission::new(&config.servers, &metrics),
+        vigil: Arc::default(),
         upstream: Echo(Bytes::copy_from_slice(reply.as_bytes())),
     });
     (chain, secret.expose().clone())
@@ -288,6 +289,8 @@ fn stations(criterion: &mut Criterion) {
                 session: None,
                 answerable: Answerable::default(),
                 question: None,
+                progress: None,
+                moot: false,
                 state: None,
                 tasks: TaskIds::default(),
                 mirrored: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod channel;
+mod ending;
 mod middleware;
 mod mirrored;
 mod polling;
@@ -21,6 +22,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
 pub use channel::{Channel, Closed, Outlet, PushTurn, Seat};
+pub use ending::{End, Ended, Vigil, WeakEnd};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use mirrored::{ArgumentPath, Differs, Mirrored, repeated_text};
 pub use polling::{Claim, Keeper, Kept, Polling, Sent};
@@ -92,6 +94,8 @@ pub struct Parts<U> {
     pub shares: FairShare,
     /// The places at every server.
     pub admission: Admission,
+    /// Watches over streams that lie open.
+    pub vigil: Arc<Vigil>,
     /// The way on.
     pub upstream: U,
 }
@@ -126,13 +130,16 @@ impl Chain {
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
             .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood), probe))
             // On the head alone: nobody unknown gets a body read.
-            .layer(Station::new(Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault)), probe))
+            .layer(Station::new(
+                Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault), Arc::clone(&parts.vigil)),
+                probe,
+            ))
             // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.
             .layer(Station::new(parts.shares, probe))
             // The only place where bytes become a message.
             .layer(Station::new(Decode::new(parts.limits, parts.memory, parts.sessions), probe))
             // Before the limits: an order to stop costs its callers no quota.
-            .layer(Station::new(KillSwitch::new(parts.switches), probe))
+            .layer(Station::new(KillSwitch::new(parts.switches, parts.vigil), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
             .layer(Station::new(parts.rate_limits, probe))
             .layer(Station::new(Authz::new(authorizer, &policy.hash), probe))

@@ -11,11 +11,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CallId, MessageStream};
+use super::{CallId, End, MessageStream};
 
 /// What is kept of a stream's last events.
 const MOST_BYTES: usize = 64 << 10;
@@ -25,6 +26,7 @@ const MOST_BYTES: usize = 64 << 10;
 pub struct Polling {
     tasks: TaskTracker,
     stop: CancellationToken,
+    end: End,
     primed: AtomicBool,
     retry: AtomicU64,
     left: AtomicBool,
@@ -33,8 +35,8 @@ pub struct Polling {
 
 /// Keeps streams until their clients come back.
 pub trait Keeper: fmt::Debug + Send + Sync {
-    /// The number of the stream in its session.
-    fn number(&self) -> u64;
+    /// The id that an event of the stream has for the client.
+    fn event_id(&self, event: u64) -> String;
 
     /// Keeps it, as long as there is room and not for ever.
     fn keep(&self, kept: Box<Kept>);
@@ -70,28 +72,34 @@ pub struct Sent {
 pub struct Claim(Box<dyn FnOnce() -> Option<Box<Kept>> + Send + Sync>);
 
 impl Polling {
-    /// For a stream that must not be kept once `stop` comes; whoever watches over it runs on `tasks`.
-    pub fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
+    /// For a stream that must not be kept once `stop` or its `end` comes; whoever watches over it runs on `tasks`.
+    pub fn new(tasks: TaskTracker, stop: CancellationToken, end: End) -> Self {
         let (primed, left) = (AtomicBool::default(), AtomicBool::default());
-        Self { tasks, stop, primed, retry: AtomicU64::default(), left, keeper: OnceLock::new() }
+        Self { tasks, stop, end, primed, retry: AtomicU64::default(), left, keeper: OnceLock::new() }
     }
 
-    /// Does `then` after `life`, or when the gateway stops, unless `taken` comes first; `false` where nobody can watch.
+    /// Does `then` after `life`, when the stream's end comes, or when the gateway stops, unless `taken` comes first; `false` where nobody can watch.
     pub fn watch(&self, life: Duration, taken: CancellationToken, then: impl FnOnce() + Send + 'static) -> bool {
         // A body may be dropped anywhere.
         let Ok(runtime) = Handle::try_current() else { return false };
-        let stop = self.stop.clone();
+        let (stop, ended) = (self.stop.clone(), self.end.wait());
         self.tasks.spawn_on(
             async move {
                 tokio::select! {
                     () = taken.cancelled() => {}
                     () = stop.cancelled() => then(),
+                    _because = ended => then(),
                     () = tokio::time::sleep(life) => then(),
                 }
             },
             &runtime,
         );
         true
+    }
+
+    /// What ends the stream from outside.
+    pub fn end(&self) -> &End {
+        &self.end
     }
 
     /// The server has named an event to come back to.
@@ -157,6 +165,16 @@ impl Sent {
     pub fn after(&self, number: u64) -> Option<Vec<Bytes>> {
         let known = (self.lost..=self.last).contains(&number);
         known.then(|| self.events.iter().filter(|(sent, _)| *sent > number).map(|(_, event)| event.clone()).collect())
+    }
+}
+
+impl Kept {
+    /// Nobody comes back for it any more. If its end has come, its record says why.
+    pub fn close(mut self) {
+        if self.polling.end.has_come() {
+            // Never more than the end: that goes before any message.
+            let _told = self.stream.next().now_or_never();
+        }
     }
 }
 

@@ -41,6 +41,10 @@ pub enum Reason {
     BodyTooLarge,
     /// Came too slowly.
     BodyTooSlow,
+    /// What a stream was opened with has run out.
+    CredentialExpired,
+    /// What a stream was opened with was revoked, or its issuer does not vouch for it any more.
+    CredentialRevoked,
     /// Visible, but refused by a rule whose text for callers this is.
     Denied(Option<String>),
     /// A state that was not given to this caller for this, was changed, or is too old: one answer for all.
@@ -79,6 +83,8 @@ pub enum Reason {
     RateLimited(Duration),
     /// The audit log cannot record this, so it does not happen.
     NotRecorded,
+    /// The session of a stream was ended.
+    SessionEnded,
     /// The session is unknown, expired or somebody else's: one answer for all.
     SessionNotFound,
     /// The gateway ends, and the time to finish calls is over.
@@ -197,6 +203,8 @@ impl Reason {
             Self::BodyIncomplete => "body_incomplete",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
+            Self::CredentialExpired => "credential_expired",
+            Self::CredentialRevoked => "credential_revoked",
             Self::Denied(_) => "denied",
             Self::ForeignState => "foreign_state",
             Self::Framing(_, word) => word,
@@ -216,9 +224,11 @@ impl Reason {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::Overloaded => "overloaded",
             Self::RateLimited(_) => "rate_limited",
+            Self::SessionEnded => "session_ended",
             Self::SessionNotFound => "session_not_found",
             Self::Stopping => "shutdown",
             Self::StoreUnavailable => "store_unavailable",
+            Self::StreamLimit => "stream_limit",
             Self::StreamOver => "stream_over",
             Self::Unauthenticated(_) => "unauthenticated",
             Self::UnknownMethod => "unknown_method",
@@ -227,9 +237,10 @@ impl Reason {
             Self::UnknownEvent => "unknown_event",
             Self::UnsupportedMedia => "unsupported_media",
             Self::UnsupportedVersion(_) => "unsupported_version",
+            Self::UpstreamFailed("body" | "cut_event" | "no_response") => "upstream_truncated",
+            Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response") => "upstream_invalid",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
-            Self::StreamLimit => "stream_limit",
         }
     }
 }
@@ -237,8 +248,6 @@ impl Reason {
 impl Category {
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
-            Self::UpstreamFailed("body" | "cut_event" | "no_response") => "upstream_truncated",
-            Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response") => "upstream_invalid",
         match self {
             Self::Injection => "injection",
             Self::NotScanned => "not_scanned",

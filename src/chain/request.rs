@@ -112,6 +112,10 @@ pub struct Exchange {
     pub answerable: Answerable,
     /// The **server's** id of the question that is answered. The client knows another one.
     pub question: Option<RequestId>,
+    /// The **server's** progress token, where the client says how far it is with a question. The client knows another one.
+    pub progress: Option<RequestId>,
+    /// What it is about is not open in its session: it is taken, and the server hears nothing.
+    pub moot: bool,
     /// The **server's** state, where the client has shown one. What stands in the message is our seal over it.
     pub state: Option<String>,
     /// The caller's tasks, as far as messages of this exchange name them.
@@ -171,6 +175,12 @@ impl CallId {
     /// A fresh id.
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7())
+    }
+
+    /// The id that is written so.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let written = text.len() == uuid::fmt::Hyphenated::LENGTH;
+        uuid::Uuid::try_parse(text).ok().filter(|_| written).map(Self)
     }
 
     /// The bytes that key a record's commitments.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{McpResponse, Rejection, ReplyTo, ResponseBody};
+use super::{End, McpResponse, Rejection, ReplyTo, ResponseBody};
 use crate::master_key::Committer;
 use crate::protocol::{Method, ProtocolVersion};
 use crate::trace::{SpanId, Trace};
@@ -48,6 +48,8 @@ pub struct Decision {
     pub times: Vec<Instant>,
     /// Its way to the server, once it was on it.
     pub hop: Option<Hop>,
+    /// What ends its reply from outside, if that is a stream.
+    pub end: Option<End>,
 }
 
 /// The way to the server and back, for whoever measures it.
@@ -219,6 +221,11 @@ impl Trail {
             hop.ended = (!streams).then(Instant::now);
             hop.failed = result.as_ref().err().map(|rejection| rejection.reason().word());
         }
+    }
+
+    /// What ends its reply from outside.
+    pub fn end(&self) -> End {
+        self.0.lock().end.get_or_insert_default().clone()
     }
 
     /// Adds a finding, or counts it up if the same was seen already.

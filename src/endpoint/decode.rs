@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method as HttpMethod};
 
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
+use super::progress::{self, About, Asking};
 use super::tasks::{Showing, Tasks};
 use super::{http_sse, questions, resumption, states, trace_context};
 use crate::chain::{
@@ -50,13 +51,30 @@ struct Decoded {
     claim: Option<Claim>,
     /// The stream of the session that it opens, and what is yet to be put in the table.
     opens: Option<(Box<Channel>, HeaderValue, Outlet)>,
+    /// The progress token of a request.
+    token: Option<RequestId>,
+    /// What a notification is about.
+    about: About,
 }
 
 impl Decoded {
     /// What concerns a session as such, and has no body.
     fn of_session(message: ClientMessage, access: Access, session: Session, tasks: Tasks) -> Self {
         let version = session.version;
-        Self { message, access, version, session: Some(session), question: None, state: None, tasks, claim: None, opens: None }
+        let (about, session) = (About::Open, Some(session));
+        Self {
+            message,
+            access,
+            version,
+            session,
+            question: None,
+            state: None,
+            tasks,
+            claim: None,
+            token: None,
+            about,
+            opens: None,
+        }
     }
 }
 
@@ -110,12 +128,19 @@ impl Middleware for Decode {
         let (tasks, showing) = decoded.tasks.split(&decoded.access, decoded.version);
         let answered = decoded.question.clone().zip(decoded.message.rpc().and_then(|message| message.id().cloned()));
         let (opens, opened) = decoded.opens.map_or((None, None), |(channel, id, outlet)| (Some(channel), Some((id, outlet))));
+        let asking = Asking::begin(&context, decoded.session.as_ref(), reply_to.id.clone(), decoded.token);
+        if ending {
+            // First here: what the server then cuts off is no failure of its own.
+            decoded.session.iter().for_each(|session| session.live.end());
+        }
         let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
                 session: decoded.session.and_then(|session| session.upstream),
                 answerable,
                 question: decoded.question.map(|question| question.id),
+                moot: matches!(decoded.about, About::Nothing),
+                progress: decoded.about.question(),
                 state: decoded.state,
                 tasks,
                 mirrored,
@@ -145,13 +170,13 @@ impl Middleware for Decode {
         let response = response.and_then(|response| match head.headers.get(&SESSION_ID).filter(|_| in_session) {
             Some(id) => {
                 if !context.route.legacy_sse {
-                    resumption::let_keep(&response, &self.sessions, id, reply_to.version);
+                    resumption::let_keep(&response, &self.sessions, id, &reply_to);
                 }
                 questions::relay(response, &self.sessions, id, showing)
             }
             None => Ok(response),
         });
-        let response = response.map_err(|rejection| rejection.answering(&reply_to))?;
+        let response = asking.answered(response, context.trail.clone()).map_err(|rejection| rejection.answering(&reply_to))?;
         if let Some((id, outlet)) = opened {
             self.sessions.open(&id, &principal, &context.route.resource, outlet).map_err(no_session)?;
         }
@@ -224,8 +249,25 @@ impl Decode {
             headers::check_mirrored(headers, &message, &access)?;
         }
         let state = states::open(self.sessions.states(), &message, &access, principal, context)?;
-        let message = ClientMessage::Rpc(message);
-        Ok(Decoded { message, access, version, session, question, state, tasks, claim: None, opens: None })
+        let token = progress::token(&message)?;
+        let about =
+            session.as_ref().map_or(About::Open, |session| progress::about(&self.sessions, headers, session, &message, &access));
+        if matches!(about, About::Nothing) {
+            context.trail.with(|decision| decision.detail = Some("not_open"));
+        }
+        Ok(Decoded {
+            message: ClientMessage::Rpc(message),
+            access,
+            version,
+            session,
+            question,
+            state,
+            tasks,
+            claim: None,
+            token,
+            about,
+            opens: None,
+        })
     }
 
     fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
@@ -271,6 +313,8 @@ impl Decode {
             state: None,
             tasks: Tasks::none(),
             claim: None,
+            token: None,
+            about: About::Open,
             opens: Some((channel, id, outlet)),
         })
     }

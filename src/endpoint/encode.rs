@@ -211,6 +211,9 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::BodyIncomplete | Reason::Unauthenticated(Challenge::InvalidRequest) => bare(StatusCode::BAD_REQUEST),
         Reason::BodyTooLarge => bare(StatusCode::PAYLOAD_TOO_LARGE),
         Reason::BodyTooSlow => bare(StatusCode::REQUEST_TIMEOUT),
+        Reason::CredentialExpired | Reason::CredentialRevoked => {
+            error(StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, "The credential of this stream is no longer good")
+        }
         Reason::Denied(reason) => error(ok, code::FORBIDDEN, reason.as_deref().unwrap_or("Forbidden by policy")),
         Reason::ForeignState => error(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, "Unknown or expired `requestState`"),
         Reason::Framing(status, _) => bare(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)),
@@ -238,13 +241,14 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::BreakerOpen(_) | Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
         Reason::Overloaded => unavailable("Overloaded"),
         Reason::Stopping => unavailable("Shutting down"),
+        Reason::StreamLimit if subscribes => unavailable("The stream has reached its limit; subscribe again"),
+        Reason::StreamLimit => error(ok, code::UPSTREAM_FAILED, "The MCP server sent more than a stream may have"),
         Reason::StreamOver => unavailable("The stream is over; subscribe again"),
         Reason::RateLimited(wait) => {
             let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
-        Reason::StreamLimit if subscribes => unavailable("The stream has reached its limit; subscribe again"),
-        Reason::StreamLimit => error(ok, code::UPSTREAM_FAILED, "The MCP server sent more than a stream may have"),
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
         }
+        Reason::SessionEnded => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "The session has ended"),
         Reason::SessionNotFound => error(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "Session not found"),
         Reason::Unauthenticated(_) => {
             let message = "A valid credential for this resource is required";

@@ -1,6 +1,6 @@
 //! A streamed reply as an event-stream body: one event for each message, comments while nothing comes.
 //!
-//! Where the stream may be come back for, events have ids, `STREAM.EVENT`, and the first event says so. The body then ends when the
+//! Where the stream may be come back for, events have ids (`STREAM.EVENT`), and the first event says so. The body then ends when the
 //! server leaves, or when the client is lost, and the stream is kept.
 
 use std::collections::VecDeque;
@@ -111,7 +111,7 @@ impl EventBody {
     fn tell(&mut self, data: &[u8]) {
         let mut out = BytesMut::with_capacity(data.len() + 48);
         if let Some(resumable) = self.resumable.as_mut().filter(|resumable| resumable.announced) {
-            let id = resumable.id(resumable.sent.next());
+            let id = resumable.keeper.event_id(resumable.sent.next());
             let fields = EventFields { event: Some("message"), id: Some(&id), retry: None };
             sse::encode_event_with(&mut out, fields, data);
             let event = out.freeze();
@@ -146,17 +146,13 @@ impl Resumable {
             return None;
         }
         self.announced = true;
-        let (id, mut out) = (self.id(0), BytesMut::new());
+        let (id, mut out) = (self.keeper.event_id(0), BytesMut::new());
         sse::encode_event_with(&mut out, EventFields { event: None, id: Some(&id), retry: self.polling.retry() }, b"");
         Some(out.freeze())
     }
 
     fn is_left(&self) -> bool {
         self.announced && self.polling.has_left()
-    }
-
-    fn id(&self, event: u64) -> String {
-        format!("{}.{event}", self.keeper.number())
     }
 }
 

@@ -12,6 +12,7 @@ mod headers;
 mod hosts;
 mod http_sse;
 mod metadata;
+mod progress;
 mod questions;
 mod resumption;
 mod routes;

@@ -49,17 +49,27 @@ pub(super) fn relay(
 }
 
 fn ask(mut message: ServerMessage, asked: Option<Asked>, sessions: &Sessions, session: &HeaderValue) -> Option<ServerMessage> {
-    let ours = asked.zip(message.message.id()).and_then(|(asked, theirs)| sessions.ask(session, theirs, asked));
+    let token = message.message.param("_meta").and_then(|meta| meta.get("progressToken"));
+    let (token, token_place) = (token.map(RequestId::read), token.map(Value::id));
+    // A token that cannot be given back as it is cannot be taken either.
+    let asked = asked.zip(message.message.id()).filter(|_| token != Some(None));
+    let ours = asked.and_then(|(asked, theirs)| sessions.ask(session, theirs, asked, token.flatten()));
     let Some(ours) = ours.and_then(|ours| i64::try_from(ours).ok()) else {
         // The server is told, so that it does not wait.
         if let Some(responder) = &message.responder {
-            responder.refuse(&message.message, code::UNAVAILABLE, "too many requests are open");
+            responder.refuse(
+                &message.message,
+                code::UNAVAILABLE,
+                "too many requests are open, or its progress token cannot be read",
+            );
         }
         return None;
     };
     let place = message.message.id_place()?;
     let (document, edits) = message.message.split();
-    edits.replace(document, place, RawJson::integer(ours));
+    for place in [Some(place), token_place].into_iter().flatten() {
+        edits.replace(document, place, RawJson::integer(ours));
+    }
     Some(message)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::audit::{Log, Tempo};
-use crate::chain::{self, Chain};
+use crate::chain::{self, Chain, Vigil};
 use crate::config::{self, Durability, Limits};
 use crate::endpoint::BodyMemory;
 use crate::layers::audit::Flood;
@@ -50,6 +50,7 @@ pub(super) struct Lasting {
     pub(super) memory: BodyMemory,
     pub(super) shares: FairShare,
     pub(super) admission: Admission,
+    pub(super) vigil: Arc<Vigil>,
     pub(super) upstreams: Vec<Upstream>,
 }
 
@@ -130,6 +131,7 @@ impl Chains {
             memory: lasting.memory.clone(),
             shares: lasting.shares.clone(),
             admission: lasting.admission.clone(),
+            vigil: Arc::clone(&lasting.vigil),
             upstream: Upstreams::new(lasting.upstreams.iter().cloned()),
         })
     }

@@ -12,12 +12,13 @@ use tokio_util::task::TaskTracker;
 
 use super::chains::{Chains, Lasting, tempo};
 use super::reload::Reloader;
-use super::upkeep::{index, look_after, metrics, sweep};
+use super::upkeep::{index, look_after, metrics, sweep, watch_streams};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
 use crate::audit::{Disk, Draft, Kind, Log, Options, Stock};
 use crate::audit_index::Indexer;
+use crate::chain::Vigil;
 use crate::clock::Clock;
 use crate::config::{self, Config, Durability, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
@@ -60,8 +61,8 @@ impl Gateway {
             ApiKeys::open(&data_dir, &master).await.map(|(keys, switches)| (Arc::new(keys), Arc::new(switches)))?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let config::Refusals { per_peer, total } = config.audit.refusals;
-        let (flood, sessions) =
-            (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Sessions::sealed_by(master.sealing(REQUEST_STATES)?)));
+        let (flood, vigil) = (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Vigil::default()));
+        let sessions = Arc::new(Sessions::sealed_by(master.sealing(REQUEST_STATES)?));
         let (connections, services, followers) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop_accepting, stop) = (CancellationToken::new(), CancellationToken::new());
         // Readiness depends on the keys, whose refreshes are counted.
@@ -99,6 +100,7 @@ impl Gateway {
             memory: BodyMemory::new(BODIES, largest, &metrics),
             shares: FairShare::new(CALLS),
             admission: Admission::new(&config.servers, &metrics),
+            vigil: Arc::clone(&vigil),
             upstreams: upstreams.clone(),
         };
         let servers = upstreams.clone();
@@ -121,7 +123,7 @@ impl Gateway {
 
         let indexer = index(&config, &log, &services, &stop);
         let reloader = Arc::new(Reloader::new(chains, &config, (&log, &metrics, &readiness)));
-        let offered = Offered { indexer, reload: Arc::clone(&reloader) };
+        let (offered, time) = (Offered { indexer, reload: Arc::clone(&reloader) }, Arc::clone(&clock));
         let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
@@ -135,6 +137,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         services.spawn(sweep(Arc::clone(&sessions), upstreams.clone(), stop.clone()));
+        services.spawn(watch_streams(vigil, time, stop.clone()));
         look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));

@@ -9,6 +9,8 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{Operations, PrivacyError};
 use crate::audit::{Condition, Disk, Log, Stock, Tiles, look_after as look_after_segments};
 use crate::audit_index::Indexer;
+use crate::chain::Vigil;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
@@ -18,6 +20,9 @@ use crate::upstream::Upstream;
 
 /// How long a refusal that was only counted may wait for its record.
 const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often open streams are looked at. Whoever was shut out is to be out within five seconds.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How often idle sessions and connections are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -79,6 +84,13 @@ pub(super) fn look_after(
     keep_segments(log, compress, stock, services, stop);
     services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
+}
+
+/// Looks at streams that lie open: whatever let them begin has to hold still.
+pub(super) async fn watch_streams(vigil: Arc<Vigil>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
+        vigil.look(clock.now());
+    }
 }
 
 /// Forgets what is idle.

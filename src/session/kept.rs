@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,6 +13,15 @@ use crate::chain::Kept;
 /// In one session, and in all.
 const PER_SESSION: usize = 8;
 const IN_ALL: usize = 512;
+
+/// A stream of a session, as the ids of its events name it: `7` is the reply to a request, `p7` what a server pushes. The two differ in
+/// what becomes of a client that comes back too late: a reply is lost, and pushes go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamName {
+    number: u64,
+    /// Whether it is one of pushes.
+    pub pushes: bool,
+}
 
 /// Room for kept streams, of all sessions together.
 pub(super) struct Room(Arc<Semaphore>);
@@ -25,16 +35,32 @@ impl Default for Room {
 /// Those of one session.
 #[derive(Default)]
 pub(super) struct KeptStreams {
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<StreamName, Waiting>,
     numbered: u64,
 }
 
 /// One that waits.
 pub(super) struct Waiting {
+    name: StreamName,
     stream: Box<Kept>,
     _room: OwnedSemaphorePermit,
     /// Whoever watches over it need not any longer.
     _taken: DropGuard,
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.pushes { "p" } else { "" }, self.number)
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, pushes) = text.strip_prefix('p').map_or((text, false), |number| (number, true));
+        Ok(Self { number: number.parse()?, pushes })
+    }
 }
 
 impl fmt::Debug for Waiting {
@@ -43,25 +69,32 @@ impl fmt::Debug for Waiting {
     }
 }
 
+impl Waiting {
+    /// Nobody comes back for it.
+    pub(super) fn close(self) {
+        (*self.stream).close();
+    }
+}
+
 impl Room {
     /// Takes a stream, or drops it where there is no room.
-    pub(super) fn enter(&self, stream: Box<Kept>, taken: CancellationToken) -> Option<Waiting> {
+    pub(super) fn enter(&self, name: StreamName, stream: Box<Kept>, taken: CancellationToken) -> Option<Waiting> {
         let taken = taken.drop_guard();
         let room = Arc::clone(&self.0).try_acquire_owned().ok()?;
-        Some(Waiting { stream, _room: room, _taken: taken })
+        Some(Waiting { name, stream, _room: room, _taken: taken })
     }
 }
 
 impl KeptStreams {
-    /// A number for a stream.
-    pub(super) fn number(&mut self) -> u64 {
+    /// A name for a stream.
+    pub(super) fn name(&mut self, pushes: bool) -> StreamName {
         self.numbered += 1;
-        self.numbered
+        StreamName { number: self.numbered, pushes }
     }
 
     /// Keeps one; gives back what has to go for it.
-    pub(super) fn keep(&mut self, number: u64, waiting: Waiting) -> Vec<Waiting> {
-        let mut gone: Vec<Waiting> = self.waiting.insert(number, waiting).into_iter().collect();
+    pub(super) fn keep(&mut self, waiting: Waiting) -> Vec<Waiting> {
+        let mut gone: Vec<Waiting> = self.waiting.insert(waiting.name, waiting).into_iter().collect();
         while self.waiting.len() > PER_SESSION {
             gone.extend(self.waiting.pop_first().map(|(_, oldest)| oldest));
         }
@@ -69,22 +102,32 @@ impl KeptStreams {
     }
 
     /// Whether one goes on after that event.
-    pub(super) fn goes_on(&self, number: u64, after: u64) -> bool {
-        self.waiting.get(&number).is_some_and(|waiting| waiting.stream.sent.after(after).is_some())
+    pub(super) fn goes_on(&self, name: StreamName, after: u64) -> bool {
+        self.waiting.get(&name).is_some_and(|waiting| waiting.stream.sent.after(after).is_some())
     }
 
     /// Takes one that does.
-    pub(super) fn take(&mut self, number: u64, after: u64) -> Option<Box<Kept>> {
-        if !self.goes_on(number, after) {
+    pub(super) fn take(&mut self, name: StreamName, after: u64) -> Option<Box<Kept>> {
+        if !self.goes_on(name, after) {
             return None;
         }
-        let Waiting { mut stream, .. } = self.waiting.remove(&number)?;
+        let Waiting { mut stream, .. } = self.waiting.remove(&name)?;
         stream.after = after;
         Some(stream)
     }
 
     /// Takes one away.
-    pub(super) fn forget(&mut self, number: u64) -> Option<Waiting> {
-        self.waiting.remove(&number)
+    pub(super) fn forget(&mut self, name: StreamName) -> Option<Waiting> {
+        self.waiting.remove(&name)
+    }
+
+    /// Takes those of pushes away.
+    pub(super) fn forget_pushes(&mut self) -> Vec<Waiting> {
+        self.waiting.extract_if(.., |name, _| name.pushes).map(|(_, waiting)| waiting).collect()
+    }
+
+    /// Nobody comes back for any of them.
+    pub(super) fn close(self) {
+        self.waiting.into_values().for_each(Waiting::close);
     }
 }

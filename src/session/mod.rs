@@ -7,6 +7,7 @@
 //! ends with it. Records name a session by its [`reference`](fn@reference), from which the id cannot be found.
 
 mod kept;
+mod live;
 mod questions;
 mod states;
 mod streams;
@@ -32,6 +33,8 @@ use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
 use crate::seal::{Key, StableKey};
 
+pub use kept::StreamName;
+pub use live::{Live, Underway};
 pub use questions::Question;
 pub use states::{Bond, StateError, States};
 pub use tasks::{CallersTasks, TaskError, Tasks};
@@ -83,6 +86,8 @@ pub struct Session {
     pub outlet: Option<Outlet>,
     /// Whether its server has taken the handshake.
     pub begun: bool,
+    /// What is under way in it.
+    pub live: Arc<Live>,
     owner: Principal,
     resource: String,
     used: Instant,
@@ -139,6 +144,7 @@ impl Sessions {
         let mut table = self.table.lock();
         if table.len() >= MAX_SESSIONS {
             let now = Instant::now();
+            // Nothing hangs on them: whoever has a stream is not idle, and none is kept for so long.
             table.retain(|_, entry| !entry.session.is_idle(now));
         }
         let own = table.values().filter(|entry| entry.session.belongs_to(&session.owner, &session.resource)).count();
@@ -176,9 +182,15 @@ impl Sessions {
         }
     }
 
-    /// Our id for what the server asks in this session; `None` when too much is open, or the session is gone.
-    pub fn ask(&self, id: &HeaderValue, theirs: &RequestId, asked: Asked) -> Option<u64> {
-        self.with_questions(id, |questions| questions.ask(theirs, asked))
+    /// Our id for what the server asks in this session, and our progress token for `token`; `None` when too much is open, or the session is
+    /// gone.
+    pub fn ask(&self, id: &HeaderValue, theirs: &RequestId, asked: Asked, token: Option<RequestId>) -> Option<u64> {
+        self.with_questions(id, |questions| questions.ask(theirs, asked, token))
+    }
+
+    /// The server's progress token of what it asks in this session, by ours.
+    pub fn token_of_question(&self, id: &HeaderValue, ours: &RequestId) -> Option<RequestId> {
+        self.with_questions(id, |questions| questions.token_of(ours))
     }
 
     /// Takes the question that the client answers by that id.
@@ -199,31 +211,39 @@ impl Sessions {
         self.with_questions(id, |questions| questions.withdraw(theirs))
     }
 
-    /// A number for a stream of this session.
-    pub fn number_stream(&self, id: &HeaderValue) -> Option<u64> {
-        self.with(id, |entry| Some(entry.kept.number()))
+    /// A name for a stream of this session: of what its server pushes, or of the reply to a request.
+    pub fn name_stream(&self, id: &HeaderValue, pushes: bool) -> Option<StreamName> {
+        self.with(id, |entry| Some(entry.kept.name(pushes)))
     }
 
     /// Keeps a stream that has lost its connection; `taken` is cancelled once it is kept no longer.
-    pub fn keep(&self, id: &HeaderValue, number: u64, stream: Box<Kept>, taken: CancellationToken) {
-        let kept = self.room.enter(stream, taken);
-        // What is too much, or too old, is dropped only after the lock is given back: much hangs on it.
-        let _dropped = self.with(id, |entry| kept.map(|kept| entry.kept.keep(number, kept)));
+    pub fn keep(&self, id: &HeaderValue, name: StreamName, stream: Box<Kept>, taken: CancellationToken) {
+        let mut kept = self.room.enter(name, stream, taken);
+        // What is too much, or too old, or of no session any more, is dropped only after the lock is given back: much hangs on it.
+        let gone = self.with(id, |entry| kept.take().map(|kept| entry.kept.keep(kept)));
+        gone.into_iter().flatten().chain(kept).for_each(kept::Waiting::close);
     }
 
     /// Drops a stream that nobody has come back for, unless it was taken, or has lost its connection again since.
-    pub fn forget_kept(&self, id: &HeaderValue, number: u64, taken: &CancellationToken) {
-        let _dropped = self.with(id, |entry| if taken.is_cancelled() { None } else { entry.kept.forget(number) });
+    pub fn forget_kept(&self, id: &HeaderValue, name: StreamName, taken: &CancellationToken) {
+        let dropped = self.with(id, |entry| if taken.is_cancelled() { None } else { entry.kept.forget(name) });
+        dropped.into_iter().for_each(kept::Waiting::close);
     }
 
-    /// Whether a stream of that number goes on after that event.
-    pub fn has_kept(&self, id: &HeaderValue, number: u64, after: u64) -> bool {
-        self.with(id, |entry| entry.kept.goes_on(number, after).then_some(())).is_some()
+    /// Drops the streams of pushes that wait for the client: it asks for another one.
+    pub fn forget_pushes(&self, id: &HeaderValue) {
+        let dropped = self.with(id, |entry| Some(entry.kept.forget_pushes()));
+        dropped.into_iter().flatten().for_each(kept::Waiting::close);
+    }
+
+    /// Whether a stream of that name goes on after that event.
+    pub fn has_kept(&self, id: &HeaderValue, name: StreamName, after: u64) -> bool {
+        self.with(id, |entry| entry.kept.goes_on(name, after).then_some(())).is_some()
     }
 
     /// Takes it.
-    pub fn take_kept(&self, id: &HeaderValue, number: u64, after: u64) -> Option<Box<Kept>> {
-        self.with(id, |entry| entry.kept.take(number, after))
+    pub fn take_kept(&self, id: &HeaderValue, name: StreamName, after: u64) -> Option<Box<Kept>> {
+        self.with(id, |entry| entry.kept.take(name, after))
     }
 
     fn with_questions<T>(&self, id: &HeaderValue, f: impl FnOnce(&mut questions::Questions) -> Option<T>) -> Option<T> {
@@ -239,7 +259,7 @@ impl Sessions {
         let _first = self.farewell.set(Box::new(farewell));
     }
 
-    /// Forgets a session.
+    /// Forgets a session, and ends its streams.
     pub fn end(&self, id: &HeaderValue) {
         let gone = id.to_str().ok().and_then(|id| self.table.lock().remove(id));
         self.say_farewell(gone);
@@ -251,14 +271,21 @@ impl Sessions {
             if let Some((farewell, id)) = self.farewell.get().zip(entry.session.upstream.as_ref()) {
                 farewell(id);
             }
+            entry.end();
         }
     }
 
-    /// Forgets sessions that have been idle for too long; called now and then.
+    /// Forgets sessions that have been idle for too long; called now and then. One with an open stream is in use: its client listens.
     pub fn expire(&self) {
         let now = Instant::now();
-        let gone: Vec<_> = self.table.lock().extract_if(|_, entry| entry.session.is_idle(now)).collect();
-        self.say_farewell(gone.into_iter().map(|(_, entry)| entry));
+        let idle = |entry: &mut Entry| {
+            if entry.session.live.has_streams() {
+                entry.session.used = now;
+            }
+            entry.session.is_idle(now)
+        };
+        let gone: Vec<Entry> = self.table.lock().extract_if(|_, entry| idle(entry)).map(|(_, entry)| entry).collect();
+        self.say_farewell(gone);
     }
 
     /// The tasks of a caller at the resource of a route.
@@ -282,6 +309,14 @@ impl Sessions {
     }
 }
 
+impl Entry {
+    /// Outside the lock: much may hang on it.
+    fn end(self) {
+        self.session.live.end();
+        self.kept.close();
+    }
+}
+
 impl Session {
     fn new(id: &HeaderValue, owner: &Principal, resource: &str, (version, answerable): (ProtocolVersion, Answerable)) -> Self {
         Self {
@@ -291,6 +326,7 @@ impl Session {
             reference: reference(id),
             outlet: None,
             begun: false,
+            live: Arc::default(),
             owner: owner.clone(),
             resource: resource.to_owned(),
             used: Instant::now(),
@@ -298,7 +334,7 @@ impl Session {
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        now.duration_since(self.used) > IDLE
+        now.duration_since(self.used) > IDLE && !self.live.has_streams()
     }
 
     fn belongs_to(&self, caller: &Principal, resource: &str) -> bool {
@@ -316,6 +352,7 @@ pub fn reference(id: &HeaderValue) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::End;
 
     const VERSION: (ProtocolVersion, Answerable) = (ProtocolVersion::V2025_11_25, Answerable::NOTHING);
 
@@ -362,6 +399,23 @@ mod tests {
         tokio::time::advance(IDLE + Duration::from_secs(1)).await;
         assert!(sessions.find(&id, &ada(), "r").is_none());
         assert!(sessions.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_with_an_open_stream_is_not_idle_and_its_end_is_the_streams() {
+        let sessions = Sessions::default();
+        let id = sessions.mint(&ada(), "r", VERSION, None).unwrap();
+        let stream = End::default();
+        sessions.find(&id, &ada(), "r").unwrap().live.open(&stream);
+        for _ in 0..3 {
+            tokio::time::advance(IDLE).await;
+            sessions.expire();
+        }
+        tokio::time::advance(IDLE / 2).await;
+        assert!(!stream.has_come());
+        sessions.end(&id);
+        assert!(stream.has_come());
+        assert!(sessions.find(&id, &ada(), "r").is_none());
     }
 
     #[test]

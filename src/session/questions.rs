@@ -28,19 +28,21 @@ pub struct Question {
     pub id: RequestId,
     /// What it has asked.
     pub asked: Asked,
+    /// By which token it wants to hear how far the client is.
+    pub token: Option<RequestId>,
     since: Instant,
 }
 
 impl Questions {
     /// Our id for one; `None` when too many are open.
-    pub(super) fn ask(&mut self, id: &RequestId, asked: Asked) -> Option<u64> {
+    pub(super) fn ask(&mut self, id: &RequestId, asked: Asked, token: Option<RequestId>) -> Option<u64> {
         let now = Instant::now();
         self.open.retain(|_, question| now.duration_since(question.since) <= LIFE);
         if self.open.len() >= MAX_OPEN {
             return None;
         }
         self.asked += 1;
-        self.open.insert(self.asked, Question { id: id.clone(), asked, since: now });
+        self.open.insert(self.asked, Question { id: id.clone(), asked, token, since: now });
         Some(self.asked)
     }
 
@@ -48,6 +50,11 @@ impl Questions {
     pub(super) fn answer(&mut self, ours: &RequestId) -> Option<Question> {
         let question = self.open.remove(&ours.as_json().parse().ok()?)?;
         (question.since.elapsed() <= LIFE).then_some(question)
+    }
+
+    /// The server's token of one that is open, by that number of ours.
+    pub(super) fn token_of(&self, ours: &RequestId) -> Option<RequestId> {
+        self.open.get(&ours.as_json().parse().ok()?)?.token.clone()
     }
 
     /// Puts one back whose answer did not get through.
@@ -80,10 +87,12 @@ mod tests {
     #[test]
     fn a_question_is_answered_once_and_by_our_id_only() {
         let mut questions = Questions::default();
-        let ours = questions.ask(&id(r#""theirs""#), Asked::Elicitation).unwrap();
+        let ours = questions.ask(&id(r#""theirs""#), Asked::Elicitation, Some(id(r#""t""#))).unwrap();
         assert!(questions.answer(&id(r#""theirs""#)).is_none(), "the server's id");
         assert!(questions.answer(&id(&format!(r#""{ours}""#))).is_none(), "a string is not the number");
+        assert_eq!(questions.token_of(&id(&ours.to_string())), Some(id(r#""t""#)));
         let answered = questions.answer(&id(&ours.to_string())).unwrap();
+        assert_eq!(questions.token_of(&id(&ours.to_string())), None, "nobody waits for it any more");
         assert_eq!((answered.id.as_json(), answered.asked), (r#""theirs""#, Asked::Elicitation));
         assert!(questions.answer(&id(&ours.to_string())).is_none(), "again");
         questions.restore(&id(&ours.to_string()), answered);
@@ -93,7 +102,7 @@ mod tests {
     #[test]
     fn a_server_withdraws_its_own_question() {
         let mut questions = Questions::default();
-        let ours = questions.ask(&id("7"), Asked::Sampling).unwrap();
+        let ours = questions.ask(&id("7"), Asked::Sampling, None).unwrap();
         assert_eq!(questions.withdraw(&id("8")), None);
         assert_eq!(questions.withdraw(&id("7")), Some(ours));
         assert!(questions.answer(&id(&ours.to_string())).is_none());
@@ -103,11 +112,11 @@ mod tests {
     async fn open_questions_are_bounded_and_do_not_stay() {
         let mut questions = Questions::default();
         for number in 0..MAX_OPEN {
-            assert!(questions.ask(&id(&number.to_string()), Asked::Roots).is_some());
+            assert!(questions.ask(&id(&number.to_string()), Asked::Roots, None).is_some());
         }
-        assert_eq!(questions.ask(&id("100"), Asked::Roots), None);
+        assert_eq!(questions.ask(&id("100"), Asked::Roots, None), None);
         tokio::time::advance(LIFE + Duration::from_secs(1)).await;
         assert!(questions.answer(&id("1")).is_none(), "one from over an hour ago");
-        assert!(questions.ask(&id("100"), Asked::Roots).is_some());
+        assert!(questions.ask(&id("100"), Asked::Roots, None).is_some());
     }
 }

@@ -72,7 +72,13 @@ impl Middleware for Admission {
             reason
         })?;
         let admitted = Admitted(request.evidence.clone());
+        // SECURITY: of what goes to no server nobody can say that it was answered, or a caller could keep its breaker closed.
+        let silent = request.exchange.moot || request.claim.is_some();
         match next.run(request.with_evidence(admitted)).await {
+            Ok(response) if silent => {
+                stay.ends(Ending::Nothing);
+                Ok(response)
+            }
             Ok(response) => Ok(stay.until_end_of(response)),
             Err(rejection) => {
                 stay.ends(Ending::of(rejection.reason()));

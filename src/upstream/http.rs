@@ -23,7 +23,7 @@ use super::reply::{self, Expected};
 use super::resumption::Resumption;
 use super::strict::Doubt;
 use super::transport::Shared;
-use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection};
+use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection, RequestContext};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::places::Place;
@@ -105,7 +105,7 @@ impl StreamableHttp {
         let pushes = access.method == Method::Push;
         let expected = Expected {
             pushes,
-            resumption: self.resumption(&exchange, &access, context.call),
+            resumption: self.resumption(&exchange, &access, &context),
             id: message.rpc().and_then(|message| message.id().cloned()),
             shape: access.shape,
             in_session: exchange.session.is_some(),
@@ -172,13 +172,13 @@ impl StreamableHttp {
     }
 
     /// How a reply is read on whose connection the server has closed: a session may poll. MCP 2025-11-25, "Resumability and Redelivery".
-    fn resumption(&self, exchange: &Exchange, access: &Access, call: CallId) -> Option<Resumption> {
-        if !exchange.version.has_sessions() || access.shape != Shape::Request || access.method == Method::Push {
+    fn resumption(&self, exchange: &Exchange, access: &Access, context: &RequestContext) -> Option<Resumption> {
+        if !exchange.version.has_sessions() || access.shape != Shape::Request {
             return None;
         }
-        let (upstream, exchange) = (self.clone(), exchange.clone());
-        let polling = Polling::new(self.0.tasks.clone(), self.0.cuts.stopping());
-        Some(Resumption::new(polling, move |last| {
+        let (upstream, exchange, call) = (self.clone(), exchange.clone(), context.call);
+        let polling = Polling::new(self.0.tasks.clone(), self.0.cuts.stopping(), context.trail.end());
+        Some(Resumption::new(polling, access.method == Method::Push, move |last| {
             let (upstream, exchange) = (upstream.clone(), exchange.clone());
             async move { upstream.resume(last, &exchange, call).await }
         }))

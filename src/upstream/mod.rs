@@ -66,12 +66,16 @@ impl Upstreams {
             // A session of HTTP+SSE begins before its handshake, which is the first that the server hears of it.
             return Ok(McpResponse::opened(channel));
         }
+        if request.exchange.moot {
+            return Ok(McpResponse::accepted());
+        }
         let trail = request.context.trail.clone();
         end_of_stage().await;
         propagate::trace(&mut request);
         propagate::state(&mut request);
         propagate::question(&mut request);
         propagate::tasks(&mut request);
+        propagate::progress(&mut request);
         let result = upstream.send(request).await;
         trail.arrive(&result);
         result

@@ -1,12 +1,14 @@
 //! What goes to the server in place of what the client wrote: the trace context (in the head always, and in `_meta` where the client
-//! has written one), the server's own state in place of our seal over it, and its own ids in place of ours.
+//! has written one), the server's own state in place of our seal over it, its own ids and progress token in place of ours, and ours in
+//! place of the client's token.
 
 use http::HeaderValue;
 
 use crate::chain::{Carried, McpRequest};
+use crate::config::Transport;
 use crate::layers::audit::Recorded;
-use crate::protocol::Message;
 use crate::protocol::json::{Kind, RawJson, Value};
+use crate::protocol::{Message, Shape};
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
@@ -51,6 +53,26 @@ pub(super) fn tasks(request: &mut McpRequest<Recorded>) {
     let (document, edits) = message.split();
     for (place, id) in std::mem::take(&mut exchange.tasks.places) {
         edits.replace(document, place, RawJson::string(&id));
+    }
+}
+
+/// Has the server tell by the id of the call how far it is; and gives it back its own token where the client tells. No edit either.
+pub(super) fn progress(request: &mut McpRequest<Recorded>) {
+    // Where many share a connection the transport names requests itself (`paired/`).
+    let paired = !matches!(request.evidence.permit().server().transport, Transport::Http(_));
+    let Carried { message, exchange, context, .. } = &mut *request.carried;
+    let Some(message) = message.rpc_mut() else { return };
+    let (place, token) = match exchange.progress.take() {
+        Some(theirs) => (message.param("progressToken").map(Value::id), RawJson::id(&theirs)),
+        None if message.shape() == Shape::Request && !paired => {
+            let token = message.param("_meta").and_then(|meta| meta.get("progressToken"));
+            (token.map(Value::id), RawJson::string(&context.call.to_string()))
+        }
+        None => return,
+    };
+    if let Some(place) = place {
+        let (document, edits) = message.split();
+        edits.replace(document, place, token);
     }
 }
 

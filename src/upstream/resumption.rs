@@ -19,7 +19,7 @@ use crate::chain::{Polling, Rejection};
 const PAUSE: Duration = Duration::from_secs(1);
 const LEAST: Duration = Duration::from_millis(100);
 
-/// How often one reply is taken up again.
+/// How often one reply is taken up again without a message between.
 const MOST: u32 = 100;
 
 /// Longest id that is kept.
@@ -31,6 +31,9 @@ pub(super) type Resumed = Pin<Box<dyn Future<Output = Result<(Response<Incoming>
 pub(super) struct Resumption {
     ask: Arc<dyn Fn(HeaderValue) -> Resumed + Send + Sync>,
     polling: Arc<Polling>,
+    /// Whether it is a stream of pushes. Its client's end of it is ours: it can be come back for whatever the server says, and lasts while
+    /// the server is asked again.
+    pushes: bool,
     last: Option<HeaderValue>,
     pause: Duration,
     taken: u32,
@@ -43,11 +46,15 @@ impl fmt::Debug for Resumption {
 }
 
 impl Resumption {
-    pub(super) fn new<F>(polling: Polling, ask: impl Fn(HeaderValue) -> F + Send + Sync + 'static) -> Self
+    pub(super) fn new<F>(polling: Polling, pushes: bool, ask: impl Fn(HeaderValue) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(Response<Incoming>, Lease), Rejection>> + Send + 'static,
     {
-        Self { ask: Arc::new(move |last| Box::pin(ask(last))), polling: Arc::new(polling), last: None, pause: PAUSE, taken: 0 }
+        if pushes {
+            polling.prime();
+        }
+        let ask = Arc::new(move |last| -> Resumed { Box::pin(ask(last)) });
+        Self { ask, polling: Arc::new(polling), pushes, last: None, pause: PAUSE, taken: 0 }
     }
 
     /// What the client's end of the stream is told.
@@ -65,6 +72,9 @@ impl Resumption {
             self.pause = Duration::from_millis(retry).max(LEAST);
             self.polling.wait(retry);
         }
+        if !event.data.is_empty() {
+            self.taken = 0;
+        }
         if self.last.is_some() {
             self.polling.prime();
         }
@@ -74,7 +84,9 @@ impl Resumption {
     pub(super) fn next(&mut self) -> Option<(Duration, Resumed)> {
         let last = self.last.clone().filter(|_| self.taken < MOST)?;
         self.taken += 1;
-        self.polling.leave();
+        if !self.pushes {
+            self.polling.leave();
+        }
         Some((self.pause, (self.ask)(last)))
     }
 }

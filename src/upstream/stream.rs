@@ -68,8 +68,8 @@ impl EventStream {
             if let Some(resumption) = &mut self.expected.resumption {
                 resumption.note(&event);
             }
-            // Priming events (an id without data) and foreign event types carry no message. Ids are not relayed: nothing can be
-            // resumed by them until the gateway keeps events of its own.
+            // Priming events (an id without data) and foreign event types carry no message. Ids are not relayed: to its clients the
+            // gateway gives its own.
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;
             }

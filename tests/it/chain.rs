@@ -152,6 +152,7 @@ impl Fixture {
             memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
             shares: FairShare::new(64),
             admission: Admission::new(&config.servers, &metrics),
+            vigil: Arc::default(),
             upstream: upstream.clone(),
         };
         let chain = Chain::build_watched(parts, probe);

@@ -27,6 +27,7 @@ mod input_required;
 mod lifecycle;
 mod limits_message;
 mod mirrors;
+mod open_streams;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
 #[path = "../../fuzz/oracles/mod.rs"]
 mod oracles;
@@ -34,6 +35,7 @@ mod overload;
 mod parser_properties;
 mod peers;
 mod privacy;
+mod progress;
 mod reload;
 mod resumption;
 mod session_questions;

@@ -154,7 +154,7 @@ async fn the_end_of_a_session_ends_what_is_kept_of_it() {
     assert_eq!(events.next_text().await, None);
     assert_eq!(stage.ada.end().await.status, 200);
     let records = stage.gateway.ended(&events.head.call()).await;
-    assert_eq!(records.last().unwrap()["out"]["status"], "client_gone", "{records:#?}");
+    assert_eq!(records.last().unwrap()["out"]["status"], "session_ended", "{records:#?}");
     stage.end().await;
 }
 
@@ -196,5 +196,118 @@ async fn a_reply_is_read_on_as_strictly_as_it_began() {
         let answer = stage.ada.call("poll", json!({})).await;
         assert_eq!(answer.messages().last().unwrap()["error"]["code"], -31502, "{what}: {answer:?}");
     }
+    stage.end().await;
+}
+
+/// The stream on which the server pushes `messages`, and then nothing more.
+fn pushes(stage: &Stage, messages: &[Value]) {
+    let steps = messages.iter().map(Step::message).chain([Step::Wait(Gate::default())]);
+    stage.crm.on_method("GET", Reply::stream(steps));
+}
+
+fn opened(stage: &Stage) -> usize {
+    stage.crm.arrived().iter().filter(|request| request.method == "GET").count()
+}
+
+/// Waits until the gateway has noticed that the client is gone, and goes on after that event.
+async fn come_back(client: &Client, event: &str) -> Events {
+    loop {
+        let rest = client.resume(event).await;
+        // One that goes on begins with what was missed, and a new one with where to come back to.
+        if rest.head.status == 200 {
+            return rest;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_pushes_goes_on_by_ids_of_ours_with_what_was_missed_as_it_was_judged() {
+    let stage = Stage::set("2025-11-25").await;
+    pushes(&stage, &[log("one"), log("AKIAIOSFODNN7EXAMPLE"), log("three")]);
+    let mut events = stage.ada.listen().await;
+    let call = events.head.call();
+    assert_eq!(events.next_text().await.unwrap(), "id: p1.0\ndata: \n\n", "first of all, from where to go on");
+    assert_eq!(event(&mut events).await.0, "p1.1");
+    drop(events);
+    let before = opened(&stage);
+    let mut rest = come_back(&stage.ada, "p1.1").await;
+    let (missed, last) = (event(&mut rest).await, event(&mut rest).await);
+    assert_eq!((&*missed.0, &missed.1["params"]["data"]), ("p1.2", &json!("[secret]")), "not as it came from the server");
+    assert_eq!((&*last.0, &last.1["params"]["data"]), ("p1.3", &json!("three")));
+    assert_eq!(opened(&stage), before, "the server was asked again");
+    assert_eq!(stage.crm.cancelled(), 0, "the server's connection was not lost");
+    assert_eq!(stage.ada.end().await.status, 200);
+    assert_eq!(rest.next_text().await, None);
+    let records = stage.gateway.ended(&call).await;
+    assert_eq!(records.last().unwrap()["out"]["status"], "session_ended", "{records:#?}");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn the_event_of_another_sessions_pushes_resumes_nothing_of_it() {
+    let stage = Stage::set("2025-11-25").await;
+    pushes(&stage, &[log("for ada")]);
+    let mut events = stage.ada.listen().await;
+    event(&mut events).await;
+    let (last, _) = event(&mut events).await;
+    drop(events);
+    let mut waiting = come_back(&stage.ada, &last).await;
+    assert_eq!(stage.crm.cancelled(), 0);
+
+    // Bob has no stream of that name: he gets one of his own, from its beginning.
+    pushes(&stage, &[log("for bob")]);
+    let bob = stage.gateway.legacy("crm", &stage.gateway.key("bob", &["staff"]).await).await;
+    let mut own = bob.resume(&last).await;
+    assert_eq!(
+        (event(&mut own).await.0, event(&mut own).await.1["params"]["data"].clone()),
+        ("p1.0".to_owned(), json!("for bob"))
+    );
+    assert_eq!(stage.crm.wait_for("GET").await.header("last-event-id"), None, "our ids are not for the server");
+    let mut thief = bob.clone();
+    thief.session.clone_from(&stage.ada.session);
+    assert_eq!(thief.resume(&last).await.head.status, 404, "another caller with the session's id");
+    for unknown in ["p1", "p.1", "p1.x", "q1.1", "pp1.1"] {
+        assert_eq!(bob.resume(unknown).await.head.status, 400, "{unknown}");
+    }
+    assert_eq!(stage.ada.end().await.status, 200);
+    assert_eq!(waiting.next_text().await, None);
+    drop(own);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn who_comes_too_late_for_a_stream_of_pushes_gets_a_new_one_and_the_server_has_one_only() {
+    let stage = Stage::set("2025-11-25").await;
+    pushes(&stage, &[log("one")]);
+    let mut events = stage.ada.listen().await;
+    event(&mut events).await;
+    event(&mut events).await;
+    drop(events);
+    // Without saying from where: what waits is not wanted.
+    let mut again = stage.ada.listen().await;
+    assert_eq!(event(&mut again).await.0, "p2.0");
+    crate::support::eventually("the first is closed at the server", || (stage.crm.cancelled() == 1).then_some(())).await;
+    let mut late = stage.ada.resume("p1.1").await;
+    assert_eq!((event(&mut late).await.0, event(&mut late).await.1), ("p3.0".to_owned(), log("one")));
+    drop((again, late));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_the_connection_of_its_pushes_is_asked_for_the_rest() {
+    let stage = Stage::set("2025-11-25").await;
+    let closing = format!("id: s1\nretry: 100\ndata: {}\n\n", log("one"));
+    stage.crm.on_method("GET", Reply::stream([Step::Raw(closing.into_bytes())]));
+    let mut events = stage.ada.listen().await;
+    event(&mut events).await;
+    assert_eq!(event(&mut events).await, ("p1.1".to_owned(), log("one")));
+    pushes(&stage, &[log("two")]);
+    let came = crate::support::eventually("the server is asked again", || {
+        stage.crm.arrived().into_iter().find(|request| request.header("last-event-id").is_some())
+    });
+    assert_eq!(came.await.header("last-event-id"), Some("s1"), "from where it was left");
+    while event(&mut events).await.1 != log("two") {}
+    drop(events);
     stage.end().await;
 }

@@ -243,6 +243,19 @@ async fn avl_011_what_is_not_the_servers_fault_does_not_count() {
 }
 
 #[tokio::test]
+async fn what_is_not_sent_to_a_server_says_nothing_for_it() {
+    let stage = Stage::with("breaker: { failures: 2, cooldown: 1h, max_cooldown: 1h }").await;
+    let legacy = stage.gateway.legacy("crm", &stage.gateway.key("ada", &["staff"]).await).await;
+    stage.crm.on_tool("echo", Reply::empty(500));
+    assert_eq!(legacy.call("echo", json!({})).await.code(), Some(-31502));
+    let moot = legacy.notify("notifications/cancelled", json!({ "requestId": 99 })).await;
+    assert_eq!(moot.status, 202, "{moot:?}");
+    assert_eq!(legacy.call("echo", json!({})).await.code(), Some(-31502));
+    assert_eq!(legacy.call("echo", json!({})).await.status, 503, "a word that nobody was told counts as an answer");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn avl_010_a_server_that_is_back_is_found_by_one_call() {
     let stage = Stage::with("breaker: { failures: 1, cooldown: 10ms, max_cooldown: 10ms }").await;
     assert_eq!(stage.answers(Reply::empty(500)).await.code(), Some(-31502));

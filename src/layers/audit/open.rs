@@ -8,7 +8,7 @@ use super::receipt::{attach, strip};
 use super::released::Released;
 use super::stream::AuditedStream;
 use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
-use crate::chain::{McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
+use crate::chain::{Ended, McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
 use crate::config::Durability;
 use crate::protocol::Method;
 use crate::telemetry::Metrics;
@@ -170,6 +170,11 @@ impl OpenRecord {
     /// Whether its stream is one of pushes, which ends without a response.
     pub(super) fn is_push(&self) -> bool {
         self.method() == Some(Method::Push)
+    }
+
+    /// Comes when the reply is to end, whatever it is at.
+    pub(super) fn end(&self) -> Ended {
+        self.context.trail.end().wait()
     }
 
     fn method(&self) -> Option<Method> {

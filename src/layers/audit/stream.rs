@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 
 use super::open::{Handed, OpenRecord, not_recorded, not_recorded_plain};
 use super::receipt::strip;
 use super::released::Released;
 use crate::audit::{AppendError, Position};
-use crate::chain::{Alarm, MessageStream, Rejection, ServerMessage};
+use crate::chain::{Alarm, Ended, MessageStream, Rejection, ServerMessage};
 
 type Wait<T> = Pin<Box<dyn Future<Output = Result<T, AppendError>> + Send>>;
 type Item = Result<ServerMessage, Rejection>;
@@ -23,6 +23,8 @@ const SEGMENT_AGE: Duration = Duration::from_secs(5);
 /// See the module.
 pub(super) struct AuditedStream {
     inner: MessageStream,
+    /// Goes before everything that comes from there.
+    end: Ended,
     record: OpenRecord,
     released: Released,
     /// Rings when released events have waited long enough for a record.
@@ -41,7 +43,7 @@ pub(super) struct AuditedStream {
 impl AuditedStream {
     pub(super) fn new(inner: MessageStream, record: OpenRecord) -> Self {
         let (released, alarm, first) = (Released::default(), Alarm::default(), record.is_unwritten());
-        Self { inner, record, released, alarm, first, segment: None, due: false, held: None, ended: false }
+        Self { inner, end: record.end(), record, released, alarm, first, segment: None, due: false, held: None, ended: false }
     }
 
     /// Records what was released, once it is due. Pending only while an earlier record is on its way to a slow disk and the next
@@ -68,6 +70,12 @@ impl AuditedStream {
     fn hold(&mut self, handed: Handed, item: Item) {
         self.ended = true;
         self.held = Some((Box::pin(handed.settled()), item));
+    }
+
+    fn refuse(&mut self, rejection: Rejection) {
+        let rejection = self.record.answering(rejection);
+        let handed = self.record.append_refusal(rejection.reason(), Some(&self.released));
+        self.hold(handed, Err(rejection));
     }
 
     /// Polls the layers. A panic in one of them ends this stream alone.
@@ -98,6 +106,12 @@ impl Stream for AuditedStream {
             if this.ended {
                 return Poll::Ready(None);
             }
+            if let Poll::Ready(because) = this.end.as_mut().poll(cx) {
+                // Whatever it comes from ends with it, and not only once the client has read why.
+                this.inner = Box::pin(stream::empty());
+                this.refuse(because.into());
+                continue;
+            }
             if let Err(error) = ready!(this.poll_segment(cx)) {
                 this.ended = true;
                 drop(this.record.append_end("not_recorded", &this.released));
@@ -120,11 +134,7 @@ impl Stream for AuditedStream {
                     this.alarm.set(SEGMENT_AGE);
                     return Poll::Ready(Some(Ok(message)));
                 }
-                Some(Err(rejection)) => {
-                    let rejection = this.record.answering(rejection);
-                    let handed = this.record.append_refusal(rejection.reason(), Some(&this.released));
-                    this.hold(handed, Err(rejection));
-                }
+                Some(Err(rejection)) => this.refuse(rejection),
                 None => {
                     this.ended = true;
                     if !this.record.is_closed() {

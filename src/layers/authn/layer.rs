@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use super::bearer;
+use super::ground::Ground;
 use super::principal::{Facts, Principal};
 use super::token::{Issuers, Proof, TokenError, Verified};
-use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext};
+use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, Vigil};
 use crate::state::{ApiKeys, KeyStatus};
 use crate::vault::{Caller, Vault, VaultError};
 
@@ -26,6 +27,7 @@ pub struct Authn {
     issuers: Issuers,
     api_keys: Option<Arc<ApiKeys>>,
     vault: Arc<Vault>,
+    vigil: Arc<Vigil>,
     // Keyed by SHA-256 over route and token: a token is good for one route's audience.
     verified: RwLock<HashMap<[u8; 32], (Principal, Proof)>>,
 }
@@ -42,30 +44,33 @@ impl Middleware for Authn {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let token = bearer::bearer(&request.head.headers, &request.head.uri).map_err(Reason::Unauthenticated)?;
-        let principal = self.principal(token, &request.context).await?;
+        let (principal, ground) = self.principal(token, &request.context).await?;
         request.context.trail.with(|decision| {
             decision.who = Some(principal.who());
             decision.mark("authn", crate::chain::Mark::Ok);
         });
         let Incoming { head, body, context, evidence: Anonymous } = request;
-        next.run(Incoming { head, body, context, evidence: principal }).await
+        let trail = context.trail.clone();
+        let response = next.run(Incoming { head, body, context, evidence: principal }).await?;
+        self.vigil.over(&response, &trail, move |now| ground.holds(now));
+        Ok(response)
     }
 }
 
 impl Authn {
-    /// A station that accepts tokens of `issuers`, and API keys when given.
-    pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>) -> Self {
-        Self { issuers, api_keys, vault, verified: RwLock::default() }
+    /// A station that accepts tokens of `issuers`, and API keys when given; `vigil` sees to it that no stream outlives them.
+    pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>, vigil: Arc<Vigil>) -> Self {
+        Self { issuers, api_keys, vault, vigil, verified: RwLock::default() }
     }
 
-    async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
+    async fn principal(&self, token: &str, context: &RequestContext) -> Result<(Principal, Ground), Rejection> {
         let now = context.received;
         if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
             return Box::pin(self.by_api_key(keys, token, context, now)).await;
         }
         let place = place_of(token, &context.route.resource);
-        if let Some(principal) = self.remembered(&place, now) {
-            return Ok(principal);
+        if let Some((principal, proof)) = self.remembered(&place, now) {
+            return Ok((principal, Ground::Token(self.issuers.clone(), proof)));
         }
         // Rare: what it needs is not to be part of every call.
         let verified = Box::pin(self.verify(token, context)).await.map_err(|error| {
@@ -94,8 +99,8 @@ impl Authn {
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(place, (principal.clone(), verified.proof));
-        Ok(principal)
+        remembered.insert(place, (principal.clone(), verified.proof.clone()));
+        Ok((principal, Ground::Token(self.issuers.clone(), verified.proof)))
     }
 
     /// Once, and once more if the issuer's keys were read again meanwhile.
@@ -107,22 +112,22 @@ impl Authn {
         }
     }
 
-    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<Principal> {
+    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<(Principal, Proof)> {
         let remembered = self.verified.read();
         let (principal, proof) = remembered.get(place)?;
         // No leeway here: at the edge of its life a token goes through all checks again, as it does when its issuer's keys change.
         let alive = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
-        let good = alive && self.issuers.holds(*proof, now);
-        good.then(|| principal.clone())
+        let good = alive && self.issuers.holds(proof, now);
+        good.then(|| (principal.clone(), proof.clone()))
     }
 
     async fn by_api_key(
         &self,
-        keys: &ApiKeys,
+        keys: &Arc<ApiKeys>,
         token: &str,
         context: &RequestContext,
         now: Timestamp,
-    ) -> Result<Principal, Rejection> {
+    ) -> Result<(Principal, Ground), Rejection> {
         let refused = |word| {
             context.trail.with(|decision| decision.detail = Some(word));
             Reason::Unauthenticated(Challenge::InvalidToken)
@@ -135,7 +140,7 @@ impl Authn {
         }
         let caller = Caller { issuer: API_KEY, subject: &key.subject, tenant: key.tenant.as_deref() };
         let pseudonym = self.vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
-        Ok(Principal::new(Facts {
+        let principal = Principal::new(Facts {
             authn: "api_key",
             issuer: API_KEY.into(),
             subject: Arc::clone(&key.subject),
@@ -146,7 +151,8 @@ impl Authn {
             attributes: Vec::new(),
             expires: key.expires,
             pseudonym,
-        }))
+        });
+        Ok((principal, Ground::ApiKey(Arc::clone(keys), Arc::clone(&key.id))))
     }
 }
 

@@ -110,10 +110,24 @@ pub(super) struct Verified {
 }
 
 /// By which keys a token was found good: holds until they change, or become too old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Proof {
     issuer: usize,
     generation: u64,
+    kid: Arc<str>,
+    /// The last moment at which the token is taken, leeway included.
+    until: Timestamp,
+}
+
+/// How a token stands that was good once, without another look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Good,
+    Expired,
+    /// Its issuer does not publish the key any more that it was signed with.
+    Revoked,
+    /// The issuer's keys are too old to say.
+    Unknown,
 }
 
 /// The configured issuers with their keys. Clones share them.
@@ -184,14 +198,27 @@ impl Issuers {
             // client certificate comes with identity.
             return Err(TokenError::Bound);
         }
-        let proof = Proof { issuer: place, generation: published.generation };
+        let until = later(expires, LEEWAY);
+        let proof = Proof { issuer: place, generation: published.generation, kid: kid.into(), until };
         known.read(payload, client, expires, proof)
     }
 
     /// Whether the keys that proved a token are the keys of its issuer still.
-    pub(super) fn holds(&self, proof: Proof, now: Timestamp) -> bool {
+    pub(super) fn holds(&self, proof: &Proof, now: Timestamp) -> bool {
         let published = self.0.get(proof.issuer).and_then(|known| known.keys.current(now).ok());
         published.is_some_and(|published| published.generation == proof.generation)
+    }
+
+    /// How a token stands at `now` that was good by this proof. Another key beside the one that signed it changes nothing.
+    pub(super) fn standing(&self, proof: &Proof, now: Timestamp) -> Standing {
+        if now > proof.until {
+            return Standing::Expired;
+        }
+        match self.0.get(proof.issuer).map(|known| known.keys.current(now)) {
+            Some(Ok(published)) if published.set.get(&proof.kid).is_some() => Standing::Good,
+            Some(Err(Stale)) => Standing::Unknown,
+            Some(Ok(_)) | None => Standing::Revoked,
+        }
     }
 
     /// See [`Keys::look_again`].

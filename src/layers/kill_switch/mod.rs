@@ -4,9 +4,10 @@
 //!
 //! **Request**: 503 with `Retry-After`, before any limit is charged.
 //!
-//! **Reply**: passes; a call that is already with its server is not broken off.
+//! **Reply**: passes; what a server answers with one message is done, and its caller must know.
 //!
-//! **Streams**: end at the next message once the switch is on.
+//! **Streams**: end at the next message once the switch is on, and within a second where nothing comes; what their server is at is
+//! broken off.
 //!
 //! **When it cannot decide**: it always can: switches are held in memory, and the store only keeps them across restarts.
 //!
@@ -18,7 +19,7 @@
 
 use std::sync::Arc;
 
-use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
+use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Vigil};
 use crate::layers::authn::Principal;
 use crate::state::Switches;
 
@@ -26,12 +27,13 @@ use crate::state::Switches;
 #[derive(Debug)]
 pub struct KillSwitch {
     switches: Arc<Switches>,
+    vigil: Arc<Vigil>,
 }
 
 impl KillSwitch {
-    /// Obeys `switches`.
-    pub fn new(switches: Arc<Switches>) -> Self {
-        Self { switches }
+    /// Obeys `switches`, and has `vigil` look at them for streams on which nothing comes.
+    pub fn new(switches: Arc<Switches>, vigil: Arc<Vigil>) -> Self {
+        Self { switches, vigil }
     }
 }
 
@@ -41,16 +43,23 @@ impl Middleware for KillSwitch {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let server = request.context.route.server.clone();
-        let name = server.as_ref().map(|server| server.name.as_str());
-        if self.switches.stops(name) {
-            return Err(Reason::Killed.into());
-        }
-        request.context.trail.pass("kill");
         let switches = Arc::clone(&self.switches);
-        next.run(request).await?.map_messages(move |message| {
+        let stopped = move || {
+            let name = server.as_ref().map(|server| server.name.as_str());
+            if switches.stops(name) { Err(Reason::Killed) } else { Ok(()) }
+        };
+        stopped()?;
+        let trail = request.context.trail.clone();
+        trail.pass("kill");
+        let response = next.run(request).await?;
+        let still = stopped.clone();
+        self.vigil.over(&response, &trail, move |_| still());
+        response.map_messages(move |message| {
             // The response to a call that was let through is not taken away: it is done, and its caller must know.
-            let stopped = !message.is_final() && switches.stops(server.as_ref().map(|server| server.name.as_str()));
-            if stopped { Err(Reason::Killed.into()) } else { Ok(Some(message)) }
+            if !message.is_final() {
+                stopped()?;
+            }
+            Ok(Some(message))
         })
     }
 }

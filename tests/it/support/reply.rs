@@ -17,7 +17,8 @@ impl Gate {
     }
 }
 
-/// One reply. In everything that is text, `{id}` stands for the id of the request, as it was written.
+/// One reply. In everything that is text, `{id}` stands for the id of the request and `{token}` for its progress token, as they were
+/// written.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(super) status: u16,

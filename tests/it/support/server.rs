@@ -205,9 +205,9 @@ impl State {
 async fn serve(stream: TcpStream, state: Arc<State>) {
     let mut wire = Wire { stream, unread: Vec::new() };
     while let Some(request) = wire.request().await {
-        let (reply, id) = (state.reply(&request), request.id());
+        let (reply, marks) = (state.reply(&request), Marks::of(&request));
         state.arrived.lock().push(request);
-        match wire.reply(reply, id.as_deref().unwrap_or("null")).await {
+        match wire.reply(reply, &marks).await {
             Ended::Whole => {}
             Ended::Closed => return,
             Ended::Cancelled => {
@@ -260,7 +260,7 @@ impl Wire {
         (count > 0).then_some(())
     }
 
-    async fn reply(&mut self, reply: Reply, id: &str) -> Ended {
+    async fn reply(&mut self, reply: Reply, marks: &Marks) -> Ended {
         if let Some(gate) = &reply.gate
             && let ended @ (Ended::Cancelled | Ended::Closed) = self.hold(gate).await
         {
@@ -272,28 +272,28 @@ impl Wire {
         }
         match reply.body {
             Body::Wire(bytes) => {
-                let _ = self.write(&with_id(&bytes, id)).await;
+                let _ = self.write(&marks.fill(&bytes)).await;
                 let _ = self.stream.shutdown().await;
                 Ended::Closed
             }
             Body::Whole(bytes) => {
-                let body = with_id(&bytes, id);
+                let body = marks.fill(&bytes);
                 let mut bytes = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
                 bytes.extend_from_slice(&body);
                 self.write(&bytes).await
             }
             Body::Stream(steps) => {
                 let started = self.write(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await;
-                if matches!(started, Ended::Whole) { self.steps(steps, id).await } else { started }
+                if matches!(started, Ended::Whole) { self.steps(steps, marks).await } else { started }
             }
         }
     }
 
-    async fn steps(&mut self, steps: Vec<Step>, id: &str) -> Ended {
+    async fn steps(&mut self, steps: Vec<Step>, marks: &Marks) -> Ended {
         for step in steps {
             let ended = match step {
-                Step::Message(text) => self.chunk(&with_id(format!("data: {text}\n\n").as_bytes(), id)).await,
-                Step::Raw(bytes) => self.chunk(&with_id(&bytes, id)).await,
+                Step::Message(text) => self.chunk(&marks.fill(format!("data: {text}\n\n").as_bytes())).await,
+                Step::Raw(bytes) => self.chunk(&marks.fill(&bytes)).await,
                 Step::Wait(gate) => self.hold(&gate).await,
                 Step::Cut => Ended::Closed,
             };
@@ -326,13 +326,30 @@ impl Wire {
     }
 }
 
-fn with_id(bytes: &[u8], id: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + id.len());
+/// What a request is called by, as it was written.
+struct Marks {
+    id: String,
+    token: String,
+}
+
+impl Marks {
+    fn of(request: &Arrived) -> Self {
+        let token = request.json().pointer("/params/_meta/progressToken").map_or("null".to_owned(), Value::to_string);
+        Self { id: request.id().unwrap_or_else(|| "null".to_owned()), token }
+    }
+
+    fn fill(&self, bytes: &[u8]) -> Vec<u8> {
+        replaced(&replaced(bytes, b"{id}", &self.id), b"{token}", &self.token)
+    }
+}
+
+fn replaced(bytes: &[u8], mark: &[u8], text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + text.len());
     let mut rest = bytes;
-    while let Some(at) = http::find(rest, b"{id}") {
+    while let Some(at) = http::find(rest, mark) {
         out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(id.as_bytes());
-        rest = &rest[at + 4..];
+        out.extend_from_slice(text.as_bytes());
+        rest = &rest[at + mark.len()..];
     }
     out.extend_from_slice(rest);
     out

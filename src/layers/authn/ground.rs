@@ -1,0 +1,37 @@
+//! What a stream stands on for as long as it lasts: the credential that it was opened with.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::token::{Issuers, Proof, Standing};
+use crate::chain::Reason;
+use crate::state::{ApiKeys, KeyStatus};
+
+/// A credential that was good, and where to look whether it still is.
+pub(super) enum Ground {
+    /// A key of ours, by its id.
+    ApiKey(Arc<ApiKeys>, Arc<str>),
+    /// A token, by the key that it was signed with.
+    Token(Issuers, Proof),
+}
+
+impl Ground {
+    /// Refuses what a new request with the same credential would be refused for.
+    pub(super) fn holds(&self, now: Timestamp) -> Result<(), Reason> {
+        match self {
+            Self::ApiKey(keys, id) => match keys.find(id).map(|key| key.status(now)) {
+                Ok(KeyStatus::Active) => Ok(()),
+                Ok(KeyStatus::Expired) => Err(Reason::CredentialExpired),
+                // What was erased is not known any more.
+                Ok(KeyStatus::Revoked) | Err(_) => Err(Reason::CredentialRevoked),
+            },
+            Self::Token(issuers, proof) => match issuers.standing(proof, now) {
+                Standing::Good => Ok(()),
+                Standing::Expired => Err(Reason::CredentialExpired),
+                Standing::Revoked => Err(Reason::CredentialRevoked),
+                Standing::Unknown => Err(Reason::StoreUnavailable),
+            },
+        }
+    }
+}
