@@ -237,8 +237,10 @@ impl Reason {
             Self::UnknownEvent => "unknown_event",
             Self::UnsupportedMedia => "unsupported_media",
             Self::UnsupportedVersion(_) => "unsupported_version",
-            Self::UpstreamFailed("body" | "cut_event" | "no_response") => "upstream_truncated",
-            Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response") => "upstream_invalid",
+            Self::UpstreamFailed("body" | "closes" | "cut_event" | "no_response") => "upstream_truncated",
+            Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response" | "too_deep") => {
+                "upstream_invalid"
+            }
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
         }

@@ -15,8 +15,8 @@ use super::progress::{self, About, Asking};
 use super::tasks::{Showing, Tasks};
 use super::{http_sse, questions, resumption, states, trace_context};
 use crate::chain::{
-    Carried, Channel, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Outlet, Reason, Rejection, ReplyTo,
-    RequestContext, ResponseBody, What, end_of_stage,
+    Carried, Channel, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Mirrored, Next, Outlet, Reason, Rejection,
+    ReplyTo, RequestContext, ResponseBody, What, end_of_stage,
 };
 use crate::config;
 use crate::layers::authn::Principal;
@@ -116,8 +116,7 @@ impl Middleware for Decode {
         describe(&decoded, &principal, &context);
         context.trail.with(|decision| decision.reply_to = Some(reply_to.clone()));
         context.trail.pass("decode");
-        let mirrored = if decoded.version.has_mirrored_headers() { headers::mirrored(&head.headers) } else { Ok(Vec::new()) };
-        let mirrored = mirrored.map_err(|reason| Rejection::new(reason).answering(&reply_to))?;
+        let mirrored = mirrored(&head, decoded.version).map_err(|reason| Rejection::new(reason).answering(&reply_to))?;
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let handshake = decoded.access.method == Method::Initialize;
         let ending = decoded.access.method == Method::EndSession;
@@ -487,4 +486,9 @@ fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) 
         expects_reply: decoded.access.shape == Shape::Request,
     };
     context.trail.with(|decision| decision.what = Some(what));
+}
+
+/// `Mcp-Param-*` headers, in revisions that have them.
+fn mirrored(head: &Parts, version: ProtocolVersion) -> Result<Vec<Mirrored>, Reason> {
+    if version.has_mirrored_headers() { headers::mirrored(&head.headers) } else { Ok(Vec::new()) }
 }

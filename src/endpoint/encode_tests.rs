@@ -17,6 +17,8 @@ fn reasons() -> Vec<Reason> {
         Reason::BodyIncomplete,
         Reason::BodyTooLarge,
         Reason::BodyTooSlow,
+        Reason::CredentialExpired,
+        Reason::CredentialRevoked,
         Reason::Denied(None),
         Reason::Denied(Some("closed \"today\"\n".to_owned())),
         Reason::ForeignState,
@@ -28,6 +30,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Killed,
         Reason::Malformed(code::PARSE_ERROR, "no JSON".to_owned()),
         Reason::MethodNotAllowed,
+        Reason::MissingCapability("io.modelcontextprotocol/tasks"),
         Reason::MissingMeta("io.modelcontextprotocol/protocolVersion"),
         Reason::MissingSession,
         Reason::NoSuchPath,
@@ -36,15 +39,18 @@ fn reasons() -> Vec<Reason> {
         Reason::OriginNotAllowed,
         Reason::Overloaded,
         Reason::RateLimited(wait),
+        Reason::SessionEnded,
         Reason::SessionNotFound,
         Reason::Stopping,
         Reason::StoreUnavailable,
+        Reason::StreamLimit,
         Reason::StreamOver,
         Reason::Unauthenticated(Challenge::InvalidRequest),
         Reason::Unauthenticated(Challenge::InvalidToken),
         Reason::Unauthenticated(Challenge::Missing),
         Reason::UnknownEvent,
         Reason::UnknownMethod,
+        Reason::UnknownTask,
         Reason::UnknownTarget(Thing::Tool, "a\"\u{1}\u{e9}".to_owned()),
         Reason::UnsupportedMedia,
         Reason::UnsupportedVersion("2031-01-01\"".to_owned()),
@@ -59,6 +65,8 @@ fn reasons() -> Vec<Reason> {
             | Reason::BodyTooLarge
             | Reason::BodyTooSlow
             | Reason::BreakerOpen(_)
+            | Reason::CredentialExpired
+            | Reason::CredentialRevoked
             | Reason::Denied(_)
             | Reason::ForeignState
             | Reason::Framing(..)
@@ -69,6 +77,7 @@ fn reasons() -> Vec<Reason> {
             | Reason::Killed
             | Reason::Malformed(..)
             | Reason::MethodNotAllowed
+            | Reason::MissingCapability(_)
             | Reason::MissingMeta(_)
             | Reason::MissingSession
             | Reason::NoSuchPath
@@ -77,14 +86,17 @@ fn reasons() -> Vec<Reason> {
             | Reason::OriginNotAllowed
             | Reason::Overloaded
             | Reason::RateLimited(_)
+            | Reason::SessionEnded
             | Reason::SessionNotFound
             | Reason::Stopping
             | Reason::StoreUnavailable
+            | Reason::StreamLimit
             | Reason::StreamOver
             | Reason::Unauthenticated(_)
             | Reason::UnknownEvent
             | Reason::UnknownMethod
             | Reason::UnknownTarget(..)
+            | Reason::UnknownTask
             | Reason::UnsupportedMedia
             | Reason::UnsupportedVersion(_)
             | Reason::UpstreamFailed(_)

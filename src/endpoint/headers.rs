@@ -3,8 +3,8 @@
 //! MCP 2026-07-28, Streamable HTTP, "Server Validation"; PROTOCOL.md 1.1 and 3.6. Policy reads the body only. A difference is
 //! refused, since somebody in front of us may have decided on the header.
 
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
 use crate::chain::{Mirrored, Reason};
 use crate::protocol::json::Value;

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::chains::{Chains, Lasting, tempo};
 use super::reload::Reloader;
-use super::upkeep::{index, look_after, metrics, sweep, watch_streams};
+use super::upkeep::{index, look_after, look_after_sessions, metrics};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
@@ -103,8 +103,6 @@ impl Gateway {
             vigil: Arc::clone(&vigil),
             upstreams: upstreams.clone(),
         };
-        let servers = upstreams.clone();
-        sessions.at_end(move |id| servers.iter().for_each(|server| server.forget_session(id)));
         let mut chains = Chains::new(lasting, &config);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
@@ -136,8 +134,7 @@ impl Gateway {
         anchors.run(&log, &followers, &stop);
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
-        services.spawn(sweep(Arc::clone(&sessions), upstreams.clone(), stop.clone()));
-        services.spawn(watch_streams(vigil, time, stop.clone()));
+        look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
         look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
         key_sets.run(&services, &stop);
         exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));

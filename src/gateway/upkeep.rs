@@ -86,15 +86,29 @@ pub(super) fn look_after(
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
 }
 
+/// What sessions and streams need while they last, and servers when one ends.
+pub(super) fn look_after_sessions(
+    sessions: &Arc<Sessions>,
+    upstreams: &[Upstream],
+    (vigil, clock): (Arc<Vigil>, Arc<dyn Clock>),
+    services: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let servers = upstreams.to_vec();
+    sessions.at_end(move |id| servers.iter().for_each(|server| server.forget_session(id)));
+    services.spawn(sweep(Arc::clone(sessions), upstreams.to_vec(), stop.clone()));
+    services.spawn(watch_streams(vigil, clock, stop.clone()));
+}
+
 /// Looks at streams that lie open: whatever let them begin has to hold still.
-pub(super) async fn watch_streams(vigil: Arc<Vigil>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+async fn watch_streams(vigil: Arc<Vigil>, clock: Arc<dyn Clock>, stop: CancellationToken) {
     while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
         vigil.look(clock.now());
     }
 }
 
 /// Forgets what is idle.
-pub(super) async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: CancellationToken) {
+async fn sweep(sessions: Arc<Sessions>, upstreams: Vec<Upstream>, stop: CancellationToken) {
     while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
         sessions.expire();
         upstreams.iter().for_each(Upstream::expire);

@@ -106,6 +106,11 @@ impl EnvelopeError {
         matches!(self, Self::Json(StringTooLong { .. } | TooDeep { .. } | TooLarge { .. } | TooManyValues { .. }))
     }
 
+    /// Whether its values stand too deeply inside each other, which readers bound differently.
+    pub fn is_too_deep(&self) -> bool {
+        matches!(self, Self::Json(ParseError::TooDeep { .. }))
+    }
+
     /// The JSON-RPC code that says it.
     pub fn code(&self) -> i64 {
         match self {

@@ -276,9 +276,9 @@ impl Ending {
         match reason {
             // SECURITY: what a caller can bring about at will must not close the server to others: a status below 500, a result that
             // is larger than we take or that nobody reads, a stream without end, the end of a session.
-            Reason::UpstreamFailed("backlog" | "status" | "too_large") | Reason::SessionNotFound | Reason::StreamLimit => {
-                Self::Answered
-            }
+            Reason::UpstreamFailed("backlog" | "status" | "too_deep" | "too_large")
+            | Reason::SessionNotFound
+            | Reason::StreamLimit => Self::Answered,
             // Our own shortage, and our own patience.
             Reason::UpstreamFailed("no_socket" | "restarting") => Self::Nothing,
             Reason::UpstreamFailed(_) | Reason::UpstreamTimeout => Self::Fault,

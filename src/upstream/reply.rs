@@ -65,7 +65,12 @@ impl Expected {
         let limits = Limits { string: self.max_message, ..Limits::default() };
         Message::parse(bytes, limits, Side::Server).map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "a server sent something that is not a message");
-            Reason::UpstreamFailed(if error.is_too_large() { "too_large" } else { "not_a_message" }).into()
+            let word = match error {
+                error if error.is_too_deep() => "too_deep",
+                error if error.is_too_large() => "too_large",
+                _ => "not_a_message",
+            };
+            Reason::UpstreamFailed(word).into()
         })
     }
 

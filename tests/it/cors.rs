@@ -1,6 +1,6 @@
 //! Clients in browsers: which pages may call, and what of an answer they may read. PROTOCOL.md 6.1; Fetch, section 3.2.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use serde_json::json;
 

@@ -130,7 +130,6 @@ impl ReplyJudge {
         self.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1 });
     }
 
-    /// SECURITY: that something has changed tells that it exists, and when somebody is at it (MCP-021). The stream goes on without it.
     fn may_hear(&self, message: &mut Message) -> bool {
         let held = self.held();
         let method = message.method().unwrap_or_default();
@@ -143,6 +142,7 @@ impl ReplyJudge {
                 let uri = message.param("uri").and_then(Value::as_str);
                 let may = uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri));
                 if !may {
+                    // SECURITY: that something has changed tells that it exists, and when somebody is at it (MCP-021).
                     self.find("resource-update", "notifications/resources/updated", Action::Blocked);
                 }
                 may

@@ -49,7 +49,10 @@ async fn a_signal_ends_the_session_and_the_program_in_order() {
 async fn progress_comes_before_the_answer() {
     let stage = Stage::set().await;
     let progress = |step: u64| json!({ "progressToken": "p", "progress": step, "total": 2 });
-    let report = |step| Step::message(&json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress(step) }));
+    let report = |step| {
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress(step) });
+        Step::Message(note.to_string().replace(r#""p""#, "{token}"))
+    };
     let gate = Gate::default();
     stage.crm.on_tool("slow", Reply::stream([report(1), Step::Wait(gate.clone()), report(2), Step::text("done")]));
     let mut wire = stage.session().await;
