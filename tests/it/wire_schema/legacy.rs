@@ -123,8 +123,8 @@ async fn questions(wire: &mut Wire, stage: &Stage, ada: &Client, revision: &str)
     assert_eq!(rest.len(), 3, "{rest:#?}");
     wire.client_got("a stream with questions", "tools/call", rest);
 
-    stage.crm.on_tool("cut_off", messages::stream_that_is_cut_off("t"));
-    let cut = ada.call("cut_off", json!({})).await;
+    stage.crm.on_tool("cut_off", messages::stream_that_is_cut_off());
+    let cut = ada.request("tools/call", json!({ "name": "cut_off", "_meta": { "progressToken": "t" } })).await;
     assert_eq!(cut.messages().len(), 3, "{cut:?}");
     wire.answer("a stream that is cut off", "tools/call", 200, cut);
 }
@@ -147,8 +147,7 @@ async fn pushes(wire: &mut Wire, stage: &Stage, ada: &Client) {
 
 /// What is said when a stream ends without its response.
 async fn breaks(wire: &mut Wire, stage: &Stage, ada: &Client) {
-    let progress = notification("notifications/progress", &json!({ "progressToken": "t", "progress": 0.5 }));
-    stage.crm.on_tool("says", Reply::stream([Step::message(&progress), Step::Cut]));
-    let broken = ada.call("says", json!({})).await;
+    stage.crm.on_tool("says", Reply::stream([messages::progress(1, 2), Step::Cut]));
+    let broken = ada.request("tools/call", json!({ "name": "says", "_meta": { "progressToken": "t" } })).await;
     wire.answer("a stream that breaks", "tools/call", 200, broken);
 }

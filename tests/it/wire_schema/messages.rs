@@ -89,12 +89,17 @@ pub(super) fn script(server: &Upstream, modern: bool) {
     server.on_tool("failed", Reply::body("application/json", format!(r#"{{"jsonrpc":"2.0","id":{{id}},"error":{failed}}}"#)));
 }
 
+/// How far a call is, by the token that the server was asked with, of whatever kind.
+pub(super) fn progress(done: u64, total: u64) -> Step {
+    let told = json!({ "progressToken": "{token}", "progress": done, "total": total });
+    Step::Message(notification("notifications/progress", &told).to_string().replace("\"{token}\"", "{token}"))
+}
+
 /// The notifications that may come while a call is at work, and then what withholds the rest.
-pub(super) fn stream_that_is_cut_off(token: &str) -> Reply {
+pub(super) fn stream_that_is_cut_off() -> Reply {
     let log = |data: &str| Step::message(&notification("notifications/message", &json!({ "level": "info", "data": data })));
-    let progress = json!({ "progressToken": token, "progress": 4_111_111_111_111_111_u64, "total": 4_111_111_111_111_112_u64 });
     Reply::stream([
-        Step::message(&notification("notifications/progress", &progress)),
+        progress(4_111_111_111_111_111, 4_111_111_111_111_112),
         log(SSN),
         log(&format!("the key is {SECRET}")),
         Step::text("too late"),

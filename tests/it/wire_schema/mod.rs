@@ -1,7 +1,7 @@
 //! What the gateway writes, or changes on its way, is what the JSON Schema of its revision says: to clients and to servers, refusals too.
 //!
 //! The schemas are the specification's own, in the folder that `MCP_SCHEMA_DIR` names; a published validator reads them
-//! (`tests/reference/wire_schema.py`). Without the folder these tests cannot say anything, so they are ignored unless asked for:
+//! (`tests/peers/wire_schema.py`). Without the folder these tests cannot say anything, so they are ignored unless asked for:
 //! `scripts/test --schemas DIR` asks, and `scripts/test` alone says that they were left out.
 
 #![expect(
@@ -103,7 +103,7 @@ impl Wire {
     /// Asks the validator about all of them.
     fn check(self) {
         let folder = env::var_os("MCP_SCHEMA_DIR").unwrap_or_else(|| panic!("MCP_SCHEMA_DIR names no folder with schemas"));
-        let mut command = parts::reference("wire_schema.py");
+        let mut command = parts::python("wire_schema.py");
         let mut validator = command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = self.messages.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         validator.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();

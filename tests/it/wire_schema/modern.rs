@@ -104,8 +104,10 @@ async fn questions(wire: &mut Wire, stage: &Stage, ada: &Client) {
 
 /// Notifications of a call, and of a subscription until its server ends it.
 async fn streams(wire: &mut Wire, stage: &Stage, ada: &Client) {
-    stage.crm.on_tool("cut_off", messages::stream_that_is_cut_off("t"));
-    let cut = ada.call("cut_off", json!({})).await;
+    stage.crm.on_tool("cut_off", messages::stream_that_is_cut_off());
+    let mut meta = meta();
+    meta["progressToken"] = json!("t");
+    let cut = ada.request("tools/call", json!({ "name": "cut_off", "_meta": meta })).await;
     assert_eq!(cut.messages().len(), 3, "{cut:?}");
     wire.answer("a stream that is cut off", "tools/call", 200, cut);
 
