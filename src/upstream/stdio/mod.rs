@@ -66,7 +66,7 @@ impl fmt::Debug for Stdio {
 impl Stdio {
     /// For `server`. Nothing is started before the first call.
     pub(super) fn new(server: Arc<Server>, settings: &Arc<Settings>, shared: &Shared) -> io::Result<Self> {
-        let spawner = Spawner::new(Arc::clone(settings), shared.launcher.clone())?;
+        let spawner = Spawner::new(Arc::clone(settings), &shared.launcher)?;
         let cuts = Cuts::new();
         let stop = cuts.of_calls().token;
         let processes = Processes::new(Arc::clone(&server), Arc::clone(settings), spawner, shared.clone(), stop);
