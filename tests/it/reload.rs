@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use yett::admin::NotReloaded;
 use yett::audit::Filter;
 
 use crate::support::gateway::{Gateway, POLICY};
@@ -61,6 +63,22 @@ async fn fifty_reloads_under_load_fail_no_call_and_every_record_names_one_policy
         assert!(first || declared.is_some_and(|change| change["i"].as_u64() < decision["i"].as_u64()), "{decision}");
     }
     gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn aud_054_without_a_log_nothing_is_reloaded() {
+    let crm = Upstream::start().await;
+    let gateway = Gateway::start().servers([("crm", &crm)]).await;
+    let before = gateway.running.reload("admin").await.unwrap();
+    assert!(!before.changed);
+    write_policy(&gateway, &same_but(1));
+    let log = Arc::clone(gateway.running.log());
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    for _ in 0..2 {
+        let refused = gateway.running.reload("admin").await;
+        // The second would say that nothing has changed, if the first had put it into force.
+        assert!(matches!(refused, Err(NotReloaded::NotRecorded(_))), "{refused:?}");
+    }
 }
 
 #[tokio::test]

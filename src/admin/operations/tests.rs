@@ -6,13 +6,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::admin::Order;
+use crate::admin::{HeldToken, Order};
 use crate::audit::{Disk, Filter, Options, show};
 use crate::clock::SystemClock;
 use crate::master_key::{EPOCH_KEYS, MasterKey};
-use crate::vault::Identity;
+use crate::secret::Secret;
+use crate::vault::{Ask, Identity, Wanted};
 
 const WHO: &str = "ticket-9";
+
+/// Stands for a value of `ada`'s tenant.
+const TOKEN: &str = "000000042";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
@@ -28,12 +32,14 @@ enum Act {
     Content,
     Export,
     Search,
+    RevealToken,
+    ForgetToken,
     Expire,
     Erase,
 }
 
 /// What each is recorded as: kind, act, and whether it tells what was before and after.
-const ACTS: [(Act, &str, &str, &[&str]); 14] = [
+const ACTS: [(Act, &str, &str, &[&str]); 16] = [
     (Act::Create, "admin", "key.create", &["after"]),
     (Act::Rotate, "admin", "key.rotate", &["after", "before"]),
     (Act::Revoke, "admin", "key.revoke", &["after", "before"]),
@@ -46,6 +52,8 @@ const ACTS: [(Act, &str, &str, &[&str]); 14] = [
     (Act::Content, "vault.read", "content", &[]),
     (Act::Export, "export", "export", &[]),
     (Act::Search, "admin", "audit.search", &[]),
+    (Act::RevealToken, "vault.read", "token", &[]),
+    (Act::ForgetToken, "erasure", "forget", &[]),
     (Act::Expire, "erasure", "expire", &[]),
     (Act::Erase, "erasure", "erase", &[]),
 ];
@@ -71,6 +79,15 @@ impl Place {
         for time in ["2020-01-01T00:00:00Z".parse().unwrap(), Timestamp::now()] {
             vault.pseudonym(caller, time).await.unwrap();
         }
+        let value = Wanted {
+            purpose: "crm".into(),
+            kind: "us_ssn",
+            normal: "123456789".to_owned(),
+            value: Secret::new("123-45-6789".to_owned()),
+            draw: |_, _| Some(TOKEN.to_owned()),
+        };
+        let ask = Ask { token: "123456789".to_owned(), wanted: Some(value) };
+        vault.tokens(caller, &["crm".into()], &[ask], Timestamp::now()).await.unwrap();
         let new = NewKey { subject: "ada".into(), groups: vec![], tenant: None, expires: None };
         let (key, _) = keys.create(new, Timestamp::now()).await.unwrap();
         let (keys, switches) = (Arc::new(keys), Arc::new(switches));
@@ -96,7 +113,9 @@ impl Place {
         let keys: Vec<_> = self.operations.keys().iter().map(|key| key.digest()).collect();
         let person = self.operations.vault.person("api-key", "ada").await.unwrap();
         let expiring = self.operations.vault.expiring("2020-12".parse().unwrap()).await.unwrap();
-        format!("{keys:?} {:?} {person:?} {expiring}", self.operations.switches())
+        let caller = Caller { issuer: "api-key", subject: "ada", tenant: None };
+        let token = self.operations.vault.token(caller, "crm", TOKEN).await.unwrap();
+        format!("{keys:?} {:?} {person:?} {expiring} {}", self.operations.switches(), token.is_some())
     }
 
     async fn run(&self, act: Act) -> Result<(), String> {
@@ -107,6 +126,8 @@ impl Place {
         let name = operations.vault.person("api-key", "ada").await.unwrap().unwrap().pseudonyms;
         let order = Order { who: who.clone(), basis: "art. 17".into(), approver: "dpo".into(), requester: WHO.to_owned() };
         let new = || NewKey { subject: "bob".into(), groups: vec![], tenant: None, expires: None };
+        let held =
+            HeldToken { issuer: "api-key".into(), tenant: None, purpose: "crm".into(), token: Secret::new(TOKEN.to_owned()) };
         match act {
             Act::Create => operations.create_key(new(), WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Rotate => operations.rotate_key(id, WHO).await.map(drop).map_err(|error| error.to_string()),
@@ -120,6 +141,8 @@ impl Place {
             Act::Content => privacy.content(uuid::Uuid::nil(), WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Export => privacy.export(&who, WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Search => operations.record_search("kind", 0, WHO).await.map_err(|error| error.to_string()),
+            Act::RevealToken => privacy.reveal_token(&held, WHO).await.map(drop).map_err(|error| error.to_string()),
+            Act::ForgetToken => privacy.forget_token(&held, WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Expire => privacy.expire(false, WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Erase => privacy.erase(&order).await.map(drop).map_err(|error| error.to_string()),
         }

@@ -3,15 +3,17 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use yett::admin::{Order, PrivacyError, PruneOrder};
+use yett::admin::{Operations, Order, PrivacyError, PruneOrder, Stores};
 use yett::audit::{Disk, Draft, Filter, Kind, Log, Options, catch_up};
-use yett::clock::Clock;
+use yett::clock::{Clock, SystemClock};
 use yett::master_key::{EPOCH_KEYS, MasterKey};
-use yett::vault::Identity;
+use yett::state::ApiKeys;
+use yett::vault::{Identity, Vault};
 
 use crate::cli::process::Home;
 use crate::support::eventually;
@@ -227,6 +229,37 @@ async fn aud_054_an_operators_word_for_the_clock_is_a_record_before_anything_is_
     let act = |requester: &str| json!({ "act": "clock.trust", "requester": requester, "target": "clock" });
     assert_eq!(acts, [&act("ops"), &act("dpo")]);
     gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn aud_054_without_a_log_nothing_is_pruned() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, now) = (dir.path().to_owned(), Timestamp::now());
+    let since = now.checked_sub(SignedDuration::from_secs(20 * DAY)).unwrap();
+    // It waits for the disk, which a thread of the runtime must not.
+    let opening = tokio::task::spawn_blocking(move || {
+        write_log(&data, "test.localhost", since, 5, "p-1");
+        let seal = MasterKey::open(None, &data).unwrap().sealing(EPOCH_KEYS).unwrap();
+        let options = Options::new(data.join("audit"), "test.localhost", "r1", seal);
+        Log::open(options, Arc::new(Disk), Arc::new(SystemClock)).unwrap().0
+    });
+    let log = Arc::new(opening.await.unwrap());
+    let master = MasterKey::open(None, dir.path()).unwrap();
+    let (keys, switches) = ApiKeys::open(dir.path(), &master).await.unwrap();
+    let vault = Arc::new(Vault::open(dir.path(), &master).await.unwrap());
+    let (keys, switches, keep) = (Arc::new(keys), Arc::new(switches), Duration::from_hours(24));
+    let logs = dir.path().join("audit");
+    let stores = Stores { log: Arc::clone(&log), keys, switches, vault, logs: logs.clone(), keep, keep_log: keep };
+    let operations = Operations::open(stores, Arc::new(SystemClock)).await.unwrap();
+    let privacy = operations.privacy();
+    let order = |apply| PruneOrder { before: None, from: None, apply, trust_clock: false, requester: "operator".into() };
+    assert!(privacy.prune(&order(false)).await.unwrap().removal.is_some(), "there is nothing to prune");
+
+    let before = segments(&logs.join("test.localhost/r1"));
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    let refused = privacy.prune(&order(true)).await;
+    assert!(matches!(refused, Err(PrivacyError::NotRecorded(_))), "{refused:?}");
+    assert_eq!(segments(&logs.join("test.localhost/r1")), before);
 }
 
 #[tokio::test]
