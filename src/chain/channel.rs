@@ -2,7 +2,8 @@
 //! answers. Each event was judged and recorded with the call that it belongs to; no layer of the call that opened the stream touches it.
 //!
 //! Bounded: what waits for a client that reads slowly, and how many of its messages are under way. A client that is gone ends what
-//! is under way; a session that is over ends the stream once everything under way is told.
+//! is under way; a session that is over ends the stream once everything under way is told. So does whatever ends it from outside
+//! (`ending.rs`), which ends the session: answers to calls that were let through are done, and their caller must know.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 
+use super::{Ended, Reason};
 use crate::places::Place;
 
 /// Requests of one session that may be under way at once.
@@ -27,7 +30,37 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub struct Channel {
     events: mpsc::UnboundedReceiver<Event>,
     shared: Arc<Shared>,
-    at_end: Option<Box<dyn FnOnce() + Send + Sync>>,
+    /// Ends the session.
+    at_end: Option<Box<dyn FnOnce(Reason) + Send + Sync>>,
+    /// In a cell that nobody shares, because what is in it need not be `Sync`.
+    watch: Mutex<Option<Watch>>,
+}
+
+/// What ends a stream from outside, and who is told how it has ended.
+struct Watch {
+    ended: Ended,
+    because: Option<Reason>,
+    closed: Box<dyn FnOnce(Closing) + Send>,
+}
+
+/// How a stream has ended.
+#[derive(Debug)]
+pub enum Closing {
+    /// From outside.
+    Because(Reason),
+    /// Its session was over.
+    Over,
+    /// Its client has gone, or takes nothing any more.
+    Lost,
+}
+
+/// A credential that a client has shown in its session.
+#[derive(Clone)]
+pub struct Shown {
+    /// Until when it is good; `None` for ever.
+    pub until: Option<Timestamp>,
+    /// Whether it is good still.
+    pub holds: Arc<dyn Fn(Timestamp) -> Result<(), Reason> + Send + Sync>,
 }
 
 /// The end at the calls of the session. The stream ends with the last of them.
@@ -65,7 +98,7 @@ struct Shared {
     requests: Arc<Semaphore>,
     lost: CancellationToken,
     over: CancellationToken,
-    good_until: Mutex<Option<Instant>>,
+    shown: Mutex<Shown>,
     pushes: Mutex<Pushes>,
 }
 
@@ -76,8 +109,8 @@ enum Pushes {
 }
 
 impl Channel {
-    /// A channel that holds about so many bytes for its client, one event at the least, and lasts as long as the client's credential.
-    pub fn open(bytes: usize, good_until: Option<Instant>) -> (Self, Outlet) {
+    /// A channel that holds about so many bytes for its client, one event at the least; it was opened with that credential.
+    pub fn open(bytes: usize, shown: Shown) -> (Self, Outlet) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, 1 << 28);
         let shared = Arc::new(Shared {
@@ -86,37 +119,64 @@ impl Channel {
             requests: Arc::new(Semaphore::new(REQUESTS)),
             lost: CancellationToken::new(),
             over: CancellationToken::new(),
-            good_until: Mutex::new(good_until),
+            shown: Mutex::new(shown),
             pushes: Mutex::new(Pushes::NotBefore(Instant::now())),
         });
         let outlet = Outlet { events: sender, shared: Arc::clone(&shared) };
-        (Self { events: receiver, shared, at_end: None }, outlet)
+        (Self { events: receiver, shared, at_end: None, watch: Mutex::new(None) }, outlet)
     }
 
-    /// Does `then` once the client's connection has ended.
+    /// Has `then` end the session once the client's connection has ended, or for that reason before.
     #[must_use]
-    pub fn at_end(mut self, then: impl FnOnce() + Send + Sync + 'static) -> Self {
+    pub fn at_end(mut self, then: impl FnOnce(Reason) + Send + Sync + 'static) -> Self {
         self.at_end = Some(Box::new(then));
+        self
+    }
+
+    /// Is ended by `ended`; `closed` is told how it has ended, whatever it was.
+    #[must_use]
+    pub fn watched(mut self, ended: Ended, closed: impl FnOnce(Closing) + Send + 'static) -> Self {
+        *self.watch.get_mut() = Some(Watch { ended, because: None, closed: Box::new(closed) });
         self
     }
 
     /// The next event; `None` once the session is over, and everything is told.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(watch) = self.watch.get_mut().as_mut().filter(|watch| watch.because.is_none())
+            && let Poll::Ready(because) = watch.ended.as_mut().poll(cx)
+        {
+            watch.because = Some(because.clone());
+            self.at_end.take().into_iter().for_each(|then| then(because.clone()));
+        }
         let event = ready!(self.events.poll_recv(cx));
+        if event.is_none() {
+            self.close(Closing::Over);
+        }
         Poll::Ready(event.map(|event| event.bytes))
     }
 
-    /// Until when a credential of its client is good; `None` for ever.
-    pub fn good_until(&self) -> Option<Instant> {
-        *self.shared.good_until.lock()
+    /// Whether a credential holds that its client has shown: the one that lasts longest, as far as is known when it is shown.
+    pub fn ground(&self) -> impl Fn(Timestamp) -> Result<(), Reason> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |now| {
+            let shown = shared.shown.lock().clone();
+            (shown.holds)(now)
+        }
+    }
+
+    fn close(&mut self, closing: Closing) {
+        if let Some(watch) = self.watch.get_mut().take() {
+            (watch.closed)(watch.because.map_or(closing, Closing::Because));
+        }
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
+        self.close(Closing::Lost);
         self.shared.lost.cancel();
         if let Some(then) = self.at_end.take() {
-            then();
+            then(Reason::SessionEnded);
         }
     }
 }
@@ -134,10 +194,14 @@ impl Outlet {
         Arc::clone(&self.shared.requests).try_acquire_owned().ok()
     }
 
-    /// The client has shown a credential that is good until then.
-    pub fn is_good_until(&self, until: Option<Instant>) {
-        let mut known = self.shared.good_until.lock();
-        *known = known.zip(until).map(|(known, until)| known.max(until));
+    /// The client has shown a credential that is good now. What it stands on is the one that lasts longest, and of several the newest: clients
+    /// renew theirs while the session goes on.
+    pub fn is_shown(&self, shown: Shown, now: Timestamp) {
+        let known = self.shared.shown.lock().clone();
+        let lasts = shown.until.is_none_or(|until| known.until.is_some_and(|known| until >= known));
+        if lasts || (known.holds)(now).is_err() {
+            *self.shared.shown.lock() = shown;
+        }
     }
 
     /// The turn to ask for pushes, unless somebody has it, or has had it just now.
@@ -180,6 +244,12 @@ impl Drop for PushTurn {
     }
 }
 
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Channel")
@@ -206,6 +276,13 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::chain::End;
+
+    fn shown(until: Option<i64>) -> Shown {
+        let until = until.map(|until| Timestamp::from_second(until).unwrap());
+        let holds = move |now| if until.is_some_and(|until| now >= until) { Err(Reason::CredentialExpired) } else { Ok(()) };
+        Shown { until, holds: Arc::new(holds) }
+    }
 
     async fn next(channel: &mut Channel) -> Option<Bytes> {
         poll_fn(|cx| channel.poll_event(cx)).await
@@ -213,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_a_slow_client_is_bounded_and_one_large_event_still_fits() {
-        let (mut channel, outlet) = Channel::open(8, None);
+        let (mut channel, outlet) = Channel::open(8, shown(None));
         outlet.say(Bytes::from_static(b"12345"), None).await.unwrap();
         let second = outlet.say(Bytes::from_static(b"6789"), None);
         let mut second = Box::pin(second);
@@ -227,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_stream_ends_when_the_session_is_over_and_everything_is_told() {
-        let (mut channel, outlet) = Channel::open(64, None);
+        let (mut channel, outlet) = Channel::open(64, shown(None));
         let seat = outlet.seat();
         let call = seat.outlet().clone();
         drop(seat);
@@ -241,9 +318,9 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_is_gone_is_told_to_everybody() {
         let told = Arc::new(AtomicBool::new(false));
-        let (channel, outlet) = Channel::open(64, None);
+        let (channel, outlet) = Channel::open(64, shown(None));
         let tell = Arc::clone(&told);
-        let channel = channel.at_end(move || tell.store(true, Ordering::Relaxed));
+        let channel = channel.at_end(move |_because| tell.store(true, Ordering::Relaxed));
         assert!(outlet.lost().now_or_never().is_none());
         drop(channel);
         outlet.lost().await;
@@ -253,7 +330,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_asks_for_pushes_and_nobody_again_at_once() {
-        let (_channel, outlet) = Channel::open(64, None);
+        let (_channel, outlet) = Channel::open(64, shown(None));
         let turn = outlet.ask_for_pushes().unwrap();
         assert!(outlet.ask_for_pushes().is_none(), "two at once");
         drop(turn);
@@ -262,18 +339,53 @@ mod tests {
         assert!(outlet.ask_for_pushes().is_some());
     }
 
+    #[tokio::test]
+    async fn what_is_ended_from_outside_ends_its_session_tells_what_is_under_way_and_says_why() {
+        let (end, word) = (End::default(), Arc::new(Mutex::new(None)));
+        let (channel, outlet) = Channel::open(64, shown(None));
+        let (call, session) = (outlet.clone(), Arc::new(Mutex::new(Some(outlet.seat()))));
+        let (entry, told) = (Arc::clone(&session), Arc::clone(&word));
+        let mut channel = channel
+            .at_end(move |because| {
+                assert_eq!(because, Reason::Killed);
+                entry.lock().take();
+            })
+            .watched(end.wait(), move |closing| *told.lock() = Some(closing));
+        assert!(next(&mut channel).now_or_never().is_none());
+        end.come(Reason::Killed);
+        assert!(next(&mut channel).now_or_never().is_none(), "a call is under way");
+        assert!(session.lock().is_none(), "the session goes on");
+        call.say(Bytes::from_static(b"last"), None).await.unwrap();
+        drop(call);
+        assert_eq!(next(&mut channel).await.unwrap(), "last");
+        assert_eq!(next(&mut channel).await, None);
+        assert!(matches!(word.lock().take(), Some(Closing::Because(Reason::Killed))));
+    }
+
     #[test]
-    fn requests_under_way_are_bounded_and_the_longest_credential_counts() {
-        let now = Instant::now();
-        let (channel, outlet) = Channel::open(64, Some(now));
+    fn requests_under_way_are_bounded() {
+        let (_channel, outlet) = Channel::open(64, shown(None));
         let under_way: Vec<_> = (0..REQUESTS).map(|_| outlet.enter().unwrap()).collect();
         assert!(outlet.enter().is_none());
         drop(under_way);
         assert!(outlet.enter().is_some());
-        outlet.is_good_until(Some(now + PAUSE));
-        outlet.is_good_until(Some(now));
-        assert_eq!(channel.good_until(), Some(now + PAUSE));
-        outlet.is_good_until(None);
-        assert_eq!(channel.good_until(), None, "this one does not expire");
+    }
+
+    #[test]
+    fn the_credential_counts_that_lasts_longest_or_else_one_that_holds() {
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let (channel, outlet) = Channel::open(64, shown(Some(10)));
+        let holds = channel.ground();
+        outlet.is_shown(shown(Some(20)), second(0));
+        outlet.is_shown(shown(Some(15)), second(0));
+        assert!(holds(second(19)).is_ok() && holds(second(20)).is_err());
+        outlet.is_shown(shown(None), second(0));
+        outlet.is_shown(shown(Some(30)), second(0));
+        assert!(holds(second(40)).is_ok(), "this one does not expire");
+        let revoked = Shown { until: None, holds: Arc::new(|_now| Err(Reason::CredentialRevoked)) };
+        outlet.is_shown(revoked, second(0));
+        assert_eq!(holds(second(1)), Err(Reason::CredentialRevoked), "the newest of those that last as long");
+        outlet.is_shown(shown(Some(30)), second(1));
+        assert!(holds(second(2)).is_ok() && holds(second(30)).is_err());
     }
 }

@@ -80,10 +80,10 @@ impl Vigil {
         holds: impl Fn(Timestamp) -> Result<(), Reason> + Send + Sync + 'static,
     ) {
         let end = match &response.body {
-            ResponseBody::Stream(_) => trail.end(),
+            ResponseBody::Opened(_) | ResponseBody::Stream(_) => trail.end(),
             // Begun by another call. Whoever comes back for it has to have ground to stand on as well.
             ResponseBody::Resumed(kept) => kept.polling.end().clone(),
-            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) | ResponseBody::Opened(_) => return,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) => return,
         };
         self.0.lock().push((end.downgrade(), Box::new(holds)));
     }

@@ -21,7 +21,7 @@ use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
-pub use channel::{Channel, Closed, Outlet, PushTurn, Seat};
+pub use channel::{Channel, Closed, Closing, Outlet, PushTurn, Seat, Shown};
 pub use ending::{End, Ended, Vigil, WeakEnd};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use mirrored::{ArgumentPath, Differs, Mirrored, repeated_text};

@@ -130,7 +130,7 @@ impl Middleware for Decode {
         let asking = Asking::begin(&context, decoded.session.as_ref(), reply_to.id.clone(), decoded.token);
         if ending {
             // First here: what the server then cuts off is no failure of its own.
-            decoded.session.iter().for_each(|session| session.live.end());
+            decoded.session.iter().for_each(|session| session.live.end(&Reason::SessionEnded));
         }
         let carried = Box::new(Carried {
             exchange: Exchange {
@@ -222,7 +222,7 @@ impl Decode {
         let headers = &head.headers;
         let (version, session) = if context.route.legacy_sse {
             let session = self.session(headers, principal, context)?;
-            http_sse::accept(&head.extensions, &session, &message, http_sse::good_until(principal, context.received))?;
+            http_sse::accept(&head.extensions, &session, &message, (principal, context.received))?;
             (http_sse::revision(era, &session)?, Some(session))
         } else {
             match era.clone()? {
@@ -298,9 +298,8 @@ impl Decode {
     ) -> Result<Decoded, Rejection> {
         refuse_modern(headers)?;
         headers::check_accepts_events(headers)?;
-        let good_until = http_sse::good_until(principal, context.received);
         // A part of what is kept for a slow reader lies in the HTTP library, and in the kernel.
-        let opened = http_sse::open(&self.sessions, &context.route, self.limits.stream_buffer / 2, good_until).await?;
+        let opened = http_sse::open(&self.sessions, &context.route, self.limits.stream_buffer / 2, principal).await?;
         let (id, channel, outlet) = opened;
         context.trail.with(|decision| decision.session = Some(reference(&id)));
         Ok(Decoded {

@@ -78,13 +78,13 @@ impl Live {
     }
 
     /// The session is over, and every stream of it.
-    pub fn end(&self) {
+    pub fn end(&self, because: &Reason) {
         let streams = {
             let mut inner = self.0.lock();
             inner.ended = true;
             std::mem::take(&mut inner.streams)
         };
-        streams.iter().filter_map(WeakEnd::upgrade).for_each(|stream| stream.come(Reason::SessionEnded));
+        streams.iter().filter_map(WeakEnd::upgrade).for_each(|stream| stream.come(because.clone()));
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         assert!(!live.has_streams());
         live.open(&open);
         assert!(live.has_streams() && !open.has_come());
-        live.end();
+        live.end(&Reason::SessionEnded);
         assert!(open.has_come());
         live.open(&late);
         assert!(late.has_come());

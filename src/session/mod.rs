@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Kept, Outlet, Seat};
+use crate::chain::{Kept, Outlet, Reason, Seat};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
@@ -261,7 +261,15 @@ impl Sessions {
 
     /// Forgets a session, and ends its streams.
     pub fn end(&self, id: &HeaderValue) {
+        self.end_because(id, &Reason::SessionEnded);
+    }
+
+    /// The same, where its streams are to say why.
+    pub fn end_because(&self, id: &HeaderValue, because: &Reason) {
         let gone = id.to_str().ok().and_then(|id| self.table.lock().remove(id));
+        if let Some(entry) = &gone {
+            entry.session.live.end(because);
+        }
         self.say_farewell(gone);
     }
 
@@ -312,7 +320,7 @@ impl Sessions {
 impl Entry {
     /// Outside the lock: much may hang on it.
     fn end(self) {
-        self.session.live.end();
+        self.session.live.end(&Reason::SessionEnded);
         self.kept.close();
     }
 }

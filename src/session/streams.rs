@@ -56,20 +56,25 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use futures_util::FutureExt as _;
 
     use super::super::IDLE;
     use super::*;
-    use crate::chain::Channel;
+    use crate::chain::{Channel, Shown};
+
+    fn shown() -> Shown {
+        Shown { until: None, holds: Arc::new(|_now| Ok(())) }
+    }
 
     fn ada() -> Principal {
         Principal::for_test("ada", &[])
     }
 
     fn opened(sessions: &Sessions) -> Result<(HeaderValue, Channel), SessionError> {
-        let (channel, outlet) = Channel::open(1024, None);
+        let (channel, outlet) = Channel::open(1024, shown());
         let id = Sessions::draw()?;
         sessions.open(&id, &ada(), "r", outlet)?;
         Ok((id, channel))
@@ -109,7 +114,7 @@ mod tests {
         let sessions = Sessions::default();
         let _open: Vec<_> = (0..MAX_PER_CALLER).map(|_| opened(&sessions).unwrap()).collect();
         assert_eq!(opened(&sessions).map(drop), Err(SessionError::Full));
-        let (_channel, outlet) = Channel::open(1024, None);
+        let (_channel, outlet) = Channel::open(1024, shown());
         let (id, bob) = (Sessions::draw().unwrap(), Principal::for_test("bob", &[]));
         assert_eq!(sessions.open(&id, &bob, "r", outlet), Ok(()));
     }

@@ -73,8 +73,10 @@ async fn carry(accepted: Accepted, call: Call, pushes: Option<Call>) {
         drop(place);
         if let Some(pushes) = pushes {
             tokio::select! {
-                () = outlet.over() => {}
+                // First, so that its record says why it ends with the session.
+                biased;
                 _closed = say(pushes, &outlet) => {}
+                () = outlet.over() => {}
             }
         }
     };

@@ -12,7 +12,6 @@ mod answer;
 mod body;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
@@ -20,13 +19,12 @@ use http::{Extensions, HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::Instant;
 
 pub(super) use body::ChannelBody;
 
 use super::headers::{self, Era, SESSION_ID};
 use super::sse::{self, EventFields};
-use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route};
+use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route, Shown};
 use crate::layers::authn::Principal;
 use crate::protocol::{Message, ProtocolVersion, Shape, code};
 use crate::session::{Session, Sessions};
@@ -80,14 +78,14 @@ pub(super) async fn open(
     sessions: &Arc<Sessions>,
     route: &Route,
     bytes: usize,
-    good_until: Option<Instant>,
+    principal: &Principal,
 ) -> Result<(HeaderValue, Box<Channel>, Outlet), Rejection> {
     let id = Sessions::draw().map_err(|_random| Rejection::internal("session id"))?;
-    let (channel, outlet) = Channel::open(bytes, good_until);
+    let (channel, outlet) = Channel::open(bytes, shown(principal));
     let (table, ended) = (Arc::downgrade(sessions), id.clone());
-    let channel = channel.at_end(move || {
+    let channel = channel.at_end(move |because| {
         if let Some(sessions) = table.upgrade() {
-            sessions.end(&ended);
+            sessions.end_because(&ended, &because);
         }
     });
     let first = endpoint_event(route, &id);
@@ -110,7 +108,7 @@ pub(super) fn accept(
     extensions: &Extensions,
     session: &Session,
     message: &Message,
-    good_until: Option<Instant>,
+    (principal, received): (&Principal, Timestamp),
 ) -> Result<(), Reason> {
     let outlet = session.outlet.clone().ok_or(Reason::SessionNotFound)?;
     let place = match message.shape() {
@@ -118,7 +116,7 @@ pub(super) fn accept(
         // These have no answer that could wait, and free what waits.
         Shape::Notification | Shape::Response => None,
     };
-    outlet.is_good_until(good_until);
+    outlet.is_shown(shown(principal), received);
     let pushes = if session.begun { outlet.ask_for_pushes() } else { None };
     let notice = extensions.get::<Notice>().and_then(|notice| notice.0.lock().take());
     // Without a receiver the client is gone, and what answers the message is dropped with the future that it runs in.
@@ -139,10 +137,10 @@ pub(super) fn revision(era: &Result<Era, Reason>, session: &Session) -> Result<P
     }
 }
 
-/// How long the credential of a request is good.
-pub(super) fn good_until(principal: &Principal, received: Timestamp) -> Option<Instant> {
-    let left = Duration::try_from(principal.expires()?.duration_since(received)).unwrap_or_default();
-    Instant::now().checked_add(left)
+/// The credential of a request.
+fn shown(principal: &Principal) -> Shown {
+    let (until, principal) = (principal.expires(), principal.clone());
+    Shown { until, holds: Arc::new(move |now| principal.holds(now)) }
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ use super::receipt::{attach, strip};
 use super::released::Released;
 use super::stream::AuditedStream;
 use crate::audit::{AppendError, Condition, Draft, Log, Receipt, Slot};
-use crate::chain::{Ended, McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
+use crate::chain::{Closing, Ended, McpResponse, Reason, Rejection, RequestContext, ResponseBody, ServerMessage};
 use crate::config::Durability;
 use crate::protocol::Method;
 use crate::telemetry::Metrics;
+
+/// A client that goes away before the end.
+const GONE: &str = "client_gone";
 
 /// The record of one call, from its arrival to its end.
 pub(super) struct OpenRecord {
@@ -77,10 +80,13 @@ impl OpenRecord {
                 let index = settled.map_err(|error| self.answering(not_recorded_plain(error)))?;
                 ResponseBody::Json(status, self.with_receipt(message, index))
             }
-            ResponseBody::Opened(_) => {
-                // What is told on it stands in the records of the calls of the session.
-                self.append_end("opened", &Released::default()).settled().await.map_err(not_recorded_plain)?;
-                body
+            ResponseBody::Opened(channel) => {
+                // What is told on it stands in the records of the calls of the session; its own says how it has ended.
+                if self.is_unwritten() {
+                    self.append_segment(&Released::default()).durable().await.map_err(not_recorded_plain)?;
+                }
+                self.slot = None;
+                ResponseBody::Opened(Box::new(channel.watched(self.end(), move |closing| self.close(closing))))
             }
             ResponseBody::Resumed(_) => {
                 // What is told on it stands in the records of the call that it answers.
@@ -127,6 +133,15 @@ impl OpenRecord {
         self.closed = true;
         self.count(status);
         self.hand_over(entry::end(&self.context, status, Some(released)))
+    }
+
+    /// Appends how the stream of a session has ended.
+    fn close(mut self, closing: Closing) {
+        drop(match closing {
+            Closing::Because(reason) => self.append_refusal(&reason, None),
+            Closing::Over => self.append_end("ended", &Released::default()),
+            Closing::Lost => self.append_end(GONE, &Released::default()),
+        });
     }
 
     /// Appends what a stream has released since the last such record. Its events have left already, so this never holds any up;
@@ -192,7 +207,6 @@ impl OpenRecord {
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
-        const GONE: &str = "client_gone";
         if self.closed {
             return;
         }

@@ -12,7 +12,9 @@ use super::bearer;
 use super::ground::Ground;
 use super::principal::{Facts, Principal};
 use super::token::{Issuers, Proof, TokenError, Verified};
-use crate::chain::{Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, Vigil};
+use crate::chain::{
+    Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, ResponseBody, Vigil,
+};
 use crate::state::{ApiKeys, KeyStatus};
 use crate::vault::{Caller, Vault, VaultError};
 
@@ -44,15 +46,20 @@ impl Middleware for Authn {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let token = bearer::bearer(&request.head.headers, &request.head.uri).map_err(Reason::Unauthenticated)?;
-        let (principal, ground) = self.principal(token, &request.context).await?;
+        let principal = self.principal(token, &request.context).await?;
         request.context.trail.with(|decision| {
             decision.who = Some(principal.who());
             decision.mark("authn", crate::chain::Mark::Ok);
         });
         let Incoming { head, body, context, evidence: Anonymous } = request;
         let trail = context.trail.clone();
-        let response = next.run(Incoming { head, body, context, evidence: principal }).await?;
-        self.vigil.over(&response, &trail, move |now| ground.holds(now));
+        let response = next.run(Incoming { head, body, context, evidence: principal.clone() }).await?;
+        if let ResponseBody::Opened(channel) = &response.body {
+            // Its client may show a newer one, and go on.
+            self.vigil.over(&response, &trail, channel.ground());
+        } else {
+            self.vigil.over(&response, &trail, move |now| principal.holds(now));
+        }
         Ok(response)
     }
 }
@@ -63,14 +70,14 @@ impl Authn {
         Self { issuers, api_keys, vault, vigil, verified: RwLock::default() }
     }
 
-    async fn principal(&self, token: &str, context: &RequestContext) -> Result<(Principal, Ground), Rejection> {
+    async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
         let now = context.received;
         if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
             return Box::pin(self.by_api_key(keys, token, context, now)).await;
         }
         let place = place_of(token, &context.route.resource);
-        if let Some((principal, proof)) = self.remembered(&place, now) {
-            return Ok((principal, Ground::Token(self.issuers.clone(), proof)));
+        if let Some(principal) = self.remembered(&place, now) {
+            return Ok(principal);
         }
         // Rare: what it needs is not to be part of every call.
         let verified = Box::pin(self.verify(token, context)).await.map_err(|error| {
@@ -93,14 +100,15 @@ impl Authn {
             attributes: verified.attributes,
             expires: Some(verified.expires),
             pseudonym,
+            ground: Ground::Token(self.issuers.clone(), verified.proof.clone()),
         });
         let mut remembered = self.verified.write();
         // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(place, (principal.clone(), verified.proof.clone()));
-        Ok((principal, Ground::Token(self.issuers.clone(), verified.proof)))
+        remembered.insert(place, (principal.clone(), verified.proof));
+        Ok(principal)
     }
 
     /// Once, and once more if the issuer's keys were read again meanwhile.
@@ -112,13 +120,13 @@ impl Authn {
         }
     }
 
-    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<(Principal, Proof)> {
+    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<Principal> {
         let remembered = self.verified.read();
         let (principal, proof) = remembered.get(place)?;
         // No leeway here: at the edge of its life a token goes through all checks again, as it does when its issuer's keys change.
         let alive = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
         let good = alive && self.issuers.holds(proof, now);
-        good.then(|| (principal.clone(), proof.clone()))
+        good.then(|| principal.clone())
     }
 
     async fn by_api_key(
@@ -127,7 +135,7 @@ impl Authn {
         token: &str,
         context: &RequestContext,
         now: Timestamp,
-    ) -> Result<(Principal, Ground), Rejection> {
+    ) -> Result<Principal, Rejection> {
         let refused = |word| {
             context.trail.with(|decision| decision.detail = Some(word));
             Reason::Unauthenticated(Challenge::InvalidToken)
@@ -140,7 +148,7 @@ impl Authn {
         }
         let caller = Caller { issuer: API_KEY, subject: &key.subject, tenant: key.tenant.as_deref() };
         let pseudonym = self.vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
-        let principal = Principal::new(Facts {
+        Ok(Principal::new(Facts {
             authn: "api_key",
             issuer: API_KEY.into(),
             subject: Arc::clone(&key.subject),
@@ -151,8 +159,8 @@ impl Authn {
             attributes: Vec::new(),
             expires: key.expires,
             pseudonym,
-        });
-        Ok((principal, Ground::ApiKey(Arc::clone(keys), Arc::clone(&key.id))))
+            ground: Ground::ApiKey(Arc::clone(keys), Arc::clone(&key.id)),
+        }))
     }
 }
 

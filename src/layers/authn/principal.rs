@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::ground::Ground;
+use crate::chain::Reason;
 use crate::vault::Pseudonym;
 
 /// A caller whose credential was good. Made only by this layer.
@@ -23,6 +25,7 @@ pub(super) struct Facts {
     pub(super) attributes: Vec<(String, String)>,
     pub(super) expires: Option<Timestamp>,
     pub(super) pseudonym: Pseudonym,
+    pub(super) ground: Ground,
 }
 
 impl Principal {
@@ -75,6 +78,11 @@ impl Principal {
         self.0.expires
     }
 
+    /// Whether the credential is good still. Refuses what a new request with it would be refused for.
+    pub fn holds(&self, now: Timestamp) -> Result<(), Reason> {
+        self.0.ground.holds(now)
+    }
+
     /// Whether both are the same caller: issuer, subject, client and tenant. Sessions are bound by it.
     pub fn is_same_caller(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -114,6 +122,7 @@ impl Principal {
             attributes: Vec::new(),
             expires: None,
             pseudonym: Pseudonym::for_test(subject, Timestamp::UNIX_EPOCH),
+            ground: Ground::Firm,
         })
     }
 }

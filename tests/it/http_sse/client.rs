@@ -11,7 +11,7 @@ use crate::support::http::{Answer, Connection, Post};
 /// A client with its stream.
 pub(super) struct SseClient {
     address: SocketAddr,
-    token: String,
+    pub(super) token: String,
     /// Where it was told to POST.
     pub(super) target: String,
     pub(super) events: Events,

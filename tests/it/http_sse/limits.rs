@@ -4,13 +4,10 @@ use serde_json::json;
 use tokio::net::TcpSocket;
 
 use super::Stage;
-use super::client::{SseClient, bearer, get};
+use super::client::SseClient;
 use crate::support::eventually;
-use crate::support::gateway::Gateway;
 use crate::support::http::Connection;
 use crate::support::reply::{Gate, Reply};
-use crate::support::server::Upstream;
-use crate::support::token::Issuer;
 
 #[tokio::test]
 async fn a_client_that_closes_its_stream_ends_its_session_and_what_is_under_way() {
@@ -60,19 +57,4 @@ async fn http_035_a_client_that_does_not_read_its_stream_is_cut_off_and_holds_no
     assert_eq!(ada.call("echo", json!({})).await["id"], 1, "the other one has not noticed");
     drop(lazy);
     stage.end().await;
-}
-
-#[tokio::test]
-async fn mcp_061_a_stream_ends_with_the_credential_that_opened_it() {
-    let crm = Upstream::start().await;
-    let issuer = Issuer::new("corp");
-    let gateway = Gateway::start().servers([("crm", &crm)]).issuer(&issuer).listener_extra("legacy_sse: true").await;
-    gateway.clock.freeze();
-    let token = issuer.token(&gateway, "crm", "ada", &["staff"]).claim("exp", gateway.clock.seconds() + 2).signed();
-    let mut events = get(gateway.address, "/mcp/crm/sse", &bearer(&token)).await;
-    assert_eq!(events.head.status, 200, "{:?}", events.head);
-    assert!(events.next_text().await.unwrap().starts_with("event: endpoint\n"));
-    assert_eq!(events.next_text().await, None, "nobody has closed it");
-    gateway.metric_is("yett_sessions", 0.0).await;
-    gateway.stop_and_verify().await;
 }

@@ -1,8 +1,15 @@
 //! HTTP+SSE, the transport of 2024-11-05, on the side of clients: a session is its stream, and what answers a POST leaves on it.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
 mod client;
+mod ending;
 mod limits;
 mod refusals;
 mod server;

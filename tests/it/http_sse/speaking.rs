@@ -18,9 +18,10 @@ async fn a_session_begins_with_its_stream_and_answers_leave_on_it() {
     assert!(ada.target.starts_with("/mcp/crm/sse?sessionId="), "{}", ada.target);
     assert_eq!(ada.session().len(), 43, "256 random bits");
     assert_eq!(stage.crm.count(), 0, "a session begins with its handshake");
-    let opened = stage.gateway.ended(&ada.events.head.call()).await;
+    let opening = ada.events.head.call();
+    let opened = stage.gateway.records_of(&opening);
     assert_eq!((&opened[0]["what"]["method"], &opened[0]["dec"]["effect"]), (&json!("GET"), &json!("allow")), "{opened:#?}");
-    assert_eq!(opened[1]["out"]["status"], "opened", "{opened:#?}");
+    assert_eq!(opened.len(), 1, "its outcome is its end: {opened:#?}");
 
     assert_eq!(ada.shake_hands(json!({})).await["result"]["serverInfo"]["name"], "fake");
     stage.crm.on_tool("echo", Reply::text("her number is 536-22-1234"));
@@ -37,6 +38,9 @@ async fn a_session_begins_with_its_stream_and_answers_leave_on_it() {
     assert_eq!(records[1]["out"]["status"], "ok", "{records:#?}");
     assert_eq!(records[0]["sess"], opened[0]["sess"], "all that is said in the session names it");
     assert!(!format!("{:?}", stage.gateway.records(&Filter::default())).contains(ada.session()), "no record holds the id");
+    drop(ada);
+    let ended = stage.gateway.ended(&opening).await;
+    assert_eq!((ended.len(), &ended[1]["out"]["status"]), (2, &json!("client_gone")), "{ended:#?}");
     stage.end().await;
 }
 
