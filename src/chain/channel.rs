@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 
+use super::turns::{Turn, Turns};
 use super::{Ended, Reason};
 use crate::places::Place;
 
@@ -100,6 +101,7 @@ struct Shared {
     over: CancellationToken,
     shown: Mutex<Shown>,
     pushes: Mutex<Pushes>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl Channel {
             over: CancellationToken::new(),
             shown: Mutex::new(shown),
             pushes: Mutex::new(Pushes::NotBefore(Instant::now())),
+            turns: Turns::default(),
         });
         let outlet = Outlet { events: sender, shared: Arc::clone(&shared) };
         (Self { events: receiver, shared, at_end: None, watch: Mutex::new(None) }, outlet)
@@ -192,6 +195,11 @@ impl Outlet {
     /// A place for one more request, if there is one.
     pub fn enter(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.shared.requests).try_acquire_owned().ok()
+    }
+
+    /// The turn of a message that has come now; `counts` if others are to wait for it.
+    pub fn turn(&self, counts: bool) -> Turn {
+        self.shared.turns.take(counts)
     }
 
     /// The client has shown a credential that is good now. What it stands on is the one that lasts longest, and of several the newest: clients

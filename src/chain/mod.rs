@@ -12,6 +12,7 @@ mod response;
 mod stage;
 mod tasks;
 mod trail;
+mod turns;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -34,6 +35,7 @@ pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMe
 pub use stage::end_of_stage;
 pub use tasks::{OwnTasks, TaskIds};
 pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
+pub use turns::Turn;
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};

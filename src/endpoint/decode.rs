@@ -118,10 +118,10 @@ impl Middleware for Decode {
         context.trail.pass("decode");
         let mirrored = mirrored(&head, decoded.version).map_err(|reason| Rejection::new(reason).answering(&reply_to))?;
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
-        let handshake = decoded.access.method == Method::Initialize;
-        let ending = decoded.access.method == Method::EndSession;
+        let [handshake, ending] = [Method::Initialize, Method::EndSession].map(|method| decoded.access.method == method);
         let declares = if handshake { declared(&decoded) } else { Answerable::NOTHING };
-        let (answerable, in_session) = (answerable(&decoded), decoded.session.is_some());
+        let (answerable, in_session, turn) =
+            (answerable(&decoded), decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
         let (tasks, showing) = decoded.tasks.split(&decoded.access, decoded.version);
@@ -152,9 +152,9 @@ impl Middleware for Decode {
             access: decoded.access,
             context: context.clone(),
         });
-        let request = McpRequest { carried, evidence: principal.clone() };
         end_of_stage().await;
-        let result = next.run(request).await;
+        http_sse::wait(turn.as_deref()).await;
+        let result = next.run(McpRequest { carried, evidence: principal.clone() }).await;
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
@@ -221,8 +221,8 @@ impl Decode {
     ) -> Result<Decoded, Reason> {
         let headers = &head.headers;
         let (version, session) = if context.route.legacy_sse {
-            let session = self.session(headers, principal, context)?;
-            http_sse::accept(&head.extensions, &session, &message, (principal, context.received))?;
+            let mut session = self.session(headers, principal, context)?;
+            http_sse::accept(&head.extensions, &mut session, &message, (principal, context.received))?;
             (http_sse::revision(era, &session)?, Some(session))
         } else {
             match era.clone()? {

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Kept, Outlet, Reason, Seat};
+use crate::chain::{Kept, Outlet, Reason, Seat, Turn};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
@@ -88,6 +88,8 @@ pub struct Session {
     pub begun: bool,
     /// What is under way in it.
     pub live: Arc<Live>,
+    /// The turn of one message in it, over HTTP+SSE.
+    pub turn: Option<Arc<Turn>>,
     owner: Principal,
     resource: String,
     used: Instant,
@@ -335,6 +337,7 @@ impl Session {
             outlet: None,
             begun: false,
             live: Arc::default(),
+            turn: None,
             owner: owner.clone(),
             resource: resource.to_owned(),
             used: Instant::now(),

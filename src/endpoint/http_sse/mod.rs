@@ -24,7 +24,7 @@ pub(super) use body::ChannelBody;
 
 use super::headers::{self, Era, SESSION_ID};
 use super::sse::{self, EventFields};
-use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route, Shown};
+use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route, Shown, Turn};
 use crate::layers::authn::Principal;
 use crate::protocol::{Message, ProtocolVersion, Shape, code};
 use crate::session::{Session, Sessions};
@@ -106,7 +106,7 @@ fn endpoint_event(route: &Route, id: &HeaderValue) -> Bytes {
 /// From here on what answers `message` leaves on the stream of its session, and its POST is answered.
 pub(super) fn accept(
     extensions: &Extensions,
-    session: &Session,
+    session: &mut Session,
     message: &Message,
     (principal, received): (&Principal, Timestamp),
 ) -> Result<(), Reason> {
@@ -117,11 +117,25 @@ pub(super) fn accept(
         Shape::Notification | Shape::Response => None,
     };
     outlet.is_shown(shown(principal), received);
+    // Before the POST is answered: only then does the client send the next.
+    session.turn = Some(Arc::new(outlet.turn(place.is_none())));
     let pushes = if session.begun { outlet.ask_for_pushes() } else { None };
     let notice = extensions.get::<Notice>().and_then(|notice| notice.0.lock().take());
     // Without a receiver the client is gone, and what answers the message is dropped with the future that it runs in.
     let _unheard = notice.map(|notice| notice.send(Accepted { outlet, place, pushes }));
     Ok(())
+}
+
+/// The turn of a message in its session.
+pub(super) fn turn(session: Option<&Session>) -> Option<Arc<Turn>> {
+    session?.turn.clone()
+}
+
+/// Lets a message go on when its turn has come.
+pub(super) async fn wait(turn: Option<&Turn>) {
+    if let Some(turn) = turn {
+        turn.come().await;
+    }
 }
 
 /// The revision of a message in a session that has begun, or begins with it.

@@ -227,3 +227,36 @@ async fn a_gateway_that_is_started_again_is_found_again() {
     assert_eq!(searched, 1, "the call was sent twice");
     Stage { gateway, crm, key }.end(wire).await;
 }
+
+#[tokio::test]
+async fn no_request_overtakes_the_handshake_or_a_notification_that_was_written_before_it() {
+    let stage = Stage::set().await;
+    let gates = [Gate::default(), Gate::default()];
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} }, "serverInfo": { "name": "fake", "version": "1" } });
+    stage.crm.on_method("initialize", Reply::result(&hello).header("Mcp-Session-Id", "upstream-session-1").after(&gates[0]));
+    stage.crm.on_method("notifications/initialized", Reply::empty(202).after(&gates[1]));
+    stage.crm.on_method("tools/call", Reply::text("done"));
+    stage.crm.on_method("GET", Reply::empty(405));
+    // Some clients do not wait for anything.
+    let mut wire = stage.open();
+    let info = json!({ "name": "test", "version": "1.0.0" });
+    let id = wire.begin("initialize", json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info })).await;
+    wire.notify("notifications/initialized", json!({})).await;
+    let call = wire.begin("tools/call", json!({ "name": "echo", "arguments": {} })).await;
+    let came = || stage.crm.arrived().iter().map(Arrived::rpc_method).filter(|method| method != "GET").collect::<Vec<_>>();
+    for (gate, last) in gates.iter().zip(["initialize", "notifications/initialized"]) {
+        stage.crm.wait_for(last).await;
+        // Whatever could overtake has had the time in which another has come and gone.
+        let mut other = stage.open();
+        other.request_modern("server/discover", json!({})).await;
+        let own: Vec<_> = came().into_iter().filter(|method| method != "server/discover").collect();
+        assert_eq!(own.last().map(String::as_str), Some(last), "{own:?}");
+        assert_eq!(other.close().await.code, Some(0));
+        gate.open();
+    }
+    assert_eq!(wire.response(&id).await["result"]["serverInfo"]["name"], "fake");
+    assert_eq!(text(&wire.response(&call).await), "done");
+    let own: Vec<_> = came().into_iter().filter(|method| method != "server/discover").collect();
+    assert_eq!(own, ["initialize", "notifications/initialized", "tools/call"]);
+    stage.end(wire).await;
+}

@@ -11,6 +11,7 @@
 mod client;
 mod ending;
 mod limits;
+mod order;
 mod refusals;
 mod server;
 mod speaking;
