@@ -1,7 +1,7 @@
 //! The stream of an HTTP+SSE session (2024-11-05): everything that the gateway says in the session leaves on it, whichever message it
 //! answers. Each event was judged and recorded with the call that it belongs to; no layer of the call that opened the stream touches it.
 //!
-//! Bounded: what waits for a client that reads slowly, and how many of its messages are under way. A client that is gone ends what
+//! Bounded: what waits for a client that reads slowly, in one session and in all of its caller, and how many of its messages are under way. A client that is gone ends what
 //! is under way; a session that is over ends the stream once everything under way is told. So does whatever ends it from outside
 //! (`ending.rs`), which ends the session: answers to calls that were let through are done, and their caller must know.
 
@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 
 use super::turns::{Turn, Turns};
-use super::{Ended, Reason};
-use crate::places::Place;
+use super::{Ended, Reason, Unsaid};
+use crate::places::{Place, Share};
 
 /// Requests of one session that may be under way at once.
 const REQUESTS: usize = 256;
@@ -89,7 +89,7 @@ pub struct Closed;
 struct Event {
     bytes: Bytes,
     _room: OwnedSemaphorePermit,
-    _memory: Option<Place>,
+    _memory: Place,
 }
 
 #[derive(Debug)]
@@ -100,6 +100,8 @@ struct Shared {
     lost: CancellationToken,
     over: CancellationToken,
     shown: Mutex<Shown>,
+    /// Memory for what is not taken yet, and whose share of it.
+    unsaid: (Unsaid, Share),
     pushes: Mutex<Pushes>,
     turns: Turns,
 }
@@ -112,7 +114,7 @@ enum Pushes {
 
 impl Channel {
     /// A channel that holds about so many bytes for its client, one event at the least; it was opened with that credential.
-    pub fn open(bytes: usize, shown: Shown) -> (Self, Outlet) {
+    pub fn open(bytes: usize, shown: Shown, unsaid: (Unsaid, Share)) -> (Self, Outlet) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, 1 << 28);
         let shared = Arc::new(Shared {
@@ -122,6 +124,7 @@ impl Channel {
             lost: CancellationToken::new(),
             over: CancellationToken::new(),
             shown: Mutex::new(shown),
+            unsaid,
             pushes: Mutex::new(Pushes::NotBefore(Instant::now())),
             turns: Turns::default(),
         });
@@ -150,6 +153,9 @@ impl Channel {
         {
             watch.because = Some(because.clone());
             self.at_end.take().into_iter().for_each(|then| then(because.clone()));
+        }
+        if self.shared.lost.is_cancelled() {
+            return Poll::Ready(None);
         }
         let event = ready!(self.events.poll_recv(cx));
         if event.is_none() {
@@ -185,11 +191,32 @@ impl Drop for Channel {
 }
 
 impl Outlet {
-    /// Puts an event on the stream, once there is room for it. Its part of the memory for large replies is held until it leaves.
+    /// Puts an event on the stream, once there is room for it. Its part of the memory for large replies is held until it leaves. Where there
+    /// is no memory to wait in, the client does not read, and is lost.
     pub async fn say(&self, event: Bytes, memory: Option<Place>) -> Result<(), Closed> {
+        let memory = match memory {
+            Some(memory) => memory,
+            None => self.room_to_wait(event.len()).await?,
+        };
         let size = u32::try_from(event.len()).unwrap_or(u32::MAX).clamp(1, self.shared.bytes);
         let room = Arc::clone(&self.shared.room).acquire_many_owned(size).await.map_err(|_closed| Closed)?;
         self.events.send(Event { bytes: event, _room: room, _memory: memory }).map_err(|_gone| Closed)
+    }
+
+    async fn room_to_wait(&self, bytes: usize) -> Result<Place, Closed> {
+        let (unsaid, share) = &self.shared.unsaid;
+        let room = unsaid.take(share, bytes).await;
+        room.ok_or_else(|| {
+            tracing::warn!("the client of an HTTP+SSE session does not read, and is cut off");
+            self.shared.lost.cancel();
+            self.shared.room.close();
+            Closed
+        })
+    }
+
+    /// Whether the client is gone.
+    pub fn is_lost(&self) -> bool {
+        self.shared.lost.is_cancelled()
     }
 
     /// A place for one more request, if there is one.
@@ -292,13 +319,17 @@ mod tests {
         Shown { until, holds: Arc::new(holds) }
     }
 
+    fn open(bytes: usize, shown: Shown) -> (Channel, Outlet) {
+        Channel::open(bytes, shown, (Unsaid::default(), Share::Caller("ada".into())))
+    }
+
     async fn next(channel: &mut Channel) -> Option<Bytes> {
         poll_fn(|cx| channel.poll_event(cx)).await
     }
 
     #[tokio::test]
     async fn what_waits_for_a_slow_client_is_bounded_and_one_large_event_still_fits() {
-        let (mut channel, outlet) = Channel::open(8, shown(None));
+        let (mut channel, outlet) = open(8, shown(None));
         outlet.say(Bytes::from_static(b"12345"), None).await.unwrap();
         let second = outlet.say(Bytes::from_static(b"6789"), None);
         let mut second = Box::pin(second);
@@ -312,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_stream_ends_when_the_session_is_over_and_everything_is_told() {
-        let (mut channel, outlet) = Channel::open(64, shown(None));
+        let (mut channel, outlet) = open(64, shown(None));
         let seat = outlet.seat();
         let call = seat.outlet().clone();
         drop(seat);
@@ -326,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_is_gone_is_told_to_everybody() {
         let told = Arc::new(AtomicBool::new(false));
-        let (channel, outlet) = Channel::open(64, shown(None));
+        let (channel, outlet) = open(64, shown(None));
         let tell = Arc::clone(&told);
         let channel = channel.at_end(move |_because| tell.store(true, Ordering::Relaxed));
         assert!(outlet.lost().now_or_never().is_none());
@@ -338,7 +369,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_asks_for_pushes_and_nobody_again_at_once() {
-        let (_channel, outlet) = Channel::open(64, shown(None));
+        let (_channel, outlet) = open(64, shown(None));
         let turn = outlet.ask_for_pushes().unwrap();
         assert!(outlet.ask_for_pushes().is_none(), "two at once");
         drop(turn);
@@ -350,7 +381,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_ended_from_outside_ends_its_session_tells_what_is_under_way_and_says_why() {
         let (end, word) = (End::default(), Arc::new(Mutex::new(None)));
-        let (channel, outlet) = Channel::open(64, shown(None));
+        let (channel, outlet) = open(64, shown(None));
         let (call, session) = (outlet.clone(), Arc::new(Mutex::new(Some(outlet.seat()))));
         let (entry, told) = (Arc::clone(&session), Arc::clone(&word));
         let mut channel = channel
@@ -372,7 +403,7 @@ mod tests {
 
     #[test]
     fn requests_under_way_are_bounded() {
-        let (_channel, outlet) = Channel::open(64, shown(None));
+        let (_channel, outlet) = open(64, shown(None));
         let under_way: Vec<_> = (0..REQUESTS).map(|_| outlet.enter().unwrap()).collect();
         assert!(outlet.enter().is_none());
         drop(under_way);
@@ -382,7 +413,7 @@ mod tests {
     #[test]
     fn the_credential_counts_that_lasts_longest_or_else_one_that_holds() {
         let second = |second| Timestamp::from_second(second).unwrap();
-        let (channel, outlet) = Channel::open(64, shown(Some(10)));
+        let (channel, outlet) = open(64, shown(Some(10)));
         let holds = channel.ground();
         outlet.is_shown(shown(Some(20)), second(0));
         outlet.is_shown(shown(Some(15)), second(0));
@@ -395,5 +426,20 @@ mod tests {
         assert_eq!(holds(second(1)), Err(Reason::CredentialRevoked), "the newest of those that last as long");
         outlet.is_shown(shown(Some(30)), second(1));
         assert!(holds(second(2)).is_ok() && holds(second(30)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_cut_off_before_it_takes_all_memory() {
+        let large = || Bytes::from(vec![b'x'; 1 << 20]);
+        let (mut channel, outlet) = open(64, shown(None));
+        let mut waiting: Vec<_> = (0..12).map(|_| Box::pin(outlet.say(large(), None))).collect();
+        for say in &mut waiting {
+            assert_ne!(say.now_or_never(), Some(Err(Closed)));
+        }
+        assert_eq!(outlet.say(large(), None).await, Err(Closed));
+        assert!(outlet.is_lost() && next(&mut channel).await.is_none());
+        for say in waiting.split_off(1) {
+            assert_eq!(say.now_or_never(), Some(Err(Closed)), "it is held still");
+        }
     }
 }

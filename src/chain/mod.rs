@@ -13,6 +13,7 @@ mod stage;
 mod tasks;
 mod trail;
 mod turns;
+mod unsaid;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -36,6 +37,7 @@ pub use stage::end_of_stage;
 pub use tasks::{OwnTasks, TaskIds};
 pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
 pub use turns::Turn;
+pub use unsaid::Unsaid;
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};

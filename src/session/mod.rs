@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Kept, Outlet, Reason, Seat, Turn};
+use crate::chain::{Kept, Outlet, Reason, Seat, Turn, Unsaid};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
@@ -53,6 +53,7 @@ pub struct Sessions {
     states: States,
     tasks: Arc<Tasks>,
     room: kept::Room,
+    unsaid: Unsaid,
     /// No stream is opened any more.
     closing: AtomicBool,
     /// Whom the end of a session is told, by the server's id for it.
@@ -301,6 +302,11 @@ impl Sessions {
     /// The tasks of a caller at the resource of a route.
     pub fn tasks_of(&self, caller: &Principal, resource: &str) -> CallersTasks {
         CallersTasks::new(Arc::clone(&self.tasks), caller, resource)
+    }
+
+    /// Memory for what clients of HTTP+SSE have not taken yet.
+    pub fn unsaid(&self) -> &Unsaid {
+        &self.unsaid
     }
 
     /// Seals what servers have clients keep.

@@ -63,7 +63,8 @@ mod tests {
 
     use super::super::IDLE;
     use super::*;
-    use crate::chain::{Channel, Shown};
+    use crate::chain::{Channel, Shown, Unsaid};
+    use crate::places::Share;
 
     fn shown() -> Shown {
         Shown { until: None, holds: Arc::new(|_now| Ok(())) }
@@ -74,7 +75,7 @@ mod tests {
     }
 
     fn opened(sessions: &Sessions) -> Result<(HeaderValue, Channel), SessionError> {
-        let (channel, outlet) = Channel::open(1024, shown());
+        let (channel, outlet) = Channel::open(1024, shown(), (Unsaid::default(), Share::of(&ada())));
         let id = Sessions::draw()?;
         sessions.open(&id, &ada(), "r", outlet)?;
         Ok((id, channel))
@@ -114,7 +115,7 @@ mod tests {
         let sessions = Sessions::default();
         let _open: Vec<_> = (0..MAX_PER_CALLER).map(|_| opened(&sessions).unwrap()).collect();
         assert_eq!(opened(&sessions).map(drop), Err(SessionError::Full));
-        let (_channel, outlet) = Channel::open(1024, shown());
+        let (_channel, outlet) = Channel::open(1024, shown(), (Unsaid::default(), Share::of(&ada())));
         let (id, bob) = (Sessions::draw().unwrap(), Principal::for_test("bob", &[]));
         assert_eq!(sessions.open(&id, &bob, "r", outlet), Ok(()));
     }

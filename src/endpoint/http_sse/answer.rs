@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Empty};
 use super::{Accepted, Notice, name_session};
 use crate::chain::{
     Anonymous, Arrival, CallId, Chain, Closed, Incoming, McpResponse, Outlet, Rejection, Reply, RequestContext, ResponseBody,
+    ServerMessage,
 };
 use crate::endpoint::{EdgeBody, Endpoint, encode, sse, trace_context};
 use crate::trace::Trace;
@@ -90,13 +91,13 @@ async fn carry(accepted: Accepted, call: Call, pushes: Option<Call>) {
 async fn say(call: Call, outlet: &Outlet) -> Result<(), Closed> {
     match call.reply.await.map(|response| response.body) {
         Ok(ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Opened(_) | ResponseBody::Resumed(_)) => Ok(()),
-        Ok(ResponseBody::Json(_, reply)) => tell(&reply.message.encode(), reply.memory, outlet).await,
+        Ok(ResponseBody::Json(_, reply)) => tell(reply, outlet).await,
         Ok(ResponseBody::Stream(mut stream)) => {
             while let Some(item) = stream.next().await {
                 match item {
                     Ok(message) => {
                         let is_final = message.is_final();
-                        tell(&message.message.encode(), message.memory, outlet).await?;
+                        tell(message, outlet).await?;
                         if is_final {
                             break;
                         }
@@ -113,13 +114,20 @@ async fn say(call: Call, outlet: &Outlet) -> Result<(), Closed> {
 /// A refusal answers its request; where there was none, nobody waits for it.
 async fn refuse(rejection: &Rejection, call: CallId, outlet: &Outlet) -> Result<(), Closed> {
     match encode::error_event(rejection, call) {
-        Some(error) => tell(&error, None, outlet).await,
+        Some(error) => outlet.say(event(&error), None).await,
         None => Ok(()),
     }
 }
 
-async fn tell(message: &[u8], memory: Option<crate::places::Place>, outlet: &Outlet) -> Result<(), Closed> {
+/// What waits is the event alone.
+async fn tell(message: ServerMessage, outlet: &Outlet) -> Result<(), Closed> {
+    let (event, memory) = (event(&message.message.encode()), message.memory);
+    drop(message.message);
+    outlet.say(event, memory).await
+}
+
+fn event(message: &[u8]) -> Bytes {
     let mut event = BytesMut::new();
     sse::encode_event(&mut event, message);
-    outlet.say(event.freeze(), memory).await
+    event.freeze()
 }

@@ -26,6 +26,7 @@ use super::headers::{self, Era, SESSION_ID};
 use super::sse::{self, EventFields};
 use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route, Shown, Turn};
 use crate::layers::authn::Principal;
+use crate::places::Share;
 use crate::protocol::{Message, ProtocolVersion, Shape, code};
 use crate::session::{Session, Sessions};
 
@@ -81,7 +82,7 @@ pub(super) async fn open(
     principal: &Principal,
 ) -> Result<(HeaderValue, Box<Channel>, Outlet), Rejection> {
     let id = Sessions::draw().map_err(|_random| Rejection::internal("session id"))?;
-    let (channel, outlet) = Channel::open(bytes, shown(principal));
+    let (channel, outlet) = Channel::open(bytes, shown(principal), (sessions.unsaid().clone(), Share::of(principal)));
     let (table, ended) = (Arc::downgrade(sessions), id.clone());
     let channel = channel.at_end(move |because| {
         if let Some(sessions) = table.upgrade() {
@@ -110,7 +111,7 @@ pub(super) fn accept(
     message: &Message,
     (principal, received): (&Principal, Timestamp),
 ) -> Result<(), Reason> {
-    let outlet = session.outlet.clone().ok_or(Reason::SessionNotFound)?;
+    let outlet = session.outlet.clone().filter(|outlet| !outlet.is_lost()).ok_or(Reason::SessionNotFound)?;
     let place = match message.shape() {
         Shape::Request => Some(outlet.enter().ok_or(Reason::Overloaded)?),
         // These have no answer that could wait, and free what waits.

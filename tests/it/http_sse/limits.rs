@@ -58,3 +58,45 @@ async fn http_035_a_client_that_does_not_read_its_stream_is_cut_off_and_holds_no
     drop(lazy);
     stage.end().await;
 }
+
+#[tokio::test]
+async fn req_16_a_caller_who_reads_none_of_many_streams_is_cut_off_before_its_answers_fill_the_memory() {
+    const SESSIONS: usize = 8;
+    const EACH: usize = 200;
+    let stage = Stage::set().await;
+    stage.crm.on_method("GET", Reply::empty(405));
+    // Small enough to count nowhere else.
+    stage.crm.on_tool("echo", Reply::text(&"x".repeat(15_000)));
+    let mut lazy = Vec::new();
+    for number in 1..=SESSIONS {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let connection = Connection::on(socket.connect(stage.gateway.address).await.unwrap());
+        let client = SseClient::open_on(connection, &stage.gateway, "crm", &stage.key).await;
+        let info = json!({ "name": "test", "version": "1.0.0" });
+        client.ask("initialize", json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info })).await;
+        let begun = || stage.crm.arrived().iter().filter(|request| request.rpc_method() == "initialize").count() == number;
+        eventually("the handshake", || begun().then_some(())).await;
+        lazy.push(client);
+    }
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "echo", "arguments": {} } });
+    let answers = futures_util::future::join_all(lazy.iter().map(|client| async {
+        for taken in 0..EACH {
+            match client.send(&call).await.status {
+                202 => {}
+                404 => return taken,
+                other => panic!("{other}"),
+            }
+        }
+        EACH
+    }));
+    let taken: usize = answers.await.into_iter().sum();
+    assert!(taken < SESSIONS * EACH, "every one of {taken} answers is kept for a client that reads none");
+    // Others have not noticed.
+    let bob = stage.gateway.key("bob", &["staff"]).await;
+    let mut bob = SseClient::begin(&stage.gateway, "crm", &bob).await;
+    assert_eq!(bob.call("echo", json!({})).await["id"], 1);
+    drop(lazy);
+    drop(bob);
+    stage.end().await;
+}
