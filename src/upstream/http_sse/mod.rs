@@ -225,7 +225,7 @@ impl HttpSse {
         // A server may have nothing to say for as long as the stream lives.
         let idle = if pushes { limits.stream_life } else { limits.idle_timeout };
         let memory = (self.0.memory.clone(), share);
-        Reading { pushes, ends, idle, cut, memory, status: |_| StatusCode::OK }
+        Reading { pushes, ends, most: limits.stream_bytes, idle, cut, memory, status: |_| StatusCode::OK }
     }
 }
 

@@ -32,6 +32,8 @@ pub(in crate::upstream) struct Reading {
     pub(in crate::upstream) pushes: bool,
     /// When a stream is over.
     pub(in crate::upstream) ends: Ends,
+    /// What one may bring in all.
+    pub(in crate::upstream) most: usize,
     /// Longest silence of one.
     pub(in crate::upstream) idle: Duration,
     /// Ends one before that.
@@ -59,7 +61,8 @@ impl OpenCall {
         }
         let mut first = self.response_or_more().await?;
         if !first.is_final() {
-            let rest = Replies::new(self, reading);
+            let mut rest = Replies::new(self, reading);
+            rest.brought = first.message.original().len();
             return Ok(Self::streamed(stream::iter([Ok(first)]).chain(rest).boxed()));
         }
         let (status, (memory, share)) = ((reading.status)(&first.message), reading.memory);
@@ -100,6 +103,8 @@ impl Drop for OpenCall {
 struct Replies {
     call: Option<OpenCall>,
     pushes: bool,
+    most: usize,
+    brought: usize,
     because: Reason,
     ends: Pin<Box<Sleep>>,
     idle: Duration,
@@ -110,10 +115,21 @@ struct Replies {
 
 impl Replies {
     fn new(call: OpenCall, reading: Reading) -> Self {
-        let Reading { pushes, ends, idle, cut, .. } = reading;
+        let Reading { pushes, ends, most, idle, cut, .. } = reading;
         let cutting = Box::pin(cut.token.clone().cancelled_owned());
         let (silence, at) = (Box::pin(sleep(idle)), ends.at);
-        Self { call: Some(call), pushes, because: ends.because, ends: Box::pin(sleep_until(at)), idle, silence, cut, cutting }
+        Self {
+            call: Some(call),
+            pushes,
+            most,
+            brought: 0,
+            because: ends.because,
+            ends: Box::pin(sleep_until(at)),
+            idle,
+            silence,
+            cut,
+            cutting,
+        }
     }
 
     /// Ends the stream: nothing can concern the request any more.
@@ -139,6 +155,12 @@ impl Stream for Replies {
         }
         let Some(call) = &mut this.call else { return Poll::Ready(None) };
         if let Poll::Ready(next) = call.poll_next(cx) {
+            if let Some(Ok(message)) = &next {
+                this.brought = this.brought.saturating_add(message.message.original().len());
+                if this.brought > this.most {
+                    return this.end(Reason::StreamLimit);
+                }
+            }
             let is_final = next.as_ref().is_none_or(|item| item.as_ref().map_or(true, ServerMessage::is_final));
             if is_final {
                 this.call = None;

@@ -187,6 +187,7 @@ impl Stdio {
         Reading {
             pushes,
             ends,
+            most: limits.stream_bytes,
             // A server may have nothing to say for as long as the stream lives.
             idle: if pushes { limits.stream_life } else { limits.idle_timeout },
             cut,

@@ -20,9 +20,14 @@ struct Behind {
 
 impl Behind {
     async fn set() -> Self {
+        Self::with("").await
+    }
+
+    /// With more keys of the server.
+    async fn with(server: &str) -> Self {
         let crm = SseServer::start().await;
         let gateway = Gateway::start()
-            .server_at("crm", crm.address, "transport: sse, auth: { bearer: of-the-gateway }")
+            .server_at("crm", crm.address, &format!("transport: sse, auth: {{ bearer: of-the-gateway }}{server}"))
             .policy(POLICY)
             .listener_extra("legacy_sse: true")
             .await;
@@ -307,5 +312,35 @@ async fn http_042_what_is_no_stream_and_what_is_too_large_fails() {
     assert_eq!(answer.code(), Some(-31502), "{answer:?}");
     assert_eq!(nowhere.arrived().iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["GET"]);
     gateway.stop_and_verify().await;
+    behind.end().await;
+}
+
+#[tokio::test]
+async fn http_038_a_reply_without_end_is_cut_off_and_other_calls_of_its_stream_are_not() {
+    let behind = Behind::with(", limits: { stream_bytes: 64KiB }").await;
+    let ada = behind.client().await;
+    behind.crm.holds("slow");
+    behind.crm.holds("echo");
+    let told = async {
+        let events = ada.open(&call(5, "slow")).await;
+        let call = events.head.call();
+        (events.rest().await, call)
+    };
+    let telling = async {
+        let wire = behind.crm.wait_for("tools/call").await.message["id"].clone();
+        let text = "x".repeat(10_000);
+        for _ in 0..8 {
+            let params = json!({ "progressToken": wire, "progress": 1, "message": text });
+            behind.crm.says(1, &json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params }));
+        }
+        let cancelled = behind.crm.wait_for("notifications/cancelled").await;
+        assert_eq!(cancelled.message["params"]["requestId"], wire, "the server does not hear that nobody waits");
+    };
+    let ((told, id), ()) = within("the end of the reply", async { tokio::join!(told, telling) }).await;
+    let last = told.last().unwrap();
+    assert_eq!((told.len(), &last["id"], &last["error"]["code"]), (7, &json!(5), &json!(-31502)), "{last:#}");
+    let records = behind.gateway.ended(&id).await;
+    assert_eq!(records.last().unwrap()["out"]["status"], "stream_limit", "{records:#?}");
+    assert_eq!(behind.crm.opened(), 1, "the stream is other calls' too");
     behind.end().await;
 }

@@ -93,3 +93,19 @@ async fn a_server_that_reads_nothing_is_a_time_out_to_its_own_callers() {
     }
     deaf.gateway.stop_and_verify().await;
 }
+
+#[tokio::test]
+async fn http_038_a_reply_without_end_is_cut_off_and_the_process_serves_on() {
+    let stage = Stage::of(&[], ", per: principal", ", limits: { stream_bytes: 64KiB }", POLICY).await;
+    let client = stage.legacy(&stage.ada).await;
+    let flood = json!({ "name": "flood", "arguments": { "messages": 7, "size": 10_000 } });
+    let events = client.stream("tools/call", flood).await;
+    let call = events.head.call();
+    let told = within("the end of the reply", events.rest()).await;
+    let last = told.last().unwrap();
+    assert_eq!((told.len(), &last["error"]["code"]), (7, &json!(-31502)), "{last:#}");
+    let records = stage.gateway.ended(&call).await;
+    assert_eq!(records.last().unwrap()["out"]["status"], "stream_limit", "{records:#?}");
+    assert_eq!(client.call("echo", json!({ "text": "still here" })).await.text(), "still here");
+    stage.gateway.stop_and_verify().await;
+}
