@@ -237,7 +237,7 @@ impl Reason {
             Self::UnknownEvent => "unknown_event",
             Self::UnsupportedMedia => "unsupported_media",
             Self::UnsupportedVersion(_) => "unsupported_version",
-            Self::UpstreamFailed("body" | "closes" | "cut_event" | "no_response") => "upstream_truncated",
+            Self::UpstreamFailed("body" | "closes" | "cut_event" | "no_response" | "process_ended") => "upstream_truncated",
             Self::UpstreamFailed("event_stream" | "foreign_id" | "not_a_message" | "not_a_response" | "too_deep") => {
                 "upstream_invalid"
             }

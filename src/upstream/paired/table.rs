@@ -34,8 +34,11 @@ impl Table {
 
     /// The id under which it is open now.
     pub(super) fn add(&mut self, open: Open) -> Result<i64, Reason> {
-        if let Some(reason) = &self.ended {
-            return Err(reason.clone());
+        match &self.ended {
+            None => {}
+            // It has failed others; of this one the server has not heard.
+            Some(Reason::UpstreamFailed(_)) => return Err(Reason::UpstreamFailed("not_sent")),
+            Some(reason) => return Err(reason.clone()),
         }
         let wire = self.next;
         self.next += 1;

@@ -57,7 +57,7 @@ impl State {
         match self {
             Self::Over(reason) => reason.clone(),
             Self::Refused(_) => Reason::UpstreamFailed("handshake"),
-            Self::Serving(_) | Self::Starting => Reason::UpstreamFailed("process_ended"),
+            Self::Serving(_) | Self::Starting => Reason::UpstreamFailed("not_sent"),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Process {
 
     /// Hands a line over to be written; waits while too much is unwritten.
     pub(super) async fn write(&self, line: Bytes) -> Result<(), Rejection> {
-        self.outbox.send(line).await.map_err(|_over| Reason::UpstreamFailed("process_ended").into())
+        self.outbox.send(line).await.map_err(|_over| Reason::UpstreamFailed("not_sent").into())
     }
 
     /// The number of a new session.

@@ -7,7 +7,7 @@ use crate::support::gateway::POLICY;
 use crate::support::{eventually, within};
 
 #[tokio::test]
-async fn a_crash_is_an_error_to_whoever_waits_and_the_end_of_the_sessions() {
+async fn http_041_a_crash_is_an_error_to_whoever_waits_recorded_as_cut_and_the_end_of_the_sessions() {
     let stage = Stage::with("").await;
     let (ada, bob) = (stage.legacy(&stage.ada).await, stage.legacy(&stage.bob).await);
     let held = ada.call("hold", json!({}));
@@ -19,7 +19,11 @@ async fn a_crash_is_an_error_to_whoever_waits_and_the_end_of_the_sessions() {
     for answer in [&held, &crashed] {
         assert_eq!((answer.status, answer.code()), (200, Some(-31502)), "{answer:?}");
         let outcome = stage.outcome(answer).await;
-        assert_eq!((&outcome["status"], &outcome["detail"]), (&json!("upstream_failed"), &json!("process_ended")), "{outcome}");
+        assert_eq!(
+            (&outcome["status"], &outcome["detail"]),
+            (&json!("upstream_truncated"), &json!("process_ended")),
+            "{outcome}"
+        );
     }
     let gone = ada.call("echo", json!({})).await;
     assert_eq!((gone.status, gone.code()), (404, Some(-31404)), "{gone:?}");
@@ -28,7 +32,7 @@ async fn a_crash_is_an_error_to_whoever_waits_and_the_end_of_the_sessions() {
 }
 
 #[tokio::test]
-async fn a_stream_that_a_crash_cuts_ends_with_an_error_and_is_recorded_as_cut() {
+async fn http_041_a_stream_that_a_crash_cuts_ends_with_an_error_and_is_recorded_as_cut() {
     let stage = Stage::with(", per: principal").await;
     let client = stage.legacy(&stage.ada).await;
     let events = client.stream("tools/call", json!({ "name": "crash", "arguments": { "note": "before" } })).await;
@@ -41,7 +45,7 @@ async fn a_stream_that_a_crash_cuts_ends_with_an_error_and_is_recorded_as_cut() 
     })
     .await;
     let outcome = &records.iter().find(|record| record["kind"] == "call.outcome").unwrap()["out"];
-    assert_eq!((&outcome["status"], &outcome["events"]), (&json!("upstream_failed"), &json!(1)), "{outcome}");
+    assert_eq!((&outcome["status"], &outcome["events"]), (&json!("upstream_truncated"), &json!(1)), "{outcome}");
     stage.gateway.stop_and_verify().await;
 }
 
