@@ -15,6 +15,7 @@ mod order;
 mod refusals;
 mod server;
 mod speaking;
+mod tasks;
 mod upstream;
 
 use crate::support::gateway::Gateway;
