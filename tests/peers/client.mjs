@@ -2,9 +2,10 @@
 // SDK v1 (@modelcontextprotocol/sdk), modern and auto by v2 (@modelcontextprotocol/client).
 //
 //   node client.mjs URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-//                       [--header NAME=VALUE]... [--answer] [--tasks] [--era legacy|modern|auto]
+//                       [--header NAME=VALUE]... [--answer] [--offers] [--tasks] [--era legacy|modern|auto]
 //                       [--transport http|sse] [--timeout SECONDS] [--stdio] [--origin ORIGIN]
 //
+// --offers: the client lets the server ask its model, and for its folders.
 // --tasks (legacy): calls of tools that can go on as tasks do, and so does what the server asks of the client's model.
 //
 // Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
@@ -98,7 +99,7 @@ function makePeer(watchedFetch, noteQuestion) {
           }
         : { ...modules('@modelcontextprotocol/client'), ...modules('@modelcontextprotocol/client/stdio') };
     const mode = chosen.era === 'modern' ? { pin: MODERN } : chosen.era;
-    const capabilities = chosen.answer ? { elicitation: {} } : {};
+    const capabilities = { ...(chosen.answer && { elicitation: {} }), ...(chosen.offers && { sampling: {}, roots: {} }) };
     const thinking = chosen.tasks ? taskful(capabilities) : {};
     const client = new sdk.Client(info, legacy ? { capabilities, ...thinking } : { capabilities, versionNegotiation: { mode } });
     if (chosen.tasks) {
@@ -112,6 +113,9 @@ function makePeer(watchedFetch, noteQuestion) {
             noteQuestion(params.message);
             return { action: 'accept', content: { password: 'hunter2' } };
         });
+    }
+    if (chosen.offers) {
+        offerModelAndFolders(client, legacy, noteQuestion);
     }
     const transport = transportTo(sdk, options);
     // Over HTTP+SSE and standard streams nothing tells what was agreed on: v1 tells its transport, where that wants to know.
@@ -210,6 +214,19 @@ async function request(peer, step, how) {
         default:
             return peer.request(step.method, params, how);
     }
+}
+
+/** Lets the server ask the client's model, and for its folders. */
+function offerModelAndFolders(client, legacy, noteQuestion) {
+    const types = legacy ? modules('@modelcontextprotocol/sdk/types.js') : {};
+    client.setRequestHandler(types.CreateMessageRequestSchema ?? 'sampling/createMessage', async ({ params }) => {
+        noteQuestion([params.messages[0].content].flat()[0].text);
+        return { role: 'assistant', content: { type: 'text', text: 'forty-two' }, model: 'a-model' };
+    });
+    client.setRequestHandler(types.ListRootsRequestSchema ?? 'roots/list', async () => {
+        noteQuestion('roots');
+        return { roots: [{ uri: 'file:///home/ada/work', name: 'work' }] };
+    });
 }
 
 /** What a client declares, and has, that makes tasks of what it is asked. 2025-11-25, experimental: SDK v1 has it. */
@@ -345,6 +362,7 @@ function readArguments() {
             bearer: text,
             header: { type: 'string', multiple: true, default: [] },
             answer: { type: 'boolean', default: false },
+            offers: { type: 'boolean', default: false },
             tasks: { type: 'boolean', default: false },
             era: { type: 'string', default: 'legacy' },
             transport: { type: 'string', default: 'http' },

@@ -1,7 +1,7 @@
 """A real MCP client for the tests: the official Python SDK (`mcp` 2.x) walking through a scenario.
 
     python client.py URL [--scenario NAME] [--calls FILE] [--tool NAME --args JSON] [--bearer TOKEN]
-                         [--header NAME=VALUE]... [--answer] [--era legacy|modern|auto] [--transport http|sse]
+                         [--header NAME=VALUE]... [--answer] [--offers] [--era legacy|modern|auto] [--transport http|sse]
                          [--timeout SECONDS] [--stdio]
 
 Prints one JSON document, the transcript, and ends 0 whatever the server said; README.md has the form of both.
@@ -51,6 +51,14 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
         asked.append(question.message)
         return types.ElicitResult(action="accept", content={"password": "hunter2"})
 
+    async def think(_context: Any, question: types.CreateMessageRequestParams) -> types.CreateMessageResult:
+        asked.append(question.messages[0].content.text)
+        return types.CreateMessageResult(role="assistant", content=types.TextContent(type="text", text="forty-two"), model="a-model")
+
+    async def folders(_context: Any) -> types.ListRootsResult:
+        asked.append("roots")
+        return types.ListRootsResult(roots=[types.Root(uri="file:///home/ada/work", name="work")])
+
     async def attempt(label: str, work: Any) -> bool:
         refusal.clear()
         asked.clear()
@@ -84,6 +92,8 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
             read_timeout_seconds=chosen.timeout,
             cache=None,
             elicitation_callback=answer if chosen.answer else None,
+            sampling_callback=think if chosen.offers else None,
+            list_roots_callback=folders if chosen.offers else None,
         )
         session = AsyncExitStack()
 
@@ -263,6 +273,7 @@ def main() -> None:
     arguments.add_argument("--bearer", metavar="TOKEN")
     arguments.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="one more; may be repeated")
     arguments.add_argument("--answer", action="store_true", help="answer what the server asks of the user")
+    arguments.add_argument("--offers", action="store_true", help="let the server ask the client's model, and for its folders")
     arguments.add_argument("--era", choices=sorted(MODES), default="legacy")
     arguments.add_argument("--transport", choices=("http", "sse"), default="http", help="Streamable HTTP, or HTTP+SSE")
     arguments.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")

@@ -1,6 +1,6 @@
 //! Official clients that start `yett connect` as their server: they see what they see directly.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{
     Client, PYTHON_AUTO, PYTHON_LEGACY, PYTHON_MODERN, TYPESCRIPT_AUTO, TYPESCRIPT_LEGACY, TYPESCRIPT_MODERN, Walk, step,
@@ -9,6 +9,13 @@ use super::differences::{assert_same, through_gateway};
 use super::gateway::Gateway;
 use super::transparent::ALLOW_EVERYTHING;
 use super::upstream::Upstream;
+
+const LET_ASK_MODELS: &str = r"version: 1
+roles:
+  asked: { allow: [{ servers: [everything], tools: ['*'], server_requests: [roots, sampling] }] }
+bindings:
+  - { role: asked, groups: [agents] }
+";
 
 const LET_ASK: &str = r"version: 1
 roles:
@@ -42,6 +49,41 @@ fn a_question_passes_connect_to_the_user_and_its_answer_back() {
         assert_eq!(directly["asked"][0], "Type your password to go on.", "{client}, directly: {directly:#}");
         let through = &connect(client, &gateway, "call", &arguments).finish().0[1];
         assert_eq!(through, directly, "{client}");
+    }
+}
+
+#[test]
+fn a_server_asks_the_clients_model_and_for_its_folders_through_connect_as_directly() {
+    let upstream = Upstream::everything();
+    let gateway = Gateway::start(&upstream, LET_ASK_MODELS);
+    // The server asks for folders where nobody hears it before the client listens: the first call lasts until it does.
+    let steps = tempfile::NamedTempFile::new().unwrap();
+    let call =
+        |name: &str, arguments: Value| json!({ "method": "tools/call", "params": { "name": name, "arguments": arguments } });
+    let calls = [call("trigger-long-running-operation", json!({ "duration": 1, "steps": 1 })), call("get-roots-list", json!({}))];
+    std::fs::write(steps.path(), json!(calls).to_string()).unwrap();
+    let model = ["--tool", "trigger-sampling-request", "--args", r#"{"prompt":"How many?","maxTokens":10}"#, "--offers"];
+    let folders = ["--calls", steps.path().to_str().unwrap(), "--offers"];
+    for client in [PYTHON_LEGACY, TYPESCRIPT_LEGACY] {
+        for (arguments, step, said) in [(&model[..], 1, "forty-two"), (&folders[..], 2, "file:///home/ada/work")] {
+            let directly = &client.walk(&upstream.url, None, "call", arguments)[step];
+            assert!(directly["result"].to_string().contains(said), "{client}, directly: {directly:#}");
+            let through = &connect(client, &gateway, "call", arguments).finish().0[step];
+            assert_eq!(through["result"], directly["result"], "{client}: {through:#}");
+        }
+    }
+}
+
+#[test]
+fn a_server_neither_asks_the_model_nor_for_folders_through_connect_without_a_grant() {
+    let upstream = Upstream::everything();
+    let gateway = Gateway::start(&upstream, ALLOW_EVERYTHING);
+    for client in [PYTHON_LEGACY, TYPESCRIPT_LEGACY] {
+        for (tool, arguments) in [("trigger-sampling-request", r#"{"prompt":"How many?"}"#), ("get-roots-list", "{}")] {
+            let told = connect(client, &gateway, "call", &["--tool", tool, "--args", arguments, "--offers"]).finish().0;
+            assert!(told.iter().all(|step| step["asked"].is_null()), "{client} was asked: {told:#?}");
+            assert!(!told[1].to_string().contains("forty-two") && !told[1].to_string().contains("file:///home"), "{told:#?}");
+        }
     }
 }
 
