@@ -71,7 +71,9 @@ fn on_origin(base: &Uri, absolute: &str) -> Result<String, EndpointError> {
     if !same || authority.as_str().contains('@') {
         return Err(EndpointError::OtherOrigin);
     }
-    Ok(uri.path_and_query().map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned()))
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    // A URI may have a query and no path; a request has a path. RFC 9112, section 3.2.1.
+    Ok(if target.starts_with('/') { target.to_owned() } else { format!("/{target}") })
 }
 
 fn port(uri: &Uri) -> Option<u16> {
@@ -104,6 +106,7 @@ mod tests {
             ("//crm.internal:7322/message", "/message"),
             ("/mcp/a:b", "/mcp/a:b"),
             ("http://crm.internal:7322", "/"),
+            ("http://crm.internal:7322?sessionId=1", "/?sessionId=1"),
             ("/..hidden/message", "/..hidden/message"),
         ] {
             assert_eq!(from(BASE, announced).as_deref(), Ok(target), "{announced}");
