@@ -21,6 +21,8 @@ pub mod envelope;
 pub mod head;
 pub mod policy;
 pub mod sse;
+pub mod sse_endpoint;
+pub mod stdio_lines;
 pub mod tree;
 mod yaml;
 
@@ -28,7 +30,7 @@ mod yaml;
 pub type Oracle = fn(&[u8]);
 
 /// Every oracle by the name of its target.
-pub const ALL: [(&str, Oracle); 7] = [
+pub const ALL: [(&str, Oracle); 9] = [
     ("audit_verify", audit_verify::check),
     ("config", config::check),
     ("edits", edits::check),
@@ -36,4 +38,6 @@ pub const ALL: [(&str, Oracle); 7] = [
     ("head", head::check),
     ("policy", policy::check),
     ("sse", sse::check),
+    ("sse_endpoint", sse_endpoint::check),
+    ("stdio_lines", stdio_lines::check),
 ];

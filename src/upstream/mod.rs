@@ -36,9 +36,11 @@ use tower::Service;
 
 pub use admission::{Admission, Admitted};
 pub use connect::{ConnectError, Connector, Sockets};
+pub use http_sse::endpoint as sse_endpoint;
 pub use memory::ReplyMemory;
 pub(crate) use pool::{Lease, Pool};
 pub use stdio::Launch;
+pub use stdio::lines as stdio_lines;
 pub use transport::{Shared, Upstream};
 
 use crate::chain::{McpRequest, McpResponse, Reason, Rejection, Reply, end_of_stage};

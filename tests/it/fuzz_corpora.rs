@@ -79,6 +79,16 @@ fn http_058_every_kept_input_of_event_streams_keeps_its_oracle() {
 }
 
 #[test]
+fn http_058_every_kept_input_of_announced_endpoints_keeps_its_oracle() {
+    replay("sse_endpoint");
+}
+
+#[test]
+fn http_058_every_kept_input_of_a_processs_lines_keeps_its_oracle() {
+    replay("stdio_lines");
+}
+
+#[test]
 fn http_058_every_target_has_an_oracle_that_is_replayed_and_a_small_corpus() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let targets = fs::read_dir(root.join("fuzz/fuzz_targets")).unwrap();

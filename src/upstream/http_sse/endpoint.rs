@@ -11,7 +11,7 @@ const LONGEST: usize = 2048;
 
 /// Why a URI is not one to POST to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EndpointError {
+pub enum EndpointError {
     /// Another scheme, host or port than the configured one, or a user in front of it.
     #[error("the endpoint is not on the origin of the configured URL")]
     OtherOrigin,
@@ -31,7 +31,7 @@ impl EndpointError {
 }
 
 /// The path and query of `announced` on the origin of `base`. RFC 3986, section 5.2, but for dot segments, which are refused.
-pub(super) fn resolve(base: &Uri, announced: &[u8]) -> Result<PathAndQuery, EndpointError> {
+pub fn resolve(base: &Uri, announced: &[u8]) -> Result<PathAndQuery, EndpointError> {
     let text = std::str::from_utf8(announced).map_err(|_bytes| EndpointError::Unreadable)?;
     let plain = |byte: u8| {
         byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')

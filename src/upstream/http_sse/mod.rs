@@ -12,7 +12,7 @@
 //! | `session.rs` | which stream a client's session has |
 //! | `post.rs` | what is sent |
 
-mod endpoint;
+pub mod endpoint;
 mod link;
 mod post;
 mod session;

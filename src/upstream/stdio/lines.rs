@@ -7,7 +7,7 @@ const KEPT: usize = 4 << 10;
 
 /// Cuts bytes into lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub struct Lines {
     longest: usize,
     unread: BytesMut,
     /// What of it holds no end of a line.
@@ -18,7 +18,7 @@ pub(super) struct Lines {
 
 /// One line, without its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// As it was written.
     Whole(Bytes),
     /// Its begin and its end.
@@ -27,18 +27,18 @@ pub(super) enum Line {
 
 impl Lines {
     /// Of at most so many bytes each.
-    pub(super) fn of_at_most(longest: usize) -> Self {
+    pub fn of_at_most(longest: usize) -> Self {
         Self { longest, unread: BytesMut::new(), searched: 0, begin: None }
     }
 
     /// Where bytes go that have come.
-    pub(super) fn room(&mut self) -> &mut BytesMut {
+    pub fn room(&mut self) -> &mut BytesMut {
         self.unread.reserve(8 << 10);
         &mut self.unread
     }
 
     /// The next line, if all of it is there. Empty lines are passed over.
-    pub(super) fn next_line(&mut self) -> Option<Line> {
+    pub fn next_line(&mut self) -> Option<Line> {
         loop {
             let found = self.unread.get(self.searched..).and_then(|new| memchr::memchr(b'\n', new));
             let Some(length) = found.map(|found| found + self.searched) else {

@@ -14,7 +14,7 @@
 
 mod handshake;
 mod launch;
-mod lines;
+pub mod lines;
 mod pipes;
 mod process;
 mod processes;
