@@ -16,7 +16,7 @@ mod lines;
 mod session;
 mod stateless;
 mod trouble;
-mod wire;
+pub(crate) mod wire;
 
 use serde_json::{Value, json};
 

@@ -9,16 +9,16 @@ use crate::support::gateway::Gateway;
 use crate::support::http::{Answer, Connection, Post};
 
 /// A client with its stream.
-pub(super) struct SseClient {
+pub(crate) struct SseClient {
     address: SocketAddr,
-    pub(super) token: String,
+    pub(crate) token: String,
     /// Where it was told to POST.
-    pub(super) target: String,
-    pub(super) events: Events,
+    pub(crate) target: String,
+    pub(crate) events: Events,
 }
 
 /// Opens a stream, or is told why not.
-pub(super) async fn get(address: SocketAddr, path: &str, headers: &str) -> Events {
+pub(crate) async fn get(address: SocketAddr, path: &str, headers: &str) -> Events {
     get_on(Connection::open(address).await, address, path, headers).await
 }
 
@@ -28,18 +28,18 @@ async fn get_on(mut connection: Connection, address: SocketAddr, path: &str, hea
     Events::read(connection).await
 }
 
-pub(super) fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
 impl SseClient {
     /// With an open stream, and no more.
-    pub(super) async fn open(gateway: &Gateway, server: &str, token: &str) -> Self {
+    pub(crate) async fn open(gateway: &Gateway, server: &str, token: &str) -> Self {
         Self::open_on(Connection::open(gateway.address).await, gateway, server, token).await
     }
 
     /// The same on a connection that was made elsewhere.
-    pub(super) async fn open_on(connection: Connection, gateway: &Gateway, server: &str, token: &str) -> Self {
+    pub(crate) async fn open_on(connection: Connection, gateway: &Gateway, server: &str, token: &str) -> Self {
         let path = format!("/mcp/{server}/sse");
         let mut events = get_on(connection, gateway.address, &path, &bearer(token)).await;
         assert_eq!(events.head.status, 200, "{:?}", events.head);
@@ -50,7 +50,7 @@ impl SseClient {
     }
 
     /// After its handshake.
-    pub(super) async fn begin(gateway: &Gateway, server: &str, token: &str) -> Self {
+    pub(crate) async fn begin(gateway: &Gateway, server: &str, token: &str) -> Self {
         let mut client = Self::open(gateway, server, token).await;
         let greeting = client.shake_hands(json!({ "elicitation": {} })).await;
         assert_eq!(greeting["result"]["protocolVersion"], "2024-11-05", "no handshake: {greeting:#}");
@@ -60,46 +60,46 @@ impl SseClient {
     }
 
     /// Sends `initialize`; what it says.
-    pub(super) async fn shake_hands(&mut self, capabilities: Value) -> Value {
+    pub(crate) async fn shake_hands(&mut self, capabilities: Value) -> Value {
         let info = json!({ "name": "test", "version": "1.0.0" });
         let params = json!({ "protocolVersion": "2024-11-05", "capabilities": capabilities, "clientInfo": info });
         self.request("initialize", params).await
     }
 
     /// The POST of a message to where the stream says.
-    pub(super) fn post(&self, message: &Value) -> Post {
+    pub(crate) fn post(&self, message: &Value) -> Post {
         // The SDKs name no media type that they accept.
         Post::to(self.address, &self.target).bearer(&self.token).without("Accept").body(message.to_string())
     }
 
-    pub(super) async fn send(&self, message: &Value) -> Answer {
+    pub(crate) async fn send(&self, message: &Value) -> Answer {
         self.post(message).send().await
     }
 
     /// Sends a request with id 1, and does not read its answer.
-    pub(super) async fn ask(&self, method: &str, params: Value) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Answer {
         let asked = self.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })).await;
         assert_eq!((asked.status, asked.body.len()), (202, 0), "{asked:?}");
         asked
     }
 
     /// Sends a request with id 1; the next message on the stream.
-    pub(super) async fn request(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> Value {
         self.ask(method, params).await;
         self.next().await
     }
 
-    pub(super) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await
     }
 
     /// The next message on the stream.
-    pub(super) async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         self.events.next().await.expect("a message")
     }
 
     /// The id of the session.
-    pub(super) fn session(&self) -> &str {
+    pub(crate) fn session(&self) -> &str {
         self.target.split_once("?sessionId=").expect("a session").1
     }
 }

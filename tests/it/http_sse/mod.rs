@@ -8,12 +8,12 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod client;
+pub(crate) mod client;
 mod ending;
 mod limits;
 mod order;
 mod refusals;
-mod server;
+pub(crate) mod server;
 mod speaking;
 mod tasks;
 mod upstream;

@@ -23,19 +23,19 @@ use tokio_util::task::TaskTracker;
 use crate::support::eventually;
 
 /// A running server. Ends when dropped.
-pub(super) struct SseServer {
-    pub(super) address: SocketAddr,
+pub(crate) struct SseServer {
+    pub(crate) address: SocketAddr,
     state: Arc<State>,
     _stop: DropGuard,
 }
 
 /// A message as it was sent by POST.
 #[derive(Clone, Debug)]
-pub(super) struct Posted {
+pub(crate) struct Posted {
     /// Which stream it belongs to, the first being 1.
-    pub(super) stream: usize,
-    pub(super) headers: HeaderMap,
-    pub(super) message: Value,
+    pub(crate) stream: usize,
+    pub(crate) headers: HeaderMap,
+    pub(crate) message: Value,
 }
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ type Stream = UnboundedSender<Option<Bytes>>;
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 impl SseServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = socket.local_addr().expect("an address");
         let (state, tasks, stop) = (Arc::<State>::default(), TaskTracker::new(), CancellationToken::new());
@@ -75,60 +75,60 @@ impl SseServer {
     }
 
     /// What streams announce from now on, in place of a path of their own.
-    pub(super) fn announces(&self, endpoint: &str) {
+    pub(crate) fn announces(&self, endpoint: &str) {
         *self.state.announced.lock() = Some(endpoint.to_owned());
     }
 
     /// Calls of this tool get no answer of themselves.
-    pub(super) fn holds(&self, tool: &str) {
+    pub(crate) fn holds(&self, tool: &str) {
         self.state.held.lock().push(tool.to_owned());
     }
 
     /// POSTs are refused so from now on, or taken again.
-    pub(super) fn refuses(&self, status: Option<StatusCode>) {
+    pub(crate) fn refuses(&self, status: Option<StatusCode>) {
         *self.state.refuses.lock() = status;
     }
 
     /// Puts a message on a stream.
-    pub(super) fn says(&self, stream: usize, message: &Value) {
+    pub(crate) fn says(&self, stream: usize, message: &Value) {
         self.writes(stream, &format!("event: message\ndata: {message}\n\n"));
     }
 
     /// Puts these bytes on a stream.
-    pub(super) fn writes(&self, stream: usize, text: &str) {
+    pub(crate) fn writes(&self, stream: usize, text: &str) {
         self.state.write(stream, text);
     }
 
     /// Ends a stream in the middle.
-    pub(super) fn cuts(&self, stream: usize) {
+    pub(crate) fn cuts(&self, stream: usize) {
         // It may be gone already.
         let _ = self.state.streams.lock()[stream - 1].send(None);
     }
 
     /// How many streams were opened.
-    pub(super) fn opened(&self) -> usize {
+    pub(crate) fn opened(&self) -> usize {
         self.state.streams.lock().len()
     }
 
     /// Waits until the other side has closed a stream.
-    pub(super) async fn closed(&self, stream: usize) {
+    pub(crate) async fn closed(&self, stream: usize) {
         let stream = self.state.streams.lock()[stream - 1].clone();
         crate::support::within("the end of a stream", stream.closed()).await;
     }
 
-    pub(super) fn posted(&self) -> Vec<Posted> {
+    pub(crate) fn posted(&self) -> Vec<Posted> {
         self.state.posted.lock().clone()
     }
 
     /// Waits for a message of that method, and gives the last; `response` for an answer.
-    pub(super) async fn wait_for(&self, method: &str) -> Posted {
+    pub(crate) async fn wait_for(&self, method: &str) -> Posted {
         let last = || self.posted().into_iter().rfind(|posted| posted.method() == method);
         eventually(&format!("`{method}` at the server"), last).await
     }
 }
 
 impl Posted {
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.message["method"].as_str().unwrap_or("response")
     }
 }

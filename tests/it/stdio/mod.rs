@@ -91,7 +91,7 @@ fn panic_with(answer: &Answer) -> ! {
 }
 
 /// Waits until the server has heard this word, and gives all that it has heard.
-async fn heard(client: &Client, word: &str) -> String {
+pub(crate) async fn heard(client: &Client, word: &str) -> String {
     let poll = async {
         loop {
             let all = told(&client.call("heard", json!({})).await).to_string();

@@ -16,6 +16,7 @@ mod legacy;
 mod messages;
 mod modern;
 mod stage;
+mod transports;
 
 use std::env;
 use std::io::Write as _;
@@ -57,6 +58,22 @@ async fn messages_of_2026_07_28_are_what_its_schema_says() {
     modern::all_kinds().await.check();
 }
 
+#[tokio::test]
+#[ignore = "reads the schemas in MCP_SCHEMA_DIR; `scripts/test --schemas DIR` does it"]
+async fn messages_over_http_sse_are_what_their_schema_says() {
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        transports::over_http_sse(revision).await.check();
+    }
+}
+
+#[tokio::test]
+#[ignore = "reads the schemas in MCP_SCHEMA_DIR; `scripts/test --schemas DIR` does it"]
+async fn messages_over_standard_streams_are_what_their_schema_says() {
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        transports::over_standard_streams(revision).await.check();
+    }
+}
+
 /// What both sides of a gateway were sent in one revision.
 struct Wire {
     revision: &'static str,
@@ -94,10 +111,15 @@ impl Wire {
     /// Everything that a server was sent. Its own questions have the name of their method as their id.
     fn server_got(&mut self, server: &Upstream) {
         for message in server.arrived().iter().filter(|arrived| !arrived.body.is_empty()).map(Arrived::json) {
-            let asked = message["id"].clone();
-            let what = format!("{}, to the server", message["method"].as_str().or(asked.as_str()).unwrap_or("a message"));
-            self.messages.push(json!({ "what": what, "revision": self.revision, "asked": asked, "message": message }));
+            self.server_heard(&message);
         }
+    }
+
+    /// The same of one message.
+    fn server_heard(&mut self, message: &Value) {
+        let asked = message["id"].clone();
+        let what = format!("{}, to the server", message["method"].as_str().or(asked.as_str()).unwrap_or("a message"));
+        self.messages.push(json!({ "what": what, "revision": self.revision, "asked": asked, "message": message }));
     }
 
     /// Asks the validator about all of them.

@@ -37,9 +37,18 @@ impl Stage {
         Self::with(&format!("{POLICY}limits:\n  - {{ name: once, per: [subject], rate: 1/day, burst: 1 }}\n")).await
     }
 
+    /// The same for clients of HTTP+SSE too.
+    pub(super) async fn offering_sse() -> Self {
+        Self::listening(POLICY, "legacy_sse: true").await
+    }
+
     async fn with(policy: &str) -> Self {
+        Self::listening(policy, "legacy_sse: false").await
+    }
+
+    async fn listening(policy: &str, listener: &str) -> Self {
         let crm = Upstream::start().await;
-        let gateway = Gateway::start().servers([("crm", &crm)]).policy(policy).await;
+        let gateway = Gateway::start().servers([("crm", &crm)]).policy(policy).listener_extra(listener).await;
         let key = gateway.key("ada", &["staff"]).await;
         Self { gateway, crm, key }
     }
