@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderName, HeaderValue};
 
 use crate::protocol::json::{Document, Kind, Limits, Value};
-use crate::protocol::{Message, decode_header, encode_header};
+use crate::protocol::{Message, PARAM_PREFIX, decode_header, encode_header};
 
 /// Where an argument stands: keys from `arguments` on.
 pub type ArgumentPath = Vec<String>;
@@ -36,6 +36,12 @@ impl Mirrored {
     /// The text that it stands for; `None` if it is malformed.
     pub fn text(&self) -> Option<String> {
         self.value.to_str().ok().and_then(decode_header)
+    }
+
+    /// What its name says of itself: all that stands behind `Mcp-Param-`.
+    pub fn own_name(&self) -> &str {
+        let name = self.name.as_str();
+        name.strip_prefix(PARAM_PREFIX).unwrap_or(name)
     }
 
     /// Whether it repeats nothing that is known: what it says stands in no argument, and is to be looked at for itself.

@@ -10,8 +10,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Response, StatusCode};
 
 use super::EdgeBody;
-use super::headers::MCP_PARAM;
 use crate::chain::Reason;
+use crate::protocol::PARAM_PREFIX;
 
 const METHODS: HeaderValue = HeaderValue::from_static("POST, GET, DELETE");
 
@@ -71,7 +71,7 @@ fn request_headers(asked: &HeaderMap) -> HeaderValue {
     let mut allowed = REQUEST_HEADERS.to_owned();
     let lists = asked.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|list| list.to_str().ok());
     let names = lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    for name in names.filter(|name| name.as_str().starts_with(MCP_PARAM)) {
+    for name in names.filter(|name| name.as_str().starts_with(PARAM_PREFIX)) {
         if allowed.len() + name.as_str().len() < MOST_PARAMS {
             let _ = write!(allowed, ", {name}");
         }

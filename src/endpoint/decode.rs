@@ -447,7 +447,7 @@ fn unreadable(error: AccessError) -> Reason {
         AccessError::Task => Reason::InvalidParams("this cannot be asked for as a task"),
         AccessError::UnknownTask => Reason::UnknownTask,
         AccessError::UnexpectedInput => Reason::InvalidParams("no question of this server is open"),
-        AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
+        AccessError::CaseVariant | AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
             Reason::Malformed(code::INVALID_REQUEST, error.to_string())
         }
     }

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
 use crate::chain::{Mirrored, Reason};
 use crate::protocol::json::Value;
-use crate::protocol::{Access, AccessError, Message, Method, ProtocolVersion, Shape, Target, code, decode_header};
+use crate::protocol::{Access, AccessError, Message, Method, PARAM_PREFIX, ProtocolVersion, Shape, Target, code, decode_header};
 
 /// The revision of a request.
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -21,8 +21,6 @@ const EVENTS: &str = "text/event-stream";
 
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
-/// How headers begin that repeat arguments.
-pub(super) const MCP_PARAM: &str = "mcp-param-";
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// What a client of 2026-07-28 can do, in `_meta` of each request.
@@ -138,7 +136,7 @@ pub(super) fn check_mirrored(headers: &HeaderMap, message: &Message, access: &Ac
 /// The `Mcp-Param-*` headers, to be forwarded. Each may come once.
 pub(super) fn mirrored(headers: &HeaderMap) -> Result<Vec<Mirrored>, Reason> {
     let mut found = Vec::new();
-    for name in headers.keys().filter(|name| name.as_str().starts_with(MCP_PARAM)) {
+    for name in headers.keys().filter(|name| name.as_str().starts_with(PARAM_PREFIX)) {
         let value = single(headers, name)?;
         // SECURITY: what one reader takes for text and another for broken base64 is not for us to guess.
         value.and_then(decode_header).ok_or(Reason::HeaderMismatch("Mcp-Param"))?;

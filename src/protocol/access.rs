@@ -1,6 +1,7 @@
 //! What a message asks for: its method and its target. This is all that access rules look at.
 
 use super::json::{Kind, Value};
+use super::spelling::is_plain;
 use super::tasks::MAX_LISTENED;
 use super::{Asked, ListKind, Message, Method, ProtocolVersion, Shape, Task};
 
@@ -61,6 +62,9 @@ pub enum AccessError {
     /// A name or URI that is missing, not a string, too long, or holds control characters.
     #[error("`{0}` must be a printable string")]
     Target(&'static str),
+    /// A member whose name is a known one in another spelling.
+    #[error("the name of a member differs from a known one in upper and lower case alone")]
+    CaseVariant,
     /// A request without id, or a notification with one.
     #[error("a request has an id and a notification has none")]
     Id,
@@ -110,6 +114,9 @@ impl Access {
         if !method.exists_in(version) {
             // Its parameters mean nothing here, so they are not read: it is unknown, whatever they are.
             return Ok(Self { method, target: Target::Method(name.to_owned()), shape, answers: false, task: false });
+        }
+        if method != Method::Other && !is_plain(message, None) {
+            return Err(AccessError::CaseVariant);
         }
         let task = asks_for_task(message, method, version)?;
         let answers = message.param("inputResponses").is_some() || message.param("requestState").is_some();

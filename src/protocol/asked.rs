@@ -2,6 +2,10 @@
 
 use super::TASKS_EXTENSION;
 use super::json::Value;
+use super::spelling::respells;
+
+/// Members of an elicitation that sends the user somewhere (MCP 2025-11-25, `ElicitRequestURLParams`).
+const OF_URLS: [&str; 2] = ["elicitationId", "url"];
 
 /// What a server may ask of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +33,8 @@ impl Asked {
     ///
     /// An elicitation that sends the user to a URL is not: it takes them out of everybody's sight.
     pub fn by(method: Option<&str>, params: Option<Value<'_>>) -> Option<Self> {
-        let mode = params.and_then(|params| params.get("mode"));
         match method? {
-            "elicitation/create" if mode.is_none_or(|mode| mode.as_str() == Some("form")) => Some(Self::Elicitation),
+            "elicitation/create" if params.is_none_or(is_form) => Some(Self::Elicitation),
             "roots/list" => Some(Self::Roots),
             "sampling/createMessage" => Some(Self::Sampling),
             _ => None,
@@ -84,12 +87,44 @@ impl Answerable {
     }
 }
 
+/// Whether every reader takes the parameters of an elicitation for a form.
+///
+/// SECURITY: a client may go by the members of the other mode, or read `Mode` as `mode`.
+fn is_form(params: Value<'_>) -> bool {
+    params.get("mode").is_none_or(|mode| mode.as_str() == Some("form"))
+        && OF_URLS.iter().all(|key| params.get(key).is_none())
+        && !respells(params, &["elicitationId", "mode", "url"])
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
     use crate::protocol::json::{Document, Limits};
+
+    #[test]
+    fn an_elicitation_that_any_reader_may_take_for_a_url_is_no_form() {
+        let asked = |params: &str| {
+            let document = Document::parse(Bytes::copy_from_slice(params.as_bytes()), Limits::default()).unwrap();
+            Asked::by(Some("elicitation/create"), Some(document.root()))
+        };
+        for form in [r#"{"message":"m","requestedSchema":{"properties":{"url":{}}}}"#, r#"{"mode":"form","message":"m"}"#] {
+            assert_eq!(asked(form), Some(Asked::Elicitation), "{form}");
+        }
+        for other in [
+            r#"{"mode":"url","url":"https://evil.example","elicitationId":"1"}"#,
+            r#"{"Mode":"url","message":"m"}"#,
+            r#"{"mode":"form","MODE":"url"}"#,
+            r#"{"url":"https://evil.example","message":"m"}"#,
+            r#"{"Url":"https://evil.example"}"#,
+            r#"{"mode":"form","elicitationId":"1"}"#,
+            r#"{"elicitation\u0049D":"1"}"#,
+            r#"{"mode":null}"#,
+        ] {
+            assert_eq!(asked(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_client_answers_what_it_declares() {

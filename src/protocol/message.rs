@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::RequestId;
 use super::code;
 use super::json::{Document, Edits, Kind, Limits, NodeId, ParseError, Value};
+use super::spelling::respells_known;
 
 /// Longest method name; MCP's own are below 40 bytes.
 const MAX_METHOD: usize = 128;
@@ -305,8 +306,8 @@ impl Envelope {
         if error.and_then(|error| error.get("code")).is_some_and(|code| code.as_i64().is_none()) {
             return Err(EnvelopeError::ErrorCode);
         }
-        for object in [params, result, error].into_iter().flatten() {
-            refuse_case_variants(object)?;
+        if [params, result, error].into_iter().flatten().any(respells_known) {
+            return Err(EnvelopeError::CaseVariant);
         }
         let id = read_id(id, shape, side, error.is_some())?;
         Ok(Self {
@@ -329,91 +330,12 @@ fn read_id(id: Option<Value<'_>>, shape: Shape, side: Side, failed: bool) -> Res
     }
 }
 
-/// Keys that some layer reads; another spelling of one of them is refused, since readers that ignore case exist.
-const KNOWN_KEYS: [&str; 40] = [
-    "_meta",
-    "argument",
-    "arguments",
-    "cacheScope",
-    "capabilities",
-    "clientInfo",
-    "code",
-    "completion",
-    "content",
-    "contents",
-    "context",
-    "cursor",
-    "data",
-    "description",
-    "inputRequests",
-    "inputResponses",
-    "instructions",
-    "isError",
-    "level",
-    "message",
-    "messages",
-    "name",
-    "nextCursor",
-    "notifications",
-    "progressToken",
-    "prompts",
-    "protocolVersion",
-    "ref",
-    "requestState",
-    "resourceTemplates",
-    "resources",
-    "resultType",
-    "serverInfo",
-    "structuredContent",
-    "task",
-    "taskId",
-    "tools",
-    "ttlMs",
-    "uri",
-    "uriTemplate",
-];
-
-/// Refuses a key of `object` that equals a known one but for case.
-fn refuse_case_variants(object: Value<'_>) -> Result<(), EnvelopeError> {
-    if object.kind() != Kind::Object {
-        return Ok(());
-    }
-    for (key, _) in object.members() {
-        let key = key.as_str().unwrap_or_default();
-        if KNOWN_KEYS.binary_search(&key).is_err() && KNOWN_KEYS.iter().any(|known| differs_in_case_only(key, known)) {
-            return Err(EnvelopeError::CaseVariant);
-        }
-    }
-    Ok(())
-}
-
-/// Whether `key` and the ASCII name `known` are equal to a reader that folds case as Unicode does: the long s (U+017F) folds to
-/// `s` and the Kelvin sign (U+212A) to `k`.
-fn differs_in_case_only(key: &str, known: &str) -> bool {
-    let folded = key.chars().map(|c| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        other => other.to_ascii_lowercase(),
-    });
-    folded.eq(known.chars().map(|c| c.to_ascii_lowercase()))
-}
-
-/// Whether an item of a list can be read by name without doubt: an object with no case variant of a known key.
-pub(crate) fn is_plain_item(item: Value<'_>) -> bool {
-    item.kind() == Kind::Object && refuse_case_variants(item).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Message, EnvelopeError> {
         Message::parse(Bytes::copy_from_slice(text.as_bytes()), Limits::default(), Side::Client)
-    }
-
-    #[test]
-    fn known_keys_are_sorted_so_that_they_are_found() {
-        assert!(KNOWN_KEYS.is_sorted());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod message;
 mod method;
 mod param_marks;
 mod request_id;
+mod spelling;
 mod tasks;
 mod uri;
 mod version;
@@ -22,14 +23,15 @@ pub(crate) use access::is_tool_name;
 pub use access::{Access, AccessError, Target};
 pub use asked::{Answerable, Asked};
 pub use header::{decode_header, encode_header};
-pub(crate) use message::is_plain_item;
 pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};
 pub use method::{ListKind, Method};
-pub use param_marks::{MarkError, ParamMarks};
+pub use param_marks::{MarkError, PARAM_PREFIX, ParamMarks};
 pub use request_id::RequestId;
+pub use spelling::is_plain;
+pub(crate) use spelling::is_plain_item;
 pub use tasks::{
     Mention, TASKS_EXTENSION, Task, TaskPlace, asked_about, made_by_client, named_by_client, named_by_server, withhold_tasks,
 };
-pub use uri::is_canonical;
+pub use uri::{is_canonical, is_canonical_template};
 pub use version::ProtocolVersion;
 pub use walk::{is_protocol_number, roots, routing_fields, visit_below, visit_texts};

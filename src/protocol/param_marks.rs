@@ -8,7 +8,7 @@ use super::json::{Kind, Site, Value};
 const MARK: &str = "x-mcp-header";
 
 /// What each header's name begins with, as it is compared.
-const PREFIX: &str = "mcp-param-";
+pub const PARAM_PREFIX: &str = "mcp-param-";
 
 /// Most marks of one tool: each is a header of every call.
 const MOST: usize = 64;
@@ -163,7 +163,7 @@ impl ParamMarks {
         if self.0.len() >= MOST {
             return Err(MarkError::TooMany);
         }
-        let header = format!("{PREFIX}{}", name.to_ascii_lowercase());
+        let header = format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase());
         if self.0.iter().any(|mark| mark.header == header) {
             return Err(MarkError::Twice);
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::json::{Kind, NodeId, Value};
-use super::message::is_plain_item;
+use super::spelling::is_plain_item;
 use super::{Message, Method, ProtocolVersion, Shape};
 
 /// The extension of 2026-07-28, as it is declared.

@@ -33,6 +33,39 @@ pub fn is_canonical(uri: &str) -> bool {
         && !path.starts_with("////")
 }
 
+/// Whether a URI template (RFC 6570) is written in the one form that policy patterns are compared with: with something plain in place of
+/// each of its expressions it is canonical, and no expression holds a path of its own.
+pub fn is_canonical_template(template: &str) -> bool {
+    let mut plain = String::with_capacity(template.len());
+    if template.starts_with('{') {
+        // Its scheme is in the expression.
+        plain.push_str("x:");
+    }
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((expression, after)) = after.split_once('}') else {
+            return false;
+        };
+        if before.contains('}') || !is_expression(expression) {
+            return false;
+        }
+        plain.push_str(before);
+        plain.push('x');
+        rest = after;
+    }
+    plain.push_str(rest);
+    !rest.contains('}') && is_canonical(&plain)
+}
+
+/// What stands between braces: an operator, and variables with their modifiers. RFC 6570, sections 2.2 to 2.4.
+fn is_expression(text: &str) -> bool {
+    let variables = text.strip_prefix(['+', '#', '.', '/', ';', '?', '&']).unwrap_or(text);
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'%' | b'.' | b',' | b':' | b'*');
+    !variables.is_empty()
+        && variables.bytes().all(known)
+        && !variables.split(',').any(|name| name.is_empty() || name.contains("..") || name.starts_with('.'))
+}
+
 /// Percent codes must be complete and must not hide a character that structures a path.
 fn percent_codes_are_plain(text: &str) -> bool {
     let mut parts = text.split('%');
@@ -49,7 +82,40 @@ fn percent_codes_are_plain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_canonical;
+    use super::{is_canonical, is_canonical_template};
+
+    #[test]
+    fn a_template_is_canonical_whatever_is_put_in_for_its_expressions() {
+        for template in [
+            "file:///reports/{name}",
+            "file:///{path}",
+            "test://template/{id}/data",
+            "https://host.example/a{/path*}{?q,page}{#part}",
+            "{+base}/a",
+            "demo://resource/dynamic/{resource_id:3}.txt",
+            "file:///reports/q1.txt",
+        ] {
+            assert!(is_canonical_template(template), "{template}");
+        }
+        for template in [
+            "",
+            "{}",
+            "file:///reports/../secret/{x}",
+            "file:///reports/%2e%2e/{x}",
+            "file:///reports/{x}/../../secret",
+            "file:///reports/{../../secret}",
+            "file:///reports/{..}/secret",
+            "file:///reports/{.,.}",
+            "file:///reports/{x",
+            "file:///reports/x}",
+            "file:///reports/}{x}",
+            "file:///reports/{{x}}",
+            "file:///reports/{a b}",
+            "FILE:///{x}",
+        ] {
+            assert!(!is_canonical_template(template), "{template}");
+        }
+    }
 
     #[test]
     fn plain_uris_of_several_schemes_are_canonical() {

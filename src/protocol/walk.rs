@@ -6,7 +6,8 @@ use super::{Message, Method, Shape};
 /// Members of results that come in pages.
 const LISTS: [&str; 5] = ["prompts", "resourceTemplates", "resources", "tasks", "tools"];
 
-/// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order.
+/// Calls `visit` on every key, string and number of a message's params, result and error, decoded, in document order; and on the id of a
+/// request where it is a text, which its server reads as it was written.
 ///
 /// Left out are the marks of a server's own that a client has to give back as they are: `nextCursor` of a result, the token of a
 /// progress notification, and what clients hold under our seal only: the state of a question (`session/states.rs`), and in requests
@@ -24,9 +25,15 @@ pub fn visit_texts<'m>(message: &'m Message, mut visit: impl FnMut(Text<'m>)) {
     let returned = message.param("requestState").filter(|_| asks(Method::may_ask));
     let about = message.param("taskId").filter(|_| asks(Method::is_about_task));
     let marks = [cursor, token, given, returned, about].map(|mark| mark.map(Value::id));
-    for root in roots(message) {
+    for root in id_text(message).into_iter().chain(roots(message)) {
         root.texts().filter(|text| !marks.contains(&Some(text.id))).for_each(&mut visit);
     }
+}
+
+/// The id of a request, where it is a text.
+fn id_text(message: &Message) -> Option<Value<'_>> {
+    let id = message.id_place().filter(|_| message.shape() == Shape::Request).map(|place| message.value(place))?;
+    (id.kind() == Kind::String).then_some(id)
 }
 
 /// The same below one value, all of it.
@@ -76,5 +83,5 @@ pub fn routing_fields(message: &Message) -> Vec<NodeId> {
     };
     let direct = ["name", "uri", "cursor", "protocolVersion", "taskId"].map(|key| params.get(key));
     let nested = [["ref", "name"], ["ref", "uri"], ["_meta", "progressToken"]].map(|path| params.path(&path));
-    direct.into_iter().chain(nested).flatten().map(Value::id).collect()
+    direct.into_iter().chain(nested).flatten().map(Value::id).chain(message.id_place()).collect()
 }

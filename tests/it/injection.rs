@@ -326,3 +326,79 @@ async fn instructions_that_carry_orders_are_emptied() {
     }
     stage.ends().await;
 }
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_beside_its_instructions_is_scanned_as_well() {
+    let stage = Stage::with("").await;
+    let named = |text: &str| json!({ "name": "x", "version": "1", "title": "T", "description": text });
+    let result = |text: &str| {
+        let capabilities = json!({ "experimental": { "x": { "note": text } } });
+        json!({ "capabilities": capabilities, "serverInfo": named(text), "_meta": { "example.com/about": named(text) } })
+    };
+    for (text, left) in [(POISON, ""), ("Keeps notes.", "Keeps notes.")] {
+        let mut hello = result(text);
+        hello["protocolVersion"] = "2025-11-25".into();
+        stage.crm.on_method("initialize", Reply::result(&hello));
+        stage.crm.on_method("notifications/initialized", Reply::empty(202));
+        let legacy = stage.gateway.legacy("crm", &stage.gateway.key("bob", &["staff"]).await).await;
+        let params =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+        let mut found = result(text);
+        found["supportedVersions"] = json!(["2026-07-28"]);
+        stage.crm.on_method("server/discover", complete(found));
+        for answer in [legacy.request("initialize", params).await, stage.ada.request("server/discover", json!({})).await] {
+            let result = answer.result();
+            assert_eq!(result["serverInfo"], named(left), "{answer:?}");
+            assert_eq!(result["_meta"]["example.com/about"], named(left), "{answer:?}");
+            assert_eq!(stage.findings(&answer).is_empty(), left == text, "{answer:?}");
+        }
+    }
+    stage.ends().await;
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_items_of_a_list_is_scanned_as_they_are() {
+    let stage = Stage::with("").await;
+    let listed = |meta: Value| complete(json!({ "tools": [tool("add")], "_meta": meta, "ttlMs": 0, "cacheScope": "private" }));
+    stage.crm.on_method("tools/list", listed(json!({ "example.com/note": POISON })));
+    let list = stage.ada.list_tools().await;
+    assert_eq!((list.tools(), &list.result()["_meta"]["example.com/note"]), (vec!["add".to_owned()], &json!("")), "{list:?}");
+    assert!(stage.findings(&list).contains(&"quarantine response".to_owned()), "{:?}", stage.findings(&list));
+    // A key has nothing that could stand in its place.
+    stage.crm.on_method("tools/list", listed(json!({ POISON: "x" })));
+    assert_blocked(&stage.ada.list_tools().await);
+    stage.ends().await;
+}
+
+#[tokio::test]
+async fn the_id_of_a_request_is_text_like_any_other() {
+    let stage = Stage::with("requests: block").await;
+    for id in [json!(ORDER), json!("AKIAIOSFODNN7EXAMPLE")] {
+        let call = stage.ada.message(Some(&id), "tools/call", json!({ "name": "echo", "arguments": {} }));
+        let answer = stage.ada.post(&call).send().await;
+        assert_eq!((answer.status, answer.code()), (200, Some(-31422)), "{answer:?}");
+    }
+    assert!(stage.crm.calls().is_empty());
+    let call = stage.ada.message(Some(&json!("call-1")), "tools/call", json!({ "name": "echo", "arguments": {} }));
+    assert_eq!(stage.ada.post(&call).send().await.text(), "echo was called");
+    stage.ends().await;
+}
+
+#[tokio::test]
+async fn a_text_beside_the_one_that_is_labelled_reaches_nobody() {
+    let stage = Stage::with("results: label").await;
+    for content in [
+        json!([{ "type": "text", "text": "fine", "Text": ORDER }]),
+        json!([{ "type": "text", "Text": ORDER }]),
+        json!([{ "type": "resource", "resource": { "uri": "file:///a", "TEXT": ORDER } }]),
+    ] {
+        stage.crm.on_method("tools/call", complete(json!({ "content": content })));
+        let answer = stage.call().await;
+        assert!(answer.json()["result"].is_null(), "{answer:?}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("evil.example"), "{answer:?}");
+    }
+    let own = json!({ "content": [], "structuredContent": { "Text": "fine", "rows": [{ "Name": "x" }] } });
+    stage.crm.on_method("tools/call", complete(own.clone()));
+    assert_eq!(stage.call().await.result()["structuredContent"], own["structuredContent"], "names of the server's own");
+    stage.ends().await;
+}

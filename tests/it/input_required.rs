@@ -125,6 +125,24 @@ async fn mcp_030_a_question_that_nobody_has_granted_stays_behind() {
         stage.server_asks(&asked);
         assert_withheld(what, &ask(&stage.ada, &json!({})).await);
     }
+    // A client that folds case would do the second.
+    let two = |question: Value| json!({ "a": question });
+    for asked in [
+        two(json!({ "method": "elicitation/create", "Method": "sampling/createMessage", "params": form("m")["params"] })),
+        two(
+            json!({ "method": "elicitation/create", "params": { "message": "m", "Mode": "url", "Url": "https://evil.example" } }),
+        ),
+    ] {
+        stage.server_asks(&asked);
+        let answer = ask(&stage.ada, &json!({})).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.json()["result"].is_null() && !text.contains("inputRequests"), "{asked}: {answer:?}");
+        let findings = &stage.gateway.records_of(&answer.call())[1]["out"]["findings"];
+        assert_eq!((&findings[0]["rule"], &findings[0]["action"]), (&json!("case-variant"), &json!("block")), "{findings}");
+    }
+    let url = json!({ "method": "elicitation/create", "params": { "message": "m", "url": "https://evil.example", "elicitationId": "1" } });
+    stage.server_asks(&two(url));
+    assert_withheld("a URL without the word", &ask(&stage.ada, &json!({})).await);
     for kind in [json!(null), json!("complete"), json!("task")] {
         let result = json!({ "resultType": kind, "content": [], "inputRequests": { "a": form("m") } });
         stage.crm.on_tool("ask", Reply::result(&result));

@@ -137,6 +137,7 @@ async fn a_header_that_says_something_else_than_the_body_is_refused() {
         ("another number", json!({ "deep": { "card": 7 } }), vec![("Card", "8")]),
         ("the argument elsewhere", json!({ "card": 7 }), vec![("Card", "7")]),
         ("broken base64", json!({ "who": "Ada" }), vec![("Who", "=?base64?QWR?=")]),
+        ("digits that no argument has", json!({ "deep": { "card": 7 } }), vec![("Card", "7.0000000000000000004111111111111111")]),
     ] {
         assert_mismatch(what, &stage.refused(what, &arguments, &headers).await);
     }
@@ -161,6 +162,8 @@ async fn what_stands_in_a_header_alone_is_looked_at_for_itself() {
             let (answer, _) = stage.refused(value, &json!({ "note": "nothing" }), &[("Extra", value)]).await;
             assert_eq!((answer.status, answer.code()), (200, Some(-31422)), "{value}: {answer:?}");
         }
+        let (answer, _) = stage.refused("name", &json!({}), &[("4111111111111111", "x")]).await;
+        assert_eq!((answer.status, answer.code()), (200, Some(-31422)), "a name is text too: {answer:?}");
         // The same in an argument that is repeated: it is scanned there, and blocks there.
         let secret = "AKIAIOSFODNN7EXAMPLE";
         let (answer, _) = stage.refused(secret, &json!({ "who": secret }), &[("Who", secret)]).await;

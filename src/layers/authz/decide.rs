@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::glob::Glob;
 use crate::layers::authn::Principal;
 use crate::policy::{Binding, Grant, Policy, ServerRequest};
-use crate::protocol::{Access, Asked, ListKind, Method, Target, is_canonical, is_tool_name};
+use crate::protocol::{Access, Asked, ListKind, Method, Target, is_canonical, is_canonical_template, is_tool_name};
 
 /// What was decided, and on what ground.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,9 +173,10 @@ impl Held<'_> {
         self.find(server, |grant| is_tool_name(name) && any(&grant.tools, name))
     }
 
-    /// A template is compared as it is written; a URI only if it can be read in one way.
+    /// A URI is compared, as a template is, only if it can be read in one way.
     fn resource(&self, server: &str, uri: &str, template: bool) -> Option<(&Arc<str>, &CompiledGrant)> {
-        if !template && !is_canonical(uri) {
+        let canonical = if template { is_canonical_template(uri) } else { is_canonical(uri) };
+        if !canonical {
             return None;
         }
         self.find(server, |grant| any(&grant.resources, uri))

@@ -9,7 +9,7 @@ use super::{capabilities, listing};
 use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{Answerable, Asked, ListKind, Message, Method, Shape, code};
+use crate::protocol::{self, Answerable, Asked, ListKind, Message, Method, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
@@ -27,19 +27,35 @@ pub(super) struct ReplyJudge {
 
 impl ReplyJudge {
     pub(super) fn judge(&self, mut message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
+        let plain = self.is_plain(&message.message);
+        if !plain {
+            self.find("case-variant", "spelling", Action::Blocked);
+        }
         match message.message.shape() {
+            Shape::Response if !plain => Err(Reason::UpstreamFailed("case_variant").into()),
+            Shape::Notification if !plain => Ok(None),
             Shape::Response => {
                 self.judge_questions(&message)?;
                 self.judge_response(&mut message.message)?;
                 Ok(Some(message))
             }
-            Shape::Request if self.may_be_asked(&mut message) => Ok(Some(message)),
+            Shape::Request if plain && self.may_be_asked(&mut message) => Ok(Some(message)),
             Shape::Request => {
                 self.refuse(&message);
                 Ok(None)
             }
             Shape::Notification => Ok(self.may_hear(&mut message.message).then_some(message)),
         }
+    }
+
+    /// SECURITY: what can be read in two ways would be judged in one and acted upon in the other. What MCP does not define has whatever
+    /// names its server gives it.
+    fn is_plain(&self, message: &Message) -> bool {
+        let method = self.tasks.method;
+        let own = message.shape() == Shape::Response && method == Method::Other;
+        // Of a list the items are judged one by one.
+        let list = method.list().map(ListKind::member).or_else(|| (method == Method::TasksList).then_some("tasks"));
+        own || protocol::is_plain(message, list)
     }
 
     fn held(&self) -> Held<'_> {

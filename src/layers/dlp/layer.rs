@@ -121,6 +121,7 @@ fn survey(applicable: &Applicable<'_>, request: &McpRequest<Permit>) -> Result<S
     let mut survey = request.message.rpc().map(|message| applicable.survey(message)).unwrap_or_default();
     for header in request.exchange.mirrored.iter().filter(|header| header.is_loose()) {
         applicable.survey_header(header.text().ok_or(Reason::Blocked(Category::NotScanned))?, &mut survey);
+        applicable.survey_header(header.own_name().to_owned(), &mut survey);
     }
     if let Some(state) = &request.exchange.trace.state {
         applicable.survey_header(state.to_str().unwrap_or_default().to_owned(), &mut survey);

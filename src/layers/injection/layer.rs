@@ -66,6 +66,7 @@ impl InjectionLayer {
             // What repeats an argument was scanned with it; this stands in the header alone, and is read there.
             let text = header.text().ok_or(Reason::Blocked(Category::NotScanned))?;
             self.scanner.scan(&text, SurfaceKind::Argument, &mut hits);
+            self.scanner.scan(header.own_name(), SurfaceKind::Argument, &mut hits);
         }
         let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };

@@ -9,13 +9,19 @@ use super::score::{Hit, Scanner, SurfaceKind};
 use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage, Trail};
 use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, Surface};
-use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Text, Value};
+use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
 
 /// What stands in place of a stripped span.
 ///
 /// SECURITY: not nothing, or what stood on both sides would join to an order, or to a card number, that no layer has seen.
 const STRIPPED: &str = "[removed]";
+
+/// What a handshake says to the model of the client.
+const INSTRUCTIONS: &str = "instructions";
+
+/// Where a list goes on, which its client has to give back as it is.
+const CURSOR: &str = "nextCursor";
 
 /// The rule for texts that speak to a model.
 const ADDRESSED_TO_AI: &str = "addressed-to-ai";
@@ -36,9 +42,13 @@ impl ReplyScan {
         let has_result = message.message.result().is_some();
         let list = self.method.list().filter(|_| has_result);
         match list {
-            Some(list) => self.scan_definitions(&mut message.message, list),
+            Some(list) => {
+                self.scan_definitions(&mut message.message, list);
+                self.scan_rest(&mut message.message, &[list.member(), CURSOR])?;
+            }
             None if has_result && matches!(self.method, Method::Initialize | Method::Discover) => {
-                self.scan_instructions(&mut message.message);
+                let apart: &[&str] = if self.scan_instructions(&mut message.message) { &[INSTRUCTIONS] } else { &[] };
+                self.scan_rest(&mut message.message, apart)?;
             }
             None => match self.scan_texts(&mut message.message) {
                 // The question is refused, and the call goes on.
@@ -86,13 +96,14 @@ impl ReplyScan {
         }
     }
 
-    /// Empties the instructions of a server that carry orders: a client puts them before the model as they are.
-    fn scan_instructions(&self, message: &mut Message) {
-        let Some(instructions) = message.result().and_then(|result| result.get("instructions")) else {
-            return;
+    /// Empties the instructions of a server that carry orders: a client puts them before the model as they are. Whether there are any
+    /// to be read.
+    fn scan_instructions(&self, message: &mut Message) -> bool {
+        let Some(instructions) = message.result().and_then(|result| result.get(INSTRUCTIONS)) else {
+            return false;
         };
         let Some(text) = instructions.as_str().filter(|_| self.policy.definitions != Surface::Off) else {
-            return;
+            return false;
         };
         let mut hits = Vec::new();
         self.scanner.scan(text, SurfaceKind::Definition, &mut hits);
@@ -105,6 +116,45 @@ impl ReplyScan {
             let (document, edits) = message.split();
             edits.replace(document, place, RawJson::string(""));
         }
+        true
+    }
+
+    /// Empties flagged texts of what stands beside the items of a list or the instructions of a server: a server's title and description,
+    /// its capabilities, its `_meta`. Clients show these, and some put them before the model.
+    fn scan_rest(&self, message: &mut Message, apart: &[&str]) -> Result<(), Rejection> {
+        let Some(result) = message.result().filter(|_| self.policy.definitions != Surface::Off) else {
+            return Ok(());
+        };
+        let mut hits = Vec::new();
+        let mut flagged = Vec::new();
+        let mut fixed = false;
+        for (key, member) in result.members().filter(|(key, _)| key.as_str().is_none_or(|key| !apart.contains(&key))) {
+            for Text { id, text, site } in key.texts().chain(member.texts()) {
+                let before = hits.len();
+                self.scanner.scan(text, SurfaceKind::Definition, &mut hits);
+                if hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
+                    flagged.push(id);
+                    fixed |= site != Site::String;
+                }
+            }
+        }
+        match self.policy.definitions {
+            _ if flagged.is_empty() => self.note(&hits, Action::Logged),
+            // A key cannot be emptied: another may be empty already.
+            Surface::Quarantine if fixed => {
+                self.note(&hits, Action::Blocked);
+                return Err(Reason::BlockedResult(Category::Injection).into());
+            }
+            Surface::Quarantine => {
+                self.note(&hits, Action::Quarantined);
+                let (document, edits) = message.split();
+                for place in flagged {
+                    edits.replace(document, place, RawJson::string(""));
+                }
+            }
+            Surface::Block | Surface::Label | Surface::Log | Surface::Off | Surface::Strip => self.note(&hits, Action::Logged),
+        }
+        Ok(())
     }
 
     /// Scans everything a result, an error or a notification says.

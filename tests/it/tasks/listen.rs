@@ -159,6 +159,10 @@ async fn mcp_017_a_completion_of_what_is_denied_is_one_of_what_is_not_there() {
                 json!({ "type": "ref/resource", "uri": "file:///public/../secret/b" }),
                 json!({ "type": "ref/resource", "uri": "file:///nothing" }),
             ),
+            (
+                json!({ "type": "ref/resource", "uri": "file:///public/../secret/{x}" }),
+                json!({ "type": "ref/resource", "uri": "file:///nothing/{y}" }),
+            ),
         ] {
             let (hidden, unknown) = (complete(hidden).await, complete(unknown).await);
             assert_eq!((hidden.status, hidden.code()), (200, Some(-32602)), "{hidden:?}");
@@ -166,6 +170,10 @@ async fn mcp_017_a_completion_of_what_is_denied_is_one_of_what_is_not_there() {
             stage.refusal(&hidden, seen);
             stage.refusal(&unknown, seen);
         }
+        // A server that folds case would complete the other.
+        let two = complete(json!({ "type": "ref/prompt", "name": "hello", "Name": "admin" })).await;
+        assert_eq!((two.status, two.code()), (400, Some(-32600)), "{two:?}");
+        stage.refusal(&two, seen);
     }
     stage.end().await;
 }
