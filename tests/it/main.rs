@@ -26,6 +26,7 @@ mod injection;
 mod input_required;
 mod lifecycle;
 mod limits_message;
+mod matrix;
 mod mirrors;
 mod open_streams;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]

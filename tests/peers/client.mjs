@@ -30,6 +30,9 @@ const LISTS = {
 const parts = process.env.YETT_PARTS ?? fileURLToPath(new URL('../../.parts', import.meta.url));
 const modules = createRequire(path.join(path.resolve(parts), 'node', 'package.json'));
 
+// Standard output has the transcript and nothing else; SDK v2 has remarks of its own.
+console.debug = console.info = console.log = console.error;
+
 const { chosen, url } = readArguments();
 process.stdout.write(JSON.stringify(ordered(await walk(readSteps())), null, 1) + '\n');
 // A stream or a retry timer left open by a session that was not closed must not keep the process.

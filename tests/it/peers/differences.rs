@@ -17,7 +17,7 @@ const DECLARED: [Difference; 2] = [
 ];
 
 /// What is expected through the gateway, and which differences that took.
-pub(super) fn through_gateway(direct: &[Value]) -> (Vec<Value>, Vec<&'static str>) {
+pub(crate) fn through_gateway(direct: &[Value]) -> (Vec<Value>, Vec<&'static str>) {
     let mut expected = Value::Array(direct.to_vec());
     let applied = DECLARED.iter().filter(|difference| (difference.apply)(&mut expected)).map(|difference| difference.name);
     let applied = applied.collect();
@@ -26,13 +26,21 @@ pub(super) fn through_gateway(direct: &[Value]) -> (Vec<Value>, Vec<&'static str
 
 /// Fails with the first place where two transcripts differ.
 pub(super) fn assert_same(who: &str, expected: &[Value], got: &[Value]) {
+    if let Some(difference) = first_different_step(expected, got) {
+        panic!("{who}, {difference}");
+    }
+}
+
+/// The first step in which two transcripts differ, and where.
+pub(crate) fn first_different_step(expected: &[Value], got: &[Value]) -> Option<String> {
     for (index, expected) in expected.iter().enumerate() {
         let got = got.get(index).unwrap_or(&Value::Null);
         if let Some(difference) = first_difference(expected, got, "") {
-            panic!("{who}, step {index} ({}): {difference}\nthe step through the gateway: {got:#}", expected["step"]);
+            return Some(format!("step {index} ({}): {difference}\nthe step through the gateway: {got:#}", expected["step"]));
         }
     }
-    assert_eq!(expected.len(), got.len(), "{who}: number of steps; one too many: {:#}", got[expected.len()]);
+    let more = got.get(expected.len())?;
+    Some(format!("{} steps instead of {}; one too many: {more:#}", got.len(), expected.len()))
 }
 
 fn first_difference(expected: &Value, got: &Value, place: &str) -> Option<String> {

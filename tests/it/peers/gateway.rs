@@ -44,17 +44,24 @@ impl Gateway {
 impl Prepared {
     /// For a server of that name and URL, with a policy whose bindings name the group `agents`, and what else the listener is told.
     pub(crate) fn new(server: &str, url: &str, policy: &str, listener: &str) -> Self {
+        let transport = if url.ends_with("/sse") { "sse" } else { "http" };
+        let servers = format!("  {server}: {{ url: \"{url}\", transport: {transport}, classification: restricted }}\n");
+        Self::with_servers(&servers, policy, listener)
+    }
+
+    /// The same for servers as they stand in the configuration.
+    pub(crate) fn with_servers(servers: &str, policy: &str, listener: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("policies")).unwrap();
         fs::write(folder.path().join("policies/policy.yaml"), policy).unwrap();
         let config = folder.path().join("yett.yaml");
-        fs::write(&config, configuration(server, url, listener)).unwrap();
+        fs::write(&config, configuration(servers, listener)).unwrap();
+        Self { key: key(&folder, "ada"), folder }
+    }
 
-        let config = config.to_str().unwrap();
-        let made = yett(&["keys", "--config", config, "--offline", "--json", "create", "--subject", "ada", "--group", "agents"]);
-        assert!(made.status.success(), "no key: {}", String::from_utf8_lossy(&made.stderr));
-        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-        Self { key: made["secret"].as_str().unwrap().to_owned(), folder }
+    /// The API key of one more caller.
+    pub(crate) fn key_of(&self, subject: &str) -> String {
+        key(&self.folder, subject)
     }
 
     /// The folder, which goes with its owner.
@@ -105,8 +112,16 @@ impl AuditLog {
     }
 }
 
-fn configuration(server: &str, url: &str, listener: &str) -> String {
-    let transport = if url.ends_with("/sse") { "sse" } else { "http" };
+fn key(folder: &TempDir, subject: &str) -> String {
+    let config = folder.path().join("yett.yaml");
+    let config = config.to_str().unwrap();
+    let made = yett(&["keys", "--config", config, "--offline", "--json", "create", "--subject", subject, "--group", "agents"]);
+    assert!(made.status.success(), "no key: {}", String::from_utf8_lossy(&made.stderr));
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+fn configuration(servers: &str, listener: &str) -> String {
     format!(
         "version: 1
 listeners: [{{ name: test, address: \"127.0.0.1:0\"{listener} }}]
@@ -115,8 +130,7 @@ health: {{ address: \"127.0.0.1:0\" }}
 audit: {{ origin: test.localhost }}
 shutdown: {{ delay: 0s, drain: 10s }}
 servers:
-  {server}: {{ url: \"{url}\", transport: {transport}, classification: restricted }}
-policies: policies/
+{servers}policies: policies/
 "
     )
 }

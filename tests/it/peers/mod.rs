@@ -7,7 +7,7 @@ mod browser;
 mod client;
 mod connected;
 mod departure;
-mod differences;
+pub(crate) mod differences;
 mod forwarded;
 pub(crate) mod gateway;
 mod http_sse;

@@ -41,6 +41,37 @@ pub(crate) fn suite() -> PathBuf {
     part("conformance").join("node_modules")
 }
 
+/// `python FILE` of `tests/matrix`, with the official SDK of the first kind.
+pub(crate) fn python_v1(file: &str) -> Command {
+    let mut command = Command::new(part("venv1").join("bin/python"));
+    command.arg("-B").arg(matrix(file));
+    command
+}
+
+/// `node FILE` of `tests/matrix`, on a Node that is new enough for the Inspector.
+pub(crate) fn node_22(file: &str) -> Command {
+    let modules = part("matrix");
+    let mut command = Command::new(suite().join(".bin/node"));
+    command.arg(matrix(file)).env("YETT_PARTS", modules.parent().unwrap());
+    command
+}
+
+/// The Node that came with the suite, and a program of `tests/matrix/package.json`.
+pub(crate) fn npm_program(file: &str) -> [PathBuf; 2] {
+    [suite().join(".bin/node"), part("matrix").join("node_modules").join(file)]
+}
+
+/// The same Node, and a server of `tests/peers/package.json`.
+pub(crate) fn npm_server(package: &str) -> [PathBuf; 2] {
+    let modules = part("node").join("node_modules/@modelcontextprotocol");
+    [suite().join(".bin/node"), modules.join(package).join("dist/index.js")]
+}
+
+/// A file of `tests/matrix`.
+pub(crate) fn matrix(file: &str) -> PathBuf {
+    repository().join("tests/matrix").join(file)
+}
+
 /// `node FILE` of `tests/peers`.
 pub(crate) fn node(file: &str) -> Command {
     let modules = part("node");
