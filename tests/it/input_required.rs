@@ -170,7 +170,7 @@ async fn mcp_029_a_client_is_asked_only_what_it_has_declared() {
 }
 
 #[tokio::test]
-async fn mcp_024_and_025_a_state_is_good_for_whom_and_what_it_was_given_only() {
+async fn mcp_024_mcp_025_a_state_is_good_for_whom_and_what_it_was_given_only() {
     let stage = Stage::set().await;
     stage.server_asks(&json!({ "a": form("m") }));
     let sealed = ask(&stage.ada, &json!({})).await.result()["requestState"].as_str().unwrap().to_owned();

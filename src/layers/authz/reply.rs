@@ -166,7 +166,13 @@ impl ReplyJudge {
             "notifications/tasks" if !self.lets_task_ask(message) => false,
             // Those belong to requests. MCP 2026-07-28, "Subscriptions".
             "notifications/message" | "notifications/progress" if self.lists.is_some() => false,
-            _ => self.tasks.judge(message, &held, &self.server) == Heard::Passes,
+            _ => {
+                let passes = self.tasks.judge(message, &held, &self.server) == Heard::Passes;
+                if !passes {
+                    self.find("foreign-task", "task", Action::Blocked);
+                }
+                passes
+            }
         }
     }
 

@@ -88,7 +88,9 @@ async fn what_a_server_says_unasked_is_not_heard() {
         ],
     );
     let wanted = json!({ "toolsListChanged": true, "resourceSubscriptions": ["file:///public/a"], "taskIds": [of_ada] });
-    let heard = listen(&ada, &wanted).await.rest().await;
+    let stream = listen(&ada, &wanted).await;
+    let call = stream.head.call();
+    let heard = stream.rest().await;
     let methods: Vec<_> = heard.iter().map(|message| message["method"].as_str().unwrap_or("end")).collect();
     assert_eq!(
         methods,
@@ -107,6 +109,10 @@ async fn what_a_server_says_unasked_is_not_heard() {
     let text = json!(heard).to_string();
     assert!(!text.contains("t-eve") && !text.contains("t-other") && !text.contains(&other), "{text}");
     assert_eq!(heard[3]["params"]["uri"], "file:///public/a");
+    let outcome = stage.gateway.ended(&call).await.pop().unwrap();
+    let findings = outcome["out"]["findings"].as_array().unwrap();
+    let withheld = findings.iter().find(|finding| finding["rule"] == "foreign-task").map(|finding| &finding["count"]);
+    assert_eq!(withheld, Some(&json!(4)), "what of others and of nobody stayed behind is on record: {outcome:#}");
     stage.end().await;
 }
 
