@@ -1,19 +1,22 @@
 //! A log directory that somebody changed: verification ends, says so when bytes a head vouches for are not those that were written,
 //! and passes nothing that a second verifier, written from `docs/audit-format.md`, refuses.
 //!
-//! An input is one byte of flags and then, separated by zero bytes (which no whole log holds), the file of heads and the segments.
+//! An input is one byte of flags and then, separated by zero bytes (which no whole log holds), the file of heads and the segments. With
+//! the flag [`EDITS`] it is changes to the files of a log instead (`audit_edits`): to one that is compressed or pruned, or to a bundle.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use yett::audit::{Filter, LogReport, Verdict, show, verify};
-use yett::tlog::{Checkpoint, Hash, Note, Scheme, Signer};
+use yett::audit::{Filter, Known, LogReport, Verdict, show, verify_with};
+use yett::tlog::{Checkpoint, Hash, Note, Signer};
 
+use super::audit_edits;
+use super::audit_log::{self, Files, NAME, put, put_content};
 use super::yaml::folder;
 
 /// Every record is made to name the leaf of the one before, as somebody without a key can: so what is behind the chain is reached.
@@ -24,17 +27,21 @@ const NEW_HEAD: u8 = 2;
 const SKEW: u8 = 4;
 /// The heads are those of [`genuine`], which is what somebody has kept elsewhere.
 const GENUINE_HEADS: u8 = 8;
+/// All segments but the last are compressed.
+const COMPRESSED: u8 = 16;
+/// The auditor knows the genuine head: whoever has stolen the key, too, gets nothing else confirmed.
+const PINNED: u8 = 32;
+/// Something else, see the module.
+pub const EDITS: u8 = 128;
 /// Three segments.
 const MAX_SEGMENTS: usize = 3;
 
-const NAME: &str = "gw.example/audit/r1";
-
 /// The oracle.
 pub fn check(input: &[u8]) {
-    thread_local! {
-        static FOLDER: TempDir = folder();
-    }
     let Some((&flags, rest)) = input.split_first() else { return };
+    if flags & EDITS != 0 {
+        return audit_edits::check(flags, rest);
+    }
     let mut parts = rest.split(|byte| *byte == 0).take(MAX_SEGMENTS + 1).map(<[u8]>::to_vec);
     let mut log = Log { heads: parts.next().unwrap_or_default(), segments: parts.collect(), skew: u64::from(flags & SKEW != 0) };
     if flags & RECHAIN != 0 {
@@ -47,34 +54,49 @@ pub fn check(input: &[u8]) {
     if flags & GENUINE_HEADS != 0 {
         log.heads.clone_from(&genuine.heads);
     }
-    let report = FOLDER.with(|folder| {
-        log.write(folder.path());
-        let Ok(report) = verify(folder.path()) else { return None };
+    let kept = (flags & PINNED != 0).then(|| genuine.head());
+    let known = Known { pins: kept.into_iter().collect(), ..Known::default() };
+    let Some(found) = judged(&log.files(flags & COMPRESSED != 0), &known) else { return };
+    if matches!(found.verdict(), Verdict::Tampered | Verdict::Unreadable) {
+        return;
+    }
+    log.assert_intact(&found);
+    let is_kept = flags & GENUINE_HEADS != 0 || found.verdict() == Verdict::Verified;
+    if is_kept && log.skew == 0 {
+        let (covered, written) = (log.lines(), genuine.lines());
+        assert!(covered.starts_with(&written), "other records under the genuine heads: {found:?}");
+    }
+    assert!(found.verdict() != Verdict::Verified || log.skew == 0 && flags & PINNED != 0, "nobody confirms it: {found:?}");
+}
+
+/// What is said of a log of these files; nothing where that is an error.
+pub fn judged(files: &Files, known: &Known) -> Option<LogReport> {
+    thread_local! {
+        static FOLDER: (TempDir, RefCell<Files>) = (folder(), RefCell::default());
+    }
+    let report = FOLDER.with(|(folder, there)| {
+        for directory in ["seg", "checkpoints"] {
+            fs::create_dir_all(folder.path().join(directory)).unwrap();
+        }
+        put(folder.path(), &there.replace(files.clone()), files);
+        let report = verify_with(folder.path(), known, &mut |_| ()).ok()?;
         let _shown = show(folder.path(), &Filter::default(), &mut |shown| {
             assert!(!shown.summary().contains(|c: char| c.is_control()), "a summary controls the terminal");
             ControlFlow::Continue(())
         });
         Some(report)
-    });
-    let Some(report) = report else { return };
+    })?;
     assert_eq!(report.exit_code(), report.verdict().exit_code());
     assert!(!report.to_string().contains(|c: char| c.is_control() && c != '\n'), "the report controls the terminal");
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["verdict"], report.verdict().as_str());
-    let [found] = &report.logs[..] else { panic!("one log became {}", report.logs.len()) };
-    if found.verdict() == Verdict::Tampered {
-        return;
-    }
-    log.assert_intact(found);
-    if flags & GENUINE_HEADS != 0 && log.skew == 0 {
-        let (covered, written) = (log.lines(), genuine.lines());
-        assert!(covered.starts_with(&written), "other records under the genuine heads: {report}");
-    }
+    let [found] = <[LogReport; 1]>::try_from(report.logs).unwrap_or_else(|logs| panic!("one log became {}", logs.len()));
+    Some(found)
 }
 
 /// The key that signs the genuine log.
 fn signer() -> Signer {
-    Signer::from_seed(NAME, Scheme::Ed25519, &[9; 32]).unwrap()
+    audit_log::signer(0)
 }
 
 /// A log as the gateway writes it: the keys, the start, a call, the stop.
@@ -142,28 +164,29 @@ impl Log {
         }
     }
 
-    fn new_head(&self) -> Vec<u8> {
+    fn head(&self) -> Checkpoint {
         let lines = self.lines();
         let leaves: Vec<Vec<u8>> = lines.iter().map(|line| Hash::leaf(line).as_bytes().to_vec()).collect();
         let root = Hash::from_slice(&root(&leaves)).unwrap();
-        let head = Checkpoint { origin: NAME.to_owned(), size: lines.len() as u64, root };
-        let mut note = Note::new(head.to_string()).unwrap();
+        Checkpoint { origin: NAME.to_owned(), size: lines.len() as u64, root }
+    }
+
+    fn new_head(&self) -> Vec<u8> {
+        let mut note = Note::new(self.head().to_string()).unwrap();
         note.sign(&signer(), 0).unwrap();
         format!("{note}\n").into_bytes()
     }
 
-    /// The log in `folder`, in place of what was there.
-    fn write(&self, folder: &Path) {
-        for directory in ["seg", "checkpoints"] {
-            let _absent = fs::remove_dir_all(folder.join(directory));
-            fs::create_dir(folder.join(directory)).unwrap();
-        }
-        fs::write(folder.join(format!("checkpoints/{:013}.notes", self.skew)), &self.heads).unwrap();
+    /// The log's files.
+    fn files(&self, is_compressed: bool) -> Files {
+        let mut files = Files::from([(format!("checkpoints/{:013}.notes", self.skew), self.heads.clone())]);
         let mut first = self.skew;
-        for segment in &self.segments {
-            fs::write(folder.join(format!("seg/{first:013}.jsonl")), segment).unwrap();
+        for (at, segment) in self.segments.iter().enumerate() {
+            let ending = if is_compressed && at + 1 < self.segments.len() { ".zst" } else { "" };
+            put_content(&mut files, &format!("seg/{first:013}.jsonl{ending}"), segment);
             first += segment.split(|byte| *byte == b'\n').skip(1).count() as u64;
         }
+        files
     }
 
     /// What the page on the format asks of a log that is not tampered with.

@@ -11,8 +11,11 @@
     clippy::unwrap_used,
     reason = "an oracle stops at the first surprise"
 )]
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "a log's files have small letters")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "nearly all kinds of values have no members and no text")]
 
+pub mod audit_edits;
+pub mod audit_log;
 pub mod audit_verify;
 pub mod config;
 pub mod cuts;

@@ -49,6 +49,19 @@ fn the_corpus_of_the_audit_verifier_begins_with_a_genuine_log() {
 }
 
 #[test]
+fn aud_055_the_logs_whose_files_are_fuzzed_are_what_they_are_named_after() {
+    let specimens = oracles::audit_log::Specimen::all();
+    let verdicts = specimens.each_ref().map(|specimen| {
+        let found = oracles::audit_verify::judged(&specimen.files, &specimen.known(true, true)).unwrap();
+        let verdict = found.verdict().as_str();
+        assert_eq!(found.fault, None);
+        assert_eq!(found.anchored.map(|anchored| anchored.size), Some(specimen.newest.size));
+        (verdict, found.pruned)
+    });
+    assert_eq!(verdicts, [("verified", 0), ("verified", 0), ("incomplete", 0), ("gaps", 256)]);
+}
+
+#[test]
 fn http_058_every_kept_input_of_the_configuration_keeps_its_oracle() {
     replay("config");
 }
