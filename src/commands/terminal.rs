@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Of so many bytes a person wants to know at once how far it is.
+const LONG: u64 = 16 << 20;
+
 /// The two streams of a command.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -32,10 +35,10 @@ impl Terminal {
         let _ = writeln!(self.err, "{text}");
     }
 
-    /// How far something is, for a person who has watched it for a second.
+    /// How far something is, for a person: where it is long, or has taken a second.
     pub(super) fn progress(&mut self, done: u64, total: u64) {
         let began = *self.began.get_or_insert_with(Instant::now);
-        if !self.is_watched() || (!self.told && began.elapsed() < Duration::from_secs(1)) {
+        if !self.is_watched() || (!self.told && total < LONG && began.elapsed() < Duration::from_secs(1)) {
             return;
         }
         self.told = done < total;

@@ -99,6 +99,7 @@ pub fn verify_with(path: &Path, trust: &Known, watch: &mut dyn FnMut(Progress)) 
     if logs.is_empty() {
         return Err(failed.into_iter().next().map_or_else(|| VerifyIo::NoLog(path.to_owned()), |(_, error)| error));
     }
+    watch(progress);
     let pool = Pool::new();
     let mut report = Report::default();
     for (directory, segments) in logs {

@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod independence;
 mod liar;
+mod long;
 mod order;
 mod oversized;
 mod receipts;
