@@ -22,6 +22,7 @@ mod faults;
 mod flood;
 mod fuzz_corpora;
 mod http_sse;
+mod hung_up;
 mod injection;
 mod input_required;
 mod lifecycle;
