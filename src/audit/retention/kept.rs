@@ -48,6 +48,13 @@ impl Kept {
         Ok(Some(Self { path, lines: LineReader::new(BufReader::new(file)), least: 0, log: None }))
     }
 
+    /// The name that the file of a log gives it.
+    pub(crate) fn log_name(log: &Path) -> Result<Option<String>, VerifyIo> {
+        let Some(mut kept) = Self::open(log)? else { return Ok(None) };
+        kept.next_line()?;
+        Ok(kept.log)
+    }
+
     pub(crate) fn next_line(&mut self) -> Result<NextKept, VerifyIo> {
         let raw = self.lines.next_line().map_err(unreadable(&self.path))?;
         let bytes = match raw {

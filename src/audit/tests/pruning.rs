@@ -157,6 +157,19 @@ fn what_is_missing_of_a_pruned_log_and_was_not_pruned_is_found() {
 }
 
 #[test]
+fn a_record_of_another_log_behind_pruned_ones_is_the_first_bad_one() {
+    let (fixture, _, plan, _) = pruned(false);
+    let log = fixture.log_dir();
+    let to = plan.removal.unwrap().to;
+    let first = log.join("seg").join(&segments_of(&log)[0]);
+    // Its name is another, and what was kept still says which one is right.
+    let text = fs::read_to_string(&first).unwrap();
+    fs::write(first, text.replacen("/audit/r1\"", "/audit/r2\"", 1)).unwrap();
+    let renamed = fixture.verify().fault.map(|fault| (fault.index, fault.reason.to_string()));
+    assert_eq!(renamed, Some((to, "the record names another log".to_owned())));
+}
+
+#[test]
 fn a_prune_record_that_no_head_counts_excuses_nothing() {
     let fixture = Fixture::new();
     old_log(&fixture, 3, 150);

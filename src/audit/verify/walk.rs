@@ -9,6 +9,7 @@ use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
 use super::super::recovery::UNCOVERED_MAX;
 use super::super::report::{Fault, FaultReason, LogReport};
+use super::super::retention::Kept;
 use super::anchors::{Anchors, Known};
 use super::before::Before;
 use super::behind_stop::BehindStop;
@@ -60,8 +61,10 @@ impl<'p> Walk<'p> {
         trust: &'p Known,
     ) -> Result<Self, VerifyIo> {
         let first = segments.first().map_or(0, |segment| segment.first);
-        let log = segments.first().cloned().and_then(log_name);
         let is_pruned = is_pruned(directory, first)?;
+        // As the first record has it that anything is known of.
+        let kept = if is_pruned { Kept::log_name(directory)? } else { None };
+        let log = kept.or_else(|| segments.first().cloned().and_then(log_name));
         // Those of segments that were taken away from the front are nobody's to check.
         let present: Vec<_> = files.iter().filter(|file| is_pruned || file.segment >= first).cloned().collect();
         // Of segments that were pruned the files of heads are all that tells.
