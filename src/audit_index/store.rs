@@ -168,6 +168,8 @@ impl Index {
             // why it says under which boot it was written, until it is closed in order.
             .synchronous(SqliteSynchronous::Off)
             .pragma("wal_autocheckpoint", CHECKPOINT)
+            // What leaves the index is overwritten.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
@@ -334,10 +336,16 @@ async fn wipe(transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError>
     Ok(())
 }
 
+/// Pseudonyms that only such records have. No other column of words is searched by whom it is about.
+const PRINCIPALS: &str = "DELETE FROM word WHERE id IN (SELECT principal FROM record WHERE position < ?1)
+    AND NOT EXISTS (SELECT 1 FROM record WHERE principal = word.id AND position >= ?1)
+    AND NOT EXISTS (SELECT 1 FROM record WHERE name = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE kind = word.id)
+    AND NOT EXISTS (SELECT 1 FROM record WHERE server = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE rule = word.id)";
+
 /// What retention took from the log is nobody's to find either. Returns whether there was any.
 async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<bool, IndexError> {
     let mut rows = 0;
-    for statement in ["DELETE FROM finding WHERE record < ?", "DELETE FROM record WHERE position < ?"] {
+    for statement in [PRINCIPALS, "DELETE FROM finding WHERE record < ?1", "DELETE FROM record WHERE position < ?1"] {
         rows += sqlx::query(statement).bind(first).execute(&mut **transaction).await?.rows_affected();
     }
     Ok(rows > 0)

@@ -356,6 +356,32 @@ async fn pruned_segments_leave_the_index() {
 }
 
 #[tokio::test]
+async fn no_byte_of_the_index_holds_what_was_pruned() {
+    let place = Place::new();
+    let of_somebody = |number: usize| {
+        let mut decision = Draft::new(Kind::CallDecision);
+        decision.text("call", &format!("gone-{number}")).object("who", |who| {
+            who.text("sub", "pseudonym-of-somebody");
+        });
+        decision
+    };
+    place.write((0..20).map(of_somebody).chain(calls(0..60))).await;
+    let held = || {
+        let files = fs::read_dir(place.log()).unwrap().map(|entry| entry.unwrap().path());
+        let bytes: Vec<u8> =
+            files.filter(|path| path.to_string_lossy().contains(FILE)).flat_map(|path| fs::read(path).unwrap()).collect();
+        ["gone-3", "pseudonym-of-somebody", "pseudonym-1"].map(|text| memchr::memmem::find(&bytes, text.as_bytes()).is_some())
+    };
+    assert_eq!(place.all().await.len(), place.lines().len());
+    assert_eq!(held(), [true; 3]);
+    let text = fs::read_to_string(place.segment(0)).unwrap();
+    assert!(text.contains("gone-19"), "all of them are in the first segment");
+    fs::remove_file(place.segment(0)).unwrap();
+    assert_eq!(place.all().await.len(), place.lines().len());
+    assert_eq!(held(), [false, false, true]);
+}
+
+#[tokio::test]
 async fn two_keepers_of_one_file_take_in_each_line_once() {
     let place = Place::new();
     place.write(calls(0..20)).await;
