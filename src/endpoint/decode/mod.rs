@@ -3,29 +3,32 @@
 //! Knows transports so that no later layer has to: media types, body limits, the two eras and their headers, and legacy sessions,
 //! whose ids it exchanges on the way in and mints on the way out.
 
+mod decoded;
+mod session;
+
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use http::Method as HttpMethod;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method as HttpMethod};
 
+use self::decoded::{Decoded, answerable, declared, describe, own_id, unreadable};
+use self::session::{gone, no_session};
 use super::body::{self, BodyMemory};
 use super::headers::{self, Era, SESSION_ID};
 use super::progress::{self, About, Asking};
 use super::tasks::{Showing, Tasks};
 use super::{http_sse, questions, resumption, states, trace_context};
 use crate::chain::{
-    Carried, Channel, Claim, Exchange, Incoming, McpRequest, McpResponse, Middleware, Mirrored, Next, Outlet, Reason, Rejection,
-    ReplyTo, RequestContext, ResponseBody, What, end_of_stage,
+    Carried, Exchange, Incoming, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection, ReplyTo, RequestContext,
+    ResponseBody, end_of_stage,
 };
 use crate::config;
 use crate::layers::authn::Principal;
 use crate::places::Share;
 use crate::protocol::json::Limits;
-use crate::protocol::{
-    Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, RequestId, Shape, Side, Target, code,
-};
-use crate::session::{Question, Session, SessionError, Sessions, reference};
+use crate::protocol::{Access, Answerable, ClientMessage, Message, Method, ProtocolVersion, Side};
+use crate::session::Sessions;
 
 /// Reads messages.
 #[derive(Debug)]
@@ -33,49 +36,6 @@ pub struct Decode {
     limits: config::Limits,
     memory: BodyMemory,
     sessions: Arc<Sessions>,
-}
-
-/// A message, and how it stands in its session.
-struct Decoded {
-    message: ClientMessage,
-    access: Access,
-    version: ProtocolVersion,
-    session: Option<Session>,
-    /// What the server has asked, if this is an answer.
-    question: Option<Question>,
-    /// The server's state, where the client has shown one.
-    state: Option<String>,
-    /// The caller's tasks, as far as this can be about them.
-    tasks: Tasks,
-    /// The stream that the client has come back for.
-    claim: Option<Claim>,
-    /// The stream of the session that it opens, and what is yet to be put in the table.
-    opens: Option<(Box<Channel>, HeaderValue, Outlet)>,
-    /// The progress token of a request.
-    token: Option<RequestId>,
-    /// What a notification is about.
-    about: About,
-}
-
-impl Decoded {
-    /// What concerns a session as such, and has no body.
-    fn of_session(message: ClientMessage, access: Access, session: Session, tasks: Tasks) -> Self {
-        let version = session.version;
-        let (about, session) = (About::Open, Some(session));
-        Self {
-            message,
-            access,
-            version,
-            session,
-            question: None,
-            state: None,
-            tasks,
-            claim: None,
-            token: None,
-            about,
-            opens: None,
-        }
-    }
 }
 
 impl Middleware for Decode {
@@ -268,162 +228,6 @@ impl Decode {
             opens: None,
         })
     }
-
-    fn end_session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
-        refuse_modern(headers)?;
-        let session = self.session(headers, principal, context)?;
-        Ok(Decoded::of_session(ClientMessage::EndSession, Access::end_session(), session, Tasks::none()))
-    }
-
-    /// The stream on which the server of a session says what belongs to no request. Nobody without a session has one: a client of
-    /// 2024-11-05, which opens a stream first of all, learns by the 405 that this is not its transport.
-    fn open_stream(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Decoded, Reason> {
-        refuse_modern(headers)?;
-        if !headers.contains_key(&SESSION_ID) {
-            return Err(Reason::MethodNotAllowed);
-        }
-        headers::check_accepts_events(headers)?;
-        let session = self.session(headers, principal, context)?;
-        let claim = resumption::claim(&self.sessions, headers)?;
-        let tasks = Tasks::of(&self.sessions, session.version, principal, context);
-        Ok(Decoded { claim, ..Decoded::of_session(ClientMessage::OpenStream, Access::push(), session, tasks) })
-    }
-
-    /// A session of HTTP+SSE, which begins with its stream.
-    async fn open_session(
-        &self,
-        headers: &HeaderMap,
-        principal: &Principal,
-        context: &RequestContext,
-    ) -> Result<Decoded, Rejection> {
-        refuse_modern(headers)?;
-        headers::check_accepts_events(headers)?;
-        // A part of what is kept for a slow reader lies in the HTTP library, and in the kernel.
-        let opened = http_sse::open(&self.sessions, &context.route, self.limits.stream_buffer / 2, principal).await?;
-        let (id, channel, outlet) = opened;
-        context.trail.with(|decision| decision.session = Some(reference(&id)));
-        Ok(Decoded {
-            message: ClientMessage::OpenStream,
-            access: Access::push(),
-            version: ProtocolVersion::V2024_11_05,
-            session: None,
-            question: None,
-            state: None,
-            tasks: Tasks::none(),
-            claim: None,
-            token: None,
-            about: About::Open,
-            opens: Some((channel, id, outlet)),
-        })
-    }
-
-    /// The caller's own session, by the one header that names it.
-    fn session(&self, headers: &HeaderMap, principal: &Principal, context: &RequestContext) -> Result<Session, Reason> {
-        let mut ids = headers.get_all(&SESSION_ID).iter();
-        let id = ids.next().ok_or(Reason::MissingSession)?;
-        if ids.next().is_some() {
-            return Err(Reason::SessionNotFound);
-        }
-        let session = self.sessions.find(id, principal, &context.route.resource);
-        // Of this transport: what is said in one of HTTP+SSE belongs on its stream.
-        let session = session.filter(|session| session.outlet.is_some() == context.route.legacy_sse);
-        let session = session.ok_or(Reason::SessionNotFound)?;
-        context.trail.with(|decision| decision.session = Some(Arc::clone(&session.reference)));
-        Ok(session)
-    }
-
-    /// On the way out: the upstream's session id becomes ours, when the handshake has succeeded.
-    fn exchange_session(
-        &self,
-        mut response: McpResponse,
-        (handshake, known): (bool, Option<&HeaderValue>),
-        principal: &Principal,
-        context: &RequestContext,
-        (asked, declares): (ProtocolVersion, Answerable),
-    ) -> Result<McpResponse, Rejection> {
-        let upstream = response.session.take();
-        if !handshake || !succeeded(&response.body) {
-            return Ok(response);
-        }
-        let version = agreed_version(&response.body).unwrap_or(asked);
-        let id = if let Some(id) = known {
-            self.sessions.begin(id, (version, declares), upstream);
-            id.clone()
-        } else {
-            let resource = &context.route.resource;
-            self.sessions.mint(principal, resource, (version, declares), upstream).map_err(no_session)?
-        };
-        context.trail.with(|decision| decision.session = Some(reference(&id)));
-        if let ResponseBody::Stream(stream) = response.body {
-            // The client goes on only once it has this message, so the session learns of the revision in time.
-            let (sessions, id) = (Arc::clone(&self.sessions), id.clone());
-            response.body = ResponseBody::Stream(Box::pin(stream.inspect(move |item| {
-                if let Some(version) = item.as_ref().ok().and_then(|reply| agreed_in(&reply.message)) {
-                    sessions.agree(&id, version);
-                }
-            })));
-        }
-        response.session = Some(id).filter(|_| known.is_none());
-        Ok(response)
-    }
-}
-
-fn no_session(error: SessionError) -> Reason {
-    tracing::warn!(error = &error as &dyn std::error::Error, "no session for a client");
-    Reason::Overloaded
-}
-
-/// The id by which a message can be answered. That of an answer is another side's.
-fn own_id(message: &Message) -> Option<RequestId> {
-    message.id().filter(|_| message.shape() == Shape::Request).cloned()
-}
-
-/// What a client that shakes hands says it can be asked.
-fn declared(decoded: &Decoded) -> Answerable {
-    Answerable::of(decoded.message.rpc().and_then(|message| message.param("capabilities")))
-}
-
-/// HTTP methods that the stateless revision does not have.
-fn refuse_modern(headers: &HeaderMap) -> Result<(), Reason> {
-    let version = headers.get(&headers::PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
-    let modern = version.and_then(ProtocolVersion::from_date).is_some_and(|version| !version.has_sessions());
-    if modern { Err(Reason::MethodNotAllowed) } else { Ok(()) }
-}
-
-/// What the client says it can be asked: in this request, or when its session began.
-fn answerable(decoded: &Decoded) -> Answerable {
-    if let Some(session) = &decoded.session {
-        return session.answerable;
-    }
-    let meta = decoded.message.rpc().filter(|_| !decoded.version.has_sessions()).and_then(|message| message.param("_meta"));
-    Answerable::of(meta.and_then(|meta| meta.get(headers::META_CAPABILITIES)))
-}
-
-/// Whether the upstream has forgotten the session, so that ours is void too.
-fn gone(result: &Result<McpResponse, Rejection>) -> bool {
-    result.as_ref().is_err_and(|rejection| *rejection.reason() == Reason::SessionNotFound)
-}
-
-fn succeeded(body: &ResponseBody) -> bool {
-    match body {
-        ResponseBody::Json(_, reply) => reply.message.result().is_some(),
-        // An `initialize` answered by a stream: whether it succeeds is not known when the headers leave.
-        ResponseBody::Stream(_) => true,
-        ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Opened(_) | ResponseBody::Resumed(_) => false,
-    }
-}
-
-fn agreed_version(body: &ResponseBody) -> Option<ProtocolVersion> {
-    let ResponseBody::Json(_, reply) = body else {
-        return None;
-    };
-    agreed_in(&reply.message)
-}
-
-/// The revision that the response to a handshake names.
-fn agreed_in(message: &Message) -> Option<ProtocolVersion> {
-    let version = message.result()?.get("protocolVersion")?.as_str()?;
-    ProtocolVersion::from_date(version).filter(|version| version.has_sessions())
 }
 
 /// Gives a refusal in mid-stream the request it answers.
@@ -440,51 +244,6 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
         | ResponseBody::Resumed(_) => body,
     };
     McpResponse { body, session, polling }
-}
-
-fn unreadable(error: AccessError) -> Reason {
-    match error {
-        AccessError::Task => Reason::InvalidParams("this cannot be asked for as a task"),
-        AccessError::UnknownTask => Reason::UnknownTask,
-        AccessError::UnexpectedInput => Reason::InvalidParams("no question of this server is open"),
-        AccessError::CaseVariant | AccessError::Target(_) | AccessError::Id | AccessError::UnexpectedAnswer => {
-            Reason::Malformed(code::INVALID_REQUEST, error.to_string())
-        }
-    }
-}
-
-/// Writes into the trail what was asked, in terms fit for the log.
-fn describe(decoded: &Decoded, principal: &Principal, context: &RequestContext) {
-    let commit = |part, bytes: &[u8]| principal.pseudonym().committer.commit(context.call.as_bytes(), part, bytes);
-    let original = decoded.message.rpc().map(Message::original);
-    let name = decoded.access.public_name();
-    let target = match &decoded.access.target {
-        Target::Prompt(text) | Target::Resource(text) | Target::Tool(text) | Target::Method(text) if name.is_none() => {
-            Some(commit("target", text.as_bytes()))
-        }
-        Target::Answer(_)
-        | Target::Listen { .. }
-        | Target::Method(_)
-        | Target::None
-        | Target::Prompt(_)
-        | Target::Resource(_)
-        | Target::Session
-        | Target::Task(_)
-        | Target::Tool(_) => None,
-    };
-    let what = What {
-        method: decoded.access.method,
-        name: name.map(Into::into),
-        target,
-        server: context.route.server.as_ref().map(|server| server.name.as_str().into()),
-        version: decoded.version,
-        args: original.map(|bytes| commit("args", bytes)),
-        size: original.map_or(0, bytes::Bytes::len),
-        captured: None,
-        number: decoded.message.rpc().and_then(|message| message.id()?.as_json().parse().ok()),
-        expects_reply: decoded.access.shape == Shape::Request,
-    };
-    context.trail.with(|decision| decision.what = Some(what));
 }
 
 /// `Mcp-Param-*` headers, in revisions that have them.
