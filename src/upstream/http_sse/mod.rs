@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri};
@@ -40,7 +41,7 @@ use crate::chain::{Carried, Exchange, McpRequest, McpResponse, Reason, Rejection
 use crate::config::Server;
 use crate::layers::audit::Recorded;
 use crate::master_key::random_bytes;
-use crate::places::{Place, Share};
+use crate::places::{Fair, Lane, Place, Share};
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, ClientMessage, Message, Method, RequestId, Shape, Side, code};
 
@@ -55,6 +56,8 @@ struct Inner {
     cuts: Cuts,
     /// By ids of ours, which no client and no server ever sees.
     sessions: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    /// For them, shared fairly by all callers: each holds a stream at the server for as long as its client likes.
+    places: Arc<Lane>,
 }
 
 impl fmt::Debug for HttpSse {
@@ -68,7 +71,8 @@ impl HttpSse {
     pub(super) fn new(server: Arc<Server>, url: &Uri, shared: &Shared) -> Result<Self, ConnectError> {
         let poster = Arc::new(Poster::new(&server, url, shared)?);
         let memory = shared.memory.clone();
-        Ok(Self(Arc::new(Inner { server, poster, memory, cuts: Cuts::new(), sessions: Mutex::default() })))
+        let places = Arc::new(Lane::new(Fair::new(server.limits.streams, 0), Duration::ZERO, <_>::default()));
+        Ok(Self(Arc::new(Inner { server, poster, memory, cuts: Cuts::new(), sessions: Mutex::default(), places })))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -136,11 +140,14 @@ impl HttpSse {
         memory: Option<Place>,
         reading: Reading,
     ) -> Result<McpResponse, Rejection> {
+        // Before the server hears of it.
+        let share = reading.memory.1.clone();
+        let place = self.0.places.enter(share, 1).await.map_err(|_refused| Reason::Overloaded)?;
         let over = CancellationToken::new();
         let link = Arc::new(Link::open(&self.0.poster, &over, whose).await?);
         let hello = message.encode();
         let (bytes, call) = link.paired.open(&mut message, &access, Some(ONLY))?;
-        let session = Session::new(hello, access, Arc::clone(&link), over);
+        let session = Session::new(hello, access, Arc::clone(&link), over, place);
         let id = self.enter(Arc::new(session))?;
         let answered = self.ask(&link, (bytes, call), whose, memory, reading).await;
         match answered {
@@ -205,11 +212,7 @@ impl HttpSse {
         let id = random_bytes::<16>().map(|bytes| format!("{:032x}", u128::from_be_bytes(bytes)));
         let id = id.ok_or_else(|| Rejection::internal("session id"))?;
         let value = HeaderValue::from_str(&id).map_err(|_unprintable| Rejection::internal("session id"))?;
-        let mut sessions = self.0.sessions.lock();
-        if sessions.len() >= self.0.server.limits.streams {
-            return Err(Reason::Overloaded.into());
-        }
-        sessions.insert(id.into(), session);
+        self.0.sessions.lock().insert(id.into(), session);
         Ok(value)
     }
 

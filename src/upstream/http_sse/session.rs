@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::link::Link;
 use super::post::{Poster, Whose};
 use crate::chain::{Reason, Rejection};
+use crate::places::Place;
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, Message, Side};
 
@@ -33,12 +34,15 @@ pub(super) struct Session {
     over: CancellationToken,
     since: Instant,
     claimed: AtomicBool,
+    /// Its place among the server's streams.
+    _place: Place,
 }
 
 impl Session {
     /// On a stream that ends with `over`, which is the session's own.
-    pub(super) fn new(hello: Bytes, access: Access, link: Arc<Link>, over: CancellationToken) -> Self {
-        Self { hello, access, link: Mutex::new(link), over, since: Instant::now(), claimed: AtomicBool::new(false) }
+    pub(super) fn new(hello: Bytes, access: Access, link: Arc<Link>, over: CancellationToken, place: Place) -> Self {
+        let (link, claimed) = (Mutex::new(link), AtomicBool::new(false));
+        Self { hello, access, link, over, since: Instant::now(), claimed, _place: place }
     }
 
     /// Whether its client may never have heard of it.

@@ -344,3 +344,25 @@ async fn http_038_a_reply_without_end_is_cut_off_and_other_calls_of_its_stream_a
     assert_eq!(behind.crm.opened(), 1, "the stream is other calls' too");
     behind.end().await;
 }
+
+#[tokio::test]
+async fn avl_008_one_caller_takes_most_of_a_servers_sessions_and_never_all() {
+    let behind = Behind::with(", limits: { streams: 8 }").await;
+    let handshake = async |key: &str| {
+        let client = Client::before_handshake(behind.gateway.address, "crm", key, "2025-11-25");
+        let info = json!({ "name": "t", "version": "1" });
+        client.request("initialize", json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info })).await
+    };
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        answers.push(handshake(&behind.key).await);
+    }
+    let begun: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(begun.len(), 6, "three quarters: {answers:#?}");
+    let refused = answers.iter().filter(|answer| answer.status == 503 && answer.header("retry-after").is_some());
+    assert_eq!(refused.count(), 2, "{answers:#?}");
+    assert_eq!(behind.crm.opened(), 6, "the server heard of a session that was refused");
+    let bob = behind.gateway.key("bob", &["staff"]).await;
+    assert_eq!(handshake(&bob).await.status, 200, "bob is shut out");
+    behind.end().await;
+}
