@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures_util::FutureExt as _;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::chain::Kept;
+use crate::places::{Fair, Lane, Place, Share};
 
 /// In one session, and in all.
 const PER_SESSION: usize = 8;
@@ -23,12 +25,12 @@ pub struct StreamName {
     pub pushes: bool,
 }
 
-/// Room for kept streams, of all sessions together.
-pub(super) struct Room(Arc<Semaphore>);
+/// Room for kept streams, of all sessions together, shared fairly by all callers: whoever keeps many must not cost others their replies.
+pub(super) struct Room(Arc<Lane>);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(IN_ALL)))
+        Self(Arc::new(Lane::new(Fair::new(IN_ALL, 0), Duration::ZERO, <_>::default())))
     }
 }
 
@@ -43,7 +45,7 @@ pub(super) struct KeptStreams {
 pub(super) struct Waiting {
     name: StreamName,
     stream: Box<Kept>,
-    _room: OwnedSemaphorePermit,
+    _room: Place,
     /// Whoever watches over it need not any longer.
     _taken: DropGuard,
 }
@@ -77,10 +79,11 @@ impl Waiting {
 }
 
 impl Room {
-    /// Takes a stream, or drops it where there is no room.
-    pub(super) fn enter(&self, name: StreamName, stream: Box<Kept>, taken: CancellationToken) -> Option<Waiting> {
+    /// Takes a stream, or drops it where there is no room in that share.
+    pub(super) fn enter(&self, name: StreamName, share: Share, stream: Box<Kept>, taken: CancellationToken) -> Option<Waiting> {
         let taken = taken.drop_guard();
-        let room = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        // Nobody waits for room: what is to be kept is kept at once, or lost.
+        let room = self.0.enter(share, 1).now_or_never()?.ok()?;
         Some(Waiting { name, stream, _room: room, _taken: taken })
     }
 }
@@ -94,7 +97,9 @@ impl KeptStreams {
 
     /// Keeps one; gives back what has to go for it.
     pub(super) fn keep(&mut self, waiting: Waiting) -> Vec<Waiting> {
-        let mut gone: Vec<Waiting> = self.waiting.insert(waiting.name, waiting).into_iter().collect();
+        // A client that comes back for pushes comes back for those it heard last.
+        let mut gone = if waiting.name.pushes { self.forget_pushes() } else { Vec::new() };
+        gone.extend(self.waiting.insert(waiting.name, waiting));
         while self.waiting.len() > PER_SESSION {
             gone.extend(self.waiting.pop_first().map(|(_, oldest)| oldest));
         }

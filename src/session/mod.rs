@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::{Kept, Outlet, Reason, Seat, Turn, Unsaid};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
+use crate::places::Share;
 use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
 use crate::seal::{Key, StableKey};
 
@@ -221,7 +222,8 @@ impl Sessions {
 
     /// Keeps a stream that has lost its connection; `taken` is cancelled once it is kept no longer.
     pub fn keep(&self, id: &HeaderValue, name: StreamName, stream: Box<Kept>, taken: CancellationToken) {
-        let mut kept = self.room.enter(name, stream, taken);
+        let share = self.with(id, |entry| Some(Share::of(&entry.session.owner)));
+        let mut kept = share.and_then(|share| self.room.enter(name, share, stream, taken));
         // What is too much, or too old, or of no session any more, is dropped only after the lock is given back: much hangs on it.
         let gone = self.with(id, |entry| kept.take().map(|kept| entry.kept.keep(kept)));
         gone.into_iter().flatten().chain(kept).for_each(kept::Waiting::close);

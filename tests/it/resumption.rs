@@ -311,3 +311,34 @@ async fn a_server_that_closes_the_connection_of_its_pushes_is_asked_for_the_rest
     drop(events);
     stage.end().await;
 }
+
+#[tokio::test]
+async fn avl_008_one_caller_who_comes_back_for_nothing_leaves_others_room_to_come_back() {
+    const SESSIONS: usize = 64;
+    let crm = Upstream::start().await;
+    let limits = "limits: { concurrency: 2000 }";
+    let gateway = Gateway::start().config_extra("accept_risks: [open_metrics]").server("crm", &crm, limits).await;
+    let gate = Gate::default();
+    crm.on_tool("poll", Reply::stream([Step::Raw(PRIMING.to_vec()), Step::Wait(gate.clone()), Step::message(&done())]));
+    let poll = async |client: &Client| {
+        let mut events = client.stream("tools/call", json!({ "name": "poll", "arguments": {} })).await;
+        (event(&mut events).await.0, events)
+    };
+    let (greedy, other) = (gateway.key("ada", &["staff"]).await, gateway.key("bob", &["staff"]).await);
+    let bob = Client::legacy(gateway.address, "crm", &other, "2025-11-25").await;
+    for _ in 0..SESSIONS {
+        let ada = Client::legacy(gateway.address, "crm", &greedy, "2025-11-25").await;
+        for _ in 0..8 {
+            poll(&ada).await;
+        }
+    }
+    gateway.metric_is("yett_connections", 0.0).await;
+    let (priming, events) = poll(&bob).await;
+    drop(events);
+    gateway.metric_is("yett_connections", 0.0).await;
+    gate.open();
+    let mut rest = bob.resume(&priming).await;
+    assert_eq!(rest.head.status, 200, "his reply is lost with his connection");
+    assert_eq!(event(&mut rest).await.1, done());
+    gateway.stop_and_verify().await;
+}
