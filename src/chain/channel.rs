@@ -89,7 +89,7 @@ pub struct Closed;
 struct Event {
     bytes: Bytes,
     _room: OwnedSemaphorePermit,
-    _memory: Place,
+    memory: Place,
 }
 
 #[derive(Debug)]
@@ -146,8 +146,8 @@ impl Channel {
         self
     }
 
-    /// The next event; `None` once the session is over, and everything is told.
-    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next event, and its part of the memory; `None` once the session is over, and everything is told.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Bytes, Place)>> {
         if let Some(watch) = self.watch.get_mut().as_mut().filter(|watch| watch.because.is_none())
             && let Poll::Ready(because) = watch.ended.as_mut().poll(cx)
         {
@@ -161,7 +161,7 @@ impl Channel {
         if event.is_none() {
             self.close(Closing::Over);
         }
-        Poll::Ready(event.map(|event| event.bytes))
+        Poll::Ready(event.map(|event| (event.bytes, event.memory)))
     }
 
     /// Whether a credential holds that its client has shown: the one that lasts longest, as far as is known when it is shown.
@@ -200,7 +200,7 @@ impl Outlet {
         };
         let size = u32::try_from(event.len()).unwrap_or(u32::MAX).clamp(1, self.shared.bytes);
         let room = Arc::clone(&self.shared.room).acquire_many_owned(size).await.map_err(|_closed| Closed)?;
-        self.events.send(Event { bytes: event, _room: room, _memory: memory }).map_err(|_gone| Closed)
+        self.events.send(Event { bytes: event, _room: room, memory }).map_err(|_gone| Closed)
     }
 
     async fn room_to_wait(&self, bytes: usize) -> Result<Place, Closed> {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     async fn next(channel: &mut Channel) -> Option<Bytes> {
-        poll_fn(|cx| channel.poll_event(cx)).await
+        poll_fn(|cx| channel.poll_event(cx)).await.map(|(bytes, _)| bytes)
     }
 
     #[tokio::test]

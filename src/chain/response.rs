@@ -71,7 +71,7 @@ pub struct ServerMessage {
     pub message: Box<Message>,
     /// Takes the answer to a request that the server makes of the client; `None` for everything else.
     pub responder: Option<Arc<dyn Responder>>,
-    /// Its part of the memory for large replies, until it is handed to the client's connection.
+    /// Its part of the memory for large replies, until the client has taken it.
     pub memory: Option<Place>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use super::events::EventBody;
 use super::headers::{SESSION_ID, YETT_CALL};
 use super::http_sse::ChannelBody;
-use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
+use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route, ServerMessage};
+use crate::places::{Place, Untaken};
 use crate::protocol::json::RawJson;
 use crate::protocol::{Method, ProtocolVersion, code};
 
@@ -21,12 +22,15 @@ use crate::protocol::{Method, ProtocolVersion, code};
 const UNAVAILABLE_RETRY: u64 = 1;
 
 /// The body of an answer.
-pub struct EdgeBody(Inner);
+pub struct EdgeBody {
+    inner: Inner,
+    untaken: Untaken,
+}
 
 enum Inner {
     Channel(Box<ChannelBody>),
     Events(Box<EventBody>),
-    Full(Bytes),
+    Full(Bytes, Option<Place>),
 }
 
 impl EdgeBody {
@@ -37,17 +41,32 @@ impl EdgeBody {
 
     /// An event stream.
     fn events(events: EventBody) -> Self {
-        Self(Inner::Events(Box::new(events)))
+        Self::from(Inner::Events(Box::new(events)))
     }
 
     /// The stream of a session.
     fn channel(channel: ChannelBody) -> Self {
-        Self(Inner::Channel(Box::new(channel)))
+        Self::from(Inner::Channel(Box::new(channel)))
     }
 
     /// These bytes.
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self(Inner::Full(bytes))
+        Self::from(Inner::Full(bytes, None))
+    }
+
+    /// A reply, and its part of the memory for large ones.
+    fn reply(reply: ServerMessage) -> Self {
+        Self::from(Inner::Full(reply.message.encode(), reply.memory))
+    }
+
+    fn from(inner: Inner) -> Self {
+        Self { inner, untaken: Untaken::default() }
+    }
+
+    /// Counts what is not taken of it with the rest of its connection.
+    #[must_use]
+    pub fn counted_with(self, untaken: &Untaken) -> Self {
+        Self { untaken: untaken.clone(), ..self }
     }
 }
 
@@ -62,21 +81,29 @@ impl Body for EdgeBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
-            Inner::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Inner::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Inner::Channel(channel) => channel.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
-            Inner::Events(events) => events.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
-        }
+        let this = &mut *self;
+        let chunk = match &mut this.inner {
+            Inner::Full(bytes, _) if bytes.is_empty() => return Poll::Ready(None),
+            Inner::Full(bytes, place) => Some((std::mem::take(bytes), place.take())),
+            Inner::Channel(channel) => ready!(channel.poll_chunk(cx)),
+            Inner::Events(events) => ready!(events.poll_chunk(cx)).map(|chunk| (chunk, None)),
+        };
+        Poll::Ready(chunk.map(|(bytes, place)| {
+            // The library holds it until the client has taken it, and so does its place.
+            Ok(Frame::data(match place {
+                Some(place) => this.untaken.hold(bytes, place),
+                None => bytes,
+            }))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Inner::Full(bytes) if bytes.is_empty())
+        matches!(&self.inner, Inner::Full(bytes, _) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        match &self.inner {
+            Inner::Full(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Channel(_) | Inner::Events(_) => SizeHint::default(),
         }
     }
@@ -98,7 +125,7 @@ fn accepted(reply: McpResponse, call: CallId) -> Response<EdgeBody> {
     let (status, kind, body) = match reply.body {
         ResponseBody::Accepted => (StatusCode::ACCEPTED, None, EdgeBody::empty()),
         ResponseBody::Ended => (StatusCode::OK, None, EdgeBody::empty()),
-        ResponseBody::Json(status, reply) => (status, Some("application/json"), EdgeBody::full(reply.message.encode())),
+        ResponseBody::Json(status, reply) => (status, Some("application/json"), EdgeBody::reply(reply)),
         ResponseBody::Opened(channel) => {
             (StatusCode::OK, Some("text/event-stream"), EdgeBody::channel(ChannelBody::new(channel)))
         }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::framing::{FilteredStream, FramingLimits, close_refused};
 use super::refusal::HeadError;
+use crate::places::Untaken;
 
 /// How long a refused client may take to read why.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ const HEADERS: usize = 100;
 pub(super) enum Ended {
     /// By either side, in order or not.
     Closed,
-    /// Its client took nothing of what it was sent.
+    /// Its client took nothing of what it was sent, or too little of it while others waited for the memory.
     Stalled,
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn hold<S, B>(
     stream: TcpStream,
     limits: FramingLimits,
     service: S,
-    stop: CancellationToken,
+    (stop, untaken): (CancellationToken, Untaken),
     refused: impl AsyncFnOnce(HeadError) -> Vec<u8>,
 ) -> Ended
 where
@@ -65,13 +66,18 @@ where
         .serve_connection(TokioIo::new(filtered), service);
     let ended = tokio::select! {
         biased;
-        ended = &mut connection => ended,
+        ended = &mut connection => Some(ended),
+        () = untaken.pressed() => None,
         () = stop.cancelled() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+            tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = untaken.pressed() => None,
+            }
         }
     };
-    if let Err(error) = ended {
+    let pressed = ended.is_none();
+    if let Some(Err(error)) = ended {
         tracing::debug!(error = &error as &dyn Error, "a client connection ended");
     }
     if let Some(error) = refusal.take() {
@@ -80,7 +86,7 @@ where
         let _ = tokio::time::timeout(LAST_WORD, Box::pin(close_refused(stream, &answer))).await;
         return Ended::Closed;
     }
-    if stalled.is_set() {
+    if pressed || stalled.is_set() {
         // What the kernel still holds for this client would otherwise be offered to it for minutes.
         let _ = connection.into_parts().io.into_inner().into_inner().set_zero_linger();
         return Ended::Stalled;

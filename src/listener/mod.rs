@@ -29,6 +29,7 @@ pub use accept::bind;
 
 use crate::config;
 use crate::endpoint::Endpoint;
+use crate::places::Untaken;
 use crate::telemetry::Metrics;
 use connections::{Connections, Place};
 use conversation::{Ended, hold};
@@ -76,17 +77,22 @@ impl Listener {
             metrics.connections.inc();
             let peer = peer.ip();
             let answering = Arc::clone(&endpoint);
+            let untaken = Untaken::default();
+            let counted = untaken.clone();
             let service = service_fn(move |request| {
-                let endpoint = Arc::clone(&answering);
-                async move { Ok::<_, Infallible>(endpoint.answer(request, peer).await) }
+                let (endpoint, untaken) = (Arc::clone(&answering), counted.clone());
+                async move {
+                    let response = endpoint.answer(request, peer).await;
+                    Ok::<_, Infallible>(response.map(|body| body.counted_with(&untaken)))
+                }
             });
             let refused = async |error: refusal::HeadError| {
                 let (_, call) = endpoint.refuse_framing(error.status(), error.reason(), peer).await;
                 refusal_response(error, &call.to_string())
             };
-            if hold(stream, limits, service, stop, refused).await == Ended::Stalled {
+            if hold(stream, limits, service, (stop, untaken), refused).await == Ended::Stalled {
                 metrics.connections_stalled.inc();
-                tracing::info!(%peer, "a client took nothing of its answer; its connection was cut");
+                tracing::info!(%peer, "a client took nothing, or too little, of its answer; its connection was cut");
             }
             metrics.connections.dec();
             drop(place);

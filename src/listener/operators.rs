@@ -33,6 +33,7 @@ use super::connections::Connections;
 use super::conversation::hold;
 use super::framing::FramingLimits;
 use super::refusal::refusal_response;
+use crate::places::Untaken;
 
 /// Connections to one such listener; they are part of what [`descriptors`](super::descriptors) reserves.
 pub const CONNECTIONS: usize = 32;
@@ -75,7 +76,8 @@ where
         guests.make_room_for(&guest);
         let watched = Watched { service: service.clone(), guest: Arc::clone(&guest), tasks: tasks.clone() };
         let (service, leave) = (watched, guest.leave.clone());
-        let conversation = hold(stream, limits(), service, leave, async |error| refusal_response(error, ""));
+        let conversation =
+            hold(stream, limits(), service, (leave, Untaken::default()), async |error| refusal_response(error, ""));
         tasks.spawn(async move {
             tokio::select! {
                 _ended = conversation => {}

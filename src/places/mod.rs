@@ -3,11 +3,13 @@
 //! [`Fair`] decides, [`Lane`] waits. Whoever holds places is a [`Share`].
 
 mod fair;
+mod held;
 mod lane;
 
 use std::sync::Arc;
 
 pub use fair::{Entry, Fair, Ticket};
+pub use held::Untaken;
 pub use lane::{Lane, Place, Refused};
 
 use crate::layers::authn::Principal;

@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn ends(mut channel: Channel) -> bool {
-        poll_fn(|cx| channel.poll_event(cx)).now_or_never() == Some(None)
+        matches!(poll_fn(|cx| channel.poll_event(cx)).now_or_never(), Some(None))
     }
 
     #[tokio::test]

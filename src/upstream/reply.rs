@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::cut::{Cut, Ends};
-use super::memory::{ReplyMemory, SMALL};
+use super::memory::{ReplyMemory, SMALL, UNKNOWN};
 use super::pool::Lease;
 use super::questions::Questions;
 use super::resumption::Resumption;
@@ -219,11 +219,11 @@ async fn collect(mut body: Incoming, lease: &Lease, expected: &Expected) -> Resu
     if declared.is_some_and(|length| length > limit) {
         return Err(Reason::UpstreamFailed("too_large").into());
     }
-    let take = || expected.memory.take(Share::of(expected.call.permit().principal()), declared);
+    let take = |bytes| expected.memory.take(Share::of(expected.call.permit().principal()), bytes);
     // Before it is read, where its length is known: what waits lies in the kernel, and then at the server.
-    let (mut asked, mut place) = (false, None);
-    if declared.is_some_and(|length| length > SMALL) {
-        (asked, place) = (true, take().await);
+    let (mut paid, mut place) = (SMALL, None);
+    if let Some(length) = declared.filter(|length| *length > SMALL) {
+        (paid, place) = (length, Some(take(length).await?));
     }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
@@ -235,8 +235,11 @@ async fn collect(mut body: Incoming, lease: &Lease, expected: &Expected) -> Resu
         if so_far > limit {
             return Err(Reason::UpstreamFailed("too_large").into());
         }
-        if so_far > SMALL && !asked {
-            (asked, place) = (true, take().await);
+        if so_far > paid {
+            // Given back first: two that hold a part each and want more would wait for each other.
+            drop(place.take());
+            paid = if so_far > UNKNOWN { limit } else { UNKNOWN };
+            place = Some(take(paid).await?);
         }
         if so_far == data.len() {
             first = data;

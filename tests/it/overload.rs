@@ -329,7 +329,7 @@ async fn large_bodies_that_do_not_come_give_way_to_another_callers() {
 }
 
 #[tokio::test]
-async fn large_replies_wait_for_each_other_but_not_for_ever() {
+async fn large_replies_wait_for_each_other_and_small_ones_and_other_callers_do_not() {
     let server = RawServer::start();
     let gateway = Gateway::start().config_extra("accept_risks: [open_metrics]").server_at("crm", server.address, "").await;
     let client = async |name: &str| gateway.modern("crm", &gateway.key(name, &["staff"]).await);
@@ -346,13 +346,13 @@ async fn large_replies_wait_for_each_other_but_not_for_ever() {
     let other = within("another caller's reply, for which there is memory", bob.call("get", json!({}))).await;
     assert_eq!(other.text().len(), 1 << 20);
     gateway.metric_is("yett_large_replies", 384.0).await;
-    // The call has been made, so the reply is read in the end: there is no refusing it.
+    // The call has been made: its reply waits at the server until there is room.
     server.answers(begun.clone());
     let waits = send(&ada).await;
     gateway.metric_is("yett_large_replies_waiting", 1.0).await;
+    drop(held);
     let late = answer(waits).await;
     assert_eq!((late.status, late.text().len()), (200, large));
-    drop(held);
     gateway.metric_is("yett_large_replies", 0.0).await;
     gateway.stop_and_verify().await;
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::super::events::KEEP_ALIVE;
 use super::super::sse;
 use crate::chain::Channel;
+use crate::places::Place;
 
 /// See the module.
 pub(in super::super) struct ChannelBody {
@@ -22,12 +23,12 @@ impl ChannelBody {
         Self { channel: Some(channel), quiet: Box::pin(sleep(KEEP_ALIVE)) }
     }
 
-    pub(in super::super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(in super::super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Bytes, Option<Place>)>> {
         let Some(channel) = &mut self.channel else { return Poll::Ready(None) };
         match channel.poll_event(cx) {
             Poll::Ready(Some(event)) => {
                 self.quiet.as_mut().reset(Instant::now() + KEEP_ALIVE);
-                Poll::Ready(Some(event))
+                Poll::Ready(Some((event.0, Some(event.1))))
             }
             Poll::Ready(None) => {
                 self.channel = None;
@@ -35,7 +36,7 @@ impl ChannelBody {
             }
             Poll::Pending if self.quiet.as_mut().poll(cx).is_ready() => {
                 self.quiet.as_mut().reset(Instant::now() + KEEP_ALIVE);
-                Poll::Ready(Some(Bytes::from_static(sse::KEEP_ALIVE)))
+                Poll::Ready(Some((Bytes::from_static(sse::KEEP_ALIVE), None)))
             }
             Poll::Pending => Poll::Pending,
         }

@@ -68,7 +68,7 @@ impl OpenCall {
         let (status, (memory, share)) = ((reading.status)(&first.message), reading.memory);
         let size = first.message.original().len();
         if size > SMALL {
-            first.memory = memory.take(share, Some(size)).await;
+            first.memory = Some(memory.take(share, size).await?);
         }
         Ok(McpResponse { body: ResponseBody::Json(status, first), session: None, polling: None })
     }

@@ -179,3 +179,48 @@ async fn http_035_two_hundred_readers_that_stop_cost_less_than_64_mib() {
     drop(readers);
     assert_eq!(serving.terminate().0, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn req_16_replies_that_slow_clients_have_not_taken_are_bounded_in_all() {
+    const READERS: usize = 60;
+    let server = RawServer::start();
+    let home = Home::new(server.address);
+    home.edit("address: \"127.0.0.1:0\" }]", "address: \"127.0.0.1:0\", limits: { stall_timeout: 2s } }]");
+    let policy = fs::read_to_string(home.path("policies/access.yaml")).unwrap();
+    home.write("policies/access.yaml", &(policy + "injection: { requests: off, results: off, definitions: off }\n"));
+    let (_, secret) = home.key_offline("ada");
+    let serving = home.serve_quietly();
+    server.answers(good_reply("warm"));
+    assert_eq!(plain::call(serving.listener, "crm", &secret, "get_customer").status, 200);
+    let before = resident(serving.pid());
+    server.answers(good_reply(&"x".repeat(3 << 20)));
+    let client = Client::modern(serving.listener, "crm", &secret);
+    let call = client.message(Some(&json!(1)), "tools/call", json!({ "name": "get_customer", "arguments": {} }));
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut stream = narrow(serving.listener).await;
+        stream.write_all(&client.post(&call).bytes()).await.unwrap();
+        readers.push(stream);
+    }
+    let authorization = format!("Bearer {METRICS_TOKEN}");
+    let mut most = 0;
+    let watch = async {
+        // Until every call is over: its reply was handed to its client, or it was refused.
+        loop {
+            most = most.max(resident(serving.pid()));
+            let metrics = plain::send(serving.health, "GET /metrics", &[("Authorization", &authorization)], "").body;
+            let under_way =
+                |line: &&str| line.starts_with("yett_upstream_in_flight") && line.contains("crm") && !line.ends_with(" 0");
+            if metrics.lines().find(under_way).is_none() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(3), watch).await.expect("all calls end");
+    let grown = most.saturating_sub(before);
+    println!("{READERS} unread replies of 3 MiB: {before} KiB before, at most {most} KiB, {grown} KiB more");
+    assert!(grown < 64 << 10, "{grown} KiB for {READERS} readers");
+    drop(readers);
+    assert_eq!(serving.terminate().0, Some(0));
+}
