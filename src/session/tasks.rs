@@ -223,7 +223,7 @@ mod tests {
         }
         assert_eq!(of(&Arc::default(), "ada", "r").open(&shown), None, "another process without the key");
         assert_ne!(ada.show("t-1", "other").unwrap(), shown, "another tool's");
-        for made_up in ["", "t-1", "yett-task1.", &format!("{shown}A"), shown.trim_end_matches(char::is_alphanumeric)] {
+        for made_up in ["", "t-1", "yett-task1.", &format!("{shown}A"), shown.split_at(shown.len() - 1).0] {
             assert_eq!(ada.open(made_up), None, "{made_up}");
         }
     }
