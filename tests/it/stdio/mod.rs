@@ -80,9 +80,14 @@ impl Stage {
     }
 }
 
-/// What a tool has told as JSON.
+/// What a tool has told as JSON. The answer is a stream where something else was to be told first: a question of the process's, refused by
+/// then, is taken for one of the newest call.
 fn told(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.text()).unwrap_or_else(|_| panic_with(answer))
+    let body = String::from_utf8_lossy(&answer.body);
+    let message = body.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap_or(&body);
+    let message: Value = serde_json::from_str(message).unwrap_or_else(|_| panic_with(answer));
+    let text = message.pointer("/result/content/0/text").and_then(Value::as_str).unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_else(|_| panic_with(answer))
 }
 
 #[expect(clippy::panic, reason = "a test stops at the first surprise")]
