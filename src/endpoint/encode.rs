@@ -86,7 +86,7 @@ impl Body for EdgeBody {
             Inner::Full(bytes, _) if bytes.is_empty() => return Poll::Ready(None),
             Inner::Full(bytes, place) => Some((std::mem::take(bytes), place.take())),
             Inner::Channel(channel) => ready!(channel.poll_chunk(cx)),
-            Inner::Events(events) => ready!(events.poll_chunk(cx)).map(|chunk| (chunk, None)),
+            Inner::Events(events) => ready!(events.poll_chunk(cx)),
         };
         Poll::Ready(chunk.map(|(bytes, place)| {
             // The library holds it until the client has taken it, and so does its place.

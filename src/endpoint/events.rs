@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::sse::EventFields;
 use super::{encode, sse};
 use crate::chain::{CallId, Keeper, Kept, MessageStream, Polling, Rejection, Sent};
+use crate::places::Place;
 use crate::protocol::Method;
 
 /// Silence after which a comment tells intermediaries that the stream lives.
@@ -27,10 +28,13 @@ pub(super) struct EventBody {
     call: CallId,
     quiet: Pin<Box<Sleep>>,
     /// What goes before anything else.
-    next: VecDeque<Bytes>,
+    next: VecDeque<Chunk>,
     resumable: Option<Resumable>,
     ended: bool,
 }
+
+/// Bytes, and their part of the memory for large replies.
+pub(super) type Chunk = (Bytes, Option<Place>);
 
 struct Resumable {
     polling: Arc<Polling>,
@@ -53,7 +57,7 @@ impl EventBody {
     pub(super) fn resumed(kept: Kept) -> Self {
         let Kept { stream, polling, call, sent, ended, after } = kept;
         let mut body = Self::new(stream, call, Some(polling));
-        body.next = sent.after(after).unwrap_or_default().into();
+        body.next = sent.after(after).unwrap_or_default().into_iter().map(|event| (event, None)).collect();
         body.ended = ended;
         if let Some(resumable) = &mut body.resumable {
             resumable.sent = sent;
@@ -62,7 +66,7 @@ impl EventBody {
         body
     }
 
-    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         if self.next.is_empty() && !self.ended && self.poll_stream(cx).is_pending() {
             return Poll::Pending;
         }
@@ -83,43 +87,47 @@ impl EventBody {
             return Poll::Ready(());
         };
         let polled = stream.as_mut().poll_next(cx);
-        self.next.extend(self.resumable.as_mut().and_then(Resumable::announce));
+        self.next.extend(self.resumable.as_mut().and_then(Resumable::announce).map(|event| (event, None)));
         match polled {
             Poll::Ready(None) => self.ended = true,
             Poll::Ready(Some(Ok(message))) => {
                 self.ended = message.is_final();
-                self.tell(&message.message.encode());
+                self.tell(&message.message.encode(), message.memory);
             }
             Poll::Ready(Some(Err(rejection))) => {
                 // The status line is long gone: the refusal is the final message.
                 self.ended = true;
                 if !is_push(&rejection) {
-                    self.tell(&encode::error_body(&rejection, self.call));
+                    self.tell(&encode::error_body(&rejection, self.call), None);
                 }
             }
             Poll::Pending if self.resumable.as_ref().is_some_and(Resumable::is_left) => {
                 self.keep();
                 self.ended = true;
             }
-            Poll::Pending if self.quiet.as_mut().poll(cx).is_ready() => self.next.push_back(Bytes::from_static(sse::KEEP_ALIVE)),
+            Poll::Pending if self.quiet.as_mut().poll(cx).is_ready() => {
+                self.next.push_back((Bytes::from_static(sse::KEEP_ALIVE), None));
+            }
             Poll::Pending if self.next.is_empty() => return Poll::Pending,
             Poll::Pending => {}
         }
         Poll::Ready(())
     }
 
-    fn tell(&mut self, data: &[u8]) {
-        let mut out = BytesMut::with_capacity(data.len() + 48);
+    fn tell(&mut self, data: &Bytes, place: Option<Place>) {
         if let Some(resumable) = self.resumable.as_mut().filter(|resumable| resumable.announced) {
             let id = resumable.keeper.event_id(resumable.sent.next());
-            let fields = EventFields { event: Some("message"), id: Some(&id), retry: None };
-            sse::encode_event_with(&mut out, fields, data);
+            let mut out = BytesMut::new();
+            sse::encode_event_with(&mut out, EventFields { event: Some("message"), id: Some(&id), retry: None }, data);
             let event = out.freeze();
             resumable.sent.add(event.clone());
-            self.next.push_back(event);
+            self.next.push_back((event, place));
+        } else if let Some([head, data, tail]) = sse::event_around(data) {
+            self.next.extend([(head, None), (data, place), (tail, None)]);
         } else {
+            let mut out = BytesMut::new();
             sse::encode_event(&mut out, data);
-            self.next.push_back(out.freeze());
+            self.next.push_back((out.freeze(), place));
         }
     }
 

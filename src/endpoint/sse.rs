@@ -4,7 +4,7 @@
 //! lines with line feeds, which JSON reads as the same white space. Inside strings there is none, since the strict parser refuses raw
 //! control bytes there.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memchr2;
 
 /// A comment that keeps proxies and clients from taking a quiet stream for a dead one.
@@ -24,6 +24,12 @@ pub struct EventFields<'a> {
 /// Appends one message as an event of type `message`.
 pub fn encode_event(out: &mut BytesMut, data: &[u8]) {
     encode_event_with(out, EventFields { event: Some("message"), ..EventFields::default() }, data);
+}
+
+/// The pieces of the same event around a message that is too large to be copied for nothing: larger than 16 KiB, and one line.
+pub fn event_around(data: &Bytes) -> Option<[Bytes; 3]> {
+    let worth_it = data.len() > 16 << 10 && memchr2(b'\r', b'\n', data).is_none();
+    worth_it.then(|| [Bytes::from_static(b"event: message\ndata: "), data.clone(), Bytes::from_static(b"\n\n")])
 }
 
 /// Appends one event with the fields given. A type or id with a line end or NUL is left out: it would be another field, or none.
@@ -73,6 +79,14 @@ mod tests {
     fn a_message_is_one_data_line() {
         assert_eq!(encoded(br#"{"a": 1}"#), "event: message\ndata: {\"a\": 1}\n\n");
         assert_eq!(encoded(b""), "event: message\ndata: \n\n");
+    }
+
+    #[test]
+    fn a_large_message_of_one_line_is_the_same_event_in_pieces() {
+        let large = |rest: &str| Bytes::from(format!("\"{}\"{rest}", "x".repeat(20_000)));
+        let pieces = event_around(&large("")).unwrap();
+        assert_eq!(pieces.concat(), encoded(&large("")).as_bytes());
+        assert_eq!((event_around(&large("\n")), event_around(&Bytes::from_static(b"1"))), (None, None));
     }
 
     #[test]

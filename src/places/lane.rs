@@ -133,6 +133,15 @@ impl Drop for Waiting {
 }
 
 impl Place {
+    /// Gives back all places but so many.
+    pub fn shrink_to(&mut self, places: usize) {
+        let spare = self.places.saturating_sub(places);
+        if spare > 0 {
+            self.places -= spare;
+            self.lane.leave(&self.share, spare);
+        }
+    }
+
     /// Whether another caller waits for places who holds fewer than the one who has this.
     pub fn is_pressed(&self) -> bool {
         self.lane.state.lock().fair.is_pressed(&self.share)

@@ -26,7 +26,7 @@ use super::transport::Shared;
 use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection, RequestContext};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
-use crate::places::Place;
+use crate::places::{Place, Share};
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -117,8 +117,7 @@ impl StreamableHttp {
             // A server may have nothing to say for as long as the stream lives.
             idle: if pushes { self.0.server.limits.stream_life } else { self.0.server.limits.idle_timeout },
             cut,
-            memory: self.0.memory.clone(),
-            call: evidence,
+            memory: self.0.memory.growing(Share::of(evidence.permit().principal())),
             questions: self.questions(&exchange, context.call),
         };
         // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.

@@ -7,7 +7,9 @@
 //! at the server meanwhile: those who come after it are refused before the server hears of them. Only after [`PATIENCE`], or the server's
 //! `timeout` before that, is it lost; the record of its call says so.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::chain::Reason;
@@ -15,10 +17,10 @@ use crate::places::{Fair, Lane, Place, Share};
 use crate::telemetry::Metrics;
 
 /// A reply up to this size is read without asking, which is nearly every one; larger ones are counted in units of it.
-pub(super) const SMALL: usize = 16 << 10;
+const SMALL: usize = 16 << 10;
 
-/// What a large reply counts whose length its server does not tell, until it turns out to be larger.
-pub(super) const UNKNOWN: usize = 256 << 10;
+/// What a large message counts whose length its server does not tell, until it turns out to be larger.
+const UNKNOWN: usize = 256 << 10;
 
 /// Large replies that wait, and for how long.
 const WAITING: usize = 1_024;
@@ -28,23 +30,87 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct ReplyMemory {
     lane: Arc<Lane>,
-    units: usize,
+}
+
+type Coming = Pin<Box<dyn Future<Output = Result<Place, Reason>> + Send>>;
+
+/// The part of it that one reply has, while it grows.
+pub(super) struct Growing {
+    memory: ReplyMemory,
+    share: Share,
+    paid: usize,
+    place: Option<Place>,
+    coming: Option<Coming>,
 }
 
 impl ReplyMemory {
-    /// So many bytes.
-    pub fn new(bytes: usize, metrics: &Metrics) -> Self {
-        let units = bytes.div_ceil(SMALL);
+    /// So many bytes, and at the least two messages of the largest size.
+    pub fn new(bytes: usize, largest: usize, metrics: &Metrics) -> Self {
+        let units = bytes.max(largest.saturating_mul(2)).div_ceil(SMALL);
         let levels = (metrics.large_replies.clone(), metrics.large_replies_waiting.clone());
-        Self { lane: Arc::new(Lane::new(Fair::new(units, WAITING), PATIENCE, levels)), units }
+        Self { lane: Arc::new(Lane::new(Fair::new(units, WAITING), PATIENCE, levels)) }
     }
 
-    /// Room for a reply, now or in a while.
-    pub(super) async fn take(&self, share: Share, bytes: usize) -> Result<Place, Reason> {
-        let wanted = bytes.div_ceil(SMALL).min(self.units);
-        self.lane.enter(share, wanted).await.map_err(|_refused| {
+    /// So much room, now or in a while.
+    async fn take(&self, share: Share, bytes: usize) -> Result<Place, Reason> {
+        self.lane.enter(share, bytes.div_ceil(SMALL)).await.map_err(|_refused| {
             tracing::warn!("a large reply was not read: its caller's clients have not taken others yet");
             Reason::Overloaded
         })
+    }
+
+    /// For one reply.
+    pub(super) fn growing(&self, share: Share) -> Growing {
+        Growing { memory: self.clone(), share, paid: SMALL, place: None, coming: None }
+    }
+}
+
+/// Whether so much is counted at all.
+pub(super) fn is_large(bytes: usize) -> bool {
+    bytes > SMALL
+}
+
+/// How large a message will be of which so much has come, and which is at most `most` bytes.
+pub(super) fn guess(held: usize, most: usize) -> usize {
+    if held > UNKNOWN { most } else { UNKNOWN }
+}
+
+impl Growing {
+    /// Whose it is.
+    pub(super) fn share(&self) -> Share {
+        self.share.clone()
+    }
+
+    /// Ready once there is room for `held` bytes, of what will be `all`.
+    pub(super) fn poll_for(&mut self, cx: &mut Context<'_>, held: usize, all: usize) -> Poll<Result<(), Reason>> {
+        loop {
+            if let Some(coming) = &mut self.coming {
+                let place = ready!(coming.as_mut().poll(cx));
+                self.coming = None;
+                self.place = Some(place?);
+            }
+            if held <= SMALL {
+                (self.paid, self.place) = (SMALL, None);
+            }
+            if held <= self.paid {
+                return Poll::Ready(Ok(()));
+            }
+            // Given back first: two that hold a part each and want more would wait for each other.
+            self.place = None;
+            self.paid = all.max(held);
+            let (memory, share, bytes) = (self.memory.clone(), self.share.clone(), self.paid);
+            self.coming = Some(Box::pin(async move { memory.take(share, bytes).await }));
+        }
+    }
+
+    /// The part that a message of this size has of the room: it keeps that until its client has taken it.
+    pub(super) fn give(&mut self, size: usize) -> Option<Place> {
+        if size <= SMALL {
+            return None;
+        }
+        self.paid = SMALL;
+        let mut place = self.place.take()?;
+        place.shrink_to(size.div_ceil(SMALL));
+        Some(place)
     }
 }

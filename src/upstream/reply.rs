@@ -1,5 +1,6 @@
 //! The reply of a server: what of it is believed.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,15 +11,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::cut::{Cut, Ends};
-use super::memory::{ReplyMemory, SMALL, UNKNOWN};
+use super::memory::{self, Growing};
 use super::pool::Lease;
 use super::questions::Questions;
 use super::resumption::Resumption;
 use super::stream::EventStream;
 use super::strict::Doubt;
 use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage, end_of_stage};
-use crate::layers::audit::Recorded;
-use crate::places::{Place, Share};
+use crate::places::Place;
 use crate::protocol::json::Limits;
 use crate::protocol::{Message, ProtocolVersion, RequestId, Shape, Side};
 
@@ -50,10 +50,8 @@ pub(super) struct Expected {
     pub(super) idle: Duration,
     /// Ends a stream before that.
     pub(super) cut: Cut,
-    /// Memory for a large reply, and whose share of it is taken.
-    pub(super) memory: ReplyMemory,
-    /// The call as it was recorded.
-    pub(super) call: Recorded,
+    /// Its memory, where it is large.
+    pub(super) memory: Growing,
     /// Answers the server's questions.
     pub(super) questions: Questions,
 }
@@ -100,7 +98,7 @@ pub(super) fn event_stream(response: Response<Incoming>) -> Result<Incoming, Rea
 }
 
 /// Reads a reply as far as it can be read at once.
-pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: Expected) -> Result<McpResponse, Rejection> {
+pub(super) async fn read(response: Response<Incoming>, lease: Lease, mut expected: Expected) -> Result<McpResponse, Rejection> {
     let (head, body) = response.into_parts();
     if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
         // Never asked for; an encoded body cannot be inspected.
@@ -119,7 +117,7 @@ pub(super) async fn read(response: Response<Incoming>, lease: Lease, expected: E
             ResponseBody::Stream(Box::pin(EventStream::new(body, lease, expected)))
         }
         (status, Media::Json) if expected.shape == Shape::Request && !expected.pushes && carries_message(status) => {
-            let (bytes, memory) = collect(body, &lease, &expected).await?;
+            let (bytes, memory) = collect(body, &lease, &mut expected).await?;
             end_of_stage().await;
             let message = if status == StatusCode::OK {
                 expected.parse(bytes)?
@@ -212,19 +210,17 @@ fn media_type(headers: &HeaderMap) -> Media {
 }
 
 /// The whole of a reply, and its part of the memory for large ones.
-async fn collect(mut body: Incoming, lease: &Lease, expected: &Expected) -> Result<(Bytes, Option<Place>), Rejection> {
+async fn collect(mut body: Incoming, lease: &Lease, expected: &mut Expected) -> Result<(Bytes, Option<Place>), Rejection> {
     let broken = || Reason::UpstreamFailed(lease.doubt().map_or("body", Doubt::word));
     let limit = expected.max_message;
     let declared = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Reason::UpstreamFailed("too_large").into());
     }
-    let take = |bytes| expected.memory.take(Share::of(expected.call.permit().principal()), bytes);
+    let memory = &mut expected.memory;
     // Before it is read, where its length is known: what waits lies in the kernel, and then at the server.
-    let (mut paid, mut place) = (SMALL, None);
-    if let Some(length) = declared.filter(|length| *length > SMALL) {
-        (paid, place) = (length, Some(take(length).await?));
-    }
+    let length = declared.unwrap_or(0);
+    poll_fn(|cx| memory.poll_for(cx, length, length)).await?;
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -235,20 +231,18 @@ async fn collect(mut body: Incoming, lease: &Lease, expected: &Expected) -> Resu
         if so_far > limit {
             return Err(Reason::UpstreamFailed("too_large").into());
         }
-        if so_far > paid {
-            // Given back first: two that hold a part each and want more would wait for each other.
-            drop(place.take());
-            paid = if so_far > UNKNOWN { limit } else { UNKNOWN };
-            place = Some(take(paid).await?);
-        }
+        let all = declared.unwrap_or_else(|| memory::guess(so_far, limit));
+        poll_fn(|cx| memory.poll_for(cx, so_far.max(length), all)).await?;
         if so_far == data.len() {
             first = data;
         } else {
             // In one piece, as far as it is known: a buffer that doubles leaves as much behind as it holds.
-            joined.reserve(declared.unwrap_or(0).max(so_far).saturating_sub(joined.len()));
+            joined.reserve(length.max(so_far).saturating_sub(joined.len()));
             joined.extend_from_slice(&std::mem::take(&mut first));
             joined.extend_from_slice(&data);
         }
     }
-    Ok((if joined.is_empty() { first } else { joined.freeze() }, place))
+    let whole = if joined.is_empty() { first } else { joined.freeze() };
+    let place = memory.give(whole.len());
+    Ok((whole, place))
 }

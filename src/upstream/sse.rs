@@ -66,6 +66,8 @@ enum Data {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The memory of larger events is not kept for the next ones.
+const SMALL: usize = 16 << 10;
 /// What a line may have beside its value: the longest field name, colon, space.
 const LINE_REST: usize = "event: ".len();
 
@@ -104,6 +106,16 @@ impl Decoder {
         outcome
     }
 
+    /// Makes room at once for `all` bytes: a buffer that doubles again and again leaves as much behind as it holds.
+    pub fn expect(&mut self, all: usize) {
+        self.buffer.reserve(all.saturating_sub(self.buffer.len()));
+    }
+
+    /// How many bytes lie here, in events that were not drawn.
+    pub fn held(&self) -> usize {
+        self.buffer.len() + self.pending.size()
+    }
+
     /// Whether the stream, if it ended here, would have been cut within an event.
     pub fn is_mid_event(&self) -> bool {
         !self.buffer.is_empty() || self.pending.is_begun()
@@ -124,6 +136,10 @@ impl Decoder {
             if !line.is_empty() {
                 self.field(&line)?;
             } else if let Some(event) = self.pending.take() {
+                if event.data.len() > SMALL {
+                    // What follows lies in the same piece of memory, which would stay as large for as long as the stream lives.
+                    self.buffer = BytesMut::from(self.buffer.as_ref());
+                }
                 return Ok(Some(event));
             }
         }

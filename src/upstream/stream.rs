@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::memory;
 use super::pool::Lease;
 use super::reply::{self, Expected};
 use super::resumption::{Resumed, Resumption};
@@ -73,8 +74,9 @@ impl EventStream {
             if event.data.is_empty() || event.event.as_deref().is_some_and(|kind| kind != "message") {
                 continue;
             }
-            let message = self.expected.parse(event.data)?;
-            let mut message = ServerMessage::new(message);
+            let size = event.data.len();
+            let mut message = ServerMessage::new(self.expected.parse(event.data)?);
+            message.memory = self.expected.memory.give(size);
             match message.message.shape() {
                 // SECURITY: what answers no request would be judged as an answer to none.
                 Shape::Response if self.expected.pushes => return Err(Reason::UpstreamFailed("unexpected_response").into()),
@@ -144,7 +146,17 @@ impl Stream for EventStream {
             if this.done {
                 return Poll::Ready(None);
             }
-            match this.next_message() {
+            // SECURITY: before more is read. What waits for room meanwhile lies in the kernel, and then at the server.
+            let held = this.decoder.held();
+            let all = memory::guess(held, this.expected.max_message);
+            let room = this.expected.memory.poll_for(cx, held, all);
+            let waits = room.is_pending();
+            let next = match room {
+                Poll::Ready(Ok(())) => this.next_message(),
+                Poll::Ready(Err(reason)) => Err(reason.into()),
+                Poll::Pending => Ok(None),
+            };
+            match next {
                 Ok(Some(message)) => {
                     // After the response nothing on this stream can concern the request any more.
                     this.done = message.is_final();
@@ -166,6 +178,9 @@ impl Stream for EventStream {
                 this.done = true;
                 return Poll::Ready(Some(Err(this.expected.cut.reason().into())));
             }
+            if waits {
+                return Poll::Pending;
+            }
             let body = match ready!(this.poll_source(cx)) {
                 Ok(body) => body,
                 Err(rejection) => {
@@ -185,6 +200,9 @@ impl Stream for EventStream {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         this.brought = this.brought.saturating_add(data.len());
+                        if memory::is_large(held) {
+                            this.decoder.expect(all);
+                        }
                         this.decoder.push(&data);
                     }
                     if this.brought > this.expected.most {

@@ -337,15 +337,15 @@ async fn large_replies_wait_for_each_other_and_small_ones_and_other_callers_do_n
     let large = (3 << 20) - 4096;
     let begun = good_reply(&"x".repeat(large)).into_bytes();
     server.answers(&begun[..1_000]);
-    // Two replies of 192 units of 16 KiB that do not come; there are 512 units, and ada may have no more of them.
-    let held = [send(&ada).await, send(&ada).await];
-    gateway.metric_is("yett_large_replies", 384.0).await;
+    // Four replies of 192 units of 16 KiB that do not come; there are 1,024 units, and ada may have no more of them.
+    let held = [send(&ada).await, send(&ada).await, send(&ada).await, send(&ada).await];
+    gateway.metric_is("yett_large_replies", 768.0).await;
     server.answers(good_reply(&"x".repeat(15_000)));
     assert_eq!(ada.call("get", json!({})).await.status, 200, "a small reply waits for the memory of large ones");
     server.answers(good_reply(&"x".repeat(1 << 20)));
     let other = within("another caller's reply, for which there is memory", bob.call("get", json!({}))).await;
     assert_eq!(other.text().len(), 1 << 20);
-    gateway.metric_is("yett_large_replies", 384.0).await;
+    gateway.metric_is("yett_large_replies", 768.0).await;
     // The call has been made: its reply waits at the server until there is room.
     server.answers(begun.clone());
     let waits = send(&ada).await;

@@ -141,8 +141,7 @@ impl HttpSse {
         reading: Reading,
     ) -> Result<McpResponse, Rejection> {
         // Before the server hears of it.
-        let share = reading.memory.1.clone();
-        let place = self.0.places.enter(share, 1).await.map_err(|_refused| Reason::Overloaded)?;
+        let place = self.0.places.enter(reading.memory.share(), 1).await.map_err(|_refused| Reason::Overloaded)?;
         let over = CancellationToken::new();
         let link = Arc::new(Link::open(&self.0.poster, &over, whose).await?);
         let hello = message.encode();
@@ -227,7 +226,7 @@ impl HttpSse {
         let (limits, pushes) = (&self.0.server.limits, access.method == Method::Push);
         // A server may have nothing to say for as long as the stream lives.
         let idle = if pushes { limits.stream_life } else { limits.idle_timeout };
-        let memory = (self.0.memory.clone(), share);
+        let memory = self.0.memory.growing(share);
         Reading { pushes, ends, most: limits.stream_bytes, idle, cut, memory, status: |_| StatusCode::OK }
     }
 }

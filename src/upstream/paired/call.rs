@@ -1,5 +1,6 @@
 //! What comes back for one call: a message, or a stream of them.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,10 +14,9 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::Paired;
 use super::inbox::Reader;
 use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
-use crate::places::Share;
 use crate::protocol::Message;
 use crate::upstream::cut::{Cut, Ends};
-use crate::upstream::memory::{ReplyMemory, SMALL};
+use crate::upstream::memory::Growing;
 
 /// A call that is open. Dropped before its response, the server is told that nobody waits for it.
 pub(in crate::upstream) struct OpenCall {
@@ -38,8 +38,8 @@ pub(in crate::upstream) struct Reading {
     pub(in crate::upstream) idle: Duration,
     /// Ends one before that.
     pub(in crate::upstream) cut: Cut,
-    /// Memory for a large reply, and whose share of it is taken.
-    pub(in crate::upstream) memory: (ReplyMemory, Share),
+    /// Its memory, where it is large.
+    pub(in crate::upstream) memory: Growing,
     /// The HTTP status that a response has for a client of this revision.
     pub(in crate::upstream) status: fn(&Message) -> StatusCode,
 }
@@ -55,38 +55,51 @@ impl OpenCall {
     }
 
     /// The reply: of one message if the first that comes is the response, else a stream.
-    pub(in crate::upstream) async fn reply(mut self, reading: Reading) -> Result<McpResponse, Rejection> {
+    pub(in crate::upstream) async fn reply(mut self, mut reading: Reading) -> Result<McpResponse, Rejection> {
         if reading.pushes {
             return Ok(Self::streamed(Replies::new(self, reading).boxed()));
         }
-        let mut first = self.response_or_more().await?;
+        let first = poll_fn(|cx| self.poll_next(cx, &mut reading.memory)).await.unwrap_or_else(nothing)?;
         if !first.is_final() {
             let mut rest = Replies::new(self, reading);
             rest.brought = first.message.original().len();
             return Ok(Self::streamed(stream::iter([Ok(first)]).chain(rest).boxed()));
         }
-        let (status, (memory, share)) = ((reading.status)(&first.message), reading.memory);
-        let size = first.message.original().len();
-        if size > SMALL {
-            first.memory = Some(memory.take(share, size).await?);
-        }
+        let status = (reading.status)(&first.message);
         Ok(McpResponse { body: ResponseBody::Json(status, first), session: None, polling: None })
     }
 
-    /// The next message; that there is none is a failure.
+    /// The next message, whatever its size: for what the gateway itself has asked.
     pub(in crate::upstream) async fn response_or_more(&mut self) -> Result<ServerMessage, Rejection> {
-        let next = std::future::poll_fn(|cx| self.poll_next(cx)).await;
-        next.unwrap_or_else(|| Err(Reason::UpstreamFailed("no_response").into()))
+        poll_fn(|cx| self.reader.poll_size(cx)).await;
+        let next = self.reader.take();
+        self.note(next.as_ref());
+        next.unwrap_or_else(nothing)
     }
 
     fn streamed(body: crate::chain::MessageStream) -> McpResponse {
         McpResponse { body: ResponseBody::Stream(body), session: None, polling: None }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ServerMessage, Rejection>>> {
-        let next = ready!(self.reader.poll_next(cx));
-        self.over |= next.as_ref().is_none_or(|item| item.as_ref().map_or(true, ServerMessage::is_final));
+    /// Only once there is room for it, a message leaves the backlog of its connection, which is bounded as well.
+    fn poll_next(&mut self, cx: &mut Context<'_>, memory: &mut Growing) -> Poll<Option<Result<ServerMessage, Rejection>>> {
+        let size = ready!(self.reader.poll_size(cx)).unwrap_or(0);
+        let next = match ready!(memory.poll_for(cx, size, size)) {
+            Ok(()) => self.reader.take(),
+            Err(reason) => Some(Err(reason.into())),
+        };
+        let next = next.map(|item| {
+            item.map(|mut message| {
+                message.memory = memory.give(size);
+                message
+            })
+        });
+        self.note(next.as_ref());
         Poll::Ready(next)
+    }
+
+    fn note(&mut self, next: Option<&Result<ServerMessage, Rejection>>) {
+        self.over |= next.is_none_or(|item| item.as_ref().map_or(true, ServerMessage::is_final));
     }
 }
 
@@ -99,9 +112,15 @@ impl Drop for OpenCall {
     }
 }
 
+/// Without its response a call has failed.
+fn nothing() -> Result<ServerMessage, Rejection> {
+    Err(Reason::UpstreamFailed("no_response").into())
+}
+
 /// Messages, up to and including the response.
 struct Replies {
     call: Option<OpenCall>,
+    memory: Growing,
     pushes: bool,
     most: usize,
     brought: usize,
@@ -115,11 +134,12 @@ struct Replies {
 
 impl Replies {
     fn new(call: OpenCall, reading: Reading) -> Self {
-        let Reading { pushes, ends, most, idle, cut, .. } = reading;
+        let Reading { pushes, ends, most, idle, cut, memory, status: _ } = reading;
         let cutting = Box::pin(cut.token.clone().cancelled_owned());
         let (silence, at) = (Box::pin(sleep(idle)), ends.at);
         Self {
             call: Some(call),
+            memory,
             pushes,
             most,
             brought: 0,
@@ -154,7 +174,7 @@ impl Stream for Replies {
             return this.end(this.cut.reason());
         }
         let Some(call) = &mut this.call else { return Poll::Ready(None) };
-        if let Poll::Ready(next) = call.poll_next(cx) {
+        if let Poll::Ready(next) = call.poll_next(cx, &mut this.memory) {
             if let Some(Ok(message)) = &next {
                 this.brought = this.brought.saturating_add(message.message.original().len());
                 if this.brought > this.most {
@@ -168,8 +188,7 @@ impl Stream for Replies {
                 this.silence.as_mut().reset(Instant::now() + this.idle);
             }
             return match next {
-                // Without its response the call has failed.
-                None if !this.pushes => Poll::Ready(Some(Err(Reason::UpstreamFailed("no_response").into()))),
+                None if !this.pushes => Poll::Ready(Some(nothing())),
                 next => Poll::Ready(next),
             };
         }

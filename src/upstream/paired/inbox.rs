@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -12,14 +13,16 @@ use crate::chain::{Reason, Rejection, ServerMessage};
 const MOST_MESSAGES: usize = 256;
 const MOST_BYTES: usize = 256 << 10;
 
-/// What all may, in largest messages.
+/// What all may, in largest messages; and with the last messages of calls, each of which has one.
 const LARGEST_MESSAGES: usize = 4;
+const LARGEST_LAST: usize = 16;
 
 /// Bytes that all calls of a connection have unread.
 #[derive(Debug)]
 pub(super) struct Backlog {
     bytes: Arc<AtomicUsize>,
     most: usize,
+    most_with_last: usize,
 }
 
 /// Where messages for one call are put.
@@ -30,7 +33,10 @@ pub(super) struct Inbox {
 }
 
 /// Where they are read.
-pub(super) struct Reader(UnboundedReceiver<Item>);
+pub(super) struct Reader {
+    items: UnboundedReceiver<Item>,
+    next: Option<Item>,
+}
 
 struct Item {
     message: Result<ServerMessage, Rejection>,
@@ -45,19 +51,24 @@ struct Counted {
 
 impl Backlog {
     pub(super) fn new(largest: usize) -> Self {
-        Self { bytes: Arc::default(), most: largest.saturating_mul(LARGEST_MESSAGES) }
+        let most = largest.saturating_mul(LARGEST_MESSAGES);
+        Self { bytes: Arc::default(), most, most_with_last: largest.saturating_mul(LARGEST_LAST) }
     }
 }
 
 pub(super) fn inbox() -> (Inbox, Reader) {
     let (items, reader) = unbounded_channel();
-    (Inbox { items, messages: Arc::default(), bytes: Arc::default() }, Reader(reader))
+    (Inbox { items, messages: Arc::default(), bytes: Arc::default() }, Reader { items: reader, next: None })
 }
 
 impl Inbox {
-    /// The last message: it has its place, whatever is unread, for a call has one.
+    /// The last message: it has its place whatever else its call has not read. Lost where calls leave so many of them unread that they
+    /// would take everybody's memory.
     pub(super) fn give(&self, message: ServerMessage, backlog: &Backlog) {
         let size = message.message.original().len();
+        if backlog.bytes.load(Ordering::Acquire).saturating_add(size) > backlog.most_with_last {
+            return self.fail(Reason::Overloaded);
+        }
         self.put(Ok(message), size, backlog);
     }
 
@@ -89,12 +100,18 @@ impl Inbox {
 }
 
 impl Reader {
-    /// The next message; `None` at the end.
-    pub(super) fn poll_next(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<ServerMessage, Rejection>>> {
-        self.0.poll_recv(cx).map(|item| item.map(|item| item.message))
+    /// The size of the next message, which stays where it is; `None` at the end.
+    pub(super) fn poll_size(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        if self.next.is_none() {
+            self.next = ready!(self.items.poll_recv(cx));
+        }
+        let size = |item: &Item| item.message.as_ref().map_or(0, |message| message.message.original().len());
+        Poll::Ready(self.next.as_ref().map(size))
+    }
+
+    /// The message whose size was told.
+    pub(super) fn take(&mut self) -> Option<Result<ServerMessage, Rejection>> {
+        self.next.take().map(|item| item.message)
     }
 }
 

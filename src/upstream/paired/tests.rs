@@ -232,6 +232,20 @@ fn a_call_that_is_flooded_ends_and_others_go_on() {
 }
 
 #[test]
+fn answers_that_nobody_reads_are_bounded_in_all() {
+    let stage = stage(Audience::Many);
+    let mut calls: Vec<_> = (0..20).map(|id| stage.ping(&json!(id), 1)).collect();
+    for (wire, _) in &calls {
+        stage.receive(&json!({ "jsonrpc": "2.0", "id": wire, "result": { "text": "x".repeat(60_000) } })).unwrap();
+    }
+    let lost = calls.iter_mut().map(|(_, call)| next(call).expect("an end")).filter(Result::is_err).count();
+    assert_eq!(lost, 20 - 16 * LARGEST / 60_000);
+    let (wire, mut call) = stage.ping(&json!(1), 1);
+    stage.receive(&json!({ "jsonrpc": "2.0", "id": wire, "result": {} })).unwrap();
+    assert_eq!(message(&mut call)["id"], 1, "what is read makes room");
+}
+
+#[test]
 fn the_end_of_a_connection_ends_what_is_open_and_lets_nothing_begin() {
     let stage = stage(Audience::Many);
     let ((_, mut call), mut push) = (stage.ping(&json!(1), 1), stage.paired.open_push(1).unwrap());

@@ -191,7 +191,7 @@ impl Stdio {
             // A server may have nothing to say for as long as the stream lives.
             idle: if pushes { limits.stream_life } else { limits.idle_timeout },
             cut,
-            memory: (self.0.memory.clone(), Share::of(principal)),
+            memory: self.0.memory.growing(Share::of(principal)),
             status,
         }
     }

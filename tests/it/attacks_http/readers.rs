@@ -14,7 +14,7 @@ use crate::cli::http as plain;
 use crate::cli::process::{Home, METRICS_TOKEN};
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
-use crate::support::raw::{RawServer, Script, good_reply};
+use crate::support::raw::{RawServer, Script, good_body, good_reply};
 use crate::support::{eventually, within};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -182,10 +182,21 @@ async fn http_035_two_hundred_readers_that_stop_cost_less_than_64_mib() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn req_16_replies_that_slow_clients_have_not_taken_are_bounded_in_all() {
+    unread_replies_are_bounded(good_reply(&"x".repeat(3 << 20))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn req_16_messages_of_streams_that_slow_clients_have_not_taken_are_bounded_in_all() {
+    let event = format!("data: {}\n\n", good_body(&"x".repeat(3 << 20)));
+    unread_replies_are_bounded(format!("{STREAM}{:x}\r\n{event}\r\n0\r\n\r\n", event.len())).await;
+}
+
+/// Sixty clients get this reply of 3 MiB, and do not read it.
+async fn unread_replies_are_bounded(reply: String) {
     const READERS: usize = 60;
     let server = RawServer::start();
     let home = Home::new(server.address);
-    home.edit("address: \"127.0.0.1:0\" }]", "address: \"127.0.0.1:0\", limits: { stall_timeout: 2s } }]");
+    home.edit("address: \"127.0.0.1:0\" }]", "address: \"127.0.0.1:0\", limits: { stall_timeout: 700ms } }]");
     let policy = fs::read_to_string(home.path("policies/access.yaml")).unwrap();
     home.write("policies/access.yaml", &(policy + "injection: { requests: off, results: off, definitions: off }\n"));
     let (_, secret) = home.key_offline("ada");
@@ -193,7 +204,7 @@ async fn req_16_replies_that_slow_clients_have_not_taken_are_bounded_in_all() {
     server.answers(good_reply("warm"));
     assert_eq!(plain::call(serving.listener, "crm", &secret, "get_customer").status, 200);
     let before = resident(serving.pid());
-    server.answers(good_reply(&"x".repeat(3 << 20)));
+    server.answers(reply);
     let client = Client::modern(serving.listener, "crm", &secret);
     let call = client.message(Some(&json!(1)), "tools/call", json!({ "name": "get_customer", "arguments": {} }));
     let mut readers = Vec::new();
