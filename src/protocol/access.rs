@@ -11,6 +11,9 @@ const MAX_TOOL_NAME: usize = 128;
 /// Longest prompt name or URI.
 const MAX_NAME: usize = 8 * 1024;
 
+/// How many resources one stream may be asked for. What is asked for is remembered as long as the stream lasts.
+const MAX_SUBSCRIBED: usize = 1_024;
+
 /// A method and what it is aimed at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -239,7 +242,10 @@ fn listen(value: Option<Value<'_>>, task_of: impl Fn(&str) -> Option<Task>) -> R
         list => Ok(list.into_iter().flat_map(Value::items)),
     };
     let mut resources = Vec::new();
-    for item in list("resourceSubscriptions", "notifications.resourceSubscriptions")? {
+    for (number, item) in list("resourceSubscriptions", "notifications.resourceSubscriptions")?.enumerate() {
+        if number >= MAX_SUBSCRIBED {
+            return Err(AccessError::Target("notifications.resourceSubscriptions"));
+        }
         resources.push(text(Some(item), "notifications.resourceSubscriptions")?);
     }
     let mut tasks = Vec::new();

@@ -46,12 +46,12 @@ impl Middleware for Authz {
         }
         trail.with(|decision| decision.rule = Some((*rule).into()));
         trail.pass("authz");
-        let mut lists = None;
+        let mut listens = None;
         let McpRequest { carried, evidence } = &mut request;
         let Carried { message, access, .. } = &mut **carried;
-        if let (Target::Listen { tasks, lists: wanted, .. }, Some(message)) = (&access.target, message.rpc_mut()) {
+        if let (Target::Listen { tasks, lists, resources }, Some(message)) = (&access.target, message.rpc_mut()) {
+            listens = Some(Box::new(listen::Wanted::of(message, lists, resources)));
             listen::narrow(message, tasks, &self.authorizer.held_by(evidence), &server.name);
-            lists = Some(wanted.clone());
         }
 
         let judge = ReplyJudge {
@@ -60,7 +60,7 @@ impl Middleware for Authz {
             server: server.name.clone(),
             trail: trail.clone(),
             answerable: request.exchange.answerable,
-            lists,
+            listens,
             tasks: TaskJudge {
                 own: request.exchange.tasks.own.clone(),
                 method: request.access.method,

@@ -15,12 +15,13 @@
 //!
 //! **Streams**: the same for requests that the server makes of the client in a session; what is not granted is answered for the
 //! client, with a refusal. Notifications about resources the caller may not read, lists that are empty for them, and tasks that are not
-//! theirs, or were not asked for, are dropped.
+//! theirs, or were not asked for, are dropped; on the stream of `subscriptions/listen` so is every kind that its request does not name.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
 //!
-//! **Findings**: `server-request` for everything that a server asks; the deciding rule is `role:<name>`.
+//! **Findings**: `server-request` for everything that a server asks; `resource-update`, `foreign-task` and `unasked` for what was
+//! dropped; the deciding rule is `role:<name>`.
 //!
 //! **Cost**: a few string compares and glob matches per message; patterns are split at load.
 //!

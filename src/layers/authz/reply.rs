@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::decide::{Authorizer, Held};
+use super::listen::{self, Wanted};
 use super::questions::{self, Expected, Question};
 use super::tasks::{Heard, TaskJudge};
 use super::{capabilities, listing};
@@ -19,8 +20,8 @@ pub(super) struct ReplyJudge {
     pub(super) trail: Trail,
     /// What the client says it can be asked.
     pub(super) answerable: Answerable,
-    /// The lists whose changes were asked for, where only those are to be told.
-    pub(super) lists: Option<Vec<ListKind>>,
+    /// What was asked for, where only that is to be told.
+    pub(super) listens: Option<Box<Wanted>>,
     /// The request, and whose tasks it may hear of.
     pub(super) tasks: TaskJudge,
 }
@@ -44,8 +45,22 @@ impl ReplyJudge {
                 self.refuse(&message);
                 Ok(None)
             }
-            Shape::Notification => Ok(self.may_hear(&mut message.message).then_some(message)),
+            Shape::Notification => {
+                Ok((self.may_hear(&mut message.message) && self.wants(&mut message.message)).then_some(message))
+            }
         }
+    }
+
+    /// Whether it was asked for, where that is needed: a server tells nothing else on such a stream, and one that does is at fault.
+    fn wants(&self, message: &mut Message) -> bool {
+        let Some(wanted) = &self.listens else { return true };
+        let asked = wanted.has(message);
+        if asked {
+            wanted.narrow_acknowledgement(message);
+        } else {
+            self.find("unasked", listen::word(message), Action::Blocked);
+        }
+        asked
     }
 
     /// SECURITY: what can be read in two ways would be judged in one and acted upon in the other. What MCP does not define has whatever
@@ -150,8 +165,7 @@ impl ReplyJudge {
         let held = self.held();
         let method = message.method().unwrap_or_default();
         if let Some(list) = ListKind::changed(method) {
-            let asked = self.lists.as_ref().is_none_or(|lists| lists.contains(&list));
-            return asked && held.has_any(&self.server, list);
+            return held.has_any(&self.server, list);
         }
         match method {
             "notifications/resources/updated" => {
@@ -164,8 +178,6 @@ impl ReplyJudge {
                 may
             }
             "notifications/tasks" if !self.lets_task_ask(message) => false,
-            // Those belong to requests. MCP 2026-07-28, "Subscriptions".
-            "notifications/message" | "notifications/progress" if self.lists.is_some() => false,
             _ => {
                 let passes = self.tasks.judge(message, &held, &self.server) == Heard::Passes;
                 if !passes {

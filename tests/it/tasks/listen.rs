@@ -116,6 +116,74 @@ async fn what_a_server_says_unasked_is_not_heard() {
     stage.end().await;
 }
 
+/// MCP 2026-07-28: a server must not send kinds of notification that its client has not asked for.
+#[tokio::test]
+async fn of_what_a_server_says_on_a_stream_a_client_hears_the_kinds_it_has_asked_for_and_the_rest_is_on_record() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    let own = begun(&stage, &ada, OWN).await;
+    let updated = |uri: &str| note("notifications/resources/updated", &json!({ "uri": uri }));
+    let changed = |list: &str| note(&format!("notifications/{list}/list_changed"), &json!({}));
+    let said = [
+        note(
+            "notifications/subscriptions/acknowledged",
+            &json!({ "notifications": { "toolsListChanged": true, "promptsListChanged": true, "taskIds": [OWN], "vendor/x": true,
+                "resourceSubscriptions": ["file:///public/a", "file:///public/b"] } }),
+        ),
+        // Granted, all of them.
+        changed("prompts"),
+        changed("resources"),
+        changed("tools"),
+        updated("file:///public/b"),
+        updated("file:///public/ab"),
+        note("notifications/tasks", &standing(OWN, "completed")),
+        note("notifications/vendor/x", &json!({ "text": "buy now" })),
+        note("notifications/elicitation/complete", &json!({ "elicitationId": "e" })),
+        note("notifications/message", &json!({ "level": "info", "data": "x" })),
+        note("notifications/cancelled", &json!({ "requestId": 77 })),
+        updated("file:///public/a"),
+        updated("file:///public/a/below"),
+        note("notifications/cancelled", &json!({ "requestId": 1 })),
+    ];
+    server_says(&stage, &said);
+    let stream = listen(&ada, &json!({ "promptsListChanged": true, "resourceSubscriptions": ["file:///public/a"] })).await;
+    let call = stream.head.call();
+    let heard = stream.rest().await;
+    let granted = json!({ "promptsListChanged": true, "resourceSubscriptions": ["file:///public/a"] });
+    let told = note("notifications/subscriptions/acknowledged", &json!({ "notifications": granted }));
+    assert_eq!(
+        heard[..heard.len() - 1],
+        [told, said[1].clone(), said[11].clone(), said[12].clone(), said[13].clone()],
+        "{heard:#?}"
+    );
+    let outcome = stage.gateway.ended(&call).await.pop().unwrap();
+    let findings = outcome["out"]["findings"].as_array().unwrap();
+    let mut dropped: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["rule"] == "unasked" && finding["action"] == "block")
+        .map(|finding| (finding["kind"].as_str().unwrap(), finding["count"].as_u64().unwrap()))
+        .collect();
+    dropped.sort_unstable();
+    assert_eq!(
+        dropped,
+        [
+            ("notifications/cancelled", 1),
+            ("notifications/message", 1),
+            ("notifications/resources/list_changed", 1),
+            ("notifications/resources/updated", 2),
+            ("notifications/tools/list_changed", 1),
+            ("other", 2)
+        ],
+        "{outcome:#}"
+    );
+    // What no MCP defines passes to whoever asks for something that no MCP defines.
+    let heard = listen(&ada, &json!({ "vendor/x": true, "taskIds": [own] })).await.rest().await;
+    let methods: Vec<_> = heard.iter().filter_map(|message| message["method"].as_str()?.strip_prefix("notifications/")).collect();
+    assert_eq!(methods, ["subscriptions/acknowledged", "tasks", "vendor/x", "elicitation/complete", "cancelled"], "{heard:#?}");
+    assert_eq!(heard[0]["params"]["notifications"], json!({ "taskIds": [own], "vendor/x": true }));
+    stage.end().await;
+}
+
 #[tokio::test]
 async fn a_role_that_loses_a_tool_hears_no_more_of_its_tasks() {
     let stage = Stage::set().await;
@@ -139,6 +207,7 @@ async fn a_list_of_what_is_listened_to_that_is_none_is_refused() {
         json!({ "taskIds": null }),
         json!({ "taskIds": vec!["x"; 257] }),
         json!({ "resourceSubscriptions": {} }),
+        json!({ "resourceSubscriptions": vec!["file:///public/a"; 1_025] }),
     ] {
         let refused = ada.request("subscriptions/listen", json!({ "notifications": odd, "_meta": knowing() })).await;
         assert_eq!((refused.status, refused.code()), (400, Some(-32600)), "{odd}: {refused:?}");
