@@ -21,7 +21,17 @@ struct Inner {
     requests: Vec<Request>,
     lost: usize,
     streams: Vec<WeakEnd>,
+    handshake: Handshake,
     ended: bool,
+}
+
+/// Where a session that begins with its stream stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Handshake {
+    #[default]
+    None,
+    UnderWay,
+    Done,
 }
 
 /// A request that has no response yet.
@@ -39,7 +49,26 @@ pub struct Underway {
     call: CallId,
 }
 
+/// The one handshake of a session that is under way. Dropped, another may be tried, unless it was taken.
+#[derive(Debug)]
+#[must_use = "dropped, another may be tried"]
+pub struct Greeting(Arc<Live>);
+
 impl Live {
+    /// A handshake begins, unless one is under way or was taken: a second session at the server would have nobody who ends it.
+    pub fn greet(self: &Arc<Self>) -> Option<Greeting> {
+        let mut inner = self.0.lock();
+        (inner.handshake == Handshake::None).then(|| {
+            inner.handshake = Handshake::UnderWay;
+            Greeting(Arc::clone(self))
+        })
+    }
+
+    /// The server has taken the handshake.
+    pub(super) fn greeted(&self) {
+        self.0.lock().handshake = Handshake::Done;
+    }
+
     /// A request begins, by its client's own id and progress token. There is one for each call under way, which are bounded.
     pub fn begin(self: &Arc<Self>, call: CallId, id: RequestId, token: Option<RequestId>) -> Underway {
         self.0.lock().requests.push(Request { call, id, token, lost: false });
@@ -92,6 +121,15 @@ impl Underway {
     /// It has its response, or will never have one.
     pub fn done(self) {
         self.live.0.lock().requests.retain(|request| request.call != self.call);
+    }
+}
+
+impl Drop for Greeting {
+    fn drop(&mut self) {
+        let mut inner = self.0.0.lock();
+        if inner.handshake == Handshake::UnderWay {
+            inner.handshake = Handshake::None;
+        }
     }
 }
 
@@ -150,6 +188,18 @@ mod tests {
         }
         assert!(!live.has_request(&id("100")) && live.has_request(&id("101")) && live.has_request(&id("1032")));
         assert_eq!(live.0.lock().requests.len(), LOST + 1);
+    }
+
+    #[test]
+    fn one_handshake_is_under_way_at_most_and_none_follows_one_that_was_taken() {
+        let live = Arc::new(Live::default());
+        let first = live.greet().unwrap();
+        assert!(live.greet().is_none());
+        drop(first);
+        let second = live.greet().unwrap();
+        live.greeted();
+        drop(second);
+        assert!(live.greet().is_none());
     }
 
     #[test]

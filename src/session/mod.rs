@@ -35,7 +35,7 @@ use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
 use crate::seal::{Key, StableKey};
 
 pub use kept::StreamName;
-pub use live::{Live, Underway};
+pub use live::{Greeting, Live, Underway};
 pub use questions::Question;
 pub use states::{Bond, StateError, States};
 pub use tasks::{CallersTasks, TaskError, Tasks};
@@ -88,6 +88,8 @@ pub struct Session {
     pub outlet: Option<Outlet>,
     /// Whether its server has taken the handshake.
     pub begun: bool,
+    /// Its handshake, if this message is that. Over HTTP+SSE a session is there before it.
+    pub greeting: Option<Arc<Greeting>>,
     /// What is under way in it.
     pub live: Arc<Live>,
     /// The turn of one message in it, over HTTP+SSE.
@@ -344,6 +346,7 @@ impl Session {
             reference: reference(id),
             outlet: None,
             begun: false,
+            greeting: None,
             live: Arc::default(),
             turn: None,
             owner: owner.clone(),

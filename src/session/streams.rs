@@ -35,14 +35,19 @@ impl Sessions {
         Ok(())
     }
 
-    /// Notes what the handshake has settled.
+    /// Notes what the handshake has settled. A session that is over by then has its end told to the server.
     pub fn begin(&self, id: &HeaderValue, (version, answerable): (ProtocolVersion, Answerable), upstream: Option<HeaderValue>) {
-        self.with(id, |entry| {
+        let mut upstream = upstream;
+        let begun = self.with(id, |entry| {
             let session = &mut entry.session;
-            (session.version, session.answerable, session.upstream) = (version, answerable, upstream);
+            (session.version, session.answerable, session.upstream) = (version, answerable, upstream.take());
             (session.begun, session.used) = (true, Instant::now());
+            session.live.greeted();
             Some(())
         });
+        if begun.is_none() {
+            self.farewell.get().zip(upstream.as_ref()).into_iter().for_each(|(farewell, id)| farewell(id));
+        }
     }
 
     /// Opens no stream from now on, and ends those that are open, each once what is under way in it is told.

@@ -80,7 +80,7 @@ impl Middleware for Decode {
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let [handshake, ending] = [Method::Initialize, Method::EndSession].map(|method| decoded.access.method == method);
         let declares = if handshake { declared(&decoded) } else { Answerable::NOTHING };
-        let (answerable, in_session, turn) =
+        let (answerable, in_session, (turn, _greeting)) =
             (answerable(&decoded), decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
@@ -183,7 +183,7 @@ impl Decode {
         let (version, session) = if context.route.legacy_sse {
             let mut session = self.session(headers, principal, context)?;
             http_sse::accept(&head.extensions, &mut session, &message, (principal, context.received))?;
-            (http_sse::revision(era, &session)?, Some(session))
+            (http_sse::revision(era, &mut session)?, Some(session))
         } else {
             match era.clone()? {
                 // A session id on a handshake is ignored: ids are ours to choose.

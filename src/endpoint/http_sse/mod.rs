@@ -28,7 +28,7 @@ use crate::chain::{Channel, Outlet, PushTurn, Reason, Rejection, Route, Shown, T
 use crate::layers::authn::Principal;
 use crate::places::Share;
 use crate::protocol::{Message, ProtocolVersion, Shape, code};
-use crate::session::{Session, Sessions};
+use crate::session::{Greeting, Session, Sessions};
 
 /// What stands before the id of a session in the URI to POST to.
 const QUERY: &str = "sessionId=";
@@ -127,9 +127,9 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// The turn of a message in its session.
-pub(super) fn turn(session: Option<&Session>) -> Option<Arc<Turn>> {
-    session?.turn.clone()
+/// The turn of a message in its session, and the handshake if it is that, to be held until it is settled here and at the server.
+pub(super) fn turn(session: Option<&Session>) -> (Option<Arc<Turn>>, Option<Arc<Greeting>>) {
+    session.map_or((None, None), |session| (session.turn.clone(), session.greeting.clone()))
 }
 
 /// Lets a message go on when its turn has come.
@@ -140,11 +140,14 @@ pub(super) async fn wait(turn: Option<&Turn>) {
 }
 
 /// The revision of a message in a session that has begun, or begins with it.
-pub(super) fn revision(era: &Result<Era, Reason>, session: &Session) -> Result<ProtocolVersion, Reason> {
+pub(super) fn revision(era: &Result<Era, Reason>, session: &mut Session) -> Result<ProtocolVersion, Reason> {
     let out_of_turn = |what: &str| Err(Reason::Malformed(code::INVALID_REQUEST, what.to_owned()));
     match era {
-        Ok(Era::Handshake(version)) if !session.begun => Ok(*version),
-        Ok(Era::Handshake(_)) => out_of_turn("the session has begun already"),
+        Ok(Era::Handshake(_)) if session.begun => out_of_turn("the session has begun already"),
+        Ok(Era::Handshake(version)) => {
+            session.greeting = session.live.greet().map(Arc::new);
+            if session.greeting.is_some() { Ok(*version) } else { out_of_turn("the session is beginning already") }
+        }
         Ok(Era::Legacy) if session.begun => Ok(session.version),
         Ok(Era::Legacy) => out_of_turn("a session begins with `initialize`"),
         // A client that probes for the stateless revision is told what a server that has never heard of it would say.

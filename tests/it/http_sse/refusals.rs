@@ -1,5 +1,6 @@
 //! What does not pass: by HTTP status until a message is known to be of the caller's own session, on the stream from there on.
 
+use futures_util::future::join_all;
 use serde_json::json;
 use yett::state::Switch;
 
@@ -7,6 +8,7 @@ use super::Stage;
 use super::client::{SseClient, bearer, get};
 use crate::support::client::Client;
 use crate::support::http::{Connection, Post};
+use crate::support::reply::{Gate, Reply};
 
 #[tokio::test]
 async fn without_the_setting_there_is_no_such_path() {
@@ -137,6 +139,43 @@ async fn a_session_begins_with_its_handshake_of_an_era_that_has_one() {
     assert_eq!((&probe["id"], &probe["error"]["code"]), (&json!(1), &json!(-32601)), "{probe:#}");
     assert_eq!(stage.crm.count(), 0);
     assert_eq!(ada.shake_hands(json!({})).await["result"]["serverInfo"]["name"], "fake");
+    stage.end().await;
+}
+
+/// Whose session would the others at the server be?
+#[tokio::test]
+async fn of_several_handshakes_of_one_session_one_reaches_the_server_and_after_a_failed_one_another() {
+    let stage = Stage::set().await;
+    stage.crm.on_method("GET", Reply::empty(405));
+    let (mut ada, gate) = (SseClient::open(&stage.gateway, "crm", &stage.key).await, Gate::default());
+    let greeting = json!({ "protocolVersion": "2024-11-05", "capabilities": { "tools": {} }, "serverInfo": { "name": "crm", "version": "1" } });
+    let taken = || Reply::result(&greeting).header("Mcp-Session-Id", "theirs");
+    stage.crm.on_method("initialize", Reply::error(-32603, "not now").after(&gate));
+    let hello = |id: usize| {
+        let info = json!({ "name": "test", "version": "1.0.0" });
+        let params = json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info });
+        json!({ "jsonrpc": "2.0", "id": id, "method": "initialize", "params": params })
+    };
+    let reached = || stage.crm.arrived().iter().filter(|request| request.rpc_method() == "initialize").count();
+    let round = async |ada: &mut SseClient, gate: &Gate| {
+        let posts: Vec<_> = (0..5).map(|id| ada.post(&hello(id))).collect();
+        let posts = posts.iter().map(Post::send);
+        assert!(join_all(posts).await.iter().all(|answer| answer.status == 202));
+        for _ in 0..4 {
+            let refused = ada.next().await;
+            assert_eq!(refused["error"]["code"], -32600, "{refused:#}");
+        }
+        gate.open();
+        ada.next().await
+    };
+    let failed = round(&mut ada, &gate).await;
+    assert_eq!((&failed["error"]["code"], reached()), (&json!(-32603), 1), "{failed:#}");
+    let gate = Gate::default();
+    stage.crm.on_method("initialize", taken().after(&gate));
+    let begun = round(&mut ada, &gate).await;
+    assert_eq!((&begun["result"]["serverInfo"]["name"], reached()), (&json!("crm"), 2), "{begun:#}");
+    let late = ada.request("initialize", hello(1)["params"].clone()).await;
+    assert_eq!((&late["error"]["code"], reached()), (&json!(-32600), 2), "{late:#}");
     stage.end().await;
 }
 
