@@ -15,9 +15,13 @@ use super::pool::Lease;
 use super::sse::Event;
 use crate::chain::{Polling, Rejection};
 
-/// What is waited where the server names no time, and at the least: a server must not make us call without end.
+/// What is waited where the server names no time.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is waited at the least and at the most, whatever the server names; the client is told the same. A server must not make anybody call
+/// without end, nor come back when nothing is kept for it any more.
 const LEAST: Duration = Duration::from_millis(100);
+const MOST_PAUSE: Duration = Duration::from_mins(1);
 
 /// How often one reply is taken up again without a message between.
 const MOST: u32 = 100;
@@ -69,8 +73,8 @@ impl Resumption {
             self.last = HeaderValue::from_str(id).ok().filter(|id| !id.is_empty() && id.len() <= LONGEST);
         }
         if let Some(retry) = event.retry {
-            self.pause = Duration::from_millis(retry).max(LEAST);
-            self.polling.wait(retry);
+            self.pause = Duration::from_millis(retry).clamp(LEAST, MOST_PAUSE);
+            self.polling.wait(u64::try_from(self.pause.as_millis()).unwrap_or_default());
         }
         if !event.data.is_empty() {
             self.taken = 0;

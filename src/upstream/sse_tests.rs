@@ -123,7 +123,7 @@ fn what_the_endpoint_encodes_decodes_to_the_same_json() {
     let mut out = BytesMut::new();
     crate::endpoint::sse::encode_event(&mut out, message);
     out.extend_from_slice(crate::endpoint::sse::KEEP_ALIVE);
-    let expected = Event { event: Some("message".into()), ..data("{\n  \"a\": 1,\n  \"b\":\n2 }") };
+    let expected = Event { event: Some("message".into()), ..data("{    \"a\": 1,   \"b\": 2 }") };
     assert_eq!(decode(&out), [expected]);
 }
 

@@ -181,6 +181,21 @@ async fn a_reply_whose_connection_the_server_closes_is_read_on() {
 }
 
 #[tokio::test]
+async fn the_time_to_come_back_that_a_server_names_is_told_within_bounds() {
+    let stage = Stage::set("2025-11-25").await;
+    for (named, told) in [("18446744073709551615", 60_000), ("60001", 60_000), ("5000", 5_000), ("1", 100), ("0", 100)] {
+        let half = format!("id: e1\nretry: {named}\ndata: {}\n\n", log("half"));
+        let steps = [Step::Raw(format!("id: e0\nretry: {named}\ndata:\n\n{half}").into_bytes()), Step::message(&done())];
+        stage.crm.on_tool("poll", Reply::stream(steps));
+        let mut events = stage.poll().await;
+        let first = events.next_text().await.unwrap();
+        assert!(first.ends_with(&format!("\nretry: {told}\ndata: \n\n")), "{named}: {first}");
+        assert_eq!(events.rest().await.last(), Some(&done()));
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn a_reply_is_read_on_as_strictly_as_it_began() {
     let stage = Stage::set("2025-06-18").await;
     let primed = || Reply::stream([Step::Raw(b"id: e1\nretry: 1\ndata:\n\n".to_vec())]);
