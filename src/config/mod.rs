@@ -70,8 +70,25 @@ pub struct Config {
     pub outline: Outline,
     /// The program that starts servers' processes, which is this one.
     pub launcher: PathBuf,
+    /// Memory for large replies. In no file: whoever puts a gateway into a program of its own may choose it.
+    pub replies: Replies,
     /// The file it was read from; `None` for a text that stands in none.
     pub file: Option<PathBuf>,
+}
+
+/// Memory for large replies, for all callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Replies {
+    /// Bytes.
+    pub bytes: usize,
+    /// How long a reply waits for its part.
+    pub patience: Duration,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, patience: Duration::from_secs(20) }
+    }
 }
 
 /// One address on which MCP is served.

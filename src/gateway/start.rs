@@ -43,9 +43,6 @@ const AUDIT_QUEUE: usize = 8192;
 /// Calls under way that may be records of two lines each.
 const CALLS: usize = AUDIT_QUEUE / 2;
 
-/// Bytes of large replies that are read and judged, or not taken by their clients yet, for all callers.
-const REPLIES: usize = 16 << 20;
-
 /// Bytes of large request bodies that are held at once, by all callers. What is made of them costs three times as much again.
 const BODIES: usize = 8 << 20;
 
@@ -248,8 +245,7 @@ fn connect_all(
     tasks: &TaskTracker,
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Upstream>, StartError> {
-    let largest_reply = config.servers.iter().map(|server| server.limits.message.unwrap_or(largest)).max().unwrap_or(0);
-    let memory = ReplyMemory::new(REPLIES, largest_reply, metrics);
+    let memory = ReplyMemory::new(config.replies.bytes, config.replies.patience, metrics);
     let shared = Shared {
         largest,
         sockets,

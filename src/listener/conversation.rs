@@ -54,7 +54,7 @@ where
     if stream.set_nodelay(true).is_err() {
         return Ended::Closed;
     }
-    let filtered = FilteredStream::new(stream, limits);
+    let filtered = FilteredStream::new(stream, limits).counted_with(untaken.clone());
     let (refusal, stalled) = (filtered.refusal_handle(), filtered.stall_handle());
     let mut http = http1::Builder::new();
     if limits.head.headers > HEADERS {

@@ -35,6 +35,7 @@ use super::head::{BodyFraming, HeadLimits, HeadScan, check_scanned};
 use super::pace::{Alarm, BodyPace, after};
 pub use super::refusal::{HeadError, RefusalHandle, refusal_response};
 use super::replies::ReplyWatch;
+use crate::places::Untaken;
 
 /// What a connection may cost. The defaults are those of the manual.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,7 @@ pub struct FilteredStream<S> {
     give_up: Option<Instant>,
     write_alarm: Alarm,
     stalled: StallHandle,
+    untaken: Untaken,
 }
 
 /// Says, after the end, whether it came because the client took nothing.
@@ -155,7 +157,14 @@ impl<S> FilteredStream<S> {
             give_up: None,
             write_alarm: Alarm::default(),
             stalled: StallHandle::default(),
+            untaken: Untaken::default(),
         }
+    }
+
+    /// Tells `untaken` what the client takes.
+    #[must_use]
+    pub fn counted_with(self, untaken: Untaken) -> Self {
+        Self { untaken, ..self }
     }
 
     /// Where to ask, after the end, whether a refusal has to be answered.
@@ -296,7 +305,8 @@ impl<S> FilteredStream<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn wrote(&mut self) {
+    fn wrote(&mut self, bytes: usize) {
+        self.untaken.took(bytes);
         if let Phase::Refused { owed, .. } = &mut self.phase
             && *owed
             && !self.reply.unanswered()
@@ -395,7 +405,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
         let written = ready!(this.poll_written(written, cx))?;
         this.reply.observe(bytes.get(..written).unwrap_or_default());
-        this.wrote();
+        this.wrote(written);
         Poll::Ready(Ok(written))
     }
 
@@ -404,7 +414,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
         let written = ready!(this.poll_written(written, cx))?;
         this.reply.observe_vectored(slices, written);
-        this.wrote();
+        this.wrote(written);
         Poll::Ready(Ok(written))
     }
 

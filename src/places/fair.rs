@@ -125,6 +125,12 @@ impl<K: Clone + Eq + Hash> Fair<K> {
         self.waiting > 0 && self.callers.values().any(|caller| caller.held < held && !caller.tickets.is_empty())
     }
 
+    /// Whether somebody waits who holds no more than this caller, itself included. One who holds more waits for its own sake.
+    pub fn is_wanted(&self, key: &K) -> bool {
+        let held = self.callers.get(key).map_or(0, |caller| caller.held);
+        self.waiting > 0 && self.callers.values().any(|caller| caller.held <= held && !caller.tickets.is_empty())
+    }
+
     /// Whether somebody who holds `held` places may take so many more.
     fn may_take(&self, held: usize, places: usize) -> bool {
         let Some(free) = self.capacity.saturating_sub(self.used).checked_sub(places) else { return false };
@@ -245,6 +251,7 @@ mod tests {
         assert!(matches!(fair.enter(&1, 1), Entry::Waits { .. }));
         assert!(!fair.is_pressed(&1), "a caller presses itself");
         assert!(!fair.is_pressed(&2), "who holds more presses who holds less");
+        assert!(fair.is_wanted(&1) && !fair.is_wanted(&2), "a caller wants its own places, and nobody's who holds less");
         let Entry::Waits { ticket, .. } = fair.enter(&3, 4) else { panic!("three is not made to wait") };
         assert!(fair.is_pressed(&1) && fair.is_pressed(&2));
         assert_eq!(fair.cancel(&3, ticket), Some(Vec::new()));

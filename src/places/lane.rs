@@ -146,6 +146,11 @@ impl Place {
     pub fn is_pressed(&self) -> bool {
         self.lane.state.lock().fair.is_pressed(&self.share)
     }
+
+    /// Whether a caller waits for places who holds no more than the one who has this, who may be the same.
+    pub fn is_wanted(&self) -> bool {
+        self.lane.state.lock().fair.is_wanted(&self.share)
+    }
 }
 
 impl Drop for Place {

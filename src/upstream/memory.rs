@@ -4,8 +4,8 @@
 //! of a MiB come in the same second, this keeps most of them in the kernel, and then at their server, until it is their turn.
 //!
 //! SECURITY: clients that take their replies slowly would hold any amount, so a reply waits for its memory, and its call keeps its places
-//! at the server meanwhile: those who come after it are refused before the server hears of them. Only after [`PATIENCE`], or the server's
-//! `timeout` before that, is it lost; the record of its call says so.
+//! at the server meanwhile: those who come after it are refused before the server hears of them. Only after twenty seconds, or the
+//! server's `timeout` before that, is it lost; the record of its call says so.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ const SMALL: usize = 16 << 10;
 /// What a large message counts whose length its server does not tell, until it turns out to be larger.
 const UNKNOWN: usize = 256 << 10;
 
-/// Large replies that wait, and for how long.
+/// Large replies that wait.
 const WAITING: usize = 1_024;
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Memory for large replies, shared fairly by all callers. Clones count together.
 #[derive(Clone, Debug)]
 pub struct ReplyMemory {
     lane: Arc<Lane>,
+    units: usize,
 }
 
 type Coming = Pin<Box<dyn Future<Output = Result<Place, Reason>> + Send>>;
@@ -44,16 +44,18 @@ pub(super) struct Growing {
 }
 
 impl ReplyMemory {
-    /// So many bytes, and at the least two messages of the largest size.
-    pub fn new(bytes: usize, largest: usize, metrics: &Metrics) -> Self {
-        let units = bytes.max(largest.saturating_mul(2)).div_ceil(SMALL);
+    /// So many bytes, for which a message waits so long.
+    pub fn new(bytes: usize, patience: Duration, metrics: &Metrics) -> Self {
+        let units = bytes.div_ceil(SMALL);
         let levels = (metrics.large_replies.clone(), metrics.large_replies_waiting.clone());
-        Self { lane: Arc::new(Lane::new(Fair::new(units, WAITING), PATIENCE, levels)) }
+        Self { lane: Arc::new(Lane::new(Fair::new(units, WAITING), patience, levels)), units }
     }
 
     /// So much room, now or in a while.
     async fn take(&self, share: Share, bytes: usize) -> Result<Place, Reason> {
-        self.lane.enter(share, bytes.div_ceil(SMALL)).await.map_err(|_refused| {
+        // A message that is larger than all of it has it for itself.
+        let wanted = bytes.div_ceil(SMALL).min(self.units);
+        self.lane.enter(share, wanted).await.map_err(|_refused| {
             tracing::warn!("a large reply was not read: its caller's clients have not taken others yet");
             Reason::Overloaded
         })
@@ -114,3 +116,7 @@ impl Growing {
         Some(place)
     }
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

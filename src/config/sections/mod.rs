@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::Environment;
-use super::{Audit, Config, Durability, Identity, Outline, Risk, Server};
+use super::{Audit, Config, Durability, Identity, Outline, Replies, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
@@ -126,6 +126,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         outline: Outline::default(),
         // The file that runs, also when another one has taken its name since.
         launcher: "/proc/self/exe".into(),
+        replies: Replies::default(),
         file: None,
     })
 }

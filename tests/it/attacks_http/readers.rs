@@ -5,15 +5,18 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
+use yett::config::Replies;
 
 use crate::cli::http as plain;
 use crate::cli::process::{Home, METRICS_TOKEN};
 use crate::support::client::Client;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, POLICY};
 use crate::support::raw::{RawServer, Script, good_body, good_reply};
 use crate::support::{eventually, within};
 
@@ -234,4 +237,71 @@ async fn unread_replies_are_bounded(reply: String) {
     assert!(grown < 64 << 10, "{grown} KiB for {READERS} readers");
     drop(readers);
     assert_eq!(serving.terminate().0, Some(0));
+}
+
+/// A gateway whose memory holds four replies of the server's, and three of one caller.
+async fn with_room_for_four(server: &RawServer, patience: Duration) -> Gateway {
+    server.answers(good_reply(&"x".repeat(1_000_000)));
+    let policy = format!("{POLICY}injection: {{ requests: off, results: off, definitions: off }}\n");
+    let replies = Replies { bytes: 4 << 20, patience };
+    Gateway::start().server_at("crm", server.address, "").policy(&policy).replies(replies).await
+}
+
+#[tokio::test]
+async fn req_16_a_reply_for_which_there_is_no_memory_waits_is_lost_and_recorded_and_a_neighbours_is_read() {
+    let (server, patience) = (RawServer::start(), Duration::from_millis(1500));
+    let gateway = with_room_for_four(&server, patience).await;
+    let ada = gateway.modern("crm", &gateway.key("ada", &["staff"]).await);
+    let bob = gateway.modern("crm", &gateway.key("bob", &["staff"]).await);
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(unread_call(&ada, gateway.address).await);
+    }
+    let begin = Instant::now();
+    let (lost, neighbours) = tokio::join!(async { (ada.call("echo", json!({})).await, begin.elapsed()) }, async {
+        (bob.call("echo", json!({})).await, begin.elapsed())
+    });
+    assert_eq!((lost.0.status, lost.0.code()), (503, Some(-31503)), "{:?}", lost.0);
+    assert!(lost.1 >= patience, "it did not wait: {:?}", lost.1);
+    assert_eq!((neighbours.0.status, neighbours.0.text().len()), (200, 1_000_000));
+    assert!(neighbours.1 < patience, "it waited: {:?}", neighbours.1);
+    // The call was made, and its record says what became of its answer.
+    let records = gateway.ended(&lost.0.call()).await;
+    assert_eq!(records[0]["dec"]["effect"], "allow", "{records:#?}");
+    assert_eq!(records[1]["out"]["status"], "overloaded", "{records:#?}");
+    for (stream, _) in &mut readers {
+        let mut rest = vec![0; 900_000];
+        within("the rest", stream.read_exact(&mut rest)).await.unwrap();
+    }
+    assert_eq!(ada.call("echo", json!({})).await.status, 200, "there is room again");
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn req_16_a_client_that_takes_a_byte_now_and_then_makes_room_for_others_of_its_caller() {
+    let server = RawServer::start();
+    let gateway = with_room_for_four(&server, Replies::default().patience).await;
+    let ada = gateway.modern("crm", &gateway.key("ada", &["staff"]).await);
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(unread_call(&ada, gateway.address).await.0);
+    }
+    let trickles = readers.iter_mut().map(async |stream| {
+        while let Ok(1..) = stream.read(&mut [0; 256]).await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::future::pending::<()>().await;
+    });
+    let begin = Instant::now();
+    let answer = tokio::select! {
+        answer = ada.call("echo", json!({})) => answer,
+        _never = futures_util::future::join_all(trickles) => unreachable!("they wait for ever"),
+    };
+    let after = begin.elapsed();
+    assert_eq!((answer.status, answer.text().len()), (200, 1_000_000));
+    // What the kernel takes at first counts as taken, so it may be seen in the second five seconds only.
+    assert!(after < Duration::from_secs(12), "it waited for {after:?}");
+    assert!(gateway.metric("yett_connections_stalled_total").await >= 1.0);
+    drop(readers);
+    gateway.stop_and_verify().await;
 }

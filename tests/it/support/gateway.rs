@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 use yett::audit::{self, Filter};
+use yett::config::Replies;
 use yett::state::NewKey;
 
 use super::client::Client;
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Folder {
     place: TempDir,
     clock: Arc<TestClock>,
+    replies: Replies,
 }
 
 /// Collects the files of a gateway.
@@ -57,7 +59,7 @@ pub(crate) struct Builder {
 impl Gateway {
     pub(crate) fn start() -> Builder {
         Builder {
-            folder: Folder { place: tempfile::tempdir().expect("a folder"), clock: Arc::default() },
+            folder: Folder { place: tempfile::tempdir().expect("a folder"), clock: Arc::default(), replies: Replies::default() },
             policies: Vec::new(),
             extra: String::new(),
             listener: String::new(),
@@ -213,6 +215,7 @@ impl Folder {
         let mut loaded = yett::config::load(&self.path().join("yett.yaml")).map_err(|report| report.to_string())?;
         // This process is a test.
         loaded.config.launcher = env!("CARGO_BIN_EXE_yett").into();
+        loaded.config.replies = self.replies;
         let clock = Arc::clone(&self.clock);
         let running = yett::gateway::Gateway::start(loaded.config, Arc::clone(&clock) as Arc<_>).await;
         let running = running.map_err(|error| format!("{error:?}"))?;
@@ -244,6 +247,12 @@ impl Folder {
 }
 
 impl Builder {
+    /// Memory for large replies.
+    pub(crate) fn replies(mut self, replies: Replies) -> Self {
+        self.folder.replies = replies;
+        self
+    }
+
     /// A policy file, in the place of [`POLICY`]. Given twice, there are two files.
     pub(crate) fn policy(mut self, yaml: &str) -> Self {
         self.policies.push(yaml.to_owned());
