@@ -17,7 +17,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::{Channel, Kept, Polling, Rejection};
 use crate::places::Place;
-use crate::protocol::{Message, Shape};
+use crate::protocol::{Message, RequestId, Shape};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -75,19 +75,32 @@ pub struct ServerMessage {
     pub memory: Option<Place>,
 }
 
-/// Takes an answer to a request that a server has made.
+/// Takes an answer to a request that a server has made, by the server's own id.
 pub trait Responder: fmt::Debug + Send + Sync {
     /// Sends a JSON-RPC error back to the server, in the background.
-    fn refuse(&self, request: &Message, code: i64, message: &'static str);
+    fn refuse(&self, id: &RequestId, code: i64, message: &'static str);
 
     /// Sends an empty result back to the server, in the background.
-    fn acknowledge(&self, request: &Message);
+    fn acknowledge(&self, id: &RequestId);
 }
 
 impl ServerMessage {
     /// A message that is not a question, or that nobody will answer.
     pub fn new(message: Message) -> Self {
         Self { message: Box::new(message), responder: None, memory: None }
+    }
+
+    /// Tells the server that nobody answers its question. If it is none, or nobody takes answers, nothing happens.
+    pub fn refuse(&self, code: i64, text: &'static str) {
+        if let Some((responder, id)) = self.responder.as_ref().zip(self.message.id()) {
+            responder.refuse(id, code, text);
+        }
+    }
+
+    /// Gives the server a sign of life; false if nobody takes answers.
+    pub fn acknowledge(&self) -> bool {
+        let asked = self.responder.as_ref().zip(self.message.id());
+        asked.inspect(|(responder, id)| responder.acknowledge(id)).is_some()
     }
 
     /// Whether this is the response that ends the exchange.

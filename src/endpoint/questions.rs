@@ -56,13 +56,7 @@ fn ask(mut message: ServerMessage, asked: Option<Asked>, sessions: &Sessions, se
     let ours = asked.and_then(|(asked, theirs)| sessions.ask(session, theirs, asked, token.flatten()));
     let Some(ours) = ours.and_then(|ours| i64::try_from(ours).ok()) else {
         // The server is told, so that it does not wait.
-        if let Some(responder) = &message.responder {
-            responder.refuse(
-                &message.message,
-                code::UNAVAILABLE,
-                "too many requests are open, or its progress token cannot be read",
-            );
-        }
+        message.refuse(code::UNAVAILABLE, "too many requests are open, or its progress token cannot be read");
         return None;
     };
     let place = message.message.id_place()?;

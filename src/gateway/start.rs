@@ -24,7 +24,7 @@ use crate::config::{self, Config, Durability, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::KeySets;
-use crate::layers::audit::{Alone, Flood};
+use crate::layers::audit::{Alone, Flood, Unheard};
 use crate::layers::authn::Issuers;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
@@ -73,7 +73,8 @@ impl Gateway {
         let anchors = Anchors { keeper, copies, witnesses: ask_witnesses(&config, &log, &metrics).await? };
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let (clients, servers) = share_descriptors(&config);
-        let upstreams = connect_all(&config, largest, servers, &connections, &metrics)?;
+        let unheard = Unheard::new(Arc::clone(&log), Arc::clone(&metrics), Arc::clone(&flood), Arc::clone(&clock));
+        let upstreams = connect_all(&config, largest, servers, unheard, &connections, &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
@@ -242,6 +243,7 @@ fn connect_all(
     config: &Config,
     largest: usize,
     sockets: Sockets,
+    unheard: Unheard,
     tasks: &TaskTracker,
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Upstream>, StartError> {
@@ -252,6 +254,7 @@ fn connect_all(
         memory,
         tasks: tasks.clone(),
         metrics: Arc::clone(metrics),
+        unheard,
         launcher: config.launcher.clone(),
     };
     let connect = |server: &Arc<crate::config::Server>| {

@@ -41,6 +41,17 @@ impl Asked {
         }
     }
 
+    /// Whatever a server asks for by that method, as a bounded word for records: never its own text.
+    pub fn word(method: Option<&str>) -> &'static str {
+        match method {
+            Some("elicitation/create") => "elicitation/create",
+            Some("ping") => "ping",
+            Some("roots/list") => "roots/list",
+            Some("sampling/createMessage") => "sampling/createMessage",
+            _ => "other",
+        }
+    }
+
     /// Its method.
     pub fn method(self) -> &'static str {
         match self {

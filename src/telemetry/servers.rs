@@ -20,6 +20,7 @@ pub(super) struct Servers {
     process_ends: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     process_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     stream_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    questions_unheard: Family<RefusedLabels, Counter<u64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +49,8 @@ impl Servers {
         registry.register("upstream_process_faults", faults, self.process_faults.clone());
         let faults = "What a server has said on HTTP+SSE streams that is refused, or nobody's";
         registry.register("upstream_stream_faults", faults, self.stream_faults.clone());
+        let unheard = "Questions of a server that belong to no call, and were refused";
+        registry.register("upstream_questions_unheard", unheard, self.questions_unheard.clone());
     }
 }
 
@@ -80,6 +83,11 @@ impl Metrics {
     /// Counts what `server` has said on an HTTP+SSE stream that is refused, or nobody's.
     pub fn stream_fault(&self, server: &str, reason: &'static str) {
         self.servers.stream_faults.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// Counts a question of `server` that belongs to no call, and was refused.
+    pub fn question_unheard(&self, server: &str, reason: &'static str) {
+        self.servers.questions_unheard.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
     }
 
     /// The state of the breaker of `server`.

@@ -14,7 +14,7 @@ use super::memory::ReplyMemory;
 use super::stdio::Stdio;
 use crate::chain::{McpRequest, McpResponse, Rejection};
 use crate::config::{Server, Transport};
-use crate::layers::audit::Recorded;
+use crate::layers::audit::{Recorded, Unheard};
 use crate::telemetry::Metrics;
 
 /// What the clients of all servers share.
@@ -30,6 +30,8 @@ pub struct Shared {
     pub tasks: TaskTracker,
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
+    /// Where questions of theirs are recorded that nobody hears.
+    pub unheard: Unheard,
     /// The program that starts servers' processes.
     pub launcher: PathBuf,
 }

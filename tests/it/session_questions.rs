@@ -75,6 +75,12 @@ fn form(id: &Value, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params })
 }
 
+/// Whether a blocked question of that method is on record.
+fn names(records: &[Value], method: &Value) -> bool {
+    let mut findings = records.iter().filter_map(|record| record.pointer("/out/findings")?.as_array()).flatten();
+    findings.any(|finding| finding["kind"] == *method && finding["action"] == "block")
+}
+
 fn accept(name: &str) -> Value {
     json!({ "action": "accept", "content": { "name": name } })
 }
@@ -117,10 +123,22 @@ async fn mcp_030_a_question_that_is_not_granted_or_not_declared_is_refused_for_t
     url["params"]["mode"] = json!("url");
     for question in [sampling, roots, url] {
         stage.server_asks(std::slice::from_ref(&question)).open();
-        let said = stage.ask().await.rest().await;
+        let events = stage.ask().await;
+        let call = events.head.call();
+        let said = events.rest().await;
         assert_eq!(said.len(), 1, "nothing but the response reaches the client: {said:#?}");
         assert_eq!(stage.answer_to(&question["id"]).await["error"]["code"], -32601);
+        assert!(names(&stage.gateway.ended(&call).await, &question["method"]), "not on record");
     }
+    // The same on the stream on which the server pushes.
+    let sampling = json!({ "jsonrpc": "2.0", "id": "pushed", "method": "sampling/createMessage", "params": {} });
+    stage.crm.on_method("GET", Reply::stream([Step::message(&sampling)]));
+    let events = stage.ada.listen().await;
+    let call = events.head.call();
+    assert_eq!(events.rest().await, [Value::Null; 0]);
+    assert_eq!(stage.answer_to(&json!("pushed")).await["error"]["code"], -32601);
+    assert!(names(&stage.gateway.ended(&call).await, &sampling["method"]), "not on record");
+
     let key = stage.gateway.key("eve", &["interns"]).await;
     let declares = json!({ "elicitation": {} });
     let intern = Client::declaring(stage.gateway.address, "crm", &key, "2025-11-25", declares).await;

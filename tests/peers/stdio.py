@@ -79,6 +79,19 @@ def ask(id, given, meta):
     say({"jsonrpc": "2.0", "id": "q1", "method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}})
 
 
+def pester(id, given, meta):
+    """Asks again and again, and waits for no answer."""
+    for number in range(given.get("times", 1)):
+        say({"jsonrpc": "2.0", "id": "p%d" % number, "method": given["method"], "params": {"secret": "of the server"}})
+    text(id, "pestered")
+
+
+def afterwards(id, given, meta):
+    """Asks when nobody waits for anything."""
+    text(id, "asked later")
+    say({"jsonrpc": "2.0", "id": "later", "method": "elicitation/create", "params": {"message": "Who?"}})
+
+
 def hold(id, given, meta):
     """Not answered before `release` names it."""
     held[given.get("name", "it")] = id
@@ -161,7 +174,7 @@ def deaf(id, given, meta):
 deaf_at_the_end = False
 TOOLS = {
     "echo": echo, "heard": tell_heard, "environment": environment, "facts": facts, "progress": progress, "notify": notify, "ask": ask,
-    "hold": hold, "release": release, "crash": crash, "last_words": last_words, "twice": twice, "banner": banner, "long": long,
+    "pester": pester, "afterwards": afterwards, "hold": hold, "release": release, "crash": crash, "last_words": last_words, "twice": twice, "banner": banner, "long": long,
     "flood": flood, "grumble": grumble, "leak": leak, "child": child, "stubborn": stubborn, "deaf": deaf,
 }
 INFO = {"name": "stdio", "version": "1.0.0"}

@@ -6,6 +6,9 @@
 //! is lost but the call's id: the sum of `n` over these records, and of the single ones, is the number of refusals.
 //!
 //! What a *known* caller is refused is never counted together: that is a decision about somebody, and rate limits bound it.
+//!
+//! Questions of servers that reach no call (`unheard.rs`) are counted in the same way, by themselves: neither flood takes the other's
+//! share of single records.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -27,7 +30,7 @@ const PER_RECORD: usize = 8;
 /// How many refusals in a second get a record of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alone {
-    /// Of one peer: an IPv4 address, or an IPv6 network of 64 bits.
+    /// Of one peer: an IPv4 address, or an IPv6 network of 64 bits. Of one server, where servers ask what nobody is to hear.
     pub per_peer: u32,
     /// Of all.
     pub total: u32,
@@ -38,15 +41,16 @@ pub struct Alone {
 pub struct Flood {
     alone: Alone,
     book: Mutex<Book>,
+    questions: Mutex<Book>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    /// The second of the wall clock that `total` and `by_peer` are about.
+    /// The second of the wall clock that `total` and `by_source` are about.
     second: i64,
     total: u32,
     /// At most as many as `Alone::total`.
-    by_peer: HashMap<Peer, u32>,
+    by_source: HashMap<Source, u32>,
     counted: HashMap<What, Tally>,
     /// By reason, which is one of few words of ours.
     others: BTreeMap<&'static str, Tally>,
@@ -56,11 +60,20 @@ struct Book {
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct What {
+pub(super) struct What {
     reason: &'static str,
     detail: Option<&'static str>,
-    peer: Peer,
+    source: Source,
     server: Option<String>,
+    /// What a server has asked, by a word of ours.
+    method: Option<&'static str>,
+}
+
+/// Whose share of single records it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    Peer(Peer),
+    Server(String),
 }
 
 /// Whom one machine cannot help being: with IPv6 it has 2^64 addresses to come from.
@@ -77,7 +90,7 @@ struct Tally {
 impl Flood {
     /// With nothing counted yet.
     pub fn new(alone: Alone) -> Self {
-        Self { alone, book: Mutex::default() }
+        Self { alone, book: Mutex::default(), questions: Mutex::default() }
     }
 
     /// Whether this refusal was counted here, so that it must not be recorded by itself.
@@ -97,14 +110,25 @@ impl Flood {
         self.book.lock().add(What::new(context, reason.word(), None), context.received)
     }
 
+    /// Whether this question of a server was counted here, so that it must not be recorded by itself.
+    pub(super) fn counts_question(&self, what: What, now: Timestamp) -> bool {
+        self.questions.lock().enter(self.alone, what, now)
+    }
+
+    /// Counts one for which there is no room in the queue. Whether that is still possible.
+    pub(super) fn counts_question_without_room(&self, what: What, now: Timestamp) -> bool {
+        self.questions.lock().add(what, now)
+    }
+
     /// Records what was counted, and waits for the disk: while it is slow there is one batch of these records on the way, not many.
     /// While the volume is full counts stay here: what room there is, is for the outcomes of calls.
     pub async fn flush(&self, log: &Log) -> Result<(), AppendError> {
         if *log.condition().borrow() == Condition::Full && !self.book.lock().closed {
             return Ok(());
         }
-        let drafts = self.book.lock().take();
-        let receipts: Vec<_> = drafts.into_iter().map(|draft| log.append(draft)).collect();
+        let (refused, asked) = (self.book.lock().take(), self.questions.lock().take());
+        let drafts = refused.into_iter().chain(asked);
+        let receipts: Vec<_> = drafts.map(|draft| log.append(draft)).collect();
         for receipt in receipts {
             receipt.durable().await?;
         }
@@ -114,6 +138,7 @@ impl Flood {
     /// The last flush, before a log is closed.
     pub async fn close(&self, log: &Log) -> Result<(), AppendError> {
         self.book.lock().closed = true;
+        self.questions.lock().closed = true;
         self.flush(log).await
     }
 }
@@ -127,12 +152,12 @@ impl Book {
         if self.second != now.as_second() {
             self.second = now.as_second();
             self.total = 0;
-            self.by_peer.clear();
+            self.by_source.clear();
         }
         if self.total < alone.total {
-            let of_peer = self.by_peer.entry(what.peer).or_default();
-            if *of_peer < alone.per_peer {
-                *of_peer += 1;
+            let of_source = self.by_source.entry(what.source.clone()).or_default();
+            if *of_source < alone.per_peer {
+                *of_source += 1;
                 self.total += 1;
                 return false;
             }
@@ -166,7 +191,13 @@ impl Book {
 impl What {
     fn new(context: &RequestContext, reason: &'static str, detail: Option<&'static str>) -> Self {
         let server = context.route.server.as_ref().map(|server| server.name.clone());
-        Self { reason, detail, peer: Peer::of(context.peer), server }
+        Self { reason, detail, source: Source::Peer(Peer::of(context.peer)), server, method: None }
+    }
+
+    /// What a server asks that nobody is to hear.
+    pub(super) fn question(server: &str, method: &'static str, reason: &'static str, detail: &'static str) -> Self {
+        let (source, server) = (Source::Server(server.to_owned()), Some(server.to_owned()));
+        Self { reason, detail: Some(detail), source, server, method: Some(method) }
     }
 }
 
@@ -213,9 +244,12 @@ fn item(out: &mut ObjectWriter<'_>, what: Option<&What>, reason: &str, tally: &T
     }
     out.text("first", &format!("{:.6}", tally.first));
     out.text("last", &format!("{:.6}", tally.last));
+    if let Some(method) = what.and_then(|what| what.method) {
+        out.text("method", method);
+    }
     out.integer("n", tally.n);
-    if let Some(what) = what {
-        out.text("peer", &what.peer.text());
+    if let Some(Source::Peer(peer)) = what.map(|what| &what.source) {
+        out.text("peer", &peer.text());
     }
     out.text("reason", reason);
     if let Some(server) = what.and_then(|what| what.server.as_ref()) {
@@ -230,7 +264,8 @@ mod tests {
     const ALONE: Alone = Alone { per_peer: 20, total: 50 };
 
     fn what(peer: &str, reason: &'static str) -> What {
-        What { reason, detail: None, peer: Peer::of(peer.parse().unwrap()), server: Some("crm".to_owned()) }
+        let source = Source::Peer(Peer::of(peer.parse().unwrap()));
+        What { reason, detail: None, source, server: Some("crm".to_owned()), method: None }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -262,7 +297,17 @@ mod tests {
         let mut book = Book::default();
         let alone = (0..200_u8).filter(|peer| !book.enter(ALONE, what(&format!("192.0.2.{peer}"), "unauthenticated"), at(0)));
         assert_eq!(alone.count(), 50);
-        assert_eq!((sum(&book), book.by_peer.len()), (150, 50));
+        assert_eq!((sum(&book), book.by_source.len()), (150, 50));
+    }
+
+    #[test]
+    fn a_server_that_asks_without_end_has_a_share_of_its_own() {
+        let flood = Flood::new(ALONE);
+        let asked =
+            |server: &str| flood.counts_question(What::question(server, "roots/list", "blocked", "shared_process"), at(0));
+        assert_eq!((0..1_000).filter(|_| asked("crm")).count(), 980);
+        assert!(!asked("files") && !flood.book.lock().enter(ALONE, what("192.0.2.1", "unauthenticated"), at(0)));
+        assert_eq!((sum(&flood.questions.lock()), sum(&flood.book.lock())), (980, 0));
     }
 
     #[test]

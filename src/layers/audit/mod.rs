@@ -11,6 +11,9 @@
 //! second wait covers the first, since the log is ordered; in `async` neither is waited for.
 //! Where a server has `receipts: true`, its results carry the number of their outcome (`io.yett/receipt` in `_meta`).
 //!
+//! **Questions of servers**: stand in the records of the call or stream that they ride on. One that belongs to none, as of a process that
+//! callers share, is refused by the transport and is a `call.decision` without a caller, floods of them counted alike (`unheard.rs`).
+//!
 //! **Streams**: messages pass as they come, in `response` the first once the decision is durable; the response waits for its outcome. Every 64 messages, 1 MiB or 5 s a
 //! `stream.segment` record commits to what was released so far; a stream waits when two of its records are behind, in every mode. On a full
 //! volume none is written: what space is left is for outcomes. A stream that
@@ -35,8 +38,10 @@ mod open;
 mod receipt;
 mod released;
 mod stream;
+mod unheard;
 mod write_ahead;
 
 pub use flood::{Alone, Flood};
 pub use layer::Audit;
+pub use unheard::Unheard;
 pub use write_ahead::{Recorded, WriteAhead};

@@ -25,17 +25,6 @@ impl Question {
     }
 }
 
-/// What a server asks of the client by a method, as a bounded word for the log.
-pub(super) fn word(method: Option<&str>) -> &'static str {
-    match method {
-        Some("elicitation/create") => "elicitation/create",
-        Some("ping") => "ping",
-        Some("roots/list") => "roots/list",
-        Some("sampling/createMessage") => "sampling/createMessage",
-        _ => "other",
-    }
-}
-
 /// What a response may be, besides the whole answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
@@ -96,7 +85,7 @@ pub(super) fn of_task(task: Value<'_>) -> Vec<Question> {
 
 fn read(question: Value<'_>) -> Question {
     let method = question.get("method").and_then(Value::as_str);
-    Asked::by(method, question.get("params")).map_or(Question::Other(word(method)), Question::Of)
+    Asked::by(method, question.get("params")).map_or(Question::Other(Asked::word(method)), Question::Of)
 }
 
 /// Whether an error is a question: it sends the user to a URL. MCP 2025-11-25, "URL Elicitation Required Error".

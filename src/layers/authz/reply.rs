@@ -141,14 +141,12 @@ impl ReplyJudge {
     /// SECURITY: sampling, elicitation and roots are a server's way to reach the user's model and files. Default deny; the server is
     /// answered, so that it does not wait, and the outcome's record says what it asked.
     fn refuse(&self, message: &ServerMessage) {
-        let kind = questions::word(message.message.method());
-        if let Some(responder) = &message.responder {
-            if kind == "ping" {
-                // Asks for nothing but a sign of life, which is ours to give: the connection is ours.
-                return responder.acknowledge(&message.message);
-            }
-            responder.refuse(&message.message, code::METHOD_NOT_FOUND, "the client does not take this request");
+        let kind = Asked::word(message.message.method());
+        if kind == "ping" && message.acknowledge() {
+            // Asks for nothing but a sign of life, which is ours to give: the connection is ours.
+            return;
         }
+        message.refuse(code::METHOD_NOT_FOUND, "the client does not take this request");
         self.note(kind, Action::Blocked);
     }
 

@@ -53,9 +53,7 @@ impl ReplyScan {
             None => match self.scan_texts(&mut message.message) {
                 // The question is refused, and the call goes on.
                 Err(_) if message.message.shape() == Shape::Request => {
-                    if let Some(responder) = &message.responder {
-                        responder.refuse(&message.message, code::BLOCKED, "the request was withheld by policy");
-                    }
+                    message.refuse(code::BLOCKED, "the request was withheld by policy");
                     return Ok(None);
                 }
                 scanned => scanned?,

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::super::address;
 use super::super::paired::{Audience, Paired, cancelled};
 use super::super::pool::Lease;
-use super::super::questions::Questions;
+use super::super::questions::{Questions, recorded};
 use super::super::reply;
 use super::super::sse::{Decoder, Event, SseError};
 use super::super::strict::Doubt;
@@ -94,7 +94,8 @@ fn pair(poster: &Arc<Poster>, target: &PathAndQuery) -> Arc<Paired> {
     let questions = Questions::new(move |answer| asked.post_soon(&answers, answer));
     let (left, cancels) = (Arc::clone(poster), target.clone());
     let abandon = move |wire: i64| left.post_soon(&cancels, cancelled(wire));
-    Paired::new(Audience::One, poster.largest, questions, abandon)
+    let unheard = recorded(poster.name(), poster.unheard.clone(), poster.tasks.clone());
+    Paired::new(Audience::One, poster.largest, questions, unheard, abandon)
 }
 
 impl Reading {

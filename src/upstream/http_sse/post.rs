@@ -19,6 +19,7 @@ use super::super::strict::Doubt;
 use super::super::transport::Shared;
 use crate::chain::{CallId, Reason, TraceHeaders};
 use crate::config::Server;
+use crate::layers::audit::Unheard;
 use crate::places::Place;
 use crate::telemetry::Metrics;
 
@@ -40,6 +41,8 @@ pub(super) struct Poster {
     pub(super) pool: Pool,
     pub(super) tasks: TaskTracker,
     pub(super) metrics: Arc<Metrics>,
+    /// Where questions stand that nobody hears.
+    pub(super) unheard: Unheard,
     /// The largest message that is read.
     pub(super) largest: usize,
     own: Arc<Semaphore>,
@@ -63,6 +66,7 @@ impl Poster {
             pool: Pool::new(connector, server.limits.connect_timeout, shared.tasks.clone(), open),
             tasks: shared.tasks.clone(),
             metrics: Arc::clone(&shared.metrics),
+            unheard: shared.unheard.clone(),
             largest: shared.largest_message_of(server),
             own: Arc::new(Semaphore::new(OWN)),
         })

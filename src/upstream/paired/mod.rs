@@ -5,7 +5,8 @@
 //!
 //! What comes belongs to the call whose id or token it names. What names none belongs to whoever has the connection for themselves
 //! ([`Audience::One`]): the newest call, or else the stream on which the server pushes. Where others share it ([`Audience::Many`])
-//! nobody is told, and a question of the server is refused: nobody knows whom it concerns.
+//! nobody is told, and a question of the server is refused, for nobody knows whom it concerns. It passes no layer then, and is recorded by
+//! itself.
 
 mod call;
 mod inbox;
@@ -26,11 +27,11 @@ use inbox::Backlog;
 use open::{Kind, Names, Open};
 use table::Table;
 
-use super::questions::Questions;
+use super::questions::{Questions, Then};
 use crate::chain::{Reason, Responder, ServerMessage};
 use crate::master_key::random_bytes;
 use crate::protocol::json::{Limits, RawJson, Value};
-use crate::protocol::{Access, EnvelopeError, Message, Method, RequestId, Shape, Side, code};
+use crate::protocol::{Access, Asked, EnvelopeError, Message, Method, RequestId, Shape, Side, code};
 
 /// Where a message of a subscription says to which it belongs. MCP 2026-07-28, "Subscriptions".
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -58,6 +59,8 @@ pub(super) struct Paired {
     backlog: Backlog,
     /// Answers the server's questions.
     questions: Questions,
+    /// Records a question that nobody hears, by a word for its method and one for the reason, and then does the last.
+    unheard: Box<dyn Fn(&'static str, &'static str, Then) + Send + Sync>,
     /// Tells the server that nobody waits for this request any more.
     abandon: Box<dyn Fn(i64) + Send + Sync>,
     left: Notify,
@@ -74,12 +77,13 @@ impl fmt::Debug for Paired {
 }
 
 impl Paired {
-    /// For a connection; messages are at most `largest` bytes. `questions` sends answers to the server, and `abandon` is told the id of
-    /// every request that nobody waits for any more.
+    /// For a connection; messages are at most `largest` bytes. `questions` sends answers to the server, `unheard` records what it asks and
+    /// nobody hears, and `abandon` is told the id of every request that nobody waits for any more.
     pub(super) fn new(
         audience: Audience,
         largest: usize,
         questions: Questions,
+        unheard: impl Fn(&'static str, &'static str, Then) + Send + Sync + 'static,
         abandon: impl Fn(i64) + Send + Sync + 'static,
     ) -> Arc<Self> {
         // SECURITY: nobody can guess the id under which another's call is open, so that no text in a broken reply names it. Below 2^53,
@@ -92,6 +96,7 @@ impl Paired {
             largest,
             backlog: Backlog::new(largest),
             questions,
+            unheard: Box::new(unheard),
             abandon: Box::new(abandon),
             left: Notify::new(),
         })
@@ -260,7 +265,7 @@ impl Paired {
             }
         };
         match (wire.or_else(|| self.whom_it_concerns()), self.audience) {
-            (Some(wire), _) => self.hand_over(wire, message, None),
+            (Some(wire), _) => drop(self.hand_over(wire, message, None)),
             // It says nothing but that, to whoever listens; in our words, so that it really says nothing else.
             (None, Audience::Many) => {
                 for (wire, message) in self.change_of_a_list(&message) {
@@ -272,13 +277,22 @@ impl Paired {
     }
 
     fn asked(&self, message: Message) {
+        let (Some(id), word) = (message.id().cloned(), Asked::word(message.method())) else { return };
         let responder = self.questions.responder();
         let wire = self.whom_it_concerns().filter(|wire| self.table.lock().ask(message.id(), *wire));
-        match wire {
-            Some(wire) => self.hand_over(wire, message, Some(responder)),
-            None if message.method() == Some("ping") => responder.acknowledge(&message),
-            None => responder.refuse(&message, code::METHOD_NOT_FOUND, "nobody can take this request"),
+        let why = match (wire, self.audience) {
+            (Some(wire), _) if self.hand_over(wire, message, Some(Arc::clone(&responder))) => return,
+            (Some(_), _) => "backlog",
+            (None, Audience::Many) => "shared_process",
+            (None, Audience::One) => "nobody_waits",
+        };
+        if word == "ping" {
+            // Asks for nothing but a sign of life, which is ours to give.
+            return responder.acknowledge(&id);
         }
+        // SECURITY: it has passed no layer, and so stands in no record of theirs.
+        let refuse = move || responder.refuse(&id, code::METHOD_NOT_FOUND, "nobody can take this request");
+        (self.unheard)(word, why, Box::new(refuse));
     }
 
     /// Whom what names no call concerns.
@@ -289,23 +303,24 @@ impl Paired {
         }
     }
 
-    fn hand_over(&self, wire: i64, message: Message, responder: Option<Arc<dyn Responder>>) {
-        let Some(names) = self.table.lock().names(wire) else { return };
+    /// Gives a message to whoever waits there; false if nobody gets it.
+    fn hand_over(&self, wire: i64, message: Message, responder: Option<Arc<dyn Responder>>) -> bool {
+        let Some(names) = self.table.lock().names(wire) else { return false };
         // Without the lock: a message may be large.
-        let Some(mut message) = self.for_client(message, wire, &names) else { return };
+        let Some(mut message) = self.for_client(message, wire, &names) else { return false };
         message.responder = responder;
         let overflown = {
             let mut table = self.table.lock();
             if table.tell(wire, message, &self.backlog) { None } else { table.take(wire) }
         };
         // SECURITY: whoever reads slowly, or whose call is flooded, costs nobody else anything.
-        if let Some(open) = overflown {
-            let is_request = open.kind != Kind::Push;
-            open.fail(Reason::UpstreamFailed("backlog"));
-            if is_request {
-                (self.abandon)(wire);
-            }
+        let Some(open) = overflown else { return true };
+        let is_request = open.kind != Kind::Push;
+        open.fail(Reason::UpstreamFailed("backlog"));
+        if is_request {
+            (self.abandon)(wire);
         }
+        false
     }
 
     /// The message with the client's own id and token in it. Read anew: what layers see is what they would see of a server that had no

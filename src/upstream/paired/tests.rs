@@ -16,6 +16,7 @@ const LARGEST: usize = 64 << 10;
 struct Stage {
     paired: Arc<Paired>,
     answers: Arc<Mutex<Vec<Json>>>,
+    unheard: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
     abandoned: Arc<Mutex<Vec<i64>>>,
 }
 
@@ -23,8 +24,14 @@ fn stage(audience: Audience) -> Stage {
     let (answers, abandoned) = (Arc::<Mutex<Vec<Json>>>::default(), Arc::<Mutex<Vec<i64>>>::default());
     let (told, left) = (Arc::clone(&answers), Arc::clone(&abandoned));
     let questions = Questions::new(move |bytes| told.lock().push(serde_json::from_slice(&bytes).unwrap()));
-    let paired = Paired::new(audience, LARGEST, questions, move |wire| left.lock().push(wire));
-    Stage { paired, answers, abandoned }
+    let unheard = Arc::<Mutex<Vec<_>>>::default();
+    let records = Arc::clone(&unheard);
+    let record = move |method, why, then: Then| {
+        records.lock().push((method, why));
+        then();
+    };
+    let paired = Paired::new(audience, LARGEST, questions, record, move |wire| left.lock().push(wire));
+    Stage { paired, answers, unheard, abandoned }
 }
 
 impl Stage {
@@ -102,6 +109,25 @@ fn what_names_no_call_reaches_nobody_where_the_connection_is_shared() {
     assert!(next(&mut push).is_none());
     let answers = stage.answers.lock();
     assert_eq!((answers[0]["error"]["code"].as_i64(), &answers[1]["result"]), (Some(-32601), &json!({})));
+    assert_eq!(*stage.unheard.lock(), [("sampling/createMessage", "shared_process")], "on record, but for the sign of life");
+}
+
+#[test]
+fn mcp_030_a_question_that_finds_no_room_or_nobody_is_refused_and_on_record() {
+    let stage = stage(Audience::One);
+    let ask = |id: i64, method: &str| {
+        let text = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": { "x": "x".repeat(10_000) } });
+        stage.receive(&text).unwrap();
+    };
+    ask(1, "roots/list");
+    let (_, mut call) = stage.ping(&json!(1), 1);
+    (0..100).for_each(|id| ask(id, "elicitation/create"));
+    ask(2, "x/y");
+    let heard = std::iter::from_fn(|| next(&mut call)?.ok()).count();
+    let refused = stage.unheard.lock().clone();
+    assert_eq!((refused[0], refused[1]), (("roots/list", "nobody_waits"), ("elicitation/create", "backlog")), "{refused:?}");
+    assert_eq!(refused.last(), Some(&("other", "nobody_waits")));
+    assert_eq!((heard + refused.len(), stage.answers.lock().len()), (102, refused.len()), "each is heard or refused");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::supervise::{self, Start};
 use crate::chain::{Reason, Rejection};
 use crate::protocol::Message;
 use crate::upstream::paired::{Paired, cancelled};
-use crate::upstream::questions::Questions;
+use crate::upstream::questions::{Questions, recorded};
 
 /// Messages for a process that are not written yet; whoever has another one waits.
 const UNWRITTEN: usize = 16;
@@ -71,7 +71,8 @@ impl Process {
         // What does not fit is not said: the server reads nothing in any case.
         let questions = Questions::new(move |answer| drop(answers.try_send(answer)));
         let abandon = move |wire| drop(cancels.try_send(cancelled(wire)));
-        let paired = Paired::new(start.audience, start.largest, questions, abandon);
+        let unheard = recorded(&start.server.name, start.unheard.clone(), start.tasks.clone());
+        let paired = Paired::new(start.audience, start.largest, questions, unheard, abandon);
         let now = start.stop.child_token();
         let stop = Stop { when_idle: now.child_token(), now };
         let process = Arc::new(Self { run: start.run, paired, outbox, state, stop, sessions: AtomicU64::new(0) });

@@ -157,6 +157,7 @@ impl Processes {
             stop: self.stop.clone(),
             tasks: self.shared.tasks.clone(),
             metrics: Arc::clone(&self.shared.metrics),
+            unheard: self.shared.unheard.clone(),
             ended: Box::new(ended),
         }
     }

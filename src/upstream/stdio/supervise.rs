@@ -20,6 +20,7 @@ use super::stderr::Filter;
 use super::{handshake, pipes};
 use crate::chain::Reason;
 use crate::config::{Per, Server, Stdio};
+use crate::layers::audit::Unheard;
 use crate::master_key::{hex, random_bytes};
 use crate::protocol::{Access, Message, Method, Shape, Target};
 use crate::telemetry::{Level, Metrics};
@@ -47,6 +48,8 @@ pub(super) struct Start {
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) metrics: Arc<Metrics>,
+    /// Where questions stand that nobody hears.
+    pub(super) unheard: Unheard,
     /// Told at the end whether it has failed, and how long it had served.
     pub(super) ended: Box<dyn FnOnce(bool, Duration) + Send + Sync>,
 }

@@ -256,6 +256,22 @@ async fn a_server_asks_in_a_call_and_is_answered_where_messages_go() {
 }
 
 #[tokio::test]
+async fn mcp_030_a_question_on_a_stream_on_which_nobody_waits_is_refused_and_recorded() {
+    let behind = Behind::set().await;
+    let ada = behind.client().await;
+    behind.crm.says(1, &json!({ "jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage", "params": {} }));
+    let refused = eventually("the refusal", || behind.crm.posted().into_iter().find(|posted| posted.message["id"] == "s")).await;
+    assert_eq!(refused.message["error"]["code"], -32601);
+    let denials = behind.gateway.denials();
+    assert_eq!(denials.len(), 1, "{denials:#?}");
+    let (decided, asked) = (&denials[0]["dec"], &denials[0]["what"]);
+    assert_eq!((&decided["reason"], &decided["detail"]), (&json!("blocked"), &json!("nobody_waits")), "{denials:#?}");
+    assert_eq!(asked, &json!({ "method": "sampling/createMessage", "server": "crm" }), "{denials:#?}");
+    assert_eq!(ada.call("echo", json!({})).await.text(), "echo was called");
+    behind.end().await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_or_cancels_is_told_to_the_server_by_the_id_that_it_knows() {
     let behind = Behind::set().await;
     let ada = behind.client().await;

@@ -6,6 +6,7 @@ mod binary;
 mod lifecycle;
 mod output;
 mod owners;
+mod questions;
 mod real;
 mod sessions;
 mod start;
@@ -43,16 +44,14 @@ impl Stage {
 
     /// With arguments of the server, more keys of `stdio` and of the server, and a policy.
     async fn of(arguments: &[&str], stdio: &str, server: &str, policy: &str) -> Self {
-        let program = parts::interpreter();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/stdio.py");
-        let arguments: Vec<String> = arguments.iter().map(|argument| format!(", {argument}")).collect();
-        let yaml =
-            format!("{{ stdio: {{ command: [{}, -B, {script}{}]{stdio} }}{server} }}", program.display(), arguments.concat());
-        Self::at(&yaml, policy).await
+        Self::at(&written(arguments, stdio, server), policy).await
     }
 
     async fn at(yaml: &str, policy: &str) -> Self {
-        let gateway = Gateway::start().policy(policy).server_written("tool", yaml).await;
+        Self::before(Gateway::start().policy(policy).server_written("tool", yaml).await).await
+    }
+
+    async fn before(gateway: Gateway) -> Self {
         let (ada, bob) = (gateway.key("ada", &["staff"]).await, gateway.key("bob", &["staff"]).await);
         Self { gateway, ada, bob }
     }
@@ -78,6 +77,14 @@ impl Stage {
         let records = self.gateway.ended(&answer.call()).await;
         records.iter().find(|record| record["kind"] == "call.outcome").expect("an outcome")["out"].clone()
     }
+}
+
+/// `tests/peers/stdio.py` as it stands in the configuration.
+fn written(arguments: &[&str], stdio: &str, server: &str) -> String {
+    let program = parts::interpreter();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/stdio.py");
+    let arguments: Vec<String> = arguments.iter().map(|argument| format!(", {argument}")).collect();
+    format!("{{ stdio: {{ command: [{}, -B, {script}{}]{stdio} }}{server} }}", program.display(), arguments.concat())
 }
 
 /// What a tool has told as JSON. The answer is a stream where something else was to be told first: a question of the process's, refused by

@@ -162,6 +162,7 @@ async fn operators_can_look_up_every_metric() {
     rare.process_ended("files", "stopped");
     rare.process_fault("files", "too_large");
     rare.stream_fault("crm", "foreign_id");
+    rare.question_unheard("crm", "nobody_waits");
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
