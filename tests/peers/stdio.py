@@ -92,6 +92,13 @@ def afterwards(id, given, meta):
     say({"jsonrpc": "2.0", "id": "later", "method": "elicitation/create", "params": {"message": "Who?"}})
 
 
+def restless(id, given, meta):
+    """Its tools are others again and again."""
+    for number in range(given["times"]):
+        say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    text(id, "changed")
+
+
 def hold(id, given, meta):
     """Not answered before `release` names it."""
     held[given.get("name", "it")] = id
@@ -174,7 +181,7 @@ def deaf(id, given, meta):
 deaf_at_the_end = False
 TOOLS = {
     "echo": echo, "heard": tell_heard, "environment": environment, "facts": facts, "progress": progress, "notify": notify, "ask": ask,
-    "pester": pester, "afterwards": afterwards, "hold": hold, "release": release, "crash": crash, "last_words": last_words, "twice": twice, "banner": banner, "long": long,
+    "pester": pester, "afterwards": afterwards, "restless": restless, "hold": hold, "release": release, "crash": crash, "last_words": last_words, "twice": twice, "banner": banner, "long": long,
     "flood": flood, "grumble": grumble, "leak": leak, "child": child, "stubborn": stubborn, "deaf": deaf,
 }
 INFO = {"name": "stdio", "version": "1.0.0"}

@@ -2,7 +2,7 @@
 //! unread is bounded here, for each call and for all together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -12,6 +12,9 @@ use crate::chain::{Reason, Rejection, ServerMessage};
 /// What one call may leave unread; a message that is larger than that may be the only one.
 const MOST_MESSAGES: usize = 256;
 const MOST_BYTES: usize = 256 << 10;
+
+/// Lists of which servers say that they have changed.
+pub(super) const LISTS: usize = 3;
 
 /// What all may, in largest messages; and with the last messages of calls, each of which has one.
 const LARGEST_MESSAGES: usize = 4;
@@ -28,6 +31,8 @@ pub(super) struct Backlog {
 /// Where messages for one call are put.
 pub(super) struct Inbox {
     items: UnboundedSender<Item>,
+    /// Of each list, whether a message that it has changed is unread.
+    changes: Arc<[AtomicBool; LISTS]>,
     messages: Arc<AtomicUsize>,
     bytes: Arc<AtomicUsize>,
 }
@@ -41,6 +46,13 @@ pub(super) struct Reader {
 struct Item {
     message: Result<ServerMessage, Rejection>,
     _counted: [Counted; 3],
+    _change: Option<Change>,
+}
+
+/// A message that a list has changed, until it is read.
+struct Change {
+    unread: Arc<[AtomicBool; LISTS]>,
+    list: usize,
 }
 
 /// So much of a sum, until it is dropped.
@@ -58,7 +70,8 @@ impl Backlog {
 
 pub(super) fn inbox() -> (Inbox, Reader) {
     let (items, reader) = unbounded_channel();
-    (Inbox { items, messages: Arc::default(), bytes: Arc::default() }, Reader { items: reader, next: None })
+    let inbox = Inbox { items, changes: Arc::default(), messages: Arc::default(), bytes: Arc::default() };
+    (inbox, Reader { items: reader, next: None })
 }
 
 impl Inbox {
@@ -69,11 +82,26 @@ impl Inbox {
         if backlog.bytes.load(Ordering::Acquire).saturating_add(size) > backlog.most_with_last {
             return self.fail(Reason::Overloaded);
         }
-        self.put(Ok(message), size, backlog);
+        self.put(Ok(message), size, None, backlog);
+    }
+
+    /// Whether a message that the list of that number has changed is unread: it says all that another would.
+    pub(super) fn knows_change(&self, list: usize) -> bool {
+        self.changes.get(list).is_none_or(|unread| unread.load(Ordering::Acquire))
+    }
+
+    /// Such a message, unless one is unread. False if there is no room.
+    pub(super) fn tell_change(&self, list: usize, message: ServerMessage, backlog: &Backlog) -> bool {
+        let Some(change) = Change::of(&self.changes, list) else { return true };
+        self.tell_more(message, Some(change), backlog)
     }
 
     /// A message that others may follow. False if there is no room.
     pub(super) fn tell(&self, message: ServerMessage, backlog: &Backlog) -> bool {
+        self.tell_more(message, None, backlog)
+    }
+
+    fn tell_more(&self, message: ServerMessage, change: Option<Change>, backlog: &Backlog) -> bool {
         let size = message.message.original().len();
         let (messages, bytes) = (self.messages.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire));
         let all = backlog.bytes.load(Ordering::Acquire);
@@ -82,20 +110,20 @@ impl Inbox {
         if !fits || (all > 0 && all.saturating_add(size) > backlog.most) {
             return false;
         }
-        self.put(Ok(message), size, backlog);
+        self.put(Ok(message), size, change, backlog);
         true
     }
 
     pub(super) fn fail(&self, reason: Reason) {
         let nothing = || Counted::part_of(&self.messages, 0);
-        let _ = self.items.send(Item { message: Err(reason.into()), _counted: [nothing(), nothing(), nothing()] });
+        let _ = self.items.send(Item { message: Err(reason.into()), _counted: [nothing(), nothing(), nothing()], _change: None });
     }
 
-    fn put(&self, message: Result<ServerMessage, Rejection>, size: usize, backlog: &Backlog) {
+    fn put(&self, message: Result<ServerMessage, Rejection>, size: usize, change: Option<Change>, backlog: &Backlog) {
         let counted =
             [Counted::part_of(&self.messages, 1), Counted::part_of(&self.bytes, size), Counted::part_of(&backlog.bytes, size)];
         // Nobody reads any more: then it is gone.
-        let _ = self.items.send(Item { message, _counted: counted });
+        let _ = self.items.send(Item { message, _counted: counted, _change: change });
     }
 }
 
@@ -112,6 +140,22 @@ impl Reader {
     /// The message whose size was told.
     pub(super) fn take(&mut self) -> Option<Result<ServerMessage, Rejection>> {
         self.next.take().map(|item| item.message)
+    }
+}
+
+impl Change {
+    /// Of that list; `None` where one is unread.
+    fn of(unread: &Arc<[AtomicBool; LISTS]>, list: usize) -> Option<Self> {
+        let was = unread.get(list)?.swap(true, Ordering::AcqRel);
+        (!was).then(|| Self { unread: Arc::clone(unread), list })
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        if let Some(unread) = self.unread.get(self.list) {
+            unread.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use call::{OpenCall, Reading};
-use inbox::Backlog;
+use inbox::{Backlog, LISTS};
 use open::{Kind, Names, Open};
 use table::Table;
 
@@ -37,7 +37,7 @@ use crate::protocol::{Access, Asked, EnvelopeError, Message, Method, RequestId, 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Notifications that say nothing but that a list is another one now.
-const LIST_CHANGES: [&str; 3] =
+const LIST_CHANGES: [&str; LISTS] =
     ["notifications/prompts/list_changed", "notifications/resources/list_changed", "notifications/tools/list_changed"];
 
 /// Who hears what names no call.
@@ -266,12 +266,7 @@ impl Paired {
         };
         match (wire.or_else(|| self.whom_it_concerns()), self.audience) {
             (Some(wire), _) => drop(self.hand_over(wire, message, None)),
-            // It says nothing but that, to whoever listens; in our words, so that it really says nothing else.
-            (None, Audience::Many) => {
-                for (wire, message) in self.change_of_a_list(&message) {
-                    self.hand_over(wire, message, None);
-                }
-            }
+            (None, Audience::Many) => self.tell_change(&message),
             (None, Audience::One) => {}
         }
     }
@@ -309,9 +304,14 @@ impl Paired {
         // Without the lock: a message may be large.
         let Some(mut message) = self.for_client(message, wire, &names) else { return false };
         message.responder = responder;
+        self.give(wire, |table| table.tell(wire, message, &self.backlog))
+    }
+
+    /// Gives something to whoever waits there, or ends it where there is no room.
+    fn give(&self, wire: i64, tell: impl FnOnce(&Table) -> bool) -> bool {
         let overflown = {
             let mut table = self.table.lock();
-            if table.tell(wire, message, &self.backlog) { None } else { table.take(wire) }
+            if tell(&table) { None } else { table.take(wire) }
         };
         // SECURITY: whoever reads slowly, or whose call is flooded, costs nobody else anything.
         let Some(open) = overflown else { return true };
@@ -331,13 +331,17 @@ impl Paired {
         Some(ServerMessage::new(message))
     }
 
-    /// A message that a list has changed, for everybody who listens; nothing if it is another message.
-    fn change_of_a_list(&self, message: &Message) -> Vec<(i64, Message)> {
-        let known = LIST_CHANGES.iter().find(|known| message.method() == Some(**known));
-        let Some(method) = known else { return Vec::new() };
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
-        let plain = |wire| Some((wire, self.parse(text.clone().into()).ok()?));
-        self.table.lock().pushes().into_iter().filter_map(plain).collect()
+    /// Tells everybody who listens that a list has changed, if the message says so. It says nothing but that; in our words, so that it
+    /// really says nothing else. Whoever has yet to read the same is not told again: a server that changes without end ends nobody's stream.
+    fn tell_change(&self, message: &Message) {
+        let known = LIST_CHANGES.iter().enumerate().find(|(_, known)| message.method() == Some(**known));
+        let Some((list, method)) = known else { return };
+        let text = Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+        let unaware = self.table.lock().unaware_pushes(list);
+        for wire in unaware {
+            let Ok(message) = self.parse(text.clone()) else { return };
+            self.give(wire, |table| table.tell_change(wire, list, ServerMessage::new(message), &self.backlog));
+        }
     }
 
     /// Nobody waits for this any more.

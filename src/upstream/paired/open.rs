@@ -47,6 +47,16 @@ impl Open {
         self.inbox.tell(message, backlog)
     }
 
+    /// Whether it has yet to read that the list of that number has changed.
+    pub(super) fn knows_change(&self, list: usize) -> bool {
+        self.inbox.knows_change(list)
+    }
+
+    /// A message that the list of that number has changed. False if there is no room for it.
+    pub(super) fn tell_change(&self, list: usize, message: ServerMessage, backlog: &Backlog) -> bool {
+        self.inbox.tell_change(list, message, backlog)
+    }
+
     /// It ends without a response.
     pub(super) fn fail(self, reason: Reason) {
         self.inbox.fail(reason);

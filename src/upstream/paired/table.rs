@@ -123,8 +123,15 @@ impl Table {
         newest(Kind::Call).or_else(|| newest(Kind::Push))
     }
 
-    pub(super) fn pushes(&self) -> Vec<i64> {
-        self.open.iter().filter(|(_, open)| open.kind == Kind::Push).map(|(wire, _)| *wire).collect()
+    /// The streams of pushes that have not yet to read that the list of that number has changed.
+    pub(super) fn unaware_pushes(&self, list: usize) -> Vec<i64> {
+        let unaware = |open: &Open| open.kind == Kind::Push && !open.knows_change(list);
+        self.open.iter().filter(|(_, open)| unaware(open)).map(|(wire, _)| *wire).collect()
+    }
+
+    /// False if there is no room for it.
+    pub(super) fn tell_change(&self, wire: i64, list: usize, message: ServerMessage, backlog: &Backlog) -> bool {
+        self.open.get(&wire).is_none_or(|open| open.tell_change(list, message, backlog))
     }
 
     /// Remembers that the server asks there; false where there is nobody in a session, whom alone it may ask.

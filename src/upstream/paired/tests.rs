@@ -131,6 +131,32 @@ fn mcp_030_a_question_that_finds_no_room_or_nobody_is_refused_and_on_record() {
 }
 
 #[test]
+fn a_list_that_changes_without_end_is_told_once_to_whoever_does_not_read() {
+    let stage = stage(Audience::Many);
+    let (mut push, mut other) = (stage.paired.open_push(1).unwrap(), stage.paired.open_push(2).unwrap());
+    let change = |list: &str| {
+        stage.receive(&json!({ "jsonrpc": "2.0", "method": format!("notifications/{list}/list_changed") })).unwrap();
+    };
+    for _ in 0..10_000 {
+        ["tools", "prompts"].into_iter().for_each(change);
+    }
+    let told = |push: &mut OpenCall| message(push)["method"].as_str().unwrap().to_owned();
+    assert_eq!(told(&mut push), "notifications/tools/list_changed");
+    // What comes when the message is read is news again.
+    change("tools");
+    assert_eq!(
+        (told(&mut push), told(&mut push)),
+        ("notifications/prompts/list_changed".into(), "notifications/tools/list_changed".into())
+    );
+    assert!(next(&mut push).is_none());
+    assert_eq!(
+        (told(&mut other), told(&mut other)),
+        ("notifications/tools/list_changed".into(), "notifications/prompts/list_changed".into())
+    );
+    assert!(next(&mut other).is_none());
+}
+
+#[test]
 fn what_names_no_call_goes_to_the_newest_call_of_the_only_caller() {
     let stage = stage(Audience::One);
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "data": "x" } });

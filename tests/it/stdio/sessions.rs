@@ -115,6 +115,26 @@ async fn what_a_shared_server_says_without_saying_whom_it_concerns_reaches_nobod
 }
 
 #[tokio::test]
+async fn a_shared_server_whose_lists_change_without_end_ends_nobodys_stream() {
+    let stage = Stage::with("").await;
+    let (ada, bob) = (stage.legacy(&stage.ada).await, stage.legacy(&stage.bob).await);
+    let mut push = bob.listen().await;
+    assert_eq!(push.head.status, 200, "{:?}", push.head);
+    let push_call = push.head.call();
+    assert_eq!(ada.call("restless", json!({ "times": 5_000 })).await.text(), "changed");
+    assert_eq!(within("a change", push.next()).await.unwrap()["method"], "notifications/tools/list_changed");
+    assert_eq!(ada.call("restless", json!({ "times": 1 })).await.text(), "changed");
+    // It is open still: what ends it is its session.
+    bob.end().await;
+    let told = within("the end of the stream", push.rest()).await;
+    assert!(!told.is_empty() && told.len() < 5_000, "{}", told.len());
+    assert!(told.iter().all(|told| told["method"] == "notifications/tools/list_changed"), "{:?}", told.last());
+    let records = stage.gateway.ended(&push_call).await;
+    assert_eq!(records.last().unwrap()["out"]["status"], "session_ended", "{records:#?}");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_shared_server_is_not_asked_to_do_for_one_what_it_would_do_to_all() {
     let stage = Stage::with("").await;
     let client = stage.legacy(&stage.ada).await;
