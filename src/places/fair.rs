@@ -61,7 +61,7 @@ impl<K: Clone + Eq + Hash> Fair<K> {
 
     /// Asks for so many places.
     pub fn enter(&mut self, key: &K, places: usize) -> Entry {
-        let held = self.callers.get(key).map_or(0, |caller| caller.held);
+        let held = self.held(key);
         // Of those who wait for as much, nobody could take it now: `leave` and `cancel` have seen to that.
         if self.may_take(held, places) && self.callers.get(key).is_none_or(|caller| caller.tickets.is_empty()) {
             self.callers.entry(key.clone()).or_default().held += places;
@@ -114,6 +114,11 @@ impl<K: Clone + Eq + Hash> Fair<K> {
         self.used
     }
 
+    /// Places that somebody holds.
+    pub fn held(&self, key: &K) -> usize {
+        self.callers.get(key).map_or(0, |caller| caller.held)
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting
@@ -121,7 +126,7 @@ impl<K: Clone + Eq + Hash> Fair<K> {
 
     /// Whether another caller waits who holds less than this one: its places are wanted for somebody who comes short.
     pub fn is_pressed(&self, key: &K) -> bool {
-        let held = self.callers.get(key).map_or(0, |caller| caller.held);
+        let held = self.held(key);
         self.waiting > 0 && self.callers.values().any(|caller| caller.held < held && !caller.tickets.is_empty())
     }
 

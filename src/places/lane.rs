@@ -85,6 +85,11 @@ impl Lane {
         }
     }
 
+    /// Whether somebody has no place here.
+    pub fn has_none(&self, share: &Share) -> bool {
+        self.state.lock().fair.held(share) == 0
+    }
+
     fn leave(&self, share: &Share, places: usize) {
         let mut state = self.state.lock();
         let granted = state.fair.leave(share, places);

@@ -45,6 +45,10 @@ use crate::places::{Fair, Lane, Place, Share};
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, ClientMessage, Message, Method, RequestId, Shape, Side, code};
 
+/// How long nothing is open in a session before its place is somebody else's who has none: between two calls of a client at work it passes
+/// less.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// The client for one server.
 #[derive(Clone)]
 pub struct HttpSse(Arc<Inner>);
@@ -141,7 +145,7 @@ impl HttpSse {
         reading: Reading,
     ) -> Result<McpResponse, Rejection> {
         // Before the server hears of it.
-        let place = self.0.places.enter(reading.memory.share(), 1).await.map_err(|_refused| Reason::Overloaded)?;
+        let place = self.place(&reading.memory.share()).await?;
         let over = CancellationToken::new();
         let link = Arc::new(Link::open(&self.0.poster, &over, whose).await?);
         let hello = message.encode();
@@ -156,6 +160,28 @@ impl HttpSse {
                 other
             }
         }
+    }
+
+    /// A place among the streams. Where there is none, a caller who has none at all gets that of the session that has been idle for the longest:
+    /// whoever leaves sessions lying about shuts nobody out.
+    async fn place(&self, share: &Share) -> Result<Place, Reason> {
+        let places = &self.0.places;
+        match places.enter(share.clone(), 1).await {
+            Err(_full) if places.has_none(share) && self.end_longest_idle() => {}
+            entered => return entered.map_err(|_full| Reason::Overloaded),
+        }
+        places.enter(share.clone(), 1).await.map_err(|_full| Reason::Overloaded)
+    }
+
+    /// Ends the session that has been idle for the longest; false if none has been for long. Its client is told by its next call.
+    fn end_longest_idle(&self) -> bool {
+        let mut sessions = self.0.sessions.lock();
+        let idle = sessions.iter().filter_map(|(id, session)| Some((session.idle_since()?, id)));
+        let longest = idle.filter(|(since, _)| since.elapsed() >= IDLE).min_by_key(|(since, _)| *since);
+        let Some(ended) = longest.map(|(_, id)| id.clone()).and_then(|id| sessions.remove(&id)) else { return false };
+        drop(sessions);
+        ended.end();
+        true
     }
 
     /// Any other message.

@@ -55,6 +55,13 @@ impl Session {
         self.claimed.store(true, Ordering::Release);
     }
 
+    /// Since when nothing is open in it, if that is so.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        // Held, it is about to be used.
+        let link = self.link.try_lock().ok()?;
+        if link.is_over() { Some(self.since) } else { link.paired.idle_since() }
+    }
+
     /// Ends it, and what is under way in it.
     pub(super) fn end(&self) {
         self.over.cancel();

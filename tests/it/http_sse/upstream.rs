@@ -382,3 +382,27 @@ async fn avl_008_one_caller_takes_most_of_a_servers_sessions_and_never_all() {
     assert_eq!(handshake(&bob).await.status, 200, "bob is shut out");
     behind.end().await;
 }
+
+#[tokio::test]
+async fn a_caller_without_a_session_gets_the_place_of_one_that_lies_idle() {
+    let behind = Behind::with(", limits: { streams: 2 }").await;
+    let client = async |key: &str| Client::declaring(behind.gateway.address, "crm", key, "2025-11-25", json!({})).await;
+    let (bob, cyd) = (behind.gateway.key("bob", &["staff"]).await, behind.gateway.key("cyd", &["staff"]).await);
+    let (idle, busy) = (client(&behind.key).await, client(&bob).await);
+    // Something is open in one of them, though nothing is said on it.
+    let push = busy.listen().await;
+    assert_eq!(push.head.status, 200, "{:?}", push.head);
+    let handshake = async || {
+        let info = json!({ "name": "t", "version": "1" });
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
+        Client::before_handshake(behind.gateway.address, "crm", &cyd, "2025-11-25").request("initialize", params).await
+    };
+    let served = async { while handshake().await.status != 200 {} };
+    within("a place", served).await;
+    behind.crm.closed(1).await;
+    assert_eq!(idle.call("echo", json!({})).await.status, 404, "it is to start again");
+    assert_eq!(busy.call("echo", json!({})).await.text(), "echo was called", "nothing of its own was ended");
+    assert_eq!(handshake().await.status, 503, "whoever has one gets nobody's");
+    drop(push);
+    behind.end().await;
+}
