@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::headers::SESSION_ID;
 use super::tasks::Showing;
-use crate::chain::{McpResponse, Rejection, ResponseBody, ServerMessage};
+use crate::chain::{McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
 use crate::protocol::json::{RawJson, Value};
 use crate::protocol::{Asked, Message, RequestId, Shape, code};
 use crate::session::{Question, Sessions};
@@ -53,7 +53,8 @@ fn ask(mut message: ServerMessage, asked: Option<Asked>, sessions: &Sessions, se
     let (token, token_place) = (token.map(RequestId::read), token.map(Value::id));
     // A token that cannot be given back as it is cannot be taken either.
     let asked = asked.zip(message.message.id()).filter(|_| token != Some(None));
-    let ours = asked.and_then(|(asked, theirs)| sessions.ask(session, theirs, asked, token.flatten()));
+    let responder = || message.responder.clone();
+    let ours = asked.and_then(|(asked, theirs)| sessions.ask(session, theirs, asked, token.flatten(), responder()));
     let Some(ours) = ours.and_then(|ours| i64::try_from(ours).ok()) else {
         // The server is told, so that it does not wait.
         message.refuse(code::UNAVAILABLE, "too many requests are open, or its progress token cannot be read");
@@ -65,6 +66,27 @@ fn ask(mut message: ServerMessage, asked: Option<Asked>, sessions: &Sessions, se
         edits.replace(document, place, RawJson::integer(ours));
     }
     Some(message)
+}
+
+/// The answer to a question did not get through. A client that reads the refusal may answer again. One that has heard before that its answer
+/// was taken does not know: there the server is told, in words that say nothing of the answer, and the question is over.
+pub(super) fn not_through(
+    sessions: &Sessions,
+    session: &HeaderValue,
+    (question, ours): (Question, RequestId),
+    (reason, legacy_sse): (&Reason, bool),
+) {
+    if !legacy_sse {
+        return sessions.restore(session, &ours, question);
+    }
+    // A server that was stopped hears nothing of us.
+    let Some(responder) = question.responder.filter(|_| *reason != Reason::Killed) else { return };
+    let (code, text) = if matches!(reason, Reason::Blocked(_)) {
+        (code::BLOCKED, "the answer was withheld by policy")
+    } else {
+        (code::UNAVAILABLE, "the answer did not get through")
+    };
+    responder.refuse(&question.id, code, text);
 }
 
 /// A server that gives up waiting says so by its own id. What we have not passed on is nothing to the client.

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Kept, Outlet, Reason, Seat, Turn, Unsaid};
+use crate::chain::{Kept, Outlet, Reason, Responder, Seat, Turn, Unsaid};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::places::Share;
@@ -190,8 +190,15 @@ impl Sessions {
 
     /// Our id for what the server asks in this session, and our progress token for `token`; `None` when too much is open, or the session is
     /// gone.
-    pub fn ask(&self, id: &HeaderValue, theirs: &RequestId, asked: Asked, token: Option<RequestId>) -> Option<u64> {
-        self.with_questions(id, |questions| questions.ask(theirs, asked, token))
+    pub fn ask(
+        &self,
+        id: &HeaderValue,
+        theirs: &RequestId,
+        asked: Asked,
+        token: Option<RequestId>,
+        responder: Option<Arc<dyn Responder>>,
+    ) -> Option<u64> {
+        self.with_questions(id, |questions| questions.ask(theirs, asked, token, responder))
     }
 
     /// The server's progress token of what it asks in this session, by ours.

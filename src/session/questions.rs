@@ -2,10 +2,12 @@
 //! comes back by an id that we have not given is no answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::chain::Responder;
 use crate::protocol::{Asked, RequestId};
 
 /// Questions of one session that may be open at once.
@@ -30,19 +32,27 @@ pub struct Question {
     pub asked: Asked,
     /// By which token it wants to hear how far the client is.
     pub token: Option<RequestId>,
+    /// Tells the server that no answer comes, where that can be told.
+    pub responder: Option<Arc<dyn Responder>>,
     since: Instant,
 }
 
 impl Questions {
     /// Our id for one; `None` when too many are open.
-    pub(super) fn ask(&mut self, id: &RequestId, asked: Asked, token: Option<RequestId>) -> Option<u64> {
+    pub(super) fn ask(
+        &mut self,
+        id: &RequestId,
+        asked: Asked,
+        token: Option<RequestId>,
+        responder: Option<Arc<dyn Responder>>,
+    ) -> Option<u64> {
         let now = Instant::now();
         self.open.retain(|_, question| now.duration_since(question.since) <= LIFE);
         if self.open.len() >= MAX_OPEN {
             return None;
         }
         self.asked += 1;
-        self.open.insert(self.asked, Question { id: id.clone(), asked, token, since: now });
+        self.open.insert(self.asked, Question { id: id.clone(), asked, token, responder, since: now });
         Some(self.asked)
     }
 
@@ -87,7 +97,7 @@ mod tests {
     #[test]
     fn a_question_is_answered_once_and_by_our_id_only() {
         let mut questions = Questions::default();
-        let ours = questions.ask(&id(r#""theirs""#), Asked::Elicitation, Some(id(r#""t""#))).unwrap();
+        let ours = questions.ask(&id(r#""theirs""#), Asked::Elicitation, Some(id(r#""t""#)), None).unwrap();
         assert!(questions.answer(&id(r#""theirs""#)).is_none(), "the server's id");
         assert!(questions.answer(&id(&format!(r#""{ours}""#))).is_none(), "a string is not the number");
         assert_eq!(questions.token_of(&id(&ours.to_string())), Some(id(r#""t""#)));
@@ -102,7 +112,7 @@ mod tests {
     #[test]
     fn a_server_withdraws_its_own_question() {
         let mut questions = Questions::default();
-        let ours = questions.ask(&id("7"), Asked::Sampling, None).unwrap();
+        let ours = questions.ask(&id("7"), Asked::Sampling, None, None).unwrap();
         assert_eq!(questions.withdraw(&id("8")), None);
         assert_eq!(questions.withdraw(&id("7")), Some(ours));
         assert!(questions.answer(&id(&ours.to_string())).is_none());
@@ -112,11 +122,11 @@ mod tests {
     async fn open_questions_are_bounded_and_do_not_stay() {
         let mut questions = Questions::default();
         for number in 0..MAX_OPEN {
-            assert!(questions.ask(&id(&number.to_string()), Asked::Roots, None).is_some());
+            assert!(questions.ask(&id(&number.to_string()), Asked::Roots, None, None).is_some());
         }
-        assert_eq!(questions.ask(&id("100"), Asked::Roots, None), None);
+        assert_eq!(questions.ask(&id("100"), Asked::Roots, None, None), None);
         tokio::time::advance(LIFE + Duration::from_secs(1)).await;
         assert!(questions.answer(&id("1")).is_none(), "one from over an hour ago");
-        assert!(questions.ask(&id("100"), Asked::Roots, None).is_some());
+        assert!(questions.ask(&id("100"), Asked::Roots, None, None).is_some());
     }
 }

@@ -118,8 +118,8 @@ impl Middleware for Decode {
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
-        if let (Err(_), Some((question, ours)), Some(id)) = (&result, answered, head.headers.get(&SESSION_ID)) {
-            self.sessions.restore(id, &ours, question);
+        if let (Err(refused), Some(answered), Some(id)) = (&result, answered, head.headers.get(&SESSION_ID)) {
+            questions::not_through(&self.sessions, id, answered, (refused.reason(), context.route.legacy_sse));
         }
         let response = result.and_then(|response| states::seal(response, &self.sessions, bond, context.received));
         let response = response.and_then(|response| match &showing {

@@ -93,6 +93,33 @@ async fn a_server_asks_on_the_stream_by_an_id_of_ours_and_is_answered_by_a_post(
 }
 
 #[tokio::test]
+async fn a_server_whose_answer_is_withheld_is_told_so_and_need_not_wait() {
+    let stage = Stage::set().await;
+    let mut ada = stage.client().await;
+    let gate = Gate::default();
+    stage.crm.on_tool("ask", Reply::stream([Step::message(&form("q-8")), Step::Wait(gate.clone()), Step::text("done")]));
+    let asked = ada.call("ask", json!({})).await;
+    let answer =
+        |name: &str| json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "n": name } } });
+    let withheld = ada.send(&answer("AKIAIOSFODNN7EXAMPLE")).await;
+    assert_eq!(withheld.status, 202, "nobody waits for what becomes of it");
+    let arrived = stage.crm.wait_for("response").await.json();
+    assert_eq!((&arrived["id"], &arrived["error"]["code"]), (&json!("q-8"), &json!(-31422)), "{arrived:#}");
+    assert_eq!(arrived["error"]["message"], "the answer was withheld by policy");
+    let refused = eventually("its record", || stage.gateway.records_of(&withheld.call()).pop()).await;
+    assert_eq!((&refused["dec"]["effect"], &refused["dec"]["reason"]), (&json!("deny"), &json!("blocked")), "{refused:#}");
+
+    // The question is over, for the server too.
+    let seen = stage.crm.count();
+    let again = ada.send(&answer("Ada")).await;
+    let refused = eventually("its record", || stage.gateway.records_of(&again.call()).pop()).await;
+    assert_eq!((&refused["dec"]["effect"], stage.crm.count()), (&json!("deny"), seen), "{refused:#}");
+    gate.open();
+    assert_eq!(ada.next().await["result"]["content"][0]["text"], "done");
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn what_a_server_pushes_leaves_on_the_same_stream_judged() {
     let stage = Stage::set().await;
     let gate = Gate::default();
