@@ -1,5 +1,7 @@
 //! The other side: a server that speaks nothing newer, behind clients of any transport.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -397,7 +399,11 @@ async fn a_caller_without_a_session_gets_the_place_of_one_that_lies_idle() {
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
         Client::before_handshake(behind.gateway.address, "crm", &cyd, "2025-11-25").request("initialize", params).await
     };
-    let served = async { while handshake().await.status != 200 {} };
+    let served = async {
+        while handshake().await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
     within("a place", served).await;
     behind.crm.closed(1).await;
     assert_eq!(idle.call("echo", json!({})).await.status, 404, "it is to start again");
