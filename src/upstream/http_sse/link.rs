@@ -28,6 +28,9 @@ const LIFE: Duration = Duration::from_hours(24);
 /// How long an end of age waits for what is open.
 const LAST_CALLS: Duration = Duration::from_mins(5);
 
+/// How long a stream goes on without a call while the gateway stops: those that have been let in are yet to come.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 /// Messages that are nobody's, after which a server is not listened to any more.
 const FAULTS: u32 = 64;
 
@@ -129,6 +132,10 @@ impl Reading {
             sleep(LIFE).await;
             let _drained = timeout(LAST_CALLS, paired.drained()).await;
         };
+        let stopped = async {
+            poster.stopping.cancelled().await;
+            paired.idle_for(LAST_REQUESTS).await;
+        };
         let events = async {
             let mut faults = 0;
             loop {
@@ -162,6 +169,7 @@ impl Reading {
             () = over.cancelled() => Reason::SessionNotFound,
             reason = events => reason,
             () = age => Reason::StreamOver,
+            () = stopped => Reason::StreamOver,
         }
     }
 }

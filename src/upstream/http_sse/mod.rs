@@ -85,6 +85,7 @@ impl HttpSse {
 
     pub(super) fn close(&self) {
         self.0.poster.pool.close();
+        self.0.poster.stopping.cancel();
     }
 
     pub(super) fn expire(&self) {

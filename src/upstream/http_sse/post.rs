@@ -9,6 +9,7 @@ use http::{Method as HttpMethod, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::UpstreamBody;
@@ -45,6 +46,8 @@ pub(super) struct Poster {
     pub(super) unheard: Unheard,
     /// The largest message that is read.
     pub(super) largest: usize,
+    /// The gateway stops: a stream on which nothing is under way ends.
+    pub(super) stopping: CancellationToken,
     own: Arc<Semaphore>,
 }
 
@@ -68,6 +71,7 @@ impl Poster {
             metrics: Arc::clone(&shared.metrics),
             unheard: shared.unheard.clone(),
             largest: shared.largest_message_of(server),
+            stopping: CancellationToken::new(),
             own: Arc::new(Semaphore::new(OWN)),
         })
     }

@@ -117,6 +117,31 @@ async fn each_session_has_a_stream_of_its_own_that_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_calls_of_a_session_and_not_for_the_session() {
+    let crm = SseServer::start().await;
+    let gateway = Gateway::start()
+        .server_at("crm", crm.address, "transport: sse")
+        .policy(POLICY)
+        .config_extra("shutdown: { delay: 0s, drain: 1h }")
+        .await;
+    let key = gateway.key("ada", &["staff"]).await;
+    let ada = Client::declaring(gateway.address, "crm", &key, "2025-11-25", json!({})).await;
+    let _idle = Client::declaring(gateway.address, "crm", &key, "2025-11-25", json!({})).await;
+    crm.holds("echo");
+    let stopping = async {
+        let arrived = crm.wait_for("tools/call").await;
+        let answering = async {
+            crm.closed(2).await;
+            let result = json!({ "content": [{ "type": "text", "text": "in time" }] });
+            crm.says(arrived.stream, &json!({ "jsonrpc": "2.0", "id": arrived.message["id"], "result": result }));
+        };
+        tokio::join!(within("the stop", gateway.stop_and_verify()), answering);
+    };
+    let (answer, ()) = tokio::join!(ada.call("echo", json!({})), stopping);
+    assert_eq!(answer.text(), "in time");
+}
+
+#[tokio::test]
 async fn an_endpoint_on_another_origin_is_never_posted_to() {
     let behind = Behind::set().await;
     let evil = Upstream::start().await;
