@@ -192,6 +192,10 @@ impl Stream for Replies {
                 next => Poll::Ready(next),
             };
         }
+        if call.reader.has_next() {
+            // It waits for room: clients that read slowly are not the server's silence.
+            return Poll::Pending;
+        }
         ready!(this.silence.as_mut().poll(cx));
         this.end(Reason::UpstreamTimeout)
     }

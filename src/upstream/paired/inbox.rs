@@ -137,6 +137,11 @@ impl Reader {
         Poll::Ready(self.next.as_ref().map(size))
     }
 
+    /// Whether something has come that was not taken.
+    pub(super) fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// The message whose size was told.
     pub(super) fn take(&mut self) -> Option<Result<ServerMessage, Rejection>> {
         self.next.take().map(|item| item.message)

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::chain::{Rejection, ServerMessage};
+use crate::chain::{Rejection, ResponseBody, ServerMessage};
+use crate::places::Share;
 use crate::protocol::ProtocolVersion;
+use crate::telemetry::Metrics;
+use crate::upstream::cut::{Cuts, Ends};
+use crate::upstream::memory::ReplyMemory;
 
 const LARGEST: usize = 64 << 10;
 
@@ -295,6 +299,36 @@ fn answers_that_nobody_reads_are_bounded_in_all() {
     let (wire, mut call) = stage.ping(&json!(1), 1);
     stage.receive(&json!({ "jsonrpc": "2.0", "id": wire, "result": {} })).unwrap();
     assert_eq!(message(&mut call)["id"], 1, "what is read makes room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_is_not_the_silence_of_its_server() {
+    let stage = stage(Audience::One);
+    let memory = ReplyMemory::new(64 << 10, Duration::from_secs(20), &Metrics::new());
+    let growing = |name: &str| memory.growing(Share::Caller(name.into()));
+    let mut others = growing("bob");
+    std::future::poll_fn(|cx| others.poll_for(cx, 64 << 10, 64 << 10)).await.unwrap();
+    let (at, because) = (Instant::now() + Duration::from_hours(1), Reason::UpstreamTimeout);
+    let reading = Reading {
+        pushes: true,
+        ends: Ends { at, because },
+        most: usize::MAX,
+        idle: Duration::from_secs(1),
+        cut: Cuts::new().of_calls(),
+        memory: growing("ada"),
+        status: |_| http::StatusCode::OK,
+    };
+    let push = stage.paired.open_push(1).unwrap();
+    let ResponseBody::Stream(mut messages) = push.reply(reading).await.unwrap().body else { panic!("no stream") };
+    let text = "x".repeat(40_000);
+    stage
+        .receive(&json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": text } }))
+        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), messages.next()).await.expect_err("there is no room");
+    drop(others);
+    assert!(messages.next().await.unwrap().is_ok_and(|message| message.memory.is_some()));
+    let ended = messages.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.reason(), &Reason::UpstreamTimeout, "silence is one still");
 }
 
 #[test]
