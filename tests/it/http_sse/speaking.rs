@@ -67,6 +67,11 @@ fn form(id: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params })
 }
 
+/// What a user has typed into it.
+fn filled_in(asked: &Value, name: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "n": name } } })
+}
+
 #[tokio::test]
 async fn a_server_asks_on_the_stream_by_an_id_of_ours_and_is_answered_by_a_post() {
     let stage = Stage::set().await;
@@ -75,14 +80,12 @@ async fn a_server_asks_on_the_stream_by_an_id_of_ours_and_is_answered_by_a_post(
     stage.crm.on_tool("ask", Reply::stream([Step::message(&form("q-7")), Step::Wait(gate.clone()), Step::text("done")]));
     let asked = ada.call("ask", json!({})).await;
     assert_eq!((&asked["method"], asked["id"].is_u64()), (&json!("elicitation/create"), true), "{asked:#}");
-    let answer =
-        |name: &str| json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "n": name } } });
-    assert_eq!(ada.send(&answer("536-22-1234")).await.status, 202);
+    assert_eq!(ada.send(&filled_in(&asked, "536-22-1234")).await.status, 202);
     let arrived = stage.crm.wait_for("response").await.json();
     assert_eq!((&arrived["id"], &arrived["result"]["content"]["n"]), (&json!("q-7"), &json!("[us_ssn]")));
 
     let seen = stage.crm.count();
-    let again = ada.send(&answer("Eve")).await;
+    let again = ada.send(&filled_in(&asked, "Eve")).await;
     assert_eq!(again.status, 202);
     let refused = eventually("its record", || stage.gateway.records_of(&again.call()).pop()).await;
     assert_eq!(refused["dec"]["effect"], "deny", "a second answer is none: {refused:#}");
@@ -99,9 +102,7 @@ async fn a_server_whose_answer_is_withheld_is_told_so_and_need_not_wait() {
     let gate = Gate::default();
     stage.crm.on_tool("ask", Reply::stream([Step::message(&form("q-8")), Step::Wait(gate.clone()), Step::text("done")]));
     let asked = ada.call("ask", json!({})).await;
-    let answer =
-        |name: &str| json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "n": name } } });
-    let withheld = ada.send(&answer("AKIAIOSFODNN7EXAMPLE")).await;
+    let withheld = ada.send(&filled_in(&asked, "AKIAIOSFODNN7EXAMPLE")).await;
     assert_eq!(withheld.status, 202, "nobody waits for what becomes of it");
     let arrived = stage.crm.wait_for("response").await.json();
     assert_eq!((&arrived["id"], &arrived["error"]["code"]), (&json!("q-8"), &json!(-31422)), "{arrived:#}");
@@ -111,7 +112,7 @@ async fn a_server_whose_answer_is_withheld_is_told_so_and_need_not_wait() {
 
     // The question is over, for the server too.
     let seen = stage.crm.count();
-    let again = ada.send(&answer("Ada")).await;
+    let again = ada.send(&filled_in(&asked, "Ada")).await;
     let refused = eventually("its record", || stage.gateway.records_of(&again.call()).pop()).await;
     assert_eq!((&refused["dec"]["effect"], stage.crm.count()), (&json!("deny"), seen), "{refused:#}");
     gate.open();
