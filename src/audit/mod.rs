@@ -20,6 +20,7 @@ mod canonical;
 mod chain;
 mod epoch;
 mod evidence;
+mod fault;
 mod follow;
 mod frame;
 mod fs;
@@ -59,6 +60,7 @@ pub use evidence::{
     BundleError, Bundled, CompareError, Compared, EPOCHS_MAX, Epochs, EpochsError, Fork, NotOneLog, ReceiptError, Trust, at_once,
     bundle, check_receipt, compare, count_about, epochs, export, only_log,
 };
+pub use fault::{Fault, FaultReason};
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};
 pub use frame::BadFrame;
 pub use fs::{Disk, LogFile, Space, Storage};
@@ -72,7 +74,7 @@ pub use queue::{AppendError, Condition, Position, Tempo};
 pub use record::{Draft, FORMAT_VERSION, Kind};
 pub use records::{Found, Records, logs_below, records_from};
 pub use recovery::RecoveryError;
-pub use report::{Anchored, Fault, FaultReason, LogReport, ModeChange, Note, Notes, Report, Verdict};
+pub use report::{Anchored, LogReport, ModeChange, Note, Notes, Report, Verdict};
 pub use retention::{
     Plan, PlanError, PruneError, PruneReason, Question, Removal, Stock, Stopped, carry_out, look_after, plan, resume, settle,
     thin, unhurried,

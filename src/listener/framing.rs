@@ -21,60 +21,21 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::chunked::ChunkedBody;
-use super::head::{BodyFraming, HeadLimits, HeadScan, check_scanned};
+pub use super::closing::{StallHandle, close_refused};
+use super::head::{BodyFraming, HeadScan, check_scanned};
+pub use super::limits::FramingLimits;
 use super::pace::{Alarm, BodyPace, after};
 pub use super::refusal::{HeadError, RefusalHandle, refusal_response};
 use super::replies::ReplyWatch;
 use crate::places::Untaken;
-
-/// What a connection may cost. The defaults are those of the manual.
-#[derive(Clone, Copy, Debug)]
-pub struct FramingLimits {
-    /// Sizes of a head.
-    pub head: HeadLimits,
-    /// From the first byte of a head to its last; also from the connection to the first byte. 10 s.
-    pub header_timeout: Duration,
-    /// From the end of a reply to the next byte. 60 s.
-    pub idle_timeout: Duration,
-    /// What a client may take to send one body. Time that the gateway takes to read it does not count. 30 s.
-    pub body_timeout: Duration,
-    /// Least rate of a body in bytes per second, 500, over each [`body_window`](Self::body_window).
-    pub body_rate: u32,
-    /// 10 s.
-    pub body_window: Duration,
-    /// Requests on one connection; it is closed quietly after the reply to the last. 10,000.
-    pub requests: u32,
-    /// How long a client may take nothing of what is written to it. 30 s.
-    pub stall_timeout: Duration,
-    /// How much of a reply waits for the client in this process. 64 KiB.
-    pub queue: usize,
-}
-
-impl Default for FramingLimits {
-    fn default() -> Self {
-        Self {
-            head: HeadLimits::default(),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
-            body_timeout: Duration::from_secs(30),
-            body_rate: 500,
-            body_window: Duration::from_secs(10),
-            requests: 10_000,
-            stall_timeout: Duration::from_secs(30),
-            queue: 64 * 1024,
-        }
-    }
-}
 
 /// A connection that gives its reader only requests whose framing was checked. Writes pass through.
 ///
@@ -100,17 +61,6 @@ pub struct FilteredStream<S> {
     write_alarm: Alarm,
     stalled: StallHandle,
     untaken: Untaken,
-}
-
-/// Says, after the end, whether it came because the client took nothing.
-#[derive(Clone, Debug, Default)]
-pub struct StallHandle(Arc<AtomicBool>);
-
-impl StallHandle {
-    /// Whether it did.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 #[derive(Debug)]
@@ -434,36 +384,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
         }
         Pin::new(&mut this.inner).poll_shutdown(cx)
     }
-}
-
-/// Writes the answer to a refused request and closes, so that the client can read it.
-///
-/// Closing at once while the client still sends would reset the connection, and the answer with it; so what comes is read and dropped,
-/// for a second and 256 KiB at most. Errors are of no interest any more. Takes up to two seconds; cancel safe, the answer may be lost.
-pub async fn close_refused<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, response: &[u8]) {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    const DRAINED: usize = 256 * 1024;
-
-    let answer = async {
-        stream.write_all(response).await?;
-        stream.flush().await?;
-        stream.shutdown().await
-    };
-    if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(()))) {
-        return;
-    }
-    let drain = async {
-        let mut scratch = [0; 4096];
-        let mut left = DRAINED;
-        while let Ok(read @ 1..) = stream.read(&mut scratch).await {
-            left = left.saturating_sub(read);
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Out of patience is as good an end as any.
-    let _ = timeout(PATIENCE, drain).await;
 }
 
 #[cfg(test)]

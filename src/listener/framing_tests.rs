@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::sample::select;
-use tokio::io::duplex;
+use tokio::io::{AsyncWriteExt as _, duplex};
 
 use super::*;
 

@@ -5,11 +5,13 @@
 
 mod accept;
 pub(crate) mod chunked;
+mod closing;
 mod connections;
 mod conversation;
 pub mod descriptors;
 pub mod framing;
 pub mod head;
+mod limits;
 pub mod operators;
 mod pace;
 pub mod refusal;

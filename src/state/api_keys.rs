@@ -1,4 +1,4 @@
-//! API keys: `yett_<id>_<secret><check>`. The secret is shown once; a keyed hash of it is kept.
+//! API keys. The secret is shown once (`key_text.rs`); a keyed hash of it is kept.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Pool, Row as _, Sqlite};
 
+use super::key_text::{mint, parse};
 use super::switches::{self, Switches};
 use super::{StoreError, open, wipe_journal};
-use crate::checksum::{ALPHABET, base62, crc32};
-use crate::master_key::{MasterKey, hex, random_bytes};
+use crate::master_key::{MasterKey, hex};
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
 
@@ -36,12 +36,6 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT
 
 /// The use of the master key that wraps what hashes API keys.
 const WRAP: &str = "api-key wrap";
-
-const PREFIX: &str = "yett_";
-const ID_LENGTH: usize = 12;
-/// 32 characters of 62: 190 bits.
-const SECRET_LENGTH: usize = 32;
-const CHECK_LENGTH: usize = 6;
 
 /// A key as it is kept. The secret is not in it.
 #[derive(Clone, Debug)]
@@ -383,99 +377,6 @@ fn read(row: &SqliteRow) -> Result<ApiKey, StoreError> {
     })
 }
 
-/// The id of a well-formed key whose check characters fit.
-fn parse(token: &str) -> Option<&str> {
-    let rest = token.strip_prefix(PREFIX)?;
-    let (id, secret) = rest.split_once('_')?;
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if id.len() != ID_LENGTH || secret.len() != SECRET_LENGTH + CHECK_LENGTH || !plain(id) || !plain(secret) {
-        return None;
-    }
-    let (body, given) = token.split_at_checked(token.len() - CHECK_LENGTH)?;
-    (check(body) == given).then_some(id)
-}
-
-fn mint() -> Option<(String, String)> {
-    let id = random_text(ID_LENGTH)?.to_ascii_lowercase();
-    let body = format!("{PREFIX}{id}_{}", random_text(SECRET_LENGTH)?);
-    let token = format!("{body}{}", check(&body));
-    Some((id, token))
-}
-
-/// Uniform characters of the alphabet: bytes of 248 and above are thrown away, since 256 is no multiple of 62.
-fn random_text(length: usize) -> Option<String> {
-    let mut text = String::with_capacity(length);
-    while text.len() < length {
-        for byte in random_bytes::<64>()? {
-            if byte < 248 && text.len() < length {
-                text.push(ALPHABET.get(usize::from(byte % 62)).copied().map_or('0', char::from));
-            }
-        }
-    }
-    Some(text)
-}
-
-/// Six characters over everything before them, so that secret scanners tell a key from a look-alike without asking us.
-fn check(body: &str) -> String {
-    base62(crc32(body.as_bytes())).map(char::from).iter().collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new_key() -> NewKey {
-        NewKey { subject: "ada".into(), groups: vec!["sales".into()], tenant: None, expires: None }
-    }
-
-    async fn store(dir: &Path) -> ApiKeys {
-        let master = MasterKey::open(None, dir).unwrap();
-        ApiKeys::open(dir, &master).await.unwrap().0
-    }
-
-    #[tokio::test]
-    async fn a_key_verifies_and_no_neighbour_of_it_does() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = store(dir.path()).await;
-        let (key, secret) = keys.create(new_key(), Timestamp::UNIX_EPOCH).await.unwrap();
-        let token = secret.expose();
-        assert_eq!(keys.verify(token).unwrap().id, key.id);
-        for (place, _) in token.char_indices() {
-            let mut other = token.clone().into_bytes();
-            other[place] = if other[place] == b'x' { b'y' } else { b'x' };
-            assert!(keys.verify(std::str::from_utf8(&other).unwrap()).is_none(), "byte {place}");
-        }
-        assert!(keys.verify("").is_none());
-        assert!(keys.verify("yett__").is_none());
-    }
-
-    #[tokio::test]
-    async fn keys_survive_a_restart_without_their_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = store(dir.path()).await;
-        let (key, secret) = keys.create(new_key(), Timestamp::UNIX_EPOCH).await.unwrap();
-        keys.close().await;
-        let keys = store(dir.path()).await;
-        assert_eq!(keys.verify(secret.expose()).unwrap().groups, ["sales"]);
-        let random = secret.expose().rsplit('_').next().unwrap().as_bytes();
-        for name in ["state.db", "state.db-wal"] {
-            let bytes = std::fs::read(dir.path().join(name)).unwrap_or_default();
-            assert!(!bytes.windows(random.len()).any(|window| window == random), "the secret stands in {name}");
-        }
-        keys.revoke(&key.id, Timestamp::UNIX_EPOCH).await.unwrap();
-        assert_eq!(keys.verify(secret.expose()).unwrap().status(Timestamp::UNIX_EPOCH), KeyStatus::Revoked);
-    }
-
-    #[tokio::test]
-    async fn rotation_keeps_the_caller_and_stops_the_old_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = store(dir.path()).await;
-        let now = Timestamp::UNIX_EPOCH;
-        let (key, old) = keys.create(new_key(), now).await.unwrap();
-        let (heir, new) = keys.successor(&key.id, now).unwrap();
-        assert!(keys.verify(new.expose()).is_none(), "it is good before it is put in place");
-        keys.replace(&key.id, &heir, now).await.unwrap();
-        assert_eq!(keys.verify(old.expose()).unwrap().status(now), KeyStatus::Revoked);
-        assert_eq!(keys.verify(new.expose()).unwrap().subject, "ada".into());
-    }
-}
+#[path = "api_keys_tests.rs"]
+mod tests;

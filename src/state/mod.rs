@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod heads;
+mod key_text;
 mod switches;
 
 use std::fs::OpenOptions;

@@ -24,6 +24,7 @@ mod migrate;
 mod month;
 mod people;
 mod rotate;
+mod token_keys;
 mod tokens;
 mod tree;
 

@@ -18,16 +18,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use parking_lot::RwLock;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::tree::{Tenant, joined, new_id, split};
+use super::token_keys::{Hash, Keys, hash, list};
+use super::tree::{Tenant, joined, new_id};
 use super::{Caller, Month, Vault, VaultError, Work};
 use crate::master_key::hex;
-use crate::seal::{Key, Label, SealError};
 use crate::secret::Secret;
 
 /// Tokens by the keyed hash under which their rows are found.
@@ -38,8 +35,6 @@ const REMEMBERED: usize = 20_000;
 
 /// How often a token is drawn before it is given up: whoever needs more has used up most tokens of that shape.
 const DRAWS: usize = 64;
-
-type Hash = [u8; 32];
 
 /// What a layer wants to know of one text.
 #[derive(Clone)]
@@ -79,14 +74,14 @@ pub enum Answer {
 /// A token and its value.
 #[derive(Debug)]
 pub struct Token {
-    id: Vec<u8>,
+    pub(super) id: Vec<u8>,
     /// Its purpose.
     pub purpose: Arc<str>,
     /// The token, as [`canonical_token`] writes it.
     pub token: Secret<String>,
     /// The value.
     pub value: Secret<String>,
-    month: Month,
+    pub(super) month: Month,
 }
 
 impl Token {
@@ -163,67 +158,6 @@ impl Remembered {
         rows.retain(|_, row| !is_gone(&row.id(), row.month));
         self.forgotten.fetch_add(1, Ordering::AcqRel);
     }
-}
-
-/// What finds and seals the tokens of one tenant.
-struct Keys<'a> {
-    tenant: &'a Tenant,
-    tokens: hmac::Key,
-    purposes: HashMap<Arc<str>, Purpose>,
-}
-
-struct Purpose {
-    seal: Key,
-    values: hmac::Key,
-}
-
-impl<'a> Keys<'a> {
-    fn new(tenant: &'a Tenant) -> Self {
-        let tokens = hmac::Key::new(hmac::HMAC_SHA256, tenant.key.derived("tokens").expose());
-        Self { tenant, tokens, purposes: HashMap::new() }
-    }
-
-    fn purpose(&mut self, name: &Arc<str>) -> Result<&Purpose, VaultError> {
-        if !self.purposes.contains_key(name) {
-            let seal = Key::new(self.tenant.key.derived(&format!("tokens of {name}")))?;
-            let values = hmac::Key::new(hmac::HMAC_SHA256, seal.derived("values").expose());
-            self.purposes.insert(Arc::clone(name), Purpose { seal, values });
-        }
-        self.purposes.get(name).ok_or(VaultError::Sealed(SealError::Broken("a purpose")))
-    }
-
-    fn token(&self, token: &str) -> Hash {
-        keyed(&self.tokens, &[token])
-    }
-
-    fn value(&mut self, purpose: &Arc<str>, kind: &str, normal: &str) -> Result<Hash, VaultError> {
-        Ok(keyed(&self.purpose(purpose)?.values, &[kind, normal]))
-    }
-
-    fn label(&self, purpose: &str, id: &[u8]) -> Label {
-        Label::new("a token", &[&self.tenant.id, purpose.as_bytes(), id])
-    }
-
-    fn open(&mut self, row: &SqliteRow) -> Result<Token, VaultError> {
-        let (id, purpose, sealed): (Vec<u8>, String, Vec<u8>) =
-            (row.try_get("id")?, row.try_get("purpose")?, row.try_get("sealed")?);
-        let month = row.try_get::<String, _>("month")?.parse().map_err(|_form| SealError::Broken("a month"))?;
-        let purpose: Arc<str> = purpose.into();
-        let label = self.label(&purpose, &id);
-        let plain = self.purpose(&purpose)?.seal.open(&label, &sealed)?;
-        let mut parts = split(plain.expose()).ok_or(SealError::Broken("a token"))?.into_iter().map(Secret::new);
-        match (parts.next(), parts.next()) {
-            (Some(token), Some(value)) => Ok(Token { id, purpose, token, value, month }),
-            _ => Err(SealError::Broken("a token").into()),
-        }
-    }
-}
-
-/// Each part with its length before it.
-fn keyed(key: &hmac::Key, parts: &[&str]) -> Hash {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(hmac::sign(key, &joined(parts)).as_ref());
-    hash
 }
 
 /// What an ask is found by.
@@ -446,21 +380,4 @@ pub(super) async fn expire(month: Month, work: &mut Work) -> Result<(), VaultErr
         sqlx::query(statement).bind(month.to_string()).execute(&mut **work).await?;
     }
     Ok(())
-}
-
-fn hash(row: &SqliteRow, column: &str) -> Result<Hash, VaultError> {
-    let bytes: Vec<u8> = row.try_get(column)?;
-    bytes.try_into().map_err(|_length: Vec<u8>| SealError::Broken("a token").into())
-}
-
-/// Hashes as a JSON list of hex: one parameter, however many there are.
-fn list(hashes: impl Iterator<Item = Hash>) -> String {
-    let mut text = String::from("[");
-    for (place, hash) in hashes.enumerate() {
-        text.push_str(if place == 0 { "\"" } else { ",\"" });
-        text.push_str(&hex(&hash));
-        text.push('"');
-    }
-    text.push(']');
-    text
 }

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 
 use super::super::chain::Chain;
 use super::super::epoch::EpochKeys;
+use super::super::fault::FaultReason;
 use super::super::notes::RawNote;
-use super::super::report::{Anchored, FaultReason};
+use super::super::report::Anchored;
 use super::super::stamp::Stamp;
 use super::heads::{self, HeadsFile, Notes};
 use super::{VerifyIo, unreadable};

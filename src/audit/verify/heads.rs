@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::chain::Chain;
 use super::super::epoch::{BadHead, EpochKeys};
+use super::super::fault::FaultReason;
 use super::super::layout::heads_index;
 use super::super::notes::{NoteReader, RawNote};
-use super::super::report::FaultReason;
 use super::pool::{Pool, Promise};
 use super::{Opened, VerifyIo, list, regular_file, unreadable};
 use crate::tlog::{Checkpoint, Frontier, Hash, Note};

@@ -3,9 +3,10 @@
 
 use super::super::chain::Broken;
 use super::super::evidence::FRONTIER;
+use super::super::fault::FaultReason;
 use super::super::layout::KEPT;
 use super::super::line::Line;
-use super::super::report::{FaultReason, LogReport};
+use super::super::report::LogReport;
 use super::super::retention::{Kept, NextKept, Ordered};
 use super::super::tree::read_tile;
 use super::walk::Walk;

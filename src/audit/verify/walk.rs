@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::chain::{Broken, Chain};
+use super::super::fault::{Fault, FaultReason};
 use super::super::line::{Line, NotRecord, frontier, is_one_batch};
 use super::super::lines::{LineReader, RawLine};
 use super::super::observe::Observer;
 use super::super::recovery::UNCOVERED_MAX;
-use super::super::report::{Fault, FaultReason, LogReport};
+use super::super::report::LogReport;
 use super::super::retention::Kept;
 use super::anchors::{Anchors, Known};
 use super::before::Before;
