@@ -20,11 +20,13 @@
 //! **Limits**: the place of the keys is configured, since discovery comes with identity; revocation of a JWT before its `exp` is
 //! seen only when its key is withdrawn.
 
+mod api_key;
 mod bearer;
 mod claims;
 mod ground;
 mod layer;
 mod principal;
+mod remembered;
 mod token;
 
 pub use layer::Authn;

@@ -1,0 +1,104 @@
+//! Tokens of issuers, and the memory of those that were found good.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use parking_lot::RwLock;
+
+use super::ground::Ground;
+use super::layer::store_down;
+use super::principal::{Facts, Principal};
+use super::token::{Issuers, Proof, TokenError, Verified};
+use crate::chain::{Challenge, Reason, Rejection, RequestContext};
+use crate::vault::{Caller, Vault};
+
+/// Tokens remembered. Beyond this the memory is emptied: an attacker with that many good tokens gains nothing by it.
+const REMEMBERED: usize = 10_000;
+
+/// Turns tokens into principals.
+pub(super) struct Tokens {
+    issuers: Issuers,
+    // Keyed by SHA-256 over route and token: a token is good for one route's audience.
+    verified: RwLock<HashMap<[u8; 32], (Principal, Proof)>>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("issuers", &self.issuers).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    pub(super) fn new(issuers: Issuers) -> Self {
+        Self { issuers, verified: RwLock::default() }
+    }
+
+    /// Whose token it is.
+    pub(super) async fn principal(&self, token: &str, vault: &Vault, context: &RequestContext) -> Result<Principal, Rejection> {
+        let now = context.received;
+        let place = place_of(token, &context.route.resource);
+        if let Some(principal) = self.remembered(&place, now) {
+            return Ok(principal);
+        }
+        // Rare: what it needs is not to be part of every call.
+        let verified = Box::pin(self.verify(token, context)).await.map_err(|error| {
+            context.trail.with(|decision| decision.detail = Some(error.word()));
+            if error == TokenError::Stale {
+                return Reason::StoreUnavailable;
+            }
+            Reason::Unauthenticated(Challenge::InvalidToken)
+        })?;
+        let caller = Caller { issuer: &verified.issuer, subject: &verified.subject, tenant: verified.tenant.as_deref() };
+        let pseudonym = vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
+        let principal = Principal::new(Facts {
+            authn: "jwt",
+            issuer: verified.issuer,
+            subject: verified.subject.into(),
+            client: verified.client.map(Into::into),
+            groups: verified.groups,
+            claimed_roles: verified.roles,
+            tenant: verified.tenant.map(Into::into),
+            attributes: verified.attributes,
+            expires: Some(verified.expires),
+            pseudonym,
+            ground: Ground::Token(self.issuers.clone(), verified.proof.clone()),
+        });
+        let mut remembered = self.verified.write();
+        // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(place, (principal.clone(), verified.proof));
+        Ok(principal)
+    }
+
+    /// Once, and once more if the issuer's keys were read again meanwhile.
+    async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
+        let verify = || self.issuers.verify(token, &context.route.audiences, context.received);
+        match verify() {
+            Err(TokenError::UnknownKey(issuer)) if self.issuers.look_again(issuer).await => verify(),
+            first => first,
+        }
+    }
+
+    fn remembered(&self, place: &[u8; 32], now: Timestamp) -> Option<Principal> {
+        let remembered = self.verified.read();
+        let (principal, proof) = remembered.get(place)?;
+        // No leeway here: at the edge of its life a token goes through all checks again, as it does when its issuer's keys change.
+        let alive = principal.expires().is_some_and(|end| now < end) && principal.pseudonym().holds_at(now);
+        let good = alive && self.issuers.holds(proof, now);
+        good.then(|| principal.clone())
+    }
+}
+
+fn place_of(token: &str, resource: &str) -> [u8; 32] {
+    let mut text = Vec::with_capacity(token.len() + resource.len() + 1);
+    text.extend_from_slice(resource.as_bytes());
+    text.push(0);
+    text.extend_from_slice(token.as_bytes());
+    let mut place = [0; 32];
+    place.copy_from_slice(digest(&SHA256, &text).as_ref());
+    place
+}
