@@ -26,6 +26,8 @@ pub mod places;
 
 pub mod upstream;
 
+pub mod outbound;
+
 pub mod protocol;
 
 pub mod policy;

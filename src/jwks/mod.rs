@@ -5,7 +5,6 @@
 //! metric and a log line say so, and once it is older than `stale` no token of that issuer is accepted (503). Requests only ever
 //! look at [`Keys`].
 
-mod fetch;
 mod keys;
 mod refresh;
 mod set;

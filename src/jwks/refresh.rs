@@ -13,16 +13,19 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::fetch::Fetcher;
 use super::keys::Keys;
 use super::set::{KeySet, MAX_SIZE, SetError};
 use crate::clock::Clock;
 use crate::config::{Issuer, KeySource};
+use crate::outbound::{Ask, Bounds, Client, Silence};
 use crate::telemetry::Metrics;
 use crate::upstream::ConnectError;
 
 /// Longest pause between two attempts while they fail, unless the cooldown is longer.
 const SLOWEST: Duration = Duration::from_mins(1);
+
+/// What one reading of a set may cost.
+const BOUNDS: Bounds = Bounds { connect: Duration::from_secs(5), total: Duration::from_secs(10), answer: MAX_SIZE, at_once: 1 };
 
 /// Why the keys of an issuer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,21 +43,12 @@ pub enum Problem {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Read(#[source] io::Error),
-    /// No connection.
+    /// The URL cannot be connected to.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The exchange broke off.
-    #[error("the exchange broke off")]
-    Http(#[from] hyper::Error),
-    /// Another status than 200.
-    #[error("the answer was HTTP {0}; redirects are not followed")]
-    Status(u16),
-    /// Compressed although we asked for plain text.
-    #[error("the answer is compressed")]
-    Encoded,
-    /// Not within the time.
-    #[error("no whole answer came within 10 s")]
-    Timeout,
+    /// It does not answer as it should.
+    #[error(transparent)]
+    Silence(#[from] Silence),
     /// Something came, but no key set.
     #[error(transparent)]
     Set(#[from] SetError),
@@ -101,7 +95,7 @@ impl KeySets {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    Url(String, Box<Fetcher>),
+    Url(String, Box<Client>),
 }
 
 /// Reads the key sets that are files, as `yett check` does: a URL is not asked.
@@ -122,7 +116,7 @@ impl Refresher {
             KeySource::File(path) => Source::File(path.clone()),
             KeySource::Url(url) => {
                 let failed = |source| JwksError { issuer: issuer.name.clone(), place: url.to_string(), source };
-                Source::Url(url.to_string(), Box::new(Fetcher::new(url).map_err(|error| failed(error.into()))?))
+                Source::Url(url.to_string(), Box::new(Client::new(url, BOUNDS, None).map_err(|error| failed(error.into()))?))
             }
         };
         Ok(Self {
@@ -212,7 +206,7 @@ impl Refresher {
 
     async fn read(&self) -> Result<(KeySet, [u8; 32]), Problem> {
         let bytes = match &self.source {
-            Source::Url(_, fetcher) => fetcher.fetch().await?,
+            Source::Url(_, client) => client.fetch(Ask::get().accept("application/jwk-set+json, application/json")).await?,
             Source::File(path) => {
                 let path = path.clone();
                 let reading = tokio::task::spawn_blocking(move || read_file(&path));

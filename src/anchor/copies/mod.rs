@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -99,14 +98,7 @@ impl Copies {
         for HeadCopy { name, to, every } in settings {
             let to = match to {
                 CopyTo::Folder(path) => To::Folder(Arc::new(Folder::new(path, log.name()))),
-                CopyTo::Url { url, bearer } => {
-                    let authorization = bearer.as_ref().and_then(|token| {
-                        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
-                        value.set_sensitive(true);
-                        Some(value)
-                    });
-                    To::Collector(Box::new(Client::new(url)?.authorized(authorization)))
-                }
+                CopyTo::Url { url, bearer } => To::Collector(Box::new(Client::new(url)?.authorized(bearer.clone()))),
             };
             metrics.head_copied(name, 0);
             copies.push(Copy { name: name.clone(), every: *every, to, size: 0, failing: false });

@@ -3,11 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +11,8 @@ use super::Counts;
 use super::otlp::{self, Resource};
 use super::span::Span;
 use crate::config;
-use crate::upstream::{ConnectError, Connector, Sockets};
+use crate::outbound::{Ask, Bounds, Client, Silence};
+use crate::upstream::ConnectError;
 
 /// Most spans of a batch, about.
 const BATCH: usize = 512;
@@ -34,11 +30,10 @@ const ANSWER: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Exporter {
     waiting: mpsc::Receiver<Vec<Span>>,
-    connector: Connector,
-    target: Uri,
-    headers: HeaderMap,
+    client: Client,
+    /// What every batch is sent with.
+    ask: Ask,
     resource: Resource,
-    timeout: Duration,
     counts: Counts,
     /// Whether the last batch was taken, so that trouble is told once.
     well: bool,
@@ -55,22 +50,14 @@ enum Refused {
 impl Exporter {
     pub(super) fn new(traces: config::Traces, waiting: mpsc::Receiver<Vec<Span>>, counts: Counts) -> Result<Self, ConnectError> {
         let config::Traces { endpoint, headers, timeout, service, attributes, sampling: _ } = traces;
-        // One batch after the other; the second is for a connection whose end the system has not seen yet.
-        let connector = Connector::new(&endpoint, config::ServerLimits::default(), Sockets::new(2))?;
-        let bad = || ConnectError::Host(endpoint.to_string());
-        let host = endpoint.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()).ok_or_else(bad)?;
-        let mut sent = HeaderMap::new();
+        let bounds = Bounds { connect: timeout, total: timeout, answer: ANSWER, at_once: 1 };
+        let client = Client::new(&endpoint, bounds, None)?;
+        let mut ask = Ask::post("application/x-protobuf", "");
         for (name, value) in headers {
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_unused| bad())?;
-            value.set_sensitive(true);
-            sent.append(name, value);
+            ask = ask.secret(name, &value).map_err(|_unused| ConnectError::Host(endpoint.to_string()))?;
         }
-        sent.insert(HOST, host);
-        sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let path = endpoint.path_and_query().map_or("/", |path| path.as_str());
-        let target = path.parse().map_err(|_unused| bad())?;
         let resource = Resource::new(&service, &attributes);
-        Ok(Self { waiting, connector, target, headers: sent, resource, timeout, counts, well: true })
+        Ok(Self { waiting, client, ask, resource, counts, well: true })
     }
 
     /// Exports until `stop`, and then what is still waiting, each batch tried once.
@@ -109,8 +96,7 @@ impl Exporter {
         let body = Bytes::from(otlp::request(&self.resource, batch));
         let mut pauses = PAUSES.into_iter();
         let reason = loop {
-            let tried = tokio::time::timeout(self.timeout, self.post(body.clone())).await;
-            match tried.unwrap_or(Err(Refused::Later("time-out"))) {
+            match self.post(body.clone()).await {
                 Ok(()) => {
                     self.counts.exported.inc_by(u64::try_from(batch.len()).unwrap_or(u64::MAX));
                     if !std::mem::replace(&mut self.well, true) {
@@ -146,29 +132,19 @@ impl Exporter {
     }
 
     async fn post(&self, body: Bytes) -> Result<(), Refused> {
-        let link = self.connector.link().await.map_err(|_unused| Refused::Later("no connection"))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(link)).await.map_err(|_unused| Refused::Later("no connection"))?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
-        let exchange = async {
-            let response = sender.send_request(request).await.map_err(|_unused| Refused::Later("no answer"))?;
-            let status = response.status().as_u16();
-            let _ = Limited::new(response.into_body(), ANSWER).collect().await;
-            match status {
-                200..=299 => Ok(()),
-                // OTLP, "Failures": these are to be tried again.
-                429 | 502 | 503 | 504 => Err(Refused::Later("not now")),
-                status => Err(Refused::Never(status)),
-            }
+        let status = match self.client.send(self.ask.clone().body(body)).await {
+            Ok(answer) => answer.status.as_u16(),
+            // What it says beside its status is nothing to us.
+            Err(Silence::TooLarge { status, .. } | Silence::Encoded { status } | Silence::Status(status)) => status,
+            Err(Silence::Timeout(_)) => return Err(Refused::Later("time-out")),
+            Err(Silence::Connect(_)) => return Err(Refused::Later("no connection")),
+            Err(Silence::Http(_) | Silence::Header(_) | Silence::Target(_)) => return Err(Refused::Later("no answer")),
         };
-        // The connection lives in this future, so that nothing of it outlives the try.
-        let mut exchange = std::pin::pin!(exchange);
-        tokio::select! {
-            result = &mut exchange => result,
-            _ = connection => exchange.await,
+        match status {
+            200..=299 => Ok(()),
+            // OTLP, "Failures": these are to be tried again.
+            429 | 502 | 503 | 504 => Err(Refused::Later("not now")),
+            status => Err(Refused::Never(status)),
         }
     }
 }
