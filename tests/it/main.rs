@@ -25,6 +25,7 @@ mod http_sse;
 mod hung_up;
 mod injection;
 mod input_required;
+mod issuers;
 mod lifecycle;
 mod limits_message;
 mod matrix;

@@ -67,6 +67,21 @@ pub(crate) fn npm_server(package: &str) -> [PathBuf; 2] {
     [suite().join(".bin/node"), modules.join(package).join("dist/index.js")]
 }
 
+/// The OpenID provider of `tests/identity`, with its options.
+pub(crate) fn provider(options: &serde_json::Value) -> Command {
+    let modules = part("issuer");
+    // It wants the newer Node that came with the suite.
+    let mut command = Command::new(suite().join(".bin/node"));
+    command.arg(repository().join("tests/identity/provider.mjs")).arg(options.to_string());
+    command.env("YETT_PARTS", modules.parent().unwrap());
+    command
+}
+
+/// `OpenBao`.
+pub(crate) fn openbao() -> Command {
+    Command::new(part("identity").join("bin/bao"))
+}
+
 /// A file of `tests/matrix`.
 pub(crate) fn matrix(file: &str) -> PathBuf {
     repository().join("tests/matrix").join(file)

@@ -321,6 +321,12 @@ impl Builder {
         self
     }
 
+    /// An issuer as it stands in the configuration, in flow style.
+    pub(crate) fn issuer_written(mut self, yaml: &str) -> Self {
+        self.issuers.push(yaml.to_owned());
+        self
+    }
+
     /// The folder, to put files into before the start.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
