@@ -73,3 +73,5 @@ pub mod secret;
 pub mod tlog;
 
 mod checksum;
+
+pub mod reach;
