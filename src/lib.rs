@@ -75,3 +75,5 @@ pub mod secret;
 pub mod tlog;
 
 mod checksum;
+
+pub mod reach;

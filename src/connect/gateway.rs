@@ -228,7 +228,7 @@ fn may_pass(error: &ConnectError) -> bool {
         ConnectError::Io(error) => !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput),
         ConnectError::Timeout => true,
         ConnectError::Host(_)
-        | ConnectError::LinkLocal(_)
+        | ConnectError::Unreachable(..)
         | ConnectError::NoCertificates
         | ConnectError::NoRoots
         | ConnectError::Sockets(_)

@@ -1,7 +1,7 @@
 //! Connections to a configured server: TCP, and TLS for `https`.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::pool::Parked;
 use super::strict::{ReplyLimits, StrictLink};
 use crate::config::ServerLimits;
+use crate::reach::{Reach, Unreachable};
 
 /// Longest wait for a connection, handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -56,9 +57,9 @@ pub enum ConnectError {
     /// It took too long.
     #[error("the connection took too long")]
     Timeout,
-    /// The name leads to a link-local address, where cloud metadata lives and MCP servers do not.
-    #[error("`{0}` resolves to a link-local address")]
-    LinkLocal(String),
+    /// The name leads where nothing of ours may go.
+    #[error("an address of `{0}` {1}")]
+    Unreachable(String, Unreachable),
 }
 
 /// Connects to one server.
@@ -69,6 +70,7 @@ pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     limits: ReplyLimits,
     sockets: Sockets,
+    reach: Reach,
 }
 
 /// How many sockets all servers together may hold: the rest of the process's descriptors is the clients' and the log's.
@@ -146,7 +148,14 @@ impl Connector {
             None
         };
         let limits = ReplyLimits { head: limits.head, headers: limits.headers };
-        Ok(Self { host, port, tls, limits, sockets })
+        Ok(Self { host, port, tls, limits, sockets, reach: Reach::Configured })
+    }
+
+    /// The same for a URL that was discovered, which leads to public addresses alone where [`crate::reach::discovered`] says so.
+    #[must_use]
+    pub fn reaching(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
     }
 
     /// Opens a connection, on which nothing but well-framed replies comes.
@@ -174,8 +183,8 @@ impl Connector {
     async fn open(&self) -> Result<Box<dyn Link>, ConnectError> {
         // The address that is checked is the address that is used: the name is not resolved a second time.
         let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
-        if addresses.iter().any(|address| is_link_local(address.ip())) {
-            return Err(ConnectError::LinkLocal(self.host.clone()));
+        for address in &addresses {
+            self.reach.check(address.ip()).map_err(|why| ConnectError::Unreachable(self.host.clone(), why))?;
         }
         let stream = dial(&addresses).await?;
         stream.set_nodelay(true)?;
@@ -199,13 +208,6 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         }
     }
     Err(failed)
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }
 
 fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, ConnectError> {
@@ -236,4 +238,38 @@ fn named_roots(pem: &[u8]) -> Result<RootCertStore, ConnectError> {
         roots.add(certificate.map_err(|_unreadable| ConnectError::NoCertificates)?)?;
     }
     if roots.is_empty() { Err(ConnectError::NoCertificates) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn connecting(url: &str, reach: Reach) -> ConnectError {
+        let connector = Connector::new(&url.parse().unwrap(), ServerLimits::default(), Sockets::new(1)).unwrap();
+        connector.reaching(reach).connect().await.err().expect("nothing is reached")
+    }
+
+    #[tokio::test]
+    async fn mcp_053_what_was_discovered_is_refused_by_what_it_resolves_to_before_a_packet() {
+        let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        sink.set_nonblocking(true).unwrap();
+        let port = sink.local_addr().unwrap().port();
+        // What a resolver makes of the spellings, should one ever come so far.
+        for host in ["127.0.0.1", "localhost", "2130706433", "127.1", "0x7f000001", "[::ffff:127.0.0.1]", "localhost."] {
+            let error = connecting(&format!("http://{host}:{port}/"), Reach::Discovered).await;
+            assert!(
+                matches!(error, ConnectError::Unreachable(_, Unreachable::NotPublic) | ConnectError::Io(_)),
+                "{host}: {error}"
+            );
+        }
+        for host in ["169.254.169.254", "[64:ff9b::a9fe:a9fe]", "2852039166", "[2001:0:a9fe:a9fe::1]"] {
+            let error = connecting(&format!("http://{host}:{port}/"), Reach::Configured).await;
+            assert!(matches!(error, ConnectError::Unreachable(_, Unreachable::LinkLocal)), "{host}: {error}");
+        }
+        for host in ["0", "[::ffff:0.0.0.0]"] {
+            let error = connecting(&format!("http://{host}:{port}/"), Reach::Configured).await;
+            assert!(matches!(error, ConnectError::Unreachable(_, Unreachable::NotOneMachine)), "{host}: {error}");
+        }
+        assert_eq!(sink.accept().err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock), "somebody was there");
+    }
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::locations::{authority, host, is_loopback, origin, public_url};
+use super::locations::{authority, host, origin, public_url};
 use super::{Bound, Context};
 use crate::config::units::{duration, size, within};
 use crate::config::{Limits, Listener, Risk, ServerSelection};
+use crate::reach::is_loopback;
 use crate::yaml::{
     Fields, Invalid, Later, Node, Place, Report, boolean, closest, items, later, later_because, name, number, parsed, scalar,
     text,

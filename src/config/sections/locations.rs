@@ -1,9 +1,10 @@
 //! Where things are: URLs, origins, hosts, addresses. What may not be reached from configuration is refused here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use http::Uri;
 
+use crate::reach::{self, Unreachable, is_loopback};
 use crate::yaml::Invalid;
 
 const NOT_A_URL: Invalid = Invalid::new("is not an http or https URL", "write `https://host/path`");
@@ -89,18 +90,9 @@ pub(super) fn host(text: &str) -> Result<String, Invalid> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// Whether this host (of a URL, IPv6 in brackets) is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    match address(&host) {
-        Some(address) => address.is_loopback(),
-        None => host == "localhost" || host.ends_with(".localhost"),
-    }
-}
-
 /// Whether this text names, as a URL, an address that only a machine's own network segment has.
 pub(super) fn is_link_local_url(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| uri.host().and_then(address).is_some_and(is_link_local))
+    text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| reach::literal(host) == Err(Unreachable::LinkLocal)))
 }
 
 fn absolute(text: &str) -> Result<Uri, Invalid> {
@@ -120,53 +112,17 @@ fn absolute(text: &str) -> Result<Uri, Invalid> {
     Ok(uri)
 }
 
-/// SECURITY: cloud metadata services live on link-local addresses. Names are checked where they are resolved; here are the
-/// spellings of addresses, the ones that only a resolver understands (`2852039166`, `0xa9.254.43518`) among them.
+/// Names are checked where they are resolved; here are the spellings of addresses.
 fn check_host(host: &str) -> Result<(), Invalid> {
-    let Some(address) = address(host) else {
-        let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-        let numeric = last.bytes().all(|b| b.is_ascii_digit())
-            || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        return if numeric {
-            Err(Invalid::new("has an address in an unusual spelling", "write it as `10.0.0.1` or `[fd00::1]`"))
-        } else {
-            Ok(())
-        };
-    };
-    if is_link_local(address) {
-        return Err(Invalid::new("is a link-local address", "that is where cloud metadata lives, nothing that Yett talks to"));
-    }
-    if address.is_unspecified() || address.is_multicast() {
-        return Err(Invalid::new("is not the address of one machine", "write the address of the server"));
-    }
-    Ok(())
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    /// AWS serves instance metadata here too.
-    const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == AWS_METADATA || embedded(v6).is_some_and(|v4| v4.is_link_local()),
-    }
-}
-
-/// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            Some(join(high, low))
+    reach::configured(host).map_err(|why| match why {
+        Unreachable::LinkLocal => {
+            Invalid::new("is a link-local address", "that is where cloud metadata lives, nothing that Yett talks to")
         }
-        _ => None,
-    }
-}
-
-fn address(host: &str) -> Option<IpAddr> {
-    match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
-        None => host.trim_end_matches('.').parse().ok().map(IpAddr::V4),
-    }
+        Unreachable::NotOneMachine => Invalid::new("is not the address of one machine", "write the address of the server"),
+        Unreachable::NotHttps | Unreachable::NotPublic | Unreachable::Spelling => {
+            Invalid::new("has an address in an unusual spelling", "write it as `10.0.0.1` or `[fd00::1]`")
+        }
+    })
 }
 
 /// Splits `host[:port]`, and checks both.
@@ -178,8 +134,13 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
         }
         _ => (text, None),
     };
-    let good = if host.starts_with('[') { address(host).is_some() } else { host.len() <= 253 && host.split('.').all(is_label) };
+    let good = if host.starts_with('[') { is_ipv6(host) } else { host.len() <= 253 && host.split('.').all(is_label) };
     good.then_some((host, port))
+}
+
+fn is_ipv6(host: &str) -> bool {
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok())
 }
 
 fn is_label(label: &str) -> bool {
@@ -225,6 +186,16 @@ mod tests {
             "http://[fd00:ec2::254]/",
             "http://2852039166/",
             "http://0xA9FEA9FE/",
+            "http://0XA9FEA9FE/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://127.1/",
+            "http://0/",
+            "http://localhost./",
+            "http://[2001:0:a9fe:a9fe::1]/",
+            "http://[64:ff9b:1::a9fe:a9fe]/",
+            "http://255.255.255.255/",
             "http://0xa9.254.169.254/",
             "http://169.254.43518/",
             "http://0251.0376.0251.0376/",
@@ -314,11 +285,5 @@ mod tests {
         for bad in ["", "https://a.example", "*.a.example", "a.example/", "a.example:", "a.example:0443", "::1"] {
             assert!(host(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn loopback_is_told_by_address_or_reserved_name() {
-        assert!(["localhost", "LOCALHOST", "a.localhost", "127.9.9.9", "[::1]"].iter().all(|host| is_loopback(host)));
-        assert!(!["localhost.example", "128.0.0.1", "[::2]", "example"].iter().any(|host| is_loopback(host)));
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::locations::{endpoint, is_loopback};
+use super::locations::endpoint;
 use super::stdio::stdio;
 use super::{Context, secret};
 use crate::config::units::{duration, size, within};
 use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection, Transport};
 use crate::policy::Classification;
+use crate::reach::is_loopback;
 use crate::secret::Secret;
 use crate::yaml::{
     Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, later_because, number, parsed, scalar, text,

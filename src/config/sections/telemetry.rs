@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::Context;
-use super::locations::{endpoint, is_loopback};
+use super::locations::endpoint;
 use crate::config::units::{duration, within};
 use crate::config::values::Environment;
 use crate::config::{LogFormat, LogLevel, Logs, Telemetry, Traces};
+use crate::reach::is_loopback;
 use crate::secret::Secret;
 use crate::trace::Sampling;
 use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, entries, parsed, scalar, text};
