@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Condition;
 use crate::jwks::Keys;
 use crate::listener::{bind, operators};
-use crate::secret::Secret;
+use crate::secrets::{Keeper, Live};
 use crate::telemetry::{Exposition, Metrics};
 
 /// A bound health listener.
@@ -35,7 +35,7 @@ pub struct Health {
 struct Shared {
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
-    token: Option<Secret<String>>,
+    token: Option<Live>,
     open: bool,
 }
 
@@ -53,6 +53,8 @@ pub struct Readiness {
     /// The keys of token issuers. A replica that never had them cannot check tokens, and is no place to send callers to; a set that
     /// goes stale later closes its issuer alone, since then all replicas are alike.
     pub keys: Vec<Keys>,
+    /// Secrets of the configuration. One that was never read is like keys that never came; one that goes stale later closes what needs it.
+    pub secrets: Arc<Keeper>,
 }
 
 impl Readiness {
@@ -68,6 +70,9 @@ impl Readiness {
         }
         if !self.keys.iter().all(Keys::have_arrived) {
             return Err("the keys of an issuer have not been read yet");
+        }
+        if !self.secrets.have_arrived() {
+            return Err("a secret of the configuration has not been read yet");
         }
         match *self.log.borrow() {
             Condition::Writing => Ok(()),
@@ -88,7 +93,7 @@ impl Health {
         address: SocketAddr,
         readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
-        token: Option<Secret<String>>,
+        token: Option<Live>,
         open: bool,
     ) -> io::Result<Self> {
         let socket = bind(address, operators::BUFFER)?;
@@ -114,7 +119,8 @@ impl Health {
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let claims = shared.readiness.claims.as_ref().map(|claims| claims.borrow().clone()).unwrap_or_default();
-    let claims = claims.iter().fold(String::new(), |all, claim| all + "warning: " + claim + "\n");
+    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles());
+    let claims = claims.fold(String::new(), |all, claim| all + "warning: " + &claim + "\n");
     match shared.readiness.check() {
         Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n{claims}")).into_response(),
@@ -124,7 +130,9 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
     let known = match (&shared.token, given) {
-        (Some(token), Some(given)) => verify_slices_are_equal(token.expose().as_bytes(), given.as_bytes()).is_ok(),
+        (Some(token), Some(given)) => {
+            token.current().is_ok_and(|token| verify_slices_are_equal(token.secret.expose().as_bytes(), given.as_bytes()).is_ok())
+        }
         _ => false,
     };
     if !known && !shared.open {

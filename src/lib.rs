@@ -71,6 +71,7 @@ pub mod master_key;
 pub mod seal;
 
 pub mod secret;
+pub mod secrets;
 
 pub mod tlog;
 

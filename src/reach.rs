@@ -25,7 +25,7 @@ pub enum Reach {
 /// Why something may not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
-    /// See [`METADATA`].
+    /// Where clouds keep what their machines may know of themselves.
     #[error("is a link-local address, or another where clouds keep their credentials")]
     LinkLocal,
     /// Unspecified, multicast or broadcast.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Uri;
 
 use crate::outbound::{Ask, Bounds};
-use crate::secret::Secret;
+use crate::secrets::Live;
 use crate::upstream::ConnectError;
 
 pub(super) use crate::outbound::Silence;
@@ -25,7 +25,7 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) struct Client {
     outbound: crate::outbound::Client,
-    bearer: Option<Secret<String>>,
+    bearer: Option<Live>,
 }
 
 impl Client {
@@ -34,7 +34,7 @@ impl Client {
     }
 
     /// With a credential in every request.
-    pub(super) fn authorized(self, bearer: Option<Secret<String>>) -> Self {
+    pub(super) fn authorized(self, bearer: Option<Live>) -> Self {
         Self { bearer, ..self }
     }
 
@@ -43,7 +43,10 @@ impl Client {
         let target = format!("{}{path}", self.outbound.prefix());
         let mut ask = Ask::text(body).at(if target.is_empty() { "/".to_owned() } else { target });
         if let Some(token) = &self.bearer {
-            ask = ask.bearer(token)?;
+            // Without one the collector refuses, and that is told.
+            if let Ok(token) = token.current() {
+                ask = ask.bearer(&token.secret)?;
+            }
         }
         let answer = self.outbound.send(ask).await?;
         Ok(Reply { status: answer.status.as_u16(), body: answer.body })

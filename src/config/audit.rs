@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::secret::Secret;
+use crate::secrets::Live;
 use crate::tlog;
 
 /// The audit log.
@@ -81,7 +81,7 @@ pub enum CopyTo {
         /// Where: `https`, or `http` on loopback.
         url: http::Uri,
         /// Sent with each.
-        bearer: Option<Secret<String>>,
+        bearer: Option<Live>,
     },
 }
 

@@ -91,7 +91,9 @@ fn load_bytes(
         (Some(mut config), Some(policy)) if !report.has_errors() => {
             config.policy = Arc::new(policy);
             config.hash = sha256_hex(bytes);
-            config.outline = Outline::of(&root);
+            let secrets = context.secrets();
+            config.outline = Outline::of(&root, &secrets.iter().map(|(place, _)| *place).collect());
+            config.secrets.live = secrets.into_iter().map(|(_, live)| live).collect();
             Ok(Loaded { config, warnings: report })
         }
         _ => {

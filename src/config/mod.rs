@@ -33,6 +33,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 use crate::policy::{Classification, Policy};
 use crate::secret::Secret;
+use crate::secrets::{Live, Settings};
 use crate::trace::Sampling;
 
 /// Everything `yett serve` needs to know, checked.
@@ -68,12 +69,23 @@ pub struct Config {
     pub hash: String,
     /// What it says where, to be compared with the next one.
     pub outline: Outline,
+    /// How its secrets are kept fresh, and all that are.
+    pub secrets: Secrets,
     /// The program that starts servers' processes, which is this one.
     pub launcher: PathBuf,
     /// Memory for large replies. In no file: whoever puts a gateway into a program of its own may choose it.
     pub replies: Replies,
     /// The file it was read from; `None` for a text that stands in none.
     pub file: Option<PathBuf>,
+}
+
+/// Secrets that the configuration refers to.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// Where they come from, and how often they are read.
+    pub settings: Settings,
+    /// Those that may change while the gateway serves.
+    pub live: Vec<Live>,
 }
 
 /// Memory for large replies, for all callers.
@@ -185,7 +197,7 @@ pub struct Health {
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     pub address: SocketAddr,
     /// The bearer token for `/metrics`; without one, and without the risk `open_metrics`, `/metrics` is 401.
-    pub metrics_token: Option<Secret<String>>,
+    pub metrics_token: Option<Live>,
 }
 
 /// A weak choice that must be named before it is taken.
@@ -260,7 +272,7 @@ pub struct Traces {
     /// Where batches are posted.
     pub endpoint: http::Uri,
     /// Sent with each; credentials, mostly.
-    pub headers: Vec<(http::HeaderName, Secret<String>)>,
+    pub headers: Vec<(http::HeaderName, Live)>,
     /// Which calls (all that decide themselves; callers' own decisions go before).
     pub sampling: Sampling,
     /// For one batch (10 s).

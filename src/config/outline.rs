@@ -1,26 +1,26 @@
 //! What a configuration says where, so that two of them can be compared without keeping either's text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, Place, Value};
 
-/// A digest of every section, and of every entry of a section. Secrets are in it as what they became, so that a new one is a
-/// change; it is held in memory only, and shows none of it.
+/// A digest of every section, and of every entry of a section. Secrets that are kept fresh are in it as they are written, since another
+/// value of theirs is no change of the configuration; all else as what it became. It is held in memory only, and shows none of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outline(BTreeMap<String, [u8; 32]>);
 
 impl Outline {
-    pub(super) fn of(root: &Node) -> Self {
+    pub(super) fn of(root: &Node, live: &HashSet<Place>) -> Self {
         let mut digests = BTreeMap::new();
         for (name, section) in entries(root) {
             let inner = entries(section);
             if inner.is_empty() {
-                digests.insert(name.to_owned(), digest(section));
+                digests.insert(name.to_owned(), digest(section, live));
             }
-            digests.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), digest(value))));
+            digests.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), digest(value, live))));
         }
         Self(digests)
     }
@@ -48,34 +48,35 @@ fn entries(node: &Node) -> Vec<(&str, &Node)> {
     }
 }
 
-fn digest(node: &Node) -> [u8; 32] {
+fn digest(node: &Node, live: &HashSet<Place>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    write(node, &mut context);
+    write(node, live, &mut context);
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
 }
 
 /// Every value with its kind and its length before it, so that no two trees are the same bytes.
-fn write(node: &Node, to: &mut Context) {
+fn write(node: &Node, live: &HashSet<Place>, to: &mut Context) {
     match &node.value {
         Value::Mapping(entries) => {
             head(b'm', entries.len(), to);
             for entry in entries {
                 head(b'k', entry.key.text.len(), to);
                 to.update(entry.key.text.as_bytes());
-                write(&entry.value, to);
+                write(&entry.value, live, to);
             }
         }
         Value::Refused => head(b'r', 0, to),
         Value::Scalar(scalar) => {
-            head(if scalar.is_null() { b'n' } else { b's' }, scalar.text.len(), to);
-            to.update(scalar.text.as_bytes());
+            let text = scalar.written.as_deref().filter(|_| live.contains(&node.place)).unwrap_or(&scalar.text);
+            head(if scalar.is_null() { b'n' } else { b's' }, text.len(), to);
+            to.update(text.as_bytes());
         }
         Value::Sequence(nodes) => {
             head(b'l', nodes.len(), to);
             for node in nodes {
-                write(node, to);
+                write(node, live, to);
             }
         }
     }
@@ -92,7 +93,7 @@ mod tests {
     use crate::yaml::{Report, read};
 
     fn outline(text: &str) -> Outline {
-        Outline::of(&read("a.yaml", text.as_bytes(), &mut Report::new()).unwrap())
+        Outline::of(&read("a.yaml", text.as_bytes(), &mut Report::new()).unwrap(), &HashSet::new())
     }
 
     #[test]

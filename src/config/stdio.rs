@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::secret::Secret;
+use crate::secrets::Live;
 
 /// What is started, and what it may have.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Stdio {
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its whole environment.
-    pub environment: Vec<(String, Secret<String>)>,
+    pub environment: Vec<(String, Live)>,
     /// Who shares a process.
     pub per: Per,
     /// What the program's file must be, in lower-case hex; looked at before each start.

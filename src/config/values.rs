@@ -1,22 +1,16 @@
-//! References in values: `${env:NAME}`, `${file:PATH}`, and `$$` for a dollar.
+//! References in values: `${env:NAME}`, `${file:PATH}`, those to secret stores, and `$$` for a dollar.
 //!
 //! They are resolved in parsed scalars, after YAML has been read, so a value can never add a key; and once, so a value that
 //! looks like a reference stays what it is. What a reference became is never shown: [`crate::yaml::Scalar::shown`] keeps
 //! the reference.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::secrets::{BadTemplate, FileError, MAX_FILE, Piece, Reference, Template, read_file};
 use crate::yaml::{Node, Place, Report, Scalar, Value, quoted};
-
-/// Largest file that a reference may name. Keys and tokens are small; a device or a log is a mistake.
-const MAX_SECRET_FILE: u64 = 64 * 1024;
-
-/// Kinds of references that the contract knows and this build does not resolve.
-const LATER: [&str; 3] = ["vault", "aws-sm", "aws-ssm"];
 
 /// What a configuration may know of the process it is loaded in.
 pub trait Environment {
@@ -42,17 +36,23 @@ impl Environment for Process {
     }
 }
 
-/// Resolves every reference below `root`. A value whose reference fails is reported and becomes [`Value::Refused`].
-/// Relative paths start at `base`.
+/// Resolves every reference below `root` that leads to this machine; what leads elsewhere stays unknown. A value whose reference fails
+/// is reported and becomes [`Value::Refused`]. Relative paths start at `base`.
 pub(super) fn resolve(root: &mut Node, base: &Path, environment: &dyn Environment, report: &mut Report) {
     root.visit_scalars(&mut |value, place| {
         let Value::Scalar(scalar) = value else { return };
         if !scalar.text.contains('$') {
             return;
         }
-        match substitute(&scalar.text, base, environment) {
+        let template = Template::parse(&scalar.text).map_err(Failure::Bad);
+        let resolved = template.and_then(|template| {
+            let is_remote = template.references().any(Reference::is_remote);
+            if is_remote { Ok(None) } else { substitute(&template, base, environment).map(Some) }
+        });
+        match resolved {
             Ok(text) => {
-                let written = std::mem::replace(&mut scalar.text, text);
+                scalar.unknown = text.is_none();
+                let written = std::mem::replace(&mut scalar.text, text.unwrap_or_default());
                 scalar.written = Some(written.to_string());
             }
             Err(failure) => {
@@ -63,16 +63,19 @@ pub(super) fn resolve(root: &mut Node, base: &Path, environment: &dyn Environmen
     });
 }
 
+/// The template of a value that was written with references, its paths made whole.
+pub(super) fn template(written: &str, base: &Path) -> Option<Template> {
+    Template::parse(written).ok().map(|template| template.rooted(base))
+}
+
 /// Why a reference has no value. Holds the reference, never a value.
 enum Failure {
+    Bad(BadTemplate),
     EmptyFile(String),
     EmptyVariable(String),
-    Later(String),
     LargeFile(String),
     NotText(String),
     Read(String, io::Error),
-    Unclosed,
-    Unknown(String),
     Unset(String),
 }
 
@@ -83,29 +86,31 @@ impl Failure {
             Self::EmptyVariable(name) => {
                 (format!("the environment variable {} is empty", quoted(&name)), "a reference needs a value".to_owned())
             }
-            Self::Later(kind) => (
-                format!("references to `{kind}` are not resolved by this build yet"),
-                "use `${file:/path}` or `${env:NAME}`, filled by your secret store's agent".to_owned(),
+            Self::Bad(BadTemplate::Form(inside, form)) => (
+                format!("{} has no place that can be read", quoted(&format!("${{{inside}}}"))),
+                format!("write `{form}`; see docs/secrets.md for the characters"),
             ),
+            Self::Bad(BadTemplate::Unclosed) => {
+                (format!("{} opens a reference and does not close it", scalar.shown()), "write `$$` for a dollar".to_owned())
+            }
+            Self::Bad(BadTemplate::Unknown(inside)) => {
+                let hint = if is_variable_name(&inside) {
+                    format!("did you mean `${{env:{inside}}}`?")
+                } else {
+                    "write `${env:NAME}`, `${file:/path}`, `${vault:mount/path#key}`, `${aws-sm:name#key}` or `${aws-ssm:name}`, and \
+                     `$$` for a dollar"
+                        .to_owned()
+                };
+                (format!("{} is not a reference", quoted(&format!("${{{inside}}}"))), hint)
+            }
             Self::LargeFile(path) => {
-                (format!("the file {} is larger than {MAX_SECRET_FILE} bytes", quoted(&path)), "is it the right one?".to_owned())
+                (format!("the file {} is larger than {MAX_FILE} bytes", quoted(&path)), "is it the right one?".to_owned())
             }
             Self::NotText(path) => (format!("the file {} is not UTF-8 text", quoted(&path)), "is it the right one?".to_owned()),
             Self::Read(path, error) => (
                 format!("the file {} cannot be read: {error}", quoted(&path)),
                 "relative paths start at the file that names them".to_owned(),
             ),
-            Self::Unclosed => {
-                (format!("{} opens a reference and does not close it", scalar.shown()), "write `$$` for a dollar".to_owned())
-            }
-            Self::Unknown(inside) => {
-                let hint = if is_variable_name(&inside) {
-                    format!("did you mean `${{env:{inside}}}`?")
-                } else {
-                    "write `${env:NAME}` or `${file:/path}`, and `$$` for a dollar".to_owned()
-                };
-                (format!("{} is not a reference", quoted(&format!("${{{inside}}}"))), hint)
-            }
             Self::Unset(name) => {
                 (format!("the environment variable {} is not set", quoted(&name)), "set it before starting Yett".to_owned())
             }
@@ -114,59 +119,42 @@ impl Failure {
     }
 }
 
-fn substitute(text: &str, base: &Path, environment: &dyn Environment) -> Result<Zeroizing<String>, Failure> {
-    let mut result = Zeroizing::new(String::with_capacity(text.len()));
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        result.push_str(before);
-        if let Some(behind) = after.strip_prefix('$') {
-            result.push('$');
-            rest = behind;
-        } else if let Some(inside) = after.strip_prefix('{') {
-            let (reference, behind) = inside.split_once('}').ok_or(Failure::Unclosed)?;
-            result.push_str(&value_of(reference, base, environment)?);
-            rest = behind;
-        } else {
-            // A lone dollar means nothing else; patterns and passwords have them.
-            result.push('$');
-            rest = after;
+fn substitute(template: &Template, base: &Path, environment: &dyn Environment) -> Result<Zeroizing<String>, Failure> {
+    let mut result = Zeroizing::new(String::new());
+    for piece in template.pieces() {
+        match piece {
+            Piece::Text(text) => result.push_str(text),
+            Piece::Reference(reference) => result.push_str(&value_of(reference, base, environment)?),
         }
     }
-    result.push_str(rest);
     Ok(result)
 }
 
-fn value_of(reference: &str, base: &Path, environment: &dyn Environment) -> Result<Zeroizing<String>, Failure> {
-    match reference.split_once(':') {
-        Some(("env", name)) if is_variable_name(name) => match environment.variable(name).map(Zeroizing::new) {
-            None => Err(Failure::Unset(name.to_owned())),
-            Some(value) if value.is_empty() => Err(Failure::EmptyVariable(name.to_owned())),
+fn value_of(reference: &Reference, base: &Path, environment: &dyn Environment) -> Result<Zeroizing<String>, Failure> {
+    match reference {
+        Reference::Environment(name) => match environment.variable(name).map(Zeroizing::new) {
+            None => Err(Failure::Unset(name.clone())),
+            Some(value) if value.is_empty() => Err(Failure::EmptyVariable(name.clone())),
             Some(value) => Ok(value),
         },
-        Some(("file", path)) if !path.is_empty() => contents(path, base),
-        Some((kind, _)) if LATER.contains(&kind) => Err(Failure::Later(kind.to_owned())),
-        _ => Err(Failure::Unknown(reference.to_owned())),
+        Reference::File(path) => contents(path, base),
+        // INVARIANT: `resolve` lets none of these come here.
+        Reference::Vault { .. } | Reference::AwsSecret { .. } | Reference::AwsParameter(_) => {
+            Err(Failure::Bad(BadTemplate::Unknown(reference.to_string())))
+        }
     }
 }
 
-/// The text of a file, without the newline that editors and `echo` leave at its end.
 fn contents(path: &str, base: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |error| Failure::Read(path.to_owned(), error);
-    let full = base.join(path);
-    // Before opening: a pipe would wait for ever.
-    if !std::fs::metadata(&full).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(&full).and_then(|file| file.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SECRET_FILE) {
-        return Err(Failure::LargeFile(path.to_owned()));
-    }
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return Err(Failure::NotText(path.to_owned()));
-    };
-    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    if text.is_empty() { Err(Failure::EmptyFile(path.to_owned())) } else { Ok(Zeroizing::new(text.to_owned())) }
+    read_file(&base.join(path)).map(|(text, _)| text).map_err(|failed| {
+        let path = path.to_owned();
+        match failed {
+            FileError::Empty => Failure::EmptyFile(path),
+            FileError::Large => Failure::LargeFile(path),
+            FileError::NotText => Failure::NotText(path),
+            FileError::Read(error) => Failure::Read(path, error),
+        }
+    })
 }
 
 fn is_variable_name(name: &str) -> bool {

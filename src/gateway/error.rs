@@ -11,6 +11,7 @@ use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
 use crate::master_key::MasterKeyError;
 use crate::seal::SealError;
+use crate::secrets::SecretError;
 use crate::state::StoreError;
 use crate::upstream::ConnectError;
 use crate::vault::VaultError;
@@ -65,6 +66,9 @@ pub enum StartError {
     /// Keys of an issuer are missing.
     #[error("an issuer has no keys")]
     Keys(#[from] JwksError),
+    /// A secret that the configuration refers to is not there.
+    #[error(transparent)]
+    Secrets(#[from] SecretError),
     /// A server cannot be reached as configured.
     #[error("server `{server}` cannot be used")]
     Upstream {

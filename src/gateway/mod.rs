@@ -3,6 +3,7 @@
 mod chains;
 mod error;
 mod reload;
+mod secrets;
 mod start;
 mod upkeep;
 

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::chains::Chains;
+use super::secrets::Secrets;
 use crate::admin::{NotReloaded, Reload, Reloaded};
 use crate::audit::{Draft, Kind, Log};
 use crate::config::{self, Config, Durability, Outline};
@@ -26,6 +27,7 @@ pub(super) struct Reloader {
     log: Arc<Log>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    secrets: Secrets,
     /// Held for a whole reload: they come one after the other.
     in_force: Mutex<InForce>,
 }
@@ -44,6 +46,7 @@ impl Reloader {
     pub(super) fn new(
         chains: Chains,
         config: &Config,
+        secrets: Secrets,
         (log, metrics, readiness): (&Arc<Log>, &Arc<Metrics>, &Arc<Readiness>),
     ) -> Self {
         let in_force = InForce {
@@ -58,12 +61,15 @@ impl Reloader {
             log: Arc::clone(log),
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
+            secrets,
             in_force: Mutex::new(in_force),
         }
     }
 
     async fn try_reload(&self, by: &'static str) -> Result<Reloaded, NotReloaded> {
         let mut in_force = self.in_force.lock().await;
+        // Whatever becomes of the rest: whoever has put new secrets somewhere has said so by this.
+        self.secrets.look().await;
         let config = read(in_force.file.clone()).await?;
         let fixed: Vec<_> = in_force.outline.differences(&config.outline);
         let fixed: Vec<String> = fixed.into_iter().filter(|name| !MAY_CHANGE.contains(name)).map(str::to_owned).collect();

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::chains::{Chains, Lasting, tempo};
 use super::reload::Reloader;
+use super::secrets::Secrets;
 use super::upkeep::{index, look_after, look_after_sessions, metrics};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
@@ -30,6 +31,7 @@ use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{EPOCH_KEYS, MasterKey, REQUEST_STATES, make_private_dir};
+use crate::secrets::Keeper;
 use crate::session::Sessions;
 use crate::state::{ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
@@ -69,8 +71,9 @@ impl Gateway {
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
-        let copies = look_at_copies(&config, &log, &metrics).await?;
-        let anchors = Anchors { keeper, copies, witnesses: ask_witnesses(&config, &log, &metrics).await? };
+        // Before anything that has one connects.
+        let secrets = start_secrets(&mut config, &log, &metrics, &clock).await?;
+        let anchors = anchors(keeper, &config, &log, &metrics).await?;
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let (clients, servers) = share_descriptors(&config);
         let unheard = Unheard::new(Arc::clone(&log), Arc::clone(&metrics), Arc::clone(&flood), Arc::clone(&clock));
@@ -80,7 +83,8 @@ impl Gateway {
         let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
         let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
         let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
-        let readiness = Arc::new(Readiness { serving, log: log.condition(), mode, claims, keys });
+        let readiness =
+            Arc::new(Readiness { serving, log: log.condition(), mode, claims, keys, secrets: Arc::clone(secrets.keeper()) });
         let _ = ready.set(Arc::clone(&readiness));
 
         let lasting = Lasting {
@@ -118,7 +122,7 @@ impl Gateway {
         }
 
         let indexer = index(&config, &log, &services, &stop);
-        let reloader = Arc::new(Reloader::new(chains, &config, (&log, &metrics, &readiness)));
+        let reloader = Arc::new(Reloader::new(chains, &config, secrets.clone(), (&log, &metrics, &readiness)));
         let (offered, time) = (Offered { indexer, reload: Arc::clone(&reloader) }, Arc::clone(&clock));
         let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
@@ -134,8 +138,7 @@ impl Gateway {
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
         look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
-        key_sets.run(&services, &stop);
-        exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
+        ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
         Ok(Self {
@@ -157,6 +160,25 @@ impl Gateway {
             shutdown: config.shutdown,
         })
     }
+}
+
+/// Reads the secrets that the configuration refers to, as far as that has not been done when it was read.
+async fn start_secrets(
+    config: &mut Config,
+    log: &Arc<Log>,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Secrets, StartError> {
+    let config::Secrets { settings, live } = std::mem::take(&mut config.secrets);
+    let keeper = Keeper::new(settings, live, |name| config::Environment::variable(&config::Process, name))?;
+    Ok(Secrets::start(Arc::new(keeper), (Arc::clone(log), Arc::clone(metrics), Arc::clone(clock))).await?)
+}
+
+/// What reads from and sends to others while the gateway serves.
+fn ask_outside(keys: KeySets, secrets: Secrets, exporter: Option<Exporter>, services: &TaskTracker, stop: &CancellationToken) {
+    keys.run(services, stop);
+    services.spawn(secrets.run(stop.clone()));
+    exporter.map(|exporter| services.spawn(exporter.run(stop.clone())));
 }
 
 /// Opens the log off the workers: recovery reads up to two segments.
@@ -184,6 +206,12 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
     )]
     tokio::spawn(log.hand_out_answers());
     Ok((Arc::new(log), keeper))
+}
+
+/// Whoever keeps heads of the log outside.
+async fn anchors(keeper: HeadKeeper, config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>) -> Result<Anchors, StartError> {
+    let copies = look_at_copies(config, log, metrics).await?;
+    Ok(Anchors { keeper, copies, witnesses: ask_witnesses(config, log, metrics).await? })
 }
 
 /// Shows the newest head to the witnesses, if there are any, before anything is served: one may know more of this log than its directory.

@@ -19,6 +19,7 @@ use super::copies::Copies;
 use super::exposition::Exposition;
 use super::process::Process;
 use super::reloads::Reloads;
+use super::secrets::Secrets;
 use super::servers::Servers;
 use super::traces::{self, Exporter, Tracer};
 use super::witnesses::Witnesses;
@@ -46,6 +47,7 @@ pub struct Metrics {
     key_refreshes: Family<IssuerLabel, Level>,
     key_refresh_failures: Family<IssuerLabel, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
+    pub(super) secrets: Secrets,
     pub(super) witnesses: Witnesses,
     pub(super) reloads: Reloads,
     pub(super) copies: Copies,
@@ -166,7 +168,7 @@ impl Metrics {
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let (servers, reloads) = (Servers::default(), Reloads::default());
-        let (witnesses, copies) = (Witnesses::default(), Copies::default());
+        let (secrets, witnesses, copies) = (Secrets::default(), Witnesses::default(), Copies::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -200,6 +202,7 @@ impl Metrics {
         let waiting = "Large replies that wait for memory";
         ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
         servers.register(&mut ours);
+        secrets.register(&mut ours);
         witnesses.register(&mut ours);
         reloads.register(&mut ours);
         copies.register(&mut ours);
@@ -215,6 +218,7 @@ impl Metrics {
             key_refreshes,
             key_refresh_failures,
             servers,
+            secrets,
             witnesses,
             reloads,
             copies,

@@ -47,8 +47,8 @@ mod tests;
 
 pub use file::read_file;
 pub use reader::{
-    Fields, Invalid, Later, boolean, choice, entries, items, key_name, later, later_because, name, number, parsed, scalar, text,
-    version,
+    Fields, Invalid, Later, boolean, choice, entries, items, key_name, known_or_not, later, later_because, name, number, parsed,
+    scalar, text, version,
 };
 pub use report::{Diagnostic, FileId, Place, Report, Severity, quoted};
 pub use suggest::closest;

@@ -183,8 +183,20 @@ pub fn parsed<T>(parse: impl Fn(&str) -> Result<T, Invalid>) -> impl Fn(&Node, &
     }
 }
 
-/// A single value that is not null.
+/// A single value that is not null, and is known.
 pub fn scalar<'t>(node: &'t Node, report: &mut Report) -> Option<&'t Scalar> {
+    let scalar = known_or_not(node, report)?;
+    if scalar.unknown {
+        report
+            .error(node.place, format!("{} is read when the gateway serves, and this value is needed before", scalar.shown()))
+            .hint("such references are for secrets; write the value here, or `${env:NAME}` or `${file:/path}`");
+        return None;
+    }
+    Some(scalar)
+}
+
+/// The same, where a value that is not known yet will do.
+pub fn known_or_not<'t>(node: &'t Node, report: &mut Report) -> Option<&'t Scalar> {
     match &node.value {
         Value::Scalar(scalar) if scalar.is_null() => {
             report.error(node.place, "a value is missing here").hint("write one; the text `null` must be quoted");

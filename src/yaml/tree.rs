@@ -62,6 +62,8 @@ pub struct Scalar {
     pub style: Style,
     /// What stands in the file, when `text` was made from it by resolving references.
     pub written: Option<String>,
+    /// It stands for something that is not known yet: `text` is empty, and only a reader of secrets may go on with it.
+    pub unknown: bool,
 }
 
 /// How a scalar was written.
@@ -254,7 +256,7 @@ impl Builder<'_> {
                 let value = if tagged {
                     Value::Refused
                 } else {
-                    Value::Scalar(Scalar { text: Zeroizing::new(text.into_owned()), style, written: None })
+                    Value::Scalar(Scalar { text: Zeroizing::new(text.into_owned()), style, written: None, unknown: false })
                 };
                 self.attach(Node { place, value })?;
             }

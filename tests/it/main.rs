@@ -41,6 +41,7 @@ mod privacy;
 mod progress;
 mod reload;
 mod resumption;
+mod secrets;
 mod session_questions;
 mod sessions;
 mod shutdown;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::Context;
 use super::locations::key_set_url;
-use super::{Context, secret};
 use crate::config::units::{duration, within};
 use crate::config::{CopyTo, HeadCopy};
+use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Node, Report, name, parsed, text};
 
 /// A minute of history is what a thief of the host could write anew; a file a minute is what an archive can hold.
@@ -20,7 +21,7 @@ pub(super) fn copy(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
     let name = fields.required("name", name);
     let folder = fields.optional("folder", text);
     let url = fields.optional("url", parsed(collector));
-    let bearer = fields.optional("bearer", secret(1, "this secret is empty"));
+    let bearer = fields.optional("bearer", context.secret(Form::Token { least: 1 }, "this secret is empty"));
     let limits = within(duration, Duration::from_secs(1)..=Duration::from_hours(24), "from 1s to 24h");
     let every = fields.optional("every", limits).unwrap_or(EVERY);
     let (has_folder, has_url) = (fields.has("folder"), fields.has("url"));

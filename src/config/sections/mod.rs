@@ -9,20 +9,24 @@ mod identity;
 mod listeners;
 mod locations;
 mod process;
+mod secrets;
 mod servers;
 mod stdio;
 mod telemetry;
 mod witness;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::values::Environment;
+use super::values::{Environment, template};
 use super::{Audit, Config, Durability, Identity, Outline, Replies, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
-use crate::yaml::{Fields, Later, Node, Place, Report, Value, later, scalar, text, version};
+use crate::secrets::{Form, Live, Reference};
+use crate::yaml::{Fields, Later, Node, Place, Report, Value, known_or_not, later, scalar, text, version};
 
 pub(crate) use locations::gateway_url;
 
@@ -38,6 +42,10 @@ pub(super) struct Context<'a> {
     pub(super) known: Known,
     /// Weak choices that were named.
     risks: Vec<Risk>,
+    /// How settings are called, by their places.
+    settings: HashMap<Place, String>,
+    /// Secrets that were read as handles so far, and where they stand.
+    live: RefCell<Vec<(Place, Live)>>,
 }
 
 impl<'a> Context<'a> {
@@ -57,12 +65,93 @@ impl<'a> Context<'a> {
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
             },
             risks: risks.iter().filter_map(|risk| process::risk_named(plain(risk)?)).collect(),
+            settings: settings(root),
+            live: RefCell::default(),
         }
     }
 
     fn accepts(&self, risk: Risk) -> bool {
         self.risks.contains(&risk)
     }
+
+    /// Every secret that was read as a handle, with its place.
+    pub(super) fn secrets(self) -> Vec<(Place, Live)> {
+        self.live.into_inner()
+    }
+
+    /// A secret of `form` that is kept fresh, `short` being what is said of one that is too short. One that stands in the file itself is
+    /// starred out of every snippet, and warned about.
+    fn secret<'s>(&'s self, form: Form, short: &'static str) -> impl Fn(&Node, &mut Report) -> Option<Live> + use<'s, 'a> {
+        move |node, report| {
+            node.conceal(report);
+            let scalar = known_or_not(node, report)?;
+            if scalar.written.is_none() {
+                report
+                    .warning(node.place, "a secret is written in this file")
+                    .hint("refer to it: `${file:/run/secrets/name}` or `${env:NAME}`");
+            }
+            self.live(node, form, short, report)
+        }
+    }
+
+    /// The same without the warning: a value that need not be secret.
+    fn live(&self, node: &Node, form: Form, short: &'static str, report: &mut Report) -> Option<Live> {
+        let scalar = known_or_not(node, report)?;
+        let setting = self.settings.get(&node.place).map_or("", String::as_str);
+        if !scalar.unknown {
+            check_form(node, &scalar.text, form, short, report)?;
+        }
+        let source = scalar.written.as_deref().and_then(|written| template(written, self.base));
+        // Variables of this process do not change while it runs.
+        let source = source.filter(|source| source.references().any(|to| !matches!(to, Reference::Environment(_))));
+        let Some(source) = source else {
+            return Some(Live::fixed(setting, form, scalar.text.to_string()));
+        };
+        let live = Live::referring(setting, form, source);
+        if !scalar.unknown {
+            live.publish(Secret::new(scalar.text.to_string()), None);
+        }
+        self.live.borrow_mut().push((node.place, live.clone()));
+        Some(live)
+    }
+}
+
+fn check_form(node: &Node, text: &str, form: Form, short: &'static str, report: &mut Report) -> Option<()> {
+    let Err(problem) = form.check(text) else { return Some(()) };
+    let is_short = matches!(form, Form::Token { least } if text.len() < least) || text.is_empty();
+    if is_short {
+        report.error(node.place, short).hint("make a longer one, such as `openssl rand -hex 32`");
+    } else {
+        report.error(node.place, format!("this secret {problem}")).hint("is it the right file?");
+    }
+    None
+}
+
+/// Every value's name: the keys that lead to it, and in a list the item's own name, or its number from 0.
+fn settings(root: &Node) -> HashMap<Place, String> {
+    fn walk(node: &Node, name: &str, names: &mut HashMap<Place, String>) {
+        let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+        match &node.value {
+            Value::Mapping(entries) => {
+                for entry in entries {
+                    walk(&entry.value, &below(&entry.key.text), names);
+                }
+            }
+            Value::Scalar(_) => {
+                names.insert(node.place, name.to_owned());
+            }
+            Value::Sequence(nodes) => {
+                for (index, node) in nodes.iter().enumerate() {
+                    let own = node.get("name").and_then(plain).map_or_else(|| index.to_string(), str::to_owned);
+                    walk(node, &below(&own), names);
+                }
+            }
+            Value::Refused => {}
+        }
+    }
+    let mut names = HashMap::new();
+    walk(root, "", &mut names);
+    names
 }
 
 /// An address that something listens on, for the check that nothing else does.
@@ -89,8 +178,9 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let data_dir = fields.optional("data_dir", text).unwrap_or_else(|| "data".to_owned());
     let admin = fields.optional("admin", |node, report| process::admin(node, context, report));
     let admin = admin.unwrap_or_else(|| process::default_admin(node.place));
-    let (health, health_bound) =
-        fields.optional("health", process::health).unwrap_or_else(|| process::default_health(node.place));
+    let (health, health_bound) = fields
+        .optional("health", |node, report| process::health(node, context, report))
+        .unwrap_or_else(|| process::default_health(node.place));
     fields.optional("state", process::state);
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
     let audit = process::audit(&mut fields, &listeners, context);
@@ -101,8 +191,11 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
     let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
     let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: true });
-    let telemetry = fields.optional("telemetry", telemetry::telemetry);
+    let telemetry = fields.optional("telemetry", |node, report| telemetry::telemetry(node, context, report));
     let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
+    let secrets = fields.optional("secrets", |node, report| secrets::secrets(node, context, report));
+    // Last, when every secret has been read.
+    let secrets = secrets::checked(secrets, context, node, fields.report());
     // Listeners last: theirs are the addresses that somebody chose.
     bound.splice(0..0, [admin, health_bound]);
     check_addresses(&bound, fields.report());
@@ -124,6 +217,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         policy: Arc::default(),
         hash: String::new(),
         outline: Outline::default(),
+        secrets,
         // The file that runs, also when another one has taken its name since.
         launcher: "/proc/self/exe".into(),
         replies: Replies::default(),
@@ -131,8 +225,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     })
 }
 
-/// A secret of at least `least` visible ASCII characters, `short` being what is said of a shorter one. One that stands in
-/// the file itself is starred out of every snippet, and warned about.
+/// A secret of at least `least` visible ASCII characters that is read once. See [`Context::secret`].
 fn secret(least: usize, short: &'static str) -> impl Fn(&Node, &mut Report) -> Option<Secret<String>> {
     move |node, report| {
         node.conceal(report);
@@ -142,16 +235,7 @@ fn secret(least: usize, short: &'static str) -> impl Fn(&Node, &mut Report) -> O
                 .warning(node.place, "a secret is written in this file")
                 .hint("refer to it: `${file:/run/secrets/name}` or `${env:NAME}`");
         }
-        if scalar.text.len() < least {
-            report.error(node.place, short).hint("make a longer one, such as `openssl rand -hex 32`");
-            return None;
-        }
-        if !scalar.text.bytes().all(|b| b.is_ascii_graphic()) {
-            report
-                .error(node.place, "this secret holds a space, a line break or a character beyond ASCII")
-                .hint("is it the right file?");
-            return None;
-        }
+        check_form(node, &scalar.text, Form::Token { least }, short, report)?;
         Some(Secret::new(scalar.text.to_string()))
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::listeners::socket_address;
 use super::locations::authority;
-use super::{Bound, Context, copies, secret, witness};
+use super::{Bound, Context, copies, witness};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
+use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
 
 const ADMIN: SocketAddr = loopback(9901);
@@ -41,10 +42,11 @@ pub(super) fn default_admin(place: Place) -> Bound {
 }
 
 /// `health:`
-pub(super) fn health(node: &Node, report: &mut Report) -> Option<(Health, Bound)> {
+pub(super) fn health(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<(Health, Bound)> {
     let mut fields = Fields::of(node, "health", report)?;
     let address = fields.optional("address", parsed(socket_address)).unwrap_or(HEALTH);
-    let metrics_token = fields.optional("metrics_token", secret(16, "this token has fewer than 16 characters"));
+    let metrics_token =
+        fields.optional("metrics_token", context.secret(Form::Token { least: 16 }, "this token has fewer than 16 characters"));
     let place = fields.place("address");
     fields.finish(&[]);
     Some((Health { address, metrics_token }, Bound { what: "health and metrics", address, place }))

@@ -119,7 +119,7 @@ fn refuse_settings_of_connections(fields: &mut Fields<'_, '_>) {
 /// How it is reached: one way, and no other.
 fn transport(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<Transport> {
     let both = fields.has("url") && fields.has("stdio");
-    let stdio = fields.optional("stdio", |node, report| stdio(node, context.base, report));
+    let stdio = fields.optional("stdio", |node, report| stdio(node, context, report));
     let url = if fields.has("stdio") { fields.optional("url", url) } else { fields.required("url", url) };
     let over_sse = fields.optional("transport", choice(TRANSPORTS, &[])).unwrap_or(false);
     if both {

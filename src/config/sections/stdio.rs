@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Context;
 use crate::config::units::{duration, size, within};
 use crate::config::{Per, ProcessLimits, Stdio, User};
-use crate::secret::Secret;
+use crate::secrets::{Form, Live};
 use crate::yaml::{Fields, Invalid, Node, Report, choice, entries, items, number, parsed, quoted, scalar, text};
 
 /// The search path of a process for which none is written, and where its program is looked for.
@@ -18,14 +19,15 @@ const LANG: &str = "C.UTF-8";
 
 const OWNERS: &[(&str, Per)] = &[("server", Per::Server), ("principal", Per::Principal)];
 
-/// Reads one; relative paths start at `base`.
-pub(super) fn stdio(node: &Node, base: &Path, report: &mut Report) -> Option<Stdio> {
+/// Reads one.
+pub(super) fn stdio(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Stdio> {
     let mut fields = Fields::of(node, "servers.*.stdio", report)?;
-    let environment = fields.optional("env", environment).unwrap_or_else(|| with_defaults(Vec::new()));
-    let command = fields.required("command", |node, report| command(node, base, &environment, report));
+    let environment =
+        fields.optional("env", |node, report| environment(node, context, report)).unwrap_or_else(|| with_defaults(Vec::new()));
+    let command = fields.required("command", |node, report| command(node, context.base, &environment, report));
     let per = fields.optional("per", choice(OWNERS, &[])).unwrap_or_default();
     let sha256 = fields.optional("sha256", parsed(checksum));
-    let directory = fields.optional("directory", |node, report| directory(node, base, report));
+    let directory = fields.optional("directory", |node, report| directory(node, context.base, report));
     let ids = number(1..=u32::MAX - 1);
     let (uid, gid) = (fields.optional("uid", &ids), fields.optional("gid", &ids));
     let user = uid.zip(gid).map(|(uid, gid)| User { uid, gid });
@@ -68,12 +70,7 @@ pub(super) fn stdio(node: &Node, base: &Path, report: &mut Report) -> Option<Std
 }
 
 /// The program and its arguments. No shell reads them.
-fn command(
-    node: &Node,
-    base: &Path,
-    environment: &[(String, Secret<String>)],
-    report: &mut Report,
-) -> Option<(PathBuf, Vec<String>)> {
+fn command(node: &Node, base: &Path, environment: &[(String, Live)], report: &mut Report) -> Option<(PathBuf, Vec<String>)> {
     let mut words = items(node, report, |word, report| {
         let scalar = scalar(word, report)?;
         if scalar.text.contains('\0') {
@@ -94,7 +91,7 @@ fn command(
             let hint = if program.contains('/') {
                 "relative paths start at the file that names them".to_owned()
             } else {
-                format!("it is looked for in {}; write its path, or a `PATH` under `env`", quoted(path_of(environment)))
+                format!("it is looked for in {}; write its path, or a `PATH` under `env`", quoted(&path_of(environment)))
             };
             report.error(place, format!("{shown} {problem}")).hint(hint);
             None
@@ -102,14 +99,16 @@ fn command(
     }
 }
 
-fn path_of(environment: &[(String, Secret<String>)]) -> &str {
-    environment.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, path)| path.expose())
+fn path_of(environment: &[(String, Live)]) -> String {
+    let written = environment.iter().find(|(name, _)| name == "PATH").and_then(|(_, path)| path.current().ok());
+    written.map_or_else(|| PATH.to_owned(), |path| path.secret.expose().clone())
 }
 
 /// The first program of that name in the search path of the process. What is no absolute folder is passed over: where it leads would
 /// depend on where somebody stands.
-fn search(program: &str, environment: &[(String, Secret<String>)]) -> Result<PathBuf, &'static str> {
-    let mut folders = path_of(environment).split(':').map(Path::new).filter(|folder| folder.is_absolute());
+fn search(program: &str, environment: &[(String, Live)]) -> Result<PathBuf, &'static str> {
+    let path = path_of(environment);
+    let mut folders = path.split(':').map(Path::new).filter(|folder| folder.is_absolute());
     folders.find_map(|folder| executable(folder.join(program)).ok()).ok_or("is found nowhere in the search path")
 }
 
@@ -124,7 +123,7 @@ fn executable(path: PathBuf) -> Result<PathBuf, &'static str> {
 }
 
 /// `env:`, which holds credentials more often than not.
-fn environment(node: &Node, report: &mut Report) -> Option<Vec<(String, Secret<String>)>> {
+fn environment(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Vec<(String, Live)>> {
     node.conceal(report);
     let mut written = Vec::new();
     for entry in entries(node, report)? {
@@ -136,21 +135,18 @@ fn environment(node: &Node, report: &mut Report) -> Option<Vec<(String, Secret<S
                 .hint("use letters, digits and `_`, not starting with a digit");
             continue;
         }
-        let Some(value) = scalar(&entry.value, report) else { continue };
-        if value.text.contains('\0') {
-            report.error(entry.value.place, "a NUL byte cannot be passed to a program");
-            continue;
+        if let Some(value) = context.live(&entry.value, Form::Variable, "", report) {
+            written.push((name.clone(), value));
         }
-        written.push((name.clone(), Secret::new(value.text.to_string())));
     }
     Some(with_defaults(written))
 }
 
 /// What nearly every program needs. Nothing of the gateway's own environment, where its secrets are, goes to a server.
-fn with_defaults(mut environment: Vec<(String, Secret<String>)>) -> Vec<(String, Secret<String>)> {
+fn with_defaults(mut environment: Vec<(String, Live)>) -> Vec<(String, Live)> {
     for (name, value) in [("PATH", PATH), ("LANG", LANG)] {
         if !environment.iter().any(|(written, _)| written == name) {
-            environment.push((name.to_owned(), Secret::new(value.to_owned())));
+            environment.push((name.to_owned(), Live::fixed(name, Form::Variable, value.to_owned())));
         }
     }
     environment

@@ -10,9 +10,9 @@ use crate::config::units::{duration, within};
 use crate::config::values::Environment;
 use crate::config::{LogFormat, LogLevel, Logs, Telemetry, Traces};
 use crate::reach::is_loopback;
-use crate::secret::Secret;
+use crate::secrets::{Form, Live};
 use crate::trace::Sampling;
-use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, entries, parsed, scalar, text};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, entries, parsed, text};
 
 const LEVELS: &[(&str, LogLevel)] = &[
     ("error", LogLevel::Error),
@@ -37,7 +37,7 @@ pub(super) struct Written {
 }
 
 /// Reads the section.
-pub(super) fn telemetry(node: &Node, report: &mut Report) -> Option<Written> {
+pub(super) fn telemetry(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Written> {
     let mut fields = Fields::of(node, "telemetry", report)?;
     let logs = fields.optional("logs", |node, report| {
         let mut fields = Fields::of(node, "telemetry.logs", report)?;
@@ -46,15 +46,15 @@ pub(super) fn telemetry(node: &Node, report: &mut Report) -> Option<Written> {
         fields.finish(&[]);
         Some((level, format))
     });
-    let traces = fields.optional("traces", traces);
+    let traces = fields.optional("traces", |node, report| traces(node, context, report));
     fields.finish(&[]);
     Some(Written { logs, traces })
 }
 
-fn traces(node: &Node, report: &mut Report) -> Option<Traces> {
+fn traces(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Traces> {
     let mut fields = Fields::of(node, "telemetry.traces", report)?;
     let base = fields.required("endpoint", parsed(endpoint));
-    let headers = fields.optional("headers", headers).unwrap_or_default();
+    let headers = fields.optional("headers", |node, report| headers(node, context, report)).unwrap_or_default();
     let ratio = fields.optional("sample", parsed(ratio)).unwrap_or(1.0);
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(100)..=Duration::from_mins(1), "from 100ms to 1m"));
@@ -214,14 +214,14 @@ fn ratio(text: &str) -> Result<f64, Invalid> {
     ratio.ok_or(Invalid::new("is not a ratio", "a number from 0 (none) to 1 (all)"))
 }
 
-fn headers(node: &Node, report: &mut Report) -> Option<Vec<(HeaderName, Secret<String>)>> {
+fn headers(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Vec<(HeaderName, Live)>> {
     // Whatever stands here is likely a credential.
     node.conceal(report);
     let mut headers = Vec::new();
     for entry in entries(node, report)?.iter().take(MOST) {
-        let value = scalar(&entry.value, report)?;
-        match header(&entry.key.text, &value.text) {
-            Some(header) => headers.push(header),
+        let value = context.live(&entry.value, Form::Line, "this value is empty", report)?;
+        match header_name(&entry.key.text) {
+            Some(name) => headers.push((name, value)),
             None => {
                 report.error(entry.key.place, "this is not a header that can be sent").hint(
                     "a name such as `Authorization`, a value of visible ASCII; Host, Content-* and connection headers are ours",
@@ -232,12 +232,15 @@ fn headers(node: &Node, report: &mut Report) -> Option<Vec<(HeaderName, Secret<S
     Some(headers)
 }
 
-fn header(name: &str, value: &str) -> Option<(HeaderName, Secret<String>)> {
+fn header(name: &str, value: &str) -> Option<(HeaderName, Live)> {
+    HeaderValue::from_str(value).ok()?;
+    Some((header_name(name)?, Live::fixed("OTEL_EXPORTER_OTLP_HEADERS", Form::Line, value.to_owned())))
+}
+
+fn header_name(name: &str) -> Option<HeaderName> {
     const OURS: [&str; 7] =
         ["host", "connection", "content-length", "content-type", "content-encoding", "transfer-encoding", "te"];
-    let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !OURS.contains(&name.as_str()))?;
-    HeaderValue::from_str(value).ok()?;
-    Some((name, Secret::new(value.to_owned())))
+    HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !OURS.contains(&name.as_str()))
 }
 
 fn attributes(node: &Node, report: &mut Report) -> Option<Vec<(String, String)>> {

@@ -12,6 +12,7 @@ use super::otlp::{self, Resource};
 use super::span::Span;
 use crate::config;
 use crate::outbound::{Ask, Bounds, Client, Silence};
+use crate::secrets::Live;
 use crate::upstream::ConnectError;
 
 /// Most spans of a batch, about.
@@ -32,7 +33,7 @@ pub struct Exporter {
     waiting: mpsc::Receiver<Vec<Span>>,
     client: Client,
     /// What every batch is sent with.
-    ask: Ask,
+    headers: Vec<(http::HeaderName, Live)>,
     resource: Resource,
     counts: Counts,
     /// Whether the last batch was taken, so that trouble is told once.
@@ -52,12 +53,8 @@ impl Exporter {
         let config::Traces { endpoint, headers, timeout, service, attributes, sampling: _ } = traces;
         let bounds = Bounds { connect: timeout, total: timeout, answer: ANSWER, at_once: 1 };
         let client = Client::new(&endpoint, bounds, None)?;
-        let mut ask = Ask::post("application/x-protobuf", "");
-        for (name, value) in headers {
-            ask = ask.secret(name, &value).map_err(|_unused| ConnectError::Host(endpoint.to_string()))?;
-        }
         let resource = Resource::new(&service, &attributes);
-        Ok(Self { waiting, client, ask, resource, counts, well: true })
+        Ok(Self { waiting, client, headers, resource, counts, well: true })
     }
 
     /// Exports until `stop`, and then what is still waiting, each batch tried once.
@@ -132,7 +129,13 @@ impl Exporter {
     }
 
     async fn post(&self, body: Bytes) -> Result<(), Refused> {
-        let status = match self.client.send(self.ask.clone().body(body)).await {
+        let mut ask = Ask::post("application/x-protobuf", body);
+        for (name, value) in &self.headers {
+            let value = value.current().map_err(|_withdrawn| Refused::Later("a header's secret is missing"))?;
+            ask =
+                ask.secret(name.clone(), &value.secret).map_err(|_invalid| Refused::Later("a header's secret cannot be sent"))?;
+        }
+        let status = match self.client.send(ask).await {
             Ok(answer) => answer.status.as_u16(),
             // What it says beside its status is nothing to us.
             Err(Silence::TooLarge { status, .. } | Silence::Encoded { status } | Silence::Status(status)) => status,

@@ -71,7 +71,11 @@ impl Spawner {
         let mut command = Command::new(self.launcher.path());
         command.args(Launch::arguments(&self.stdio, token));
         // SECURITY: nothing of our own environment, where the gateway's secrets are.
-        command.env_clear().envs(self.stdio.environment.iter().map(|(name, value)| (name, value.expose())));
+        command.env_clear();
+        for (name, value) in &self.stdio.environment {
+            // Another process may get another one: a secret that was rotated is used from the next start on.
+            command.env(name, value.current().map_err(io::Error::other)?.secret.expose());
+        }
         command.stdin(Pipe::piped()).stdout(Pipe::piped()).stderr(Pipe::piped());
         // Of its own, so that it ends with whatever it has started.
         command.process_group(0).kill_on_drop(true);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::secret::Secret;
+use crate::secrets::Live;
 
 /// Longest line; of a longer one its begin.
 pub(super) const LONGEST: usize = 1 << 10;
@@ -36,10 +37,12 @@ pub(super) struct Logged {
 
 impl Filter {
     /// Hides the values of these variables; paths and the like, which are no secrets, stay.
-    pub(super) fn hiding(environment: &[(String, Secret<String>)], now: Instant) -> Self {
+    pub(super) fn hiding(environment: &[(String, Live)], now: Instant) -> Self {
         let harmless = |name: &str| matches!(name, "PATH" | "LANG" | "HOME" | "TZ");
-        let hidden = environment.iter().filter(|(name, value)| !harmless(name) && value.expose().len() >= LEAST_SECRET);
-        Self { hidden: hidden.cloned().collect(), left: BURST, since: now, suppressed: 0 }
+        let current = |(name, value): &(String, Live)| Some((name.clone(), value.current().ok()?.secret.clone()));
+        let hidden = environment.iter().filter_map(current);
+        let hidden = hidden.filter(|(name, value)| !harmless(name) && value.expose().len() >= LEAST_SECRET);
+        Self { hidden: hidden.collect(), left: BURST, since: now, suppressed: 0 }
     }
 
     /// The line as it is logged; `None` if there were too many lately.
@@ -90,10 +93,13 @@ fn is_direction(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::Form;
 
     fn filter(environment: &[(&str, &str)]) -> Filter {
-        let environment: Vec<_> =
-            environment.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned()))).collect();
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Live::fixed(name, Form::Variable, (*value).to_owned())))
+            .collect();
         Filter::hiding(&environment, Instant::now())
     }
 

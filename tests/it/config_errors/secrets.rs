@@ -37,8 +37,9 @@ fn references_that_fail_say_why() {
         ("${file:missing}", "the file `missing` cannot be read: "),
         ("${file:policies}", "the file `policies` cannot be read: not a regular file"),
         ("${file:empty}", "the file `empty` is empty"),
-        ("${vault:secret/crm#token}", "references to `vault` are not resolved by this build yet"),
-        ("${aws-sm:name#key}", "references to `aws-sm` are not resolved by this build yet"),
+        ("${vault:secret#token}", "`${vault:secret#token}` has no place that can be read"),
+        ("${vault:secret/crm#token}", "`${vault:secret/crm#token}` is read when the gateway serves"),
+        ("${aws-sm:a b}", "`${aws-sm:a b}` has no place that can be read"),
         ("${NOPE}", "`${NOPE}` is not a reference"),
         ("${env:1A}", "`${env:1A}` is not a reference"),
         ("${env:NOPE", "`${env:NOPE` opens a reference and does not close it"),
@@ -68,4 +69,42 @@ fn a_secret_that_is_written_down_is_warned_about_and_starred_out() {
         let report = Folder::new(&server_with(&format!("    {wrong}\n"))).load().unwrap_err();
         assert!(!report.to_string().contains("hunter2"), "{report}");
     }
+}
+
+#[test]
+fn references_to_stores_are_for_secrets_and_lead_to_stores_that_are_configured() {
+    let yett =
+        server_with("    owner: \"${vault:secret/a#b}\"\n    stdio: { command: [/bin/cat], env: { KEY: \"${aws-ssm:/a}\" } }\n")
+            .replace("    url: http://127.0.0.1:7321/mcp\n", "")
+            .replace(
+                "version: 1",
+                "version: 1
+master_key: \"${vault:secret/a#b}\"
+health: { metrics_token: \"${vault:secret/a#b}\" }
+secrets:
+  refresh: 2m
+  stale: 1m
+  max_ages: { health.metrics_tokn: 30d, audit.origin: 1d }
+  aws: { region: EU, access_key_id: a }
+  vault: { address: \"http://bao.internal\", auth: { token: \"${vault:secret/a#b}\", approle: { role_id: a } } }",
+            );
+    let errors = Folder::new(&yett).errors();
+    let expected = [
+        "2:13 `${vault:secret/a#b}` is read when the gateway serves, and this value is needed before",
+        "6:10 `stale` is shorter than `refresh`",
+        "7:15 `health.metrics_tokn` is no setting whose secret is kept fresh",
+        "7:41 `audit.origin` is no setting whose secret is kept fresh",
+        "8:8 there is one way to prove who the gateway is, and here are none or several",
+        "8:18 `EU` is not a region",
+        "9:21 `http://bao.internal` is not an https URL",
+    ];
+    for expected in expected {
+        assert!(errors.iter().any(|error| error.starts_with(&format!("yett.yaml:{expected}"))), "{expected}: {errors:#?}");
+    }
+    for said in ["there is one way to log in", "is the key to a provider of secrets", "the key `secret_id` is missing"] {
+        assert!(errors.iter().any(|error| error.contains(said)), "{said}: {errors:#?}");
+    }
+    let lost = server_with("").replace("version: 1", "version: 1\nhealth: { metrics_token: \"${vault:secret/a#b}\" }");
+    let errors = Folder::new(&lost).errors();
+    assert_eq!(errors, ["yett.yaml:2:26 ${vault:secret/a#b} refers to a provider that is not configured"]);
 }

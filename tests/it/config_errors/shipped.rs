@@ -32,6 +32,12 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .file("keys/witnesses.policy", super::witness::POLICY)
         .file("yett-master-key", &"k".repeat(64))
         .file("yett-metrics-token", &"t".repeat(32))
+        .file("bao-secret-id", "secret")
+        .file("tls/bao-ca.pem", "-----BEGIN CERTIFICATE-----\n")
+        .file("tls/aws-ca.pem", "-----BEGIN CERTIFICATE-----\n")
+        .variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .variable("AWS_SECRET_ACCESS_KEY", "secret")
+        .variable("AWS_SESSION_TOKEN", "token")
         .variable("EVERYTHING_TOKEN", "token")
         .variable("COLLECTOR_TOKEN", "token");
     for entry in fs::read_dir(root().join("policies")).unwrap() {

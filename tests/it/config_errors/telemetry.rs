@@ -44,7 +44,7 @@ fn traces_are_as_written() {
     assert_eq!((traces.timeout.as_secs(), traces.service.as_str()), (2, "gate"));
     assert_eq!(traces.attributes, [("region".to_owned(), "eu".to_owned())]);
     let (name, value) = &traces.headers[0];
-    assert_eq!((name.as_str(), value.expose().as_str()), ("authorization", "Bearer collector-secret"));
+    assert_eq!((name.as_str(), value.current().unwrap().secret.expose().as_str()), ("authorization", "Bearer collector-secret"));
     assert!(!format!("{traces:?}").contains("collector-secret"), "{traces:?}");
 }
 
@@ -60,8 +60,10 @@ fn the_standard_variables_go_before_the_file() {
         .variable("OTEL_TRACES_SAMPLER_ARG", "0.5");
     let found = traces(&folder).unwrap();
     assert_eq!(found.endpoint, "http://127.0.0.1:4318/v1/traces");
-    let headers: Vec<_> = found.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
-    assert_eq!(headers, [("authorization", "Bearer other"), ("x-tenant", "a")]);
+    let headers: Vec<_> =
+        found.headers.iter().map(|(name, value)| (name.to_string(), value.current().unwrap().secret.expose().clone())).collect();
+    let expected = [("authorization", "Bearer other"), ("x-tenant", "a")];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!((found.timeout.as_millis(), found.service.as_str(), found.sampling), (1500, "named", on(false, 0.5)));
     assert!(found.attributes.contains(&("k8s.pod.name".to_owned(), "yett-0".to_owned())), "{:?}", found.attributes);
 

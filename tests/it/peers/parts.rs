@@ -82,6 +82,11 @@ pub(crate) fn openbao() -> Command {
     Command::new(part("identity").join("bin/bao"))
 }
 
+/// A program of `tests/identity/requirements.txt`.
+pub(crate) fn identity(program: &str) -> PathBuf {
+    part("identity").join("bin").join(program)
+}
+
 /// A file of `tests/matrix`.
 pub(crate) fn matrix(file: &str) -> PathBuf {
     repository().join("tests/matrix").join(file)

@@ -12,6 +12,7 @@ pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod idp;
 pub(crate) mod issuer;
+pub(crate) mod moto;
 pub(crate) mod openbao;
 pub(crate) mod part;
 pub(crate) mod raw;
