@@ -172,7 +172,7 @@ fn panic_with(report: &str) -> ! {
 async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, String) {
     let master = MasterKey::open(None, folder).expect("a key");
     let (keys, switches) = ApiKeys::open(folder, &master).await.expect("state");
-    let new = NewKey { subject: "bench".into(), groups: vec!["bench".into()], tenant: None, expires: None };
+    let new = NewKey { subject: "bench".into(), groups: vec!["bench".into()], ..NewKey::default() };
     let (_, secret) = keys.create(new, jiff::Timestamp::now()).await.expect("a key");
     let mut options = Options::new(folder.join("audit"), "bench", "r1", master.sealing("audit epoch keys").expect("a key"));
     options.queue = 4096;

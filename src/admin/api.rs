@@ -12,15 +12,14 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use hyper_util::service::TowerToHyperService;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::keys_api;
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
@@ -30,7 +29,7 @@ use super::token::admin_token;
 use crate::audit_index::Indexer;
 use crate::listener::{bind, operators};
 use crate::secret::Secret;
-use crate::state::{ApiKey, KeyError, KeyStatus, NewKey, Switch};
+use crate::state::{KeyError, Switch};
 
 /// Largest request of an operator.
 const MAX_BODY: usize = 64 * 1024;
@@ -63,7 +62,7 @@ pub struct Admin {
 pub(super) struct Shared {
     token: Secret<String>,
     pub(super) operations: Arc<Operations>,
-    servers: BTreeSet<String>,
+    pub(super) servers: BTreeSet<String>,
     /// Where the log is searched; `None` where no index is kept.
     pub(super) indexer: Option<Indexer>,
     pub(super) reload: Arc<dyn Reload>,
@@ -95,12 +94,10 @@ impl Admin {
     pub async fn run(self, stop: CancellationToken) {
         let routes = Router::new()
             .route("/v1/audit/search", get(search))
-            .route("/v1/keys", get(list_keys).post(create_key))
-            .route("/v1/keys/{id}", delete(revoke_key))
-            .route("/v1/keys/{id}/rotate", post(rotate_key))
             .route("/v1/reload", post(reload))
             .route("/v1/switches", get(list_switches))
             .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
+            .merge(keys_api::routes())
             .merge(privacy_api::routes())
             .merge(prune_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -127,70 +124,8 @@ pub(super) fn problem(status: StatusCode, what: &str) -> Response {
     (status, Json(json!({ "error": what }))).into_response()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CreateKey {
-    subject: String,
-    #[serde(default)]
-    groups: Vec<String>,
-    tenant: Option<String>,
-    expires: Option<Timestamp>,
-    #[serde(default = "admin")]
-    requester: String,
-}
-
-#[derive(Serialize)]
-struct ShownKey {
-    id: String,
-    prefix: String,
-    subject: String,
-    groups: Vec<String>,
-    tenant: Option<String>,
-    created: Timestamp,
-    expires: Option<Timestamp>,
-    status: &'static str,
-}
-
-impl ShownKey {
-    fn new(key: &ApiKey, now: Timestamp) -> Self {
-        let status = match key.status(now) {
-            KeyStatus::Active => "active",
-            KeyStatus::Expired => "expired",
-            KeyStatus::Revoked => "revoked",
-        };
-        Self {
-            id: key.id.to_string(),
-            prefix: format!("yett_{}_", key.id),
-            subject: key.subject.to_string(),
-            groups: key.groups.clone(),
-            tenant: key.tenant.as_deref().map(str::to_owned),
-            created: key.created,
-            expires: key.expires,
-            status,
-        }
-    }
-}
-
-async fn create_key(State(shared): State<Arc<Shared>>, Json(body): Json<CreateKey>) -> Response {
-    let plain = |text: &String| !text.is_empty() && text.len() <= 256 && !text.contains(char::is_control);
-    if !plain(&body.subject) || !body.groups.iter().all(plain) || !body.tenant.iter().all(plain) {
-        return problem(StatusCode::BAD_REQUEST, "subject, groups and tenant are 1-256 printable characters each");
-    }
-    let new = NewKey { subject: body.subject, groups: body.groups, tenant: body.tenant, expires: body.expires };
-    shown_secret(&shared, shared.operations.create_key(new, &body.requester).await)
-}
-
-async fn rotate_key(
-    State(shared): State<Arc<Shared>>,
-    PathParameter(id): PathParameter<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let Some(by) = requester(query) else { return bad_query() };
-    shown_secret(&shared, shared.operations.rotate_key(&id, &by).await)
-}
-
 /// Who asks, of a request without a body: `?requester=NAME`, and nothing else.
-fn requester(query: Option<String>) -> Option<String> {
+pub(super) fn requester(query: Option<String>) -> Option<String> {
     let query = query.unwrap_or_default();
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     match (pairs.next(), pairs.next()) {
@@ -200,36 +135,8 @@ fn requester(query: Option<String>) -> Option<String> {
     }
 }
 
-fn bad_query() -> Response {
+pub(super) fn bad_query() -> Response {
     problem(StatusCode::BAD_REQUEST, "the only parameter is `requester`")
-}
-
-fn shown_secret(shared: &Shared, made: Result<(Arc<ApiKey>, Secret<String>), OperationError>) -> Response {
-    match made {
-        Ok((key, secret)) => {
-            let key = ShownKey::new(&key, shared.operations.now());
-            (StatusCode::CREATED, Json(json!({ "key": key, "secret": secret.expose() }))).into_response()
-        }
-        Err(error) => failed(&error),
-    }
-}
-
-async fn revoke_key(
-    State(shared): State<Arc<Shared>>,
-    PathParameter(id): PathParameter<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let Some(by) = requester(query) else { return bad_query() };
-    match shared.operations.revoke_key(&id, &by).await {
-        Ok(key) => Json(json!({ "key": ShownKey::new(&key, shared.operations.now()) })).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-async fn list_keys(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    let now = shared.operations.now();
-    let keys: Vec<_> = shared.operations.keys().iter().map(|key| ShownKey::new(key, now)).collect();
-    Json(json!({ "keys": keys }))
 }
 
 async fn list_switches(State(shared): State<Arc<Shared>>) -> Json<Value> {
@@ -269,7 +176,7 @@ pub(super) fn failed(error: &OperationError) -> Response {
     match error {
         OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
         OperationError::Requester(_) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        OperationError::Key(KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
+        OperationError::Key(KeyError::Changed(_) | KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
         OperationError::Key(KeyError::Store(_))
         | OperationError::NotRecorded(_)
         | OperationError::Store(_)

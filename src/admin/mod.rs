@@ -4,6 +4,7 @@
 mod api;
 mod client;
 mod export;
+mod keys_api;
 mod operations;
 mod privacy;
 mod privacy_api;
@@ -19,6 +20,7 @@ mod tokens;
 pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
 pub use export::{Exported, ExportedLog};
+pub use keys_api::{MAX_OVERLAP, check_key, shown_key};
 pub use operations::{OperationError, Operations, Stores};
 pub(crate) use privacy::is_fit;
 pub use privacy::{Order, Privacy, PrivacyError};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -12,10 +13,10 @@ use serde_json::{Value, json};
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load, master};
-use crate::admin::{AdminClient, Operations};
+use crate::admin::{AdminClient, MAX_OVERLAP, Operations, check_key, shown_key};
 use crate::config::Config;
 use crate::secret::Secret;
-use crate::state::{ApiKey, KeyStatus, NewKey};
+use crate::state::{ApiKey, NewKey, Rotation};
 
 /// Arguments of `keys`.
 #[derive(Debug, clap::Args)]
@@ -38,27 +39,11 @@ pub(super) struct Keys {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key; its secret is shown once
-    Create {
-        /// Who the caller is then
-        #[arg(long)]
-        subject: String,
-        /// A group of theirs, for bindings; may be given more than once
-        #[arg(long = "group", value_name = "GROUP")]
-        groups: Vec<String>,
-        /// Their tenant
-        #[arg(long)]
-        tenant: Option<String>,
-        /// From when on it is refused: `90d`, `12h`, or a time such as 2027-01-01T00:00:00Z
-        #[arg(long, value_name = "WHEN")]
-        expires: Option<String>,
-    },
+    Create(Create),
     /// List keys, without secrets
     List,
-    /// Give a key a new secret; the old one stops at once
-    Rotate {
-        /// The key's id
-        id: String,
-    },
+    /// Give a key a new secret; the caller stays the same
+    Rotate(Rotate),
     /// Put everything under another master key; with `--offline` only
     RotateMaster {
         /// The new key: 32 bytes, or text of at least 32 characters
@@ -70,6 +55,42 @@ enum Action {
         /// The key's id
         id: String,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// Who the caller is then
+    #[arg(long)]
+    subject: String,
+    /// A group of theirs, for bindings; may be given more than once
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// A role that they claim: bindings may ask for it (`claimed_roles`), it grants nothing; may be given more than once
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Their tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// A server that the key is good for, in the place of all; may be given more than once
+    #[arg(long = "server", value_name = "SERVER")]
+    servers: Vec<String>,
+    /// From when on it is refused: `90d`, `12h`, or a time such as 2027-01-01T00:00:00Z
+    ///
+    /// Without it a key has no end of its own, but its secret grows too old (`identity.api_keys.max_age`).
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Rotate {
+    /// The key's id
+    id: String,
+    /// How long the old secret is good still: `24h`, `7d`; without it, it stops at once
+    #[arg(long, value_name = "TIME")]
+    overlap: Option<String>,
+    /// From when on the key is refused, in the place of what was said before
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<String>,
 }
 
 pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -96,16 +117,21 @@ async fn online(config: &Config, command: &Keys) -> anyhow::Result<Value> {
     let requester = &command.requester;
     let by = asked_by(requester);
     let (method, path, body) = match &command.action {
-        Action::Create { subject, groups, tenant, expires } => {
-            let expires = expires.as_deref().map(|text| expiry(text, Timestamp::now())).transpose()?;
+        Action::Create(create) => {
+            let NewKey { subject, groups, roles, tenant, servers, expires } = create.key(Timestamp::now())?;
             let body = json!({
-                "subject": subject, "groups": groups, "tenant": tenant, "expires": expires, "requester": requester,
+                "subject": subject, "groups": groups, "roles": roles, "tenant": tenant, "servers": servers.unwrap_or_default(),
+                "expires": expires, "requester": requester,
             });
             (Method::POST, "/v1/keys".to_owned(), Some(body))
         }
         // Never asked: it needs a stopped gateway.
         Action::RotateMaster { .. } | Action::List => (Method::GET, "/v1/keys".to_owned(), None),
-        Action::Rotate { id } => (Method::POST, format!("/v1/keys/{}/rotate?{by}", plain(id)?), None),
+        Action::Rotate(rotate) => {
+            let Rotation { overlap, expires } = rotate.rotation(Timestamp::now())?;
+            let body = json!({ "overlap": overlap.as_secs(), "expires": expires, "requester": requester });
+            (Method::POST, format!("/v1/keys/{}/rotate", plain(&rotate.id)?), Some(body))
+        }
         Action::Revoke { id } => (Method::DELETE, format!("/v1/keys/{}?{by}", plain(id)?), None),
     };
     Ok(client.call(method, &path, body).await?)
@@ -118,41 +144,54 @@ pub(super) fn asked_by(requester: &str) -> String {
 
 async fn offline(config: &Config, command: &Keys) -> anyhow::Result<Value> {
     let offline = Offline::open(config).await?;
-    let answer = apply(&offline.operations, &command.action, &command.requester).await;
+    let answer = apply(&offline.operations, command, config).await;
     // An operation that failed is no crash either.
     offline.close().await;
     answer
 }
 
-async fn apply(operations: &Operations, action: &Action, requester: &str) -> anyhow::Result<Value> {
-    Ok(match action {
-        Action::Create { subject, groups, tenant, expires } => {
-            let expires = expires.as_deref().map(|text| expiry(text, operations.now())).transpose()?;
-            let new = NewKey { subject: subject.clone(), groups: groups.clone(), tenant: tenant.clone(), expires };
+async fn apply(operations: &Operations, command: &Keys, config: &Config) -> anyhow::Result<Value> {
+    let (aging, now, requester) = (operations.aging(), operations.now(), &command.requester);
+    let shown = |key: &ApiKey| shown_key(key, aging, now);
+    let made = |(key, secret): &(Arc<ApiKey>, Secret<String>)| json!({ "key": shown(key), "secret": secret.expose() });
+    Ok(match &command.action {
+        Action::Create(create) => {
+            let new = create.key(now)?;
+            check_key(&new, config.servers.iter().map(|server| &server.name)).map_err(anyhow::Error::msg)?;
             made(&operations.create_key(new, requester).await?)
         }
         Action::RotateMaster { .. } | Action::List => {
             json!({ "keys": operations.keys().iter().map(|key| shown(key)).collect::<Vec<_>>() })
         }
-        Action::Rotate { id } => made(&operations.rotate_key(id, requester).await?),
+        Action::Rotate(rotate) => made(&operations.rotate_key(&rotate.id, rotate.rotation(now)?, requester).await?),
         Action::Revoke { id } => json!({ "key": shown(&*operations.revoke_key(id, requester).await?) }),
     })
 }
 
-fn made((key, secret): &(Arc<ApiKey>, Secret<String>)) -> Value {
-    json!({ "key": shown(key), "secret": secret.expose() })
+impl Create {
+    fn key(&self, now: Timestamp) -> anyhow::Result<NewKey> {
+        let Self { subject, groups, roles, tenant, servers, expires } = self;
+        Ok(NewKey {
+            subject: subject.clone(),
+            groups: groups.clone(),
+            roles: roles.clone(),
+            tenant: tenant.clone(),
+            servers: (!servers.is_empty()).then(|| servers.clone()),
+            expires: expires.as_deref().map(|text| expiry(text, now)).transpose()?,
+        })
+    }
 }
 
-fn shown(key: &ApiKey) -> Value {
-    let status = match key.status(Timestamp::now()) {
-        KeyStatus::Active => "active",
-        KeyStatus::Expired => "expired",
-        KeyStatus::Revoked => "revoked",
-    };
-    json!({
-        "id": &*key.id, "subject": &*key.subject, "groups": key.groups, "tenant": key.tenant.as_deref(),
-        "created": key.created, "expires": key.expires, "status": status,
-    })
+impl Rotate {
+    fn rotation(&self, now: Timestamp) -> anyhow::Result<Rotation> {
+        let overlap = match self.overlap.as_deref() {
+            None => Duration::ZERO,
+            Some(text) => crate::config::parse_duration(text)
+                .filter(|overlap| *overlap <= MAX_OVERLAP)
+                .with_context(|| format!("`{text}` is no overlap: write a duration such as `24h`, up to `90d`"))?,
+        };
+        Ok(Rotation { overlap, expires: self.expires.as_deref().map(|text| expiry(text, now)).transpose()? })
+    }
 }
 
 fn show(answer: &Value, terminal: &mut Terminal) {
@@ -162,7 +201,9 @@ fn show(answer: &Value, terminal: &mut Terminal) {
         return;
     }
     if let Some(keys) = answer.get("keys").and_then(Value::as_array) {
-        terminal.line(format_args!("{:<14} {:<9} {:<24} {:<20} EXPIRES", "ID", "STATUS", "SUBJECT", "GROUPS"));
+        let heads = ["ID", "STATUS", "SUBJECT", "GROUPS", "LAST USED", "REFUSED FROM"];
+        let [id, status, subject, groups, used, end] = heads;
+        terminal.line(format_args!("{id:<14} {status:<8} {subject:<24} {groups:<20} {used:<20} {end}"));
         for key in keys {
             terminal.line(row(key));
         }
@@ -174,10 +215,20 @@ fn show(answer: &Value, terminal: &mut Terminal) {
 }
 
 fn row(key: &Value) -> String {
-    let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("-").to_owned();
+    let member = |name: &str| text(key.get(name));
     let groups = key.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let groups = groups.collect::<Vec<_>>().join(",");
-    format!("{:<14} {:<9} {:<24} {groups:<20} {}", text("id"), text("status"), text("subject"), text("expires"))
+    let [id, status, subject, used] = ["id", "status", "subject", "last_used"].map(member);
+    let row = format!("{id:<14} {status:<8} {subject:<24} {groups:<20} {used:<20} {}", second(&member("end")));
+    let Some(former) = key.get("former_secret").filter(|former| former.is_object()) else { return row };
+    let (until, used) = (second(&text(former.get("until"))), text(former.get("last_used")));
+    format!("{row}\n{:<14} its former secret is good until {until}, last used {used}", "")
+}
+
+/// A time without its fraction.
+fn second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
 
 /// A duration from now on, or a time.

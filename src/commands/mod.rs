@@ -106,7 +106,7 @@ pub fn run() -> ExitCode {
     let mut terminal = Terminal::new();
     let result = match cli.command {
         Command::Audit(command) => block_on(audit::run(command, &mut terminal)),
-        Command::Check(command) => block_on(async { Ok(check::run(&command, &mut terminal).await) }),
+        Command::Check(command) => block_on(check::run(&command, &mut terminal)),
         Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),

@@ -10,6 +10,7 @@ use crate::anchor::HeadKeeper;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::gateway::aging;
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::state::{ApiKeys, HeadStore};
 use crate::vault::Vault;
@@ -37,7 +38,7 @@ impl Offline {
         let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
         let stores = Stores {
             log: Arc::clone(&log),
-            keys: Arc::new(keys),
+            keys: Arc::new(keys.aging_by(aging(&config.identity.api_keys))),
             switches: Arc::new(switches),
             vault: Arc::new(Vault::open(data_dir, &master).await?),
             logs: data_dir.join("audit"),

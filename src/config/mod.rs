@@ -288,8 +288,26 @@ pub struct Traces {
 pub struct Identity {
     /// Token issuers.
     pub issuers: Vec<Issuer>,
-    /// Whether API keys are accepted (default true).
-    pub api_keys: bool,
+    /// API keys.
+    pub api_keys: KeyRules,
+}
+
+/// Which API keys are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRules {
+    /// Whether any is (yes).
+    pub enabled: bool,
+    /// From this age on a secret is refused (90 d).
+    pub max_age: Duration,
+    /// How long before a key stops to work there are warnings (14 d, or half of a `max_age` below 28 d).
+    pub warn_before: Duration,
+}
+
+impl Default for KeyRules {
+    fn default() -> Self {
+        let day = Duration::from_hours(24);
+        Self { enabled: true, max_age: 90 * day, warn_before: 14 * day }
+    }
 }
 
 /// A token issuer.

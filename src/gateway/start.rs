@@ -21,7 +21,7 @@ use crate::audit::{Disk, Draft, Kind, Log, Options, Stock};
 use crate::audit_index::Indexer;
 use crate::chain::Vigil;
 use crate::clock::Clock;
-use crate::config::{self, Config, Durability, Risk, Traces};
+use crate::config::{self, Config, Durability, KeyRules, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
 use crate::jwks::KeySets;
@@ -33,7 +33,7 @@ use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{EPOCH_KEYS, MasterKey, REQUEST_STATES, make_private_dir};
 use crate::secrets::Keeper;
 use crate::session::Sessions;
-use crate::state::{ApiKeys, HeadStore, Switches};
+use crate::state::{Aging, ApiKeys, HeadStore, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
 use crate::upstream::{Admission, ReplyMemory, Shared, Sockets, Upstream};
@@ -56,8 +56,7 @@ impl Gateway {
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
         // The log's lock is taken before anything is changed: a second gateway on this directory stops here.
         let (log, keeper) = open_log(&config, &master, Arc::clone(&clock)).await?;
-        let (api_keys, switches) =
-            ApiKeys::open(&data_dir, &master).await.map(|(keys, switches)| (Arc::new(keys), Arc::new(switches)))?;
+        let (api_keys, switches) = open_state(&config, &master).await?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let config::Refusals { per_peer, total } = config.audit.refusals;
         let (flood, vigil) = (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Vigil::default()));
@@ -67,7 +66,8 @@ impl Gateway {
         // Readiness depends on the keys, whose refreshes are counted.
         let ready = Arc::new(OnceLock::new());
         let stock = Arc::new(Stock::default());
-        let mut metrics = metrics(&log, &stock, &sessions, &ready);
+        let accepted = config.identity.api_keys.enabled.then(|| Arc::clone(&api_keys));
+        let mut metrics = metrics(&log, &stock, &sessions, &ready, accepted.as_ref().map(|keys| (keys, &clock)));
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
@@ -92,7 +92,7 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             flood: Arc::clone(&flood),
             issuers: known,
-            api_keys: config.identity.api_keys.then(|| Arc::clone(&api_keys)),
+            api_keys: accepted,
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),
@@ -137,7 +137,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
-        look_after((&log, &stock), config.audit.compress, &flood, &operations, &services, &stop);
+        look_after((&log, &stock), &config, &flood, &operations, &services, &stop);
         ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
@@ -232,6 +232,17 @@ async fn look_at_copies(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>)
 
 fn issuers(config: &Config) -> Vec<String> {
     config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
+}
+
+/// What may change, as the last run left it.
+async fn open_state(config: &Config, master: &MasterKey) -> Result<(Arc<ApiKeys>, Arc<Switches>), StartError> {
+    let (keys, switches) = ApiKeys::open(&config.data_dir, master).await?;
+    Ok((Arc::new(keys.aging_by(aging(&config.identity.api_keys))), Arc::new(switches)))
+}
+
+/// How old API keys may grow.
+pub(crate) fn aging(rules: &KeyRules) -> Aging {
+    Aging { max_age: rules.max_age, warn_before: rules.warn_before }
 }
 
 /// What the admin API offers besides operations on stores.

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
 use crate::session::Sessions;
+use crate::state::ApiKeys;
 use crate::telemetry::{Metrics, Reading};
 use crate::upstream::Upstream;
 
@@ -23,6 +24,9 @@ const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often open streams are looked at. Whoever was shut out is to be out within five seconds.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often it is stored when API keys were used last.
+const USES: Duration = Duration::from_mins(1);
 
 /// How often idle sessions and connections are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -70,10 +74,10 @@ pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &C
     }
 }
 
-/// What the log needs besides its writer, and the vault.
+/// What the log needs besides its writer, the vault, and API keys.
 pub(super) fn look_after(
     (log, stock): (&Arc<Log>, &Arc<Stock>),
-    compress: bool,
+    config: &Config,
     flood: &Arc<Flood>,
     operations: &Arc<Operations>,
     services: &TaskTracker,
@@ -81,7 +85,8 @@ pub(super) fn look_after(
 ) {
     services.spawn(keep_vault(Arc::clone(operations), stop.clone()));
     services.spawn(prune(Arc::clone(operations), Arc::clone(stock), stop.clone()));
-    keep_segments(log, compress, stock, services, stop);
+    keep_segments(log, config.audit.compress, stock, services, stop);
+    services.spawn(keep_keys(Arc::clone(operations), config.identity.api_keys.enabled, stop.clone()));
     services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
 }
@@ -104,6 +109,23 @@ pub(super) fn look_after_sessions(
 async fn watch_streams(vigil: Arc<Vigil>, clock: Arc<dyn Clock>, stop: CancellationToken) {
     while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
         vigil.look(clock.now());
+    }
+}
+
+/// Warns of API keys that are due, if there are to be any, and stores when they were used. What fails is told and tried again; no call
+/// depends on it.
+async fn keep_keys(operations: Arc<Operations>, warn: bool, stop: CancellationToken) {
+    let mut store = tokio::time::Instant::now() + USES;
+    while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
+        if warn && let Err(error) = operations.warn_of_keys().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "API keys that are due cannot be recorded");
+        }
+        if store <= tokio::time::Instant::now() {
+            store = tokio::time::Instant::now() + USES;
+            if let Err(error) = operations.store_key_uses().await {
+                tracing::error!(error = &error as &dyn std::error::Error, "when API keys were used last cannot be stored");
+            }
+        }
     }
 }
 
@@ -204,6 +226,24 @@ async fn keep_tiles(log: Arc<Log>, stop: CancellationToken) {
     }
 }
 
+/// Shows how far API keys have come.
+fn watch_keys(metrics: &mut Metrics, keys: &Arc<ApiKeys>, clock: &Arc<dyn Clock>) {
+    let ages = |keys: &Arc<ApiKeys>, clock: &Arc<dyn Clock>| {
+        let (keys, clock) = (Arc::clone(keys), Arc::clone(clock));
+        move || (keys.ages(clock.now()), clock.now())
+    };
+    let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
+    let read = ages(keys, clock);
+    metrics.watch(Reading::ApiKeysDue, move || count(read().0.due));
+    let read = ages(keys, clock);
+    metrics.watch(Reading::ApiKeysTooOld, move || count(read().0.too_old));
+    let read = ages(keys, clock);
+    metrics.watch(Reading::ApiKeysNext, move || {
+        let (ages, now) = read();
+        ages.next.map_or(f64::INFINITY, |next| next.duration_since(now).as_secs_f64())
+    });
+}
+
 /// Below a mebi.
 fn low_bits(number: u64) -> u32 {
     u32::try_from(number & 0xf_ffff).unwrap_or(0)
@@ -215,9 +255,13 @@ pub(super) fn metrics(
     stock: &Arc<Stock>,
     sessions: &Arc<Sessions>,
     ready: &Arc<OnceLock<Arc<Readiness>>>,
+    keys: Option<(&Arc<ApiKeys>, &Arc<dyn Clock>)>,
 ) -> Metrics {
     let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
     let mut metrics = Metrics::new();
+    if let Some((keys, clock)) = keys {
+        watch_keys(&mut metrics, keys, clock);
+    }
     let watched = Arc::clone(log);
     metrics.watch(Reading::AuditQueue, move || count(watched.load().queued));
     let watched = Arc::clone(log);

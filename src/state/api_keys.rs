@@ -1,84 +1,72 @@
-//! API keys. The secret is shown once (`key_text.rs`); a keyed hash of it is kept.
+//! API keys in their store. The secret is shown once (`key_text.rs`); a keyed hash of it is kept.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Pool, Row as _, Sqlite};
+use sqlx::{Pool, Sqlite};
 
-use super::key_text::{mint, parse};
-use super::switches::{self, Switches};
-use super::{StoreError, open, wipe_journal};
-use crate::master_key::{MasterKey, hex};
+use super::key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Moment, SecretHash, Shown};
+use super::key_text::{mint, new_id, parse};
+use super::switches::Switches;
+use super::{StoreError, key_rows, open_state, wipe_journal};
+use crate::master_key::MasterKey;
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
-
-/// Version of the tables.
-pub(super) const VERSION: i64 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS api_keys (
-    id       TEXT NOT NULL PRIMARY KEY,
-    subject  TEXT NOT NULL,
-    groups   TEXT NOT NULL,
-    tenant   TEXT,
-    hash     BLOB NOT NULL,
-    created  TEXT NOT NULL,
-    expires  TEXT,
-    revoked  TEXT
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
 
 /// The use of the master key that wraps what hashes API keys.
 const WRAP: &str = "api-key wrap";
 
-/// A key as it is kept. The secret is not in it.
-#[derive(Clone, Debug)]
-pub struct ApiKey {
-    /// The public part of the key.
-    pub id: Arc<str>,
-    /// Who the caller is then.
-    pub subject: Arc<str>,
-    /// Their groups, for bindings.
-    pub groups: Vec<String>,
-    /// Their tenant.
-    pub tenant: Option<Arc<str>>,
-    /// When it was made.
-    pub created: Timestamp,
-    /// From when on it is refused.
-    pub expires: Option<Timestamp>,
-    /// When it was revoked.
-    pub revoked: Option<Timestamp>,
-    hash: [u8; 32],
-}
-
-/// Whether a key is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyStatus {
-    /// It is accepted.
-    Active,
-    /// It has run out.
-    Expired,
-    /// It was revoked.
-    Revoked,
-}
+/// Between two warnings of one key, less a moment: whoever looks once a day sees one a day.
+const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60 - 1);
 
 /// What a key is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewKey {
     /// Who the caller is then.
     pub subject: String,
     /// Their groups.
     pub groups: Vec<String>,
+    /// Roles they claim, for bindings.
+    pub roles: Vec<String>,
     /// Their tenant.
     pub tenant: Option<String>,
+    /// The servers that it is good for; `None` for all.
+    pub servers: Option<Vec<String>>,
     /// From when on it is refused.
     pub expires: Option<Timestamp>,
+}
+
+/// How a key is rotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// How long the old secret is good still.
+    pub overlap: Duration,
+    /// From when on the key is refused, in the place of what was said before.
+    pub expires: Option<Timestamp>,
+}
+
+/// A key and which of its secrets was shown. That the secret is right is all it says: see [`ApiKeys::judge`].
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// The key, as it was then.
+    pub key: Arc<ApiKey>,
+    secret: SecretHash,
+}
+
+/// How far keys have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ages {
+    /// Keys that are accepted, and will not be for long.
+    pub due: usize,
+    /// Keys that were not rotated in time.
+    pub too_old: usize,
+    /// When the first key that is accepted stops to be; `None` without one.
+    pub next: Option<Timestamp>,
 }
 
 /// Why a key operation failed.
@@ -90,6 +78,9 @@ pub enum KeyError {
     /// A key that is refused must not come back with a new secret.
     #[error("the key `{0}` has run out or was revoked; create a new one")]
     NotActive(String),
+    /// Somebody else was faster.
+    #[error("the key `{0}` was changed meanwhile; look at it again")]
+    Changed(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,87 +91,128 @@ pub enum KeyError {
 pub struct ApiKeys {
     pool: Pool<Sqlite>,
     hasher: hmac::Key,
+    aging: Aging,
     keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
-}
-
-impl ApiKey {
-    /// Names the state that it is in, for records: SHA-256 of everything that is kept of it. The hash of its secret is a part of that, so
-    /// nobody can guess from it whose key it is.
-    pub fn digest(&self) -> String {
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
-        let (created, expires, revoked) = (self.created.to_string(), time(self.expires), time(self.revoked));
-        let (groups, tenant) = (self.groups.join("\n"), self.tenant.as_deref().unwrap_or_default());
-        let mut all = Vec::new();
-        for part in [&*self.id, &self.subject, &groups, tenant, &created, &expires, &revoked] {
-            // With their lengths, so that no two states are one text.
-            all.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            all.extend_from_slice(part.as_bytes());
-        }
-        all.extend_from_slice(&self.hash);
-        hex(digest(&SHA256, &all).as_ref())
-    }
-
-    /// The same key, refused from `now` on if it is not already.
-    #[must_use]
-    pub fn revoked_at(&self, now: Timestamp) -> Self {
-        Self { revoked: self.revoked.or(Some(now)), ..self.clone() }
-    }
-
-    /// Whether it is good at `now`.
-    pub fn status(&self, now: Timestamp) -> KeyStatus {
-        if self.revoked.is_some() {
-            KeyStatus::Revoked
-        } else if self.expires.is_some_and(|expires| now >= expires) {
-            KeyStatus::Expired
-        } else {
-            KeyStatus::Active
-        }
-    }
 }
 
 impl ApiKeys {
     /// Opens `data_dir/state.db` and loads keys and switches from it.
     pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
-        let pool = open(&data_dir.join("state.db"), VERSION, SCHEMA).await?;
+        let pool = open_state(data_dir).await?;
         let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&pool, master).await?.expose());
-        sqlx::raw_sql(switches::SCHEMA).execute(&pool).await?;
-        let rows = sqlx::query("SELECT id, subject, groups, tenant, hash, created, expires, revoked FROM api_keys")
-            .fetch_all(&pool)
-            .await?;
-        let keys = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let keys = key_rows::all(&pool).await?;
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
         let switches = Switches::load(pool.clone()).await?;
-        Ok((Self { pool, hasher, keys: ArcSwap::from_pointee(keys) }, switches))
+        Ok((Self { pool, hasher, aging: Aging::default(), keys: ArcSwap::from_pointee(keys) }, switches))
+    }
+
+    /// Lets secrets grow so old, and no older.
+    #[must_use]
+    pub fn aging_by(self, aging: Aging) -> Self {
+        Self { aging, ..self }
+    }
+
+    /// How old secrets may grow.
+    pub fn aging(&self) -> Aging {
+        self.aging
     }
 
     /// Keeps keys good under another master key: what hashes them stays, and is stored under the new one. It may be repeated.
     pub async fn rotate_master(data_dir: &Path, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
-        let pool = open(&data_dir.join("state.db"), VERSION, SCHEMA).await?;
+        let pool = open_state(data_dir).await?;
         let bytes = match hasher(&pool, new).await {
             Ok(_) if sealed_hasher(&pool).await?.is_some() => return Ok(()),
             _ => hasher(&pool, old).await?,
         };
         let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
-        sqlx::query("INSERT INTO facts (name, value) VALUES ('api-key', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-            .bind(sealed)
-            .execute(&pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO facts (name, value) VALUES ('api-key', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(sealed)
+        .execute(&pool)
+        .await?;
         wipe_journal(&pool).await?;
         pool.close().await;
         Ok(())
     }
 
-    /// The key that `token` is, if it is one of ours and its secret is right, whatever its status.
+    /// The key that `token` is, if it is one of ours and one of its secrets, whether it is good still or not.
     ///
-    /// An unknown id costs the same hash as a known one, and the compare takes the same time wherever it differs.
-    pub fn verify(&self, token: &str) -> Option<Arc<ApiKey>> {
+    /// An unknown id costs the same hash and the same comparisons as a known one, and those take the same time wherever they differ.
+    pub fn verify(&self, token: &str) -> Option<Presented> {
         let id = parse(token)?;
         let keys = self.keys.load();
         let key = keys.get(id);
-        let hash = hmac::sign(&self.hasher, token.as_bytes());
-        let expected = key.map_or([0; 32], |key| key.hash);
-        let equal = constant_time::verify_slices_are_equal(hash.as_ref(), &expected).is_ok();
-        key.filter(|_| equal).map(Arc::clone)
+        let secret = self.hash(token);
+        let has = ApiKey::has(key.map(|key| &**key), &secret);
+        key.filter(|_| has).map(|key| Presented { key: Arc::clone(key), secret })
+    }
+
+    /// Whether a secret that was shown is good at `now`, by what is known of its key now.
+    pub fn judge(&self, presented: &Presented, now: Timestamp) -> Result<Shown, KeyRefusal> {
+        // What was erased is not known any more.
+        let key = self.find(&presented.key.id).map_err(|_erased| KeyRefusal::Revoked)?;
+        key.judge(&presented.secret, now, self.aging)
+    }
+
+    /// Until when a secret is good if nothing else happens.
+    pub fn end_of(&self, presented: &Presented) -> Timestamp {
+        presented.key.end_of(&presented.secret, self.aging)
+    }
+
+    /// Notes that a secret was used. In memory: [`ApiKeys::store_uses`] takes it to the store.
+    pub fn note_use(&self, presented: &Presented, now: Timestamp) {
+        if let Some(used) = presented.key.use_of(&presented.secret) {
+            used.last.move_to(now);
+        }
+    }
+
+    /// Stores when secrets were used last, as far as that is news.
+    pub async fn store_uses(&self) -> Result<(), StoreError> {
+        for key in self.list() {
+            let former = key.former.as_ref().map(|(kept, _)| kept);
+            for kept in [Some(&key.secret), former].into_iter().flatten() {
+                if let Some(last) = kept.used.news() {
+                    key_rows::store_use(&self.pool, &key.id, kept, last).await?;
+                    kept.used.stored.move_to(last);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How far keys have come at `now`.
+    pub fn ages(&self, now: Timestamp) -> Ages {
+        let mut ages = Ages::default();
+        for key in self.keys.load().values() {
+            match key.status(now, self.aging) {
+                KeyStatus::TooOld => ages.too_old += 1,
+                KeyStatus::Expired | KeyStatus::Revoked => {}
+                status @ (KeyStatus::Active | KeyStatus::Due) => {
+                    ages.due += usize::from(status == KeyStatus::Due);
+                    let end = key.end(self.aging);
+                    ages.next = Some(ages.next.map_or(end, |next| next.min(end)));
+                }
+            }
+        }
+        ages
+    }
+
+    /// The keys that are due, and of which nobody has warned for a day. They count as warned of from here on, in other processes and after
+    /// a restart as well; where the store cannot say so, in this one alone.
+    pub async fn warnings(&self, now: Timestamp) -> Result<Vec<Arc<ApiKey>>, StoreError> {
+        let before = now.checked_sub(WARN_AGAIN).unwrap_or(Timestamp::MIN);
+        let is_news = |key: &ApiKey| key.warned.time().is_none_or(|warned| warned <= before);
+        let mut due = self.list();
+        due.retain(|key| key.status(now, self.aging) == KeyStatus::Due && is_news(key));
+        let mut claimed = Vec::new();
+        for key in due {
+            key.warned.move_to(now);
+            if key_rows::claim_warning(&self.pool, &key.id, now, before).await? {
+                claimed.push(key);
+            }
+        }
+        Ok(claimed)
     }
 
     /// Makes a key and adds it. The returned secret is the only copy there will ever be.
@@ -192,69 +224,67 @@ impl ApiKeys {
 
     /// Makes a key that nothing knows yet, so that it can be recorded before it is good for anything.
     pub fn make(&self, new: NewKey, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), StoreError> {
-        let (id, token) = mint().ok_or(StoreError::Random)?;
-        let hash = self.hash(&token);
+        let id = new_id().ok_or(StoreError::Random)?;
+        let token = mint(&id).ok_or(StoreError::Random)?;
         let key = ApiKey {
             id: id.into(),
             subject: new.subject.into(),
             groups: new.groups,
+            roles: new.roles,
             tenant: new.tenant.map(Into::into),
+            servers: new.servers,
             created: now,
             expires: new.expires,
             revoked: None,
-            hash,
+            secret: Kept::new(self.hash(&token), now),
+            former: None,
+            warned: Arc::new(Moment::default()),
         };
         Ok((Arc::new(key), Secret::new(token)))
     }
 
     /// Accepts a key from now on.
     pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO api_keys (id, subject, groups, tenant, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(&*key.id)
-            .bind(&*key.subject)
-            .bind(key.groups.join("\n"))
-            .bind(key.tenant.as_deref())
-            .bind(key.hash.as_slice())
-            .bind(key.created.to_string())
-            .bind(key.expires.map(|time| time.to_string()))
-            .execute(&self.pool)
-            .await?;
+        key_rows::insert(&self.pool, key).await?;
         self.put(key);
         Ok(())
     }
 
-    /// Makes a key for the caller of another one, in whose place [`ApiKeys::replace`] puts it.
-    pub fn successor(&self, id: &str, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
+    /// A key with another secret, which nothing knows until [`ApiKeys::replace`] puts it in its place. The caller, the id and what else
+    /// stands in it stay. Of older secrets the last one alone stays good, for the overlap.
+    pub fn rotated(&self, id: &str, rotation: Rotation, now: Timestamp) -> Result<(Arc<ApiKey>, Secret<String>), KeyError> {
         let old = self.find(id)?;
-        if old.status(now) != KeyStatus::Active {
-            return Err(KeyError::NotActive(id.to_owned()));
+        match old.status(now, self.aging) {
+            KeyStatus::Active | KeyStatus::Due | KeyStatus::TooOld => {}
+            KeyStatus::Expired | KeyStatus::Revoked => return Err(KeyError::NotActive(id.to_owned())),
         }
-        let new = NewKey {
-            subject: old.subject.to_string(),
-            groups: old.groups.clone(),
-            tenant: old.tenant.as_deref().map(str::to_owned),
-            expires: old.expires,
+        let token = mint(id).ok_or(StoreError::Random)?;
+        let until = now.checked_add(rotation.overlap).unwrap_or(Timestamp::MAX);
+        let key = ApiKey {
+            expires: rotation.expires.or(old.expires),
+            secret: Kept::new(self.hash(&token), now),
+            former: Some((old.secret.clone(), until)),
+            warned: Arc::new(Moment::default()),
+            ..ApiKey::clone(&old)
         };
-        Ok(self.make(new, now)?)
+        Ok((Arc::new(key), Secret::new(token)))
     }
 
-    /// Accepts a key in the place of another, which stops at once. (An overlap comes with identity.)
-    pub async fn replace(&self, id: &str, new: &Arc<ApiKey>, now: Timestamp) -> Result<(), KeyError> {
-        self.add(new).await?;
-        self.revoke(id, now).await?;
+    /// Puts a rotated key into its place.
+    pub async fn replace(&self, key: &Arc<ApiKey>) -> Result<(), KeyError> {
+        let before = key.former.as_ref().map_or(key.secret.hash, |(kept, _)| kept.hash);
+        if !key_rows::rotate(&self.pool, key, &before).await? {
+            return Err(KeyError::Changed(key.id.to_string()));
+        }
+        self.put(key);
         Ok(())
     }
 
-    /// Refuses a key from now on. In memory first, so that it holds even if the store fails, which the error then says.
+    /// Refuses both secrets of a key from now on. In memory first, so that it holds even if the store fails, which the error then says.
     pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
         let key = Arc::new(self.find(id)?.revoked_at(now));
         self.put(&key);
-        sqlx::query("UPDATE api_keys SET revoked = ? WHERE id = ?")
-            .bind(key.revoked.map(|time| time.to_string()))
-            .bind(id)
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::from)?;
+        key_rows::revoke(&self.pool, &key).await?;
         Ok(key)
     }
 
@@ -269,13 +299,13 @@ impl ApiKeys {
     /// How far a log has been applied: the index of the first record that may order an erasure which was not done here.
     pub async fn applied(&self, log: &str) -> Result<Option<u64>, StoreError> {
         let found: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT value FROM facts WHERE name = ?").bind(applied(log)).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(applied(log)).fetch_optional(&self.pool).await?;
         Ok(found.and_then(|text| str::from_utf8(&text).ok()?.parse().ok()))
     }
 
     /// Notes that nothing before record `next` of a log orders an erasure that was not done here.
     pub async fn advance(&self, log: &str, next: u64) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+        sqlx::query("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
             .bind(applied(log))
             .bind(next.to_string().as_bytes())
             .execute(&self.pool)
@@ -298,7 +328,7 @@ impl ApiKeys {
             keys
         });
         for id in ids {
-            sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_ref()).execute(&self.pool).await?;
+            sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref()).execute(&self.pool).await?;
         }
         self.wipe().await
     }
@@ -333,10 +363,10 @@ impl ApiKeys {
         });
     }
 
-    fn hash(&self, token: &str) -> [u8; 32] {
+    fn hash(&self, token: &str) -> SecretHash {
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&self.hasher, token.as_bytes()).as_ref());
-        hash
+        SecretHash(hash)
     }
 }
 
@@ -356,25 +386,6 @@ async fn hasher(pool: &Pool<Sqlite>, master: &MasterKey) -> Result<Secret<Vec<u8
 
 async fn sealed_hasher(pool: &Pool<Sqlite>) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'api-key'").fetch_optional(pool).await?)
-}
-
-fn read(row: &SqliteRow) -> Result<ApiKey, StoreError> {
-    let time = |index: usize| -> Result<Option<Timestamp>, sqlx::Error> {
-        let text: Option<String> = row.try_get(index)?;
-        text.map(|text| text.parse().map_err(|error: jiff::Error| sqlx::Error::Decode(Box::new(error)))).transpose()
-    };
-    let hash: Vec<u8> = row.try_get("hash")?;
-    let hash = <[u8; 32]>::try_from(hash.as_slice()).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(ApiKey {
-        id: row.try_get::<String, _>("id")?.into(),
-        subject: row.try_get::<String, _>("subject")?.into(),
-        groups: row.try_get::<String, _>("groups")?.lines().map(str::to_owned).collect(),
-        tenant: row.try_get::<Option<String>, _>("tenant")?.map(Into::into),
-        created: time(5)?.unwrap_or(Timestamp::UNIX_EPOCH),
-        expires: time(6)?,
-        revoked: time(7)?,
-        hash,
-    })
 }
 
 #[cfg(test)]

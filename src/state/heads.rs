@@ -7,16 +7,8 @@ use std::path::Path;
 
 use sqlx::{Pool, Row as _, Sqlite};
 
-use super::api_keys::VERSION;
-use super::{StoreError, open};
+use super::{StoreError, open_state};
 use crate::tlog::{Hash, Head};
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS heads (
-    log  TEXT NOT NULL PRIMARY KEY,
-    size INTEGER NOT NULL,
-    root BLOB NOT NULL
-) STRICT, WITHOUT ROWID;";
 
 /// Remembers heads.
 #[derive(Clone, Debug)]
@@ -37,12 +29,12 @@ pub enum Swapped {
 impl HeadStore {
     /// Opens `data_dir/state.db`.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { pool: open(&data_dir.join("state.db"), VERSION, SCHEMA).await? })
+        Ok(Self { pool: open_state(data_dir).await? })
     }
 
     /// The newest head of a log, if there was one.
     pub async fn known(&self, log: &str) -> Result<Option<Head>, StoreError> {
-        let row = sqlx::query("SELECT size, root FROM heads WHERE log = ?").bind(log).fetch_optional(&self.pool).await?;
+        let row = sqlx::query("SELECT size, root FROM heads WHERE log = $1").bind(log).fetch_optional(&self.pool).await?;
         row.map(|row| {
             let (size, root): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
             let head = u64::try_from(size).ok().zip(Hash::from_slice(&root)).map(|(size, root)| Head { size, root });
@@ -55,12 +47,12 @@ impl HeadStore {
     pub async fn swap(&self, log: &str, expected: Option<Head>, new: Head) -> Result<Swapped, StoreError> {
         let (size, root) = columns(new);
         let statement = match expected.map(columns) {
-            None => sqlx::query("INSERT INTO heads (size, root, log) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+            None => sqlx::query("INSERT INTO heads (size, root, log) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
                 .bind(size)
                 .bind(root)
                 .bind(log),
             Some((old_size, old_root)) => {
-                sqlx::query("UPDATE heads SET size = ?, root = ? WHERE log = ? AND size = ? AND root = ?")
+                sqlx::query("UPDATE heads SET size = $1, root = $2 WHERE log = $3 AND size = $4 AND root = $5")
                     .bind(size)
                     .bind(root)
                     .bind(log)

@@ -21,12 +21,15 @@ pub(super) fn parse(token: &str) -> Option<&str> {
     (check(body) == given).then_some(id)
 }
 
-/// A new key: its id, and the whole of it.
-pub(super) fn mint() -> Option<(String, String)> {
-    let id = random_text(ID_LENGTH)?.to_ascii_lowercase();
+/// An id for a new key.
+pub(super) fn new_id() -> Option<String> {
+    Some(random_text(ID_LENGTH)?.to_ascii_lowercase())
+}
+
+/// A new secret of the key with this id: the whole of what its holder shows.
+pub(super) fn mint(id: &str) -> Option<String> {
     let body = format!("{PREFIX}{id}_{}", random_text(SECRET_LENGTH)?);
-    let token = format!("{body}{}", check(&body));
-    Some((id, token))
+    Some(format!("{body}{}", check(&body)))
 }
 
 /// Uniform characters of the alphabet: bytes of 248 and above are thrown away, since 256 is no multiple of 62.

@@ -6,7 +6,10 @@
 
 mod api_keys;
 mod heads;
+mod key;
+mod key_rows;
 mod key_text;
+mod migrations;
 mod switches;
 
 use std::fs::OpenOptions;
@@ -19,8 +22,9 @@ use crate::seal::SealError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 
-pub use api_keys::{ApiKey, ApiKeys, KeyError, KeyStatus, NewKey};
+pub use api_keys::{Ages, ApiKeys, KeyError, NewKey, Presented, Rotation};
 pub use heads::{HeadStore, Swapped};
+pub use key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Shown};
 pub use switches::{Switch, Switches};
 
 /// Why a store cannot be used.
@@ -69,9 +73,43 @@ pub enum StoreError {
 const BUSY: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_secs(2);
 
+/// Opens `data_dir/state.db`, with its tables as this build knows them.
+async fn open_state(data_dir: &Path) -> Result<Pool<Sqlite>, StoreError> {
+    let path = data_dir.join("state.db");
+    let pool = connect(&path).await?;
+    // Two parts of one process open it at once, and both find it old.
+    let mut work = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let found = known(sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *work).await?, migrations::VERSION, &path)?;
+    if found < migrations::VERSION {
+        for step in migrations::steps(found) {
+            sqlx::raw_sql(step).execute(&mut *work).await?;
+        }
+        let done = AssertSqlSafe(format!("PRAGMA user_version = {}", migrations::VERSION));
+        sqlx::raw_sql(done).execute(&mut *work).await?;
+    }
+    work.commit().await?;
+    Ok(pool)
+}
+
 /// Opens a database file with full durability, whose deletions overwrite. `version` is that of its tables, in `PRAGMA user_version`; a
 /// build that does not know them leaves them alone.
 pub(crate) async fn open(path: &Path, version: i64, schema: &'static str) -> Result<Pool<Sqlite>, StoreError> {
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let pool = connect(path).await?;
+    let found = known(sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(failed)?, version, path)?;
+    sqlx::raw_sql(schema).execute(&pool).await.map_err(failed)?;
+    if found < version {
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {version}"))).execute(&pool).await.map_err(failed)?;
+    }
+    Ok(pool)
+}
+
+/// The version of tables that this build knows how to read.
+fn known(found: i64, known: i64, path: &Path) -> Result<i64, StoreError> {
+    if found > known { Err(StoreError::Newer { path: path.to_owned(), found, known }) } else { Ok(found) }
+}
+
+async fn connect(path: &Path) -> Result<Pool<Sqlite>, StoreError> {
     let failed = |source| StoreError::Open { path: path.to_owned(), source };
     // Names of callers and keys of pseudonyms stand in here. SQLite gives its other files the mode of this one.
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -85,16 +123,23 @@ pub(crate) async fn open(path: &Path, version: i64, schema: &'static str) -> Res
         .busy_timeout(BUSY)
         .pragma("secure_delete", "ON");
     // One connection: writes are rare, and a second one would only wait for the first.
+    SqlitePoolOptions::new().max_connections(1).acquire_timeout(TURN).connect_with(options).await.map_err(failed)
+}
+
+/// The keys in `data_dir/state.db`, for whoever only looks: nothing is changed, and a gateway may be running. `None` where there is no
+/// store of this build's version.
+pub async fn look_at_keys(data_dir: &Path) -> Result<Option<Vec<ApiKey>>, StoreError> {
+    let path = data_dir.join("state.db");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let failed = |source| StoreError::Open { path: path.clone(), source };
+    let options = SqliteConnectOptions::new().filename(&path).read_only(true).busy_timeout(BUSY);
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(TURN).connect_with(options).await.map_err(failed)?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(failed)?;
-    if found > version {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: version });
-    }
-    sqlx::raw_sql(schema).execute(&pool).await.map_err(failed)?;
-    if found < version {
-        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {version}"))).execute(&pool).await.map_err(failed)?;
-    }
-    Ok(pool)
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await?;
+    let keys = if found == migrations::VERSION { Some(key_rows::all(&pool).await?) } else { None };
+    pool.close().await;
+    Ok(keys)
 }
 
 /// Moves what the write-ahead log holds into the file and cuts it to nothing: pages from before a deletion stand in it.

@@ -8,11 +8,6 @@ use sqlx::{Pool, Row as _, Sqlite};
 
 use super::StoreError;
 
-pub(super) const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS kill_switches (
-    target TEXT NOT NULL PRIMARY KEY
-) STRICT, WITHOUT ROWID;";
-
 /// What one switch stops.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Switch {
@@ -83,9 +78,9 @@ impl Switches {
             Arc::new(known)
         });
         let statement = if on {
-            "INSERT INTO kill_switches (target) VALUES (?) ON CONFLICT DO NOTHING"
+            "INSERT INTO kill_switches (target) VALUES ($1) ON CONFLICT DO NOTHING"
         } else {
-            "DELETE FROM kill_switches WHERE target = ?"
+            "DELETE FROM kill_switches WHERE target = $1"
         };
         sqlx::query(statement).bind(switch.name()).execute(&self.pool).await?;
         Ok(())

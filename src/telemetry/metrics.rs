@@ -98,6 +98,12 @@ struct FindingLabels {
 /// A gauge that another part of the gateway keeps anyway, and that is looked up when somebody scrapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
+    /// API keys that will be refused soon.
+    ApiKeysDue,
+    /// How long until the first of those that are accepted is refused.
+    ApiKeysNext,
+    /// API keys that were not rotated in time.
+    ApiKeysTooOld,
     /// 1 once the audit log cannot be written any more.
     AuditFailed,
     /// 1 while the audit volume is full.
@@ -128,6 +134,11 @@ impl Reading {
     /// Its name without the unit, what it means, and its unit.
     fn describe(self) -> (&'static str, &'static str, Option<Unit>) {
         match self {
+            Self::ApiKeysDue => ("api_keys_due", "API keys that will be refused soon unless they are rotated.", None),
+            Self::ApiKeysNext => {
+                ("api_keys_next_end", "How long until the first accepted API key is refused.", Some(Unit::Seconds))
+            }
+            Self::ApiKeysTooOld => ("api_keys_too_old", "API keys that are refused since they were not rotated.", None),
             Self::AuditFailed => ("audit_failed", "Whether the audit log cannot be written any more (1) or can (0).", None),
             Self::AuditFull => ("audit_full", "Whether the audit volume is full (1) or not (0).", None),
             Self::AuditSlow => ("audit_slow", "Whether slow syncs have reduced the room for calls (1) or not (0).", None),

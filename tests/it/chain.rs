@@ -125,7 +125,7 @@ impl Fixture {
         let (keys, switches) = ApiKeys::open(folder.path(), &master).await.unwrap();
         let mut tokens = Vec::new();
         for subject in ["ada", "bob"] {
-            let new = NewKey { subject: subject.into(), groups: vec!["g".into()], tenant: None, expires: None };
+            let new = NewKey { subject: subject.into(), groups: vec!["g".into()], ..NewKey::default() };
             tokens.push(keys.create(new, jiff::Timestamp::now()).await.unwrap().1.expose().clone());
         }
         let mut options = Options::new(folder.path().join("audit"), "test", "r1", master.sealing("audit epoch keys").unwrap());

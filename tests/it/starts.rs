@@ -143,7 +143,7 @@ async fn avl_026_the_shortest_configuration_is_a_safe_one() {
     assert_eq!(config.audit.durability, Durability::Strict);
     assert!(config.accept_risks.is_empty() && config.health.metrics_token.is_none());
     assert!(
-        config.identity.issuers.is_empty() && config.identity.api_keys,
+        config.identity.issuers.is_empty() && config.identity.api_keys.enabled,
         "nobody but holders of keys, of which there are none"
     );
     assert!(config.servers[0].bearer.is_none());

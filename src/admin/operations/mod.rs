@@ -15,7 +15,7 @@ use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
 use crate::master_key::hex;
 use crate::secret::Secret;
-use crate::state::{ApiKey, ApiKeys, KeyError, NewKey, StoreError, Switch, Switches};
+use crate::state::{Aging, ApiKey, ApiKeys, KeyError, NewKey, Rotation, StoreError, Switch, Switches};
 use crate::vault::{Caller, Vault, VaultError};
 
 /// Why an operation failed.
@@ -95,20 +95,24 @@ impl Operations {
         let _turn = self.turn.lock().await;
         is_fit(requester, Some(&new.subject))?;
         let (key, secret) = self.keys.make(new, self.now())?;
-        self.record_key("key.create", requester, (None, &key.digest()), (&key.id, None), &key).await?;
+        self.record_key("key.create", requester, (None, &key), None).await?;
         self.keys.add(&key).await?;
         Ok((key, secret))
     }
 
-    /// Replaces a key by a new one for the same caller. The record names both.
-    pub async fn rotate_key(&self, id: &str, requester: &str) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
+    /// Gives a key another secret; the one that it had is good for the overlap still. The caller stays the same.
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        rotation: Rotation,
+        requester: &str,
+    ) -> Result<(Arc<ApiKey>, Secret<String>), OperationError> {
         let _turn = self.turn.lock().await;
         let old = self.keys.find(id)?;
         is_fit(requester, Some(&old.subject))?;
-        let now = self.now();
-        let (key, secret) = self.keys.successor(id, now)?;
-        self.record_key("key.rotate", requester, (Some(&old.digest()), &key.digest()), (id, Some(&key.id)), &key).await?;
-        self.keys.replace(id, &key, now).await?;
+        let (key, secret) = self.keys.rotated(id, rotation, self.now())?;
+        self.record_key("key.rotate", requester, (Some(&old), &key), Some(rotation.overlap)).await?;
+        self.keys.replace(&key).await?;
         Ok((key, secret))
     }
 
@@ -124,6 +128,31 @@ impl Operations {
         })
         .await?;
         Ok(self.keys.revoke(id, now).await?)
+    }
+
+    /// Warns of keys that will be refused soon: a record and a line of the log each, once a day.
+    pub async fn warn_of_keys(&self) -> Result<(), OperationError> {
+        let now = self.now();
+        for key in self.keys.warnings(now).await? {
+            let end = key.end(self.aging());
+            let because = if key.expires == Some(end) { "expires" } else { "max_age" };
+            tracing::warn!(id = &*key.id, %end, because, "an API key will be refused soon; see `yett keys rotate`");
+            self.record(Kind::Admin, "key.rotation_due", &key.id, |what| {
+                what.text("because", because).text("end", &end.to_string()).text("requester", "gateway");
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes to the store when keys were used last.
+    pub async fn store_key_uses(&self) -> Result<(), StoreError> {
+        self.keys.store_uses().await
+    }
+
+    /// How old secrets of keys may grow.
+    pub fn aging(&self) -> Aging {
+        self.keys.aging()
     }
 
     /// All keys.
@@ -181,28 +210,29 @@ impl Operations {
         if let Some(count) = self.refused.rest() {
             self.record_refused(count).await;
         }
+        if let Err(error) = self.keys.store_uses().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "when API keys were used last could not be stored");
+        }
         self.keys.close().await;
         self.vault.close().await;
     }
 
-    /// `target` is the key that an act is about, and the one that takes its place.
     async fn record_key(
         &self,
         act: &'static str,
         requester: &str,
-        (before, after): (Option<&str>, &str),
-        (target, new): (&str, Option<&str>),
-        key: &ApiKey,
+        (before, after): (Option<&ApiKey>, &ApiKey),
+        overlap: Option<Duration>,
     ) -> Result<(), OperationError> {
-        let caller = Caller { issuer: "api-key", subject: &key.subject, tenant: key.tenant.as_deref() };
+        let caller = Caller { issuer: "api-key", subject: &after.subject, tenant: after.tenant.as_deref() };
         let subject = self.vault.pseudonym(caller, self.now()).await?;
-        self.record(Kind::Admin, act, target, |what| {
-            what.text("after", after);
+        self.record(Kind::Admin, act, &after.id, |what| {
+            what.text("after", &after.digest());
             if let Some(before) = before {
-                what.text("before", before);
+                what.text("before", &before.digest());
             }
-            if let Some(new) = new {
-                what.text("new", new);
+            if let Some(overlap) = overlap {
+                what.integer("overlap", overlap.as_secs());
             }
             what.text("requester", requester).text("sub", &subject.name);
         })

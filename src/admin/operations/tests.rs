@@ -88,7 +88,7 @@ impl Place {
         };
         let ask = Ask { token: "123456789".to_owned(), wanted: Some(value) };
         vault.tokens(caller, &["crm".into()], &[ask], Timestamp::now()).await.unwrap();
-        let new = NewKey { subject: "ada".into(), groups: vec![], tenant: None, expires: None };
+        let new = NewKey { subject: "ada".into(), groups: vec![], ..NewKey::default() };
         let (key, _) = keys.create(new, Timestamp::now()).await.unwrap();
         let (keys, switches) = (Arc::new(keys), Arc::new(switches));
         let stores =
@@ -125,12 +125,12 @@ impl Place {
         let who = Identity { issuer: "api-key".into(), subject: "ada".into() };
         let name = operations.vault.person("api-key", "ada").await.unwrap().unwrap().pseudonyms;
         let order = Order { who: who.clone(), basis: "art. 17".into(), approver: "dpo".into(), requester: WHO.to_owned() };
-        let new = || NewKey { subject: "bob".into(), groups: vec![], tenant: None, expires: None };
+        let new = || NewKey { subject: "bob".into(), groups: vec![], ..NewKey::default() };
         let held =
             HeldToken { issuer: "api-key".into(), tenant: None, purpose: "crm".into(), token: Secret::new(TOKEN.to_owned()) };
         match act {
             Act::Create => operations.create_key(new(), WHO).await.map(drop).map_err(|error| error.to_string()),
-            Act::Rotate => operations.rotate_key(id, WHO).await.map(drop).map_err(|error| error.to_string()),
+            Act::Rotate => operations.rotate_key(id, Rotation::default(), WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Revoke => operations.revoke_key(&last.id, WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Kill => operations.set_switch(&Switch::All, true, WHO).await.map_err(|error| error.to_string()),
             Act::Unkill => operations.set_switch(&Switch::All, false, WHO).await.map_err(|error| error.to_string()),

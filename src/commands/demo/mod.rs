@@ -60,7 +60,7 @@ pub(super) async fn run(command: Demo, terminal: &mut Terminal) -> anyhow::Resul
     let loaded = config::load(&config_path).map_err(|report| anyhow::anyhow!("{report}"))?;
     let gateway = Gateway::start(loaded.config, Arc::new(SystemClock)).await?;
     let address = *gateway.addresses.first().context("the gateway has no listener")?;
-    let new = NewKey { subject: "ada".into(), groups: vec!["sales".into()], tenant: None, expires: None };
+    let new = NewKey { subject: "ada".into(), groups: vec!["sales".into()], ..NewKey::default() };
     let (_, secret) = gateway.operations().create_key(new, "demo").await?;
 
     let client = Client { address, token: Some(secret.expose().clone()), tasks: tasks.clone() };

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::{Environment, template};
-use super::{Audit, Config, Durability, Identity, Outline, Replies, Risk, Server};
+use super::{Audit, Config, Durability, Identity, KeyRules, Outline, Replies, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::secrets::{Form, Live, Reference};
@@ -190,7 +190,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
     let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
-    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: true });
+    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default() });
     let telemetry = fields.optional("telemetry", |node, report| telemetry::telemetry(node, context, report));
     let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
     let secrets = fields.optional("secrets", |node, report| secrets::secrets(node, context, report));

@@ -6,7 +6,7 @@ use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
-use crate::state::{ApiKeys, KeyStatus};
+use crate::state::{ApiKeys, KeyRefusal, Shown};
 use crate::vault::{Caller, Vault};
 
 /// The issuer name of API keys.
@@ -24,25 +24,34 @@ pub(super) async fn principal(
         context.trail.with(|decision| decision.detail = Some(word));
         Reason::Unauthenticated(Challenge::InvalidToken)
     };
-    let key = keys.verify(token).ok_or_else(|| refused("key_unknown"))?;
-    match key.status(now) {
-        KeyStatus::Active => {}
-        KeyStatus::Expired => return Err(refused("key_expired").into()),
-        KeyStatus::Revoked => return Err(refused("key_revoked").into()),
-    }
+    let presented = keys.verify(token).ok_or_else(|| refused("key_unknown"))?;
+    let shown = keys.judge(&presented, now).map_err(|refusal| {
+        refused(match refusal {
+            KeyRefusal::Expired => "key_expired",
+            KeyRefusal::Replaced => "key_replaced",
+            KeyRefusal::Revoked => "key_revoked",
+            KeyRefusal::TooOld => "key_too_old",
+        })
+    })?;
+    let key = Arc::clone(&presented.key);
     let caller = Caller { issuer: API_KEY, subject: &key.subject, tenant: key.tenant.as_deref() };
     let pseudonym = vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
+    keys.note_use(&presented, now);
     Ok(Principal::new(Facts {
-        authn: "api_key",
+        // Who has not changed over to the new secret is to be found before the overlap ends.
+        authn: match shown {
+            Shown::Current => "api_key",
+            Shown::Former => "api_key.former",
+        },
         issuer: API_KEY.into(),
         subject: Arc::clone(&key.subject),
         client: Some(Arc::clone(&key.id)),
         groups: key.groups.clone(),
-        claimed_roles: Vec::new(),
+        claimed_roles: key.roles.clone(),
         tenant: key.tenant.clone(),
         attributes: Vec::new(),
-        expires: key.expires,
+        expires: Some(keys.end_of(&presented)),
         pseudonym,
-        ground: Ground::ApiKey(Arc::clone(keys), Arc::clone(&key.id)),
+        ground: Ground::ApiKey(Arc::clone(keys), presented),
     }))
 }

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::token::{Issuers, Proof, Standing};
 use crate::chain::Reason;
-use crate::state::{ApiKeys, KeyStatus};
+use crate::state::{ApiKeys, KeyRefusal, Presented};
 
 /// A credential that was good, and where to look whether it still is.
 #[derive(Clone)]
 pub(super) enum Ground {
-    /// A key of ours, by its id.
-    ApiKey(Arc<ApiKeys>, Arc<str>),
+    /// A key of ours, and which of its secrets.
+    ApiKey(Arc<ApiKeys>, Presented),
     /// A token, by the key that it was signed with.
     Token(Issuers, Proof),
     /// Of a caller of a test.
@@ -31,11 +31,10 @@ impl Ground {
     /// Refuses what a new request with the same credential would be refused for.
     pub(super) fn holds(&self, now: Timestamp) -> Result<(), Reason> {
         match self {
-            Self::ApiKey(keys, id) => match keys.find(id).map(|key| key.status(now)) {
-                Ok(KeyStatus::Active) => Ok(()),
-                Ok(KeyStatus::Expired) => Err(Reason::CredentialExpired),
-                // What was erased is not known any more.
-                Ok(KeyStatus::Revoked) | Err(_) => Err(Reason::CredentialRevoked),
+            Self::ApiKey(keys, presented) => match keys.judge(presented, now) {
+                Ok(_) => Ok(()),
+                Err(KeyRefusal::Expired | KeyRefusal::TooOld) => Err(Reason::CredentialExpired),
+                Err(KeyRefusal::Replaced | KeyRefusal::Revoked) => Err(Reason::CredentialRevoked),
             },
             Self::Token(issuers, proof) => match issuers.standing(proof, now) {
                 Standing::Good => Ok(()),
@@ -45,6 +44,18 @@ impl Ground {
             },
             #[cfg(test)]
             Self::Firm => Ok(()),
+        }
+    }
+
+    /// Whether it is good for this server at all, whatever a policy says.
+    pub(super) fn reaches(&self, server: &str) -> bool {
+        match self {
+            Self::ApiKey(_, presented) => {
+                presented.key.servers.as_ref().is_none_or(|servers| servers.iter().any(|known| known == server))
+            }
+            Self::Token(..) => true,
+            #[cfg(test)]
+            Self::Firm => true,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **Does**: turns exactly one bearer credential into a [`Principal`], or refuses with one neutral 401.
 //!
-//! **Request**: an API key (`yett_...`) is compared by keyed hash; a JWT passes the checks of SECURITY.md section 5 in their
+//! **Request**: an API key (`yett_...`) is compared by keyed hash, and refused when it is too old, revoked or replaced; a JWT passes the checks of SECURITY.md section 5 in their
 //! order. No body is read or parsed for a caller without a good credential. A token that names an unknown key waits at most a
 //! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once.
 //!

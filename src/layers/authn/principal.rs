@@ -78,6 +78,11 @@ impl Principal {
         self.0.expires
     }
 
+    /// Whether the credential is good for this server at all, whatever a policy says.
+    pub fn reaches(&self, server: &str) -> bool {
+        self.0.ground.reaches(server)
+    }
+
     /// Whether the credential is good still. Refuses what a new request with it would be refused for.
     pub fn holds(&self, now: Timestamp) -> Result<(), Reason> {
         self.0.ground.holds(now)

@@ -50,7 +50,10 @@ struct CompiledGrant {
 
 /// The roles of one caller: what [`Authorizer::decide`] looks through, once found, for every item of a list.
 #[derive(Debug)]
-pub struct Held<'a>(Vec<&'a CompiledRole>);
+pub struct Held<'a> {
+    roles: Vec<&'a CompiledRole>,
+    principal: &'a Principal,
+}
 
 impl Authorizer {
     /// Compiles the roles and bindings of `policy`.
@@ -81,9 +84,9 @@ impl Authorizer {
     }
 
     /// The roles bound to a caller.
-    pub fn held_by(&self, principal: &Principal) -> Held<'_> {
+    pub fn held_by<'a>(&'a self, principal: &'a Principal) -> Held<'a> {
         let bound = self.bindings.iter().filter(|binding| applies(binding, principal));
-        Held(bound.filter_map(|binding| self.roles.get(&binding.role)).collect())
+        Held { roles: bound.filter_map(|binding| self.roles.get(&binding.role)).collect(), principal }
     }
 
     /// Decides one access of one caller on one server.
@@ -120,7 +123,7 @@ impl Held<'_> {
 
     /// Whether this role is one of them.
     pub fn has(&self, role: &str) -> bool {
-        self.0.iter().any(|held| held.rule.strip_prefix("role:") == Some(role))
+        self.roles.iter().any(|held| held.rule.strip_prefix("role:") == Some(role))
     }
 
     /// Whether an item of a list is shown: the same decision as for using it.
@@ -187,7 +190,9 @@ impl Held<'_> {
     }
 
     fn grants(&self, server: &str) -> impl Iterator<Item = (&Arc<str>, &CompiledGrant)> {
-        let all = self.0.iter().flat_map(|role| role.grants.iter().map(|grant| (&role.rule, &**grant)));
+        // SECURITY: here, where every question about a server ends: a key for some servers has no grant on the others.
+        let roles = if self.principal.reaches(server) { self.roles.as_slice() } else { &[] };
+        let all = roles.iter().flat_map(|role| role.grants.iter().map(|grant| (&role.rule, &**grant)));
         all.filter(move |(_, grant)| any(&grant.servers, server))
     }
 }

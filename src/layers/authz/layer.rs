@@ -36,6 +36,9 @@ impl Middleware for Authz {
             return Err(Reason::NoSuchPath.into());
         };
         let verdict = self.authorizer.decide(&request.evidence, &server.name, &request.access);
+        if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
+            trail.with(|decision| decision.detail = Some("credential_servers"));
+        }
         let rule = granted(verdict, &request.access)?;
         if !request.access.method.exists_in(request.exchange.version) {
             return Err(Reason::UnknownMethod.into());

@@ -62,15 +62,27 @@ fn keys_live_and_die_on_a_running_gateway_and_their_secrets_are_nowhere() {
     assert!(!list.out.contains(&first) && !shown.out.contains(&first), "a secret is shown twice");
 
     let rotate = online(&home, &["rotate", "--json", &id]);
-    let (heir, second) = made(&rotate.out);
+    let (same, second) = made(&rotate.out);
+    assert_eq!(same, id, "a rotated key is the same key");
     assert!(!works(&serving, &first), "the old secret still works");
     assert!(works(&serving, &second), "the new secret is refused");
+    let (_, third) = made(&online(&home, &["rotate", "--json", &id, "--overlap", "24h"]).out);
+    assert_eq!([works(&serving, &second), works(&serving, &third)], [true, true], "both are good for the overlap");
+    let shown: serde_json::Value = serde_json::from_str(&online(&home, &["list", "--json"]).out).unwrap();
+    let key = &shown["keys"][0];
+    assert!(key["last_used"].is_string() && key["former_secret"]["last_used"].is_string(), "{key}");
+    let shown = online(&home, &["list"]);
+    assert!(shown.out.contains("its former secret is good until"), "{}", shown.out);
+    let too_long = online(&home, &["rotate", &id, "--overlap", "91d"]);
+    assert!(too_long.code == Some(2) && too_long.err.contains("up to `90d`"), "{}", too_long.err);
 
-    let revoke = online(&home, &["revoke", &heir]);
+    let revoke = online(&home, &["revoke", &id]);
     assert_eq!(revoke.code, Some(0), "{}", revoke.err);
-    assert!(!works(&serving, &second), "a revoked key works");
+    assert_eq!([works(&serving, &second), works(&serving, &third)], [false, false], "a revoked key works");
     let all = listed(&online(&home, &["list", "--json"]).out);
-    assert_eq!(all, [(id.clone(), "revoked".to_owned()), (heir.clone(), "revoked".to_owned())]);
+    assert_eq!(all, [(id.clone(), "revoked".to_owned())]);
+    let gone = online(&home, &["rotate", &id]);
+    assert!(gone.code == Some(2) && gone.err.contains("was revoked"), "{}", gone.err);
 
     let unknown = online(&home, &["revoke", "nosuchkey"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.err);
@@ -79,12 +91,14 @@ fn keys_live_and_die_on_a_running_gateway_and_their_secrets_are_nowhere() {
 
     let (code, log) = serving.terminate();
     assert_eq!(code, Some(0), "{log}");
-    assert_nowhere(&home, &log, &[&first, &second]);
+    assert_nowhere(&home, &log, &[&first, &second, &third]);
     let records = home.records();
     let acts: Vec<_> = records.iter().filter(|record| record["kind"] == "admin").map(|record| &record["what"]).collect();
     let told: Vec<_> = acts.iter().map(|act| (act["act"].as_str().unwrap(), act["target"].as_str().unwrap())).collect();
-    assert_eq!(told, [("key.create", &*id), ("key.rotate", &id), ("key.revoke", &heir)], "each act is one record about its key");
-    assert_eq!(acts[1]["new"], *heir, "which key came of it: {}", acts[1]);
+    let told: Vec<_> = told.into_iter().filter(|(act, _)| *act != "login.refuse").collect();
+    let expected = ["key.create", "key.rotate", "key.rotate", "key.revoke"].map(|act| (act, &*id));
+    assert_eq!(told, expected, "each act is one record about its key");
+    assert_eq!([&acts[1]["overlap"], &acts[2]["overlap"]], [0, 86_400], "{acts:#?}");
 }
 
 #[test]
@@ -92,15 +106,15 @@ fn keys_live_and_die_on_a_stopped_gateway_too() {
     let home = home();
     let (id, first) = home.key_offline("ada");
     let (other, kept) = home.key_offline("bob");
-    let (heir, second) = made(&home.done(&["keys", "--offline", "--json", "rotate", &id]));
+    let (_, second) = made(&home.done(&["keys", "--offline", "--json", "rotate", &id, "--overlap", "1h"]));
     home.done(&["keys", "--offline", "revoke", &other]);
     assert_eq!(home.run(&["keys", "--offline", "revoke", "nosuchkey"]).code, Some(2));
     let statuses = listed(&home.done(&["keys", "--offline", "--json", "list"]));
-    let expected = [(id, "revoked"), (other, "revoked"), (heir, "active")].map(|(id, status)| (id, status.to_owned()));
+    let expected = [(id, "active"), (other, "revoked")].map(|(id, status)| (id, status.to_owned()));
     assert_eq!(statuses, expected, "oldest first");
 
     let serving = home.serve();
-    assert_eq!([works(&serving, &first), works(&serving, &second), works(&serving, &kept)], [false, true, false]);
+    assert_eq!([works(&serving, &first), works(&serving, &second), works(&serving, &kept)], [true, true, false]);
     let (_, log) = serving.terminate();
     assert_nowhere(&home, &log, &[&first, &second, &kept]);
     home.done(&["audit", "verify", "data", "--accept-unanchored"]);
@@ -115,6 +129,29 @@ fn a_secret_alone_is_on_standard_output() {
     assert_eq!(made.code, Some(0), "{}", made.err);
     assert_eq!(made.out.lines().count(), 1, "a script would take more than the secret: {}", made.out);
     assert!(made.out.starts_with("yett_") && !made.err.contains(made.out.trim()), "{}", made.err);
+}
+
+#[test]
+fn a_key_for_a_server_that_is_not_there_is_not_made_and_check_tells_which_are_due() {
+    let home = home();
+    let create = |more: &[&str]| {
+        let all: Vec<_> = ["keys", "--offline", "--json", "create", "--subject", "ada"].iter().chain(more).copied().collect();
+        home.run(&all)
+    };
+    let refused = create(&["--server", "crn"]);
+    assert!(refused.code == Some(2) && refused.err.contains("no server is called `crn`"), "{}", refused.err);
+    let key = create(&["--server", "crm", "--role", "operator", "--expires", "12h"]).out;
+    let key: serde_json::Value = serde_json::from_str(&key).unwrap();
+    let key = &key["key"];
+    assert_eq!((&key["servers"][0], &key["roles"][0], &key["status"]), (&"crm".into(), &"operator".into(), &"due".into()));
+    assert_eq!(create(&[]).code, Some(0));
+
+    let check = home.run(&["check"]);
+    let warning = format!("the API key `{}` is refused from ", key["id"].as_str().unwrap());
+    assert!(check.code == Some(0) && check.err.contains(&warning), "{}", check.err);
+    assert_eq!(check.err.matches("the API key `").count(), 1, "of a key of today nothing is said: {}", check.err);
+    let json = home.run(&["check", "--json"]).out;
+    assert!(json.contains(&warning), "{json}");
 }
 
 #[test]

@@ -75,6 +75,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "identity: { api_keys: { enabled: false } }\nservers:\n",
         "5:11 nobody could ever call: there is no issuer, and API keys are off",
     ),
+    (
+        "servers:\n",
+        "identity: { api_keys: { warn_before: 90d } }\nservers:\n",
+        "5:38 a key would be warned of from its first day on",
+    ),
+    ("servers:\n", "identity: { api_keys: { max_age: 59m } }\nservers:\n", "5:34 `59m` is out of range"),
+    ("servers:\n", "identity: { api_keys: { max_age: never } }\nservers:\n", "5:34 `never` is not a duration"),
     ("servers:\n", "identity: { mtls: { subject: san_uri } }\nservers:\n", "5:13 `mtls` is not enforced by this build yet"),
     ("https://crm.internal/mcp", "http://169.254.169.254/", "7:10 `http://169.254.169.254/` is a link-local address"),
     ("https://crm.internal/mcp", "https://crm.internal/mcp#x", "7:10 `https://crm.internal/mcp#x` has a fragment"),
@@ -175,4 +182,18 @@ fn receipts_need_answers_that_wait_for_their_records() {
     let unwaited = asked.replace("servers:\n", "accept_risks: [async_audit]\naudit: { durability: async }\nservers:\n");
     let errors = Folder::new(&unwaited).errors();
     assert!(errors.len() == 1 && errors[0].contains("`receipts` name records that are on disk"), "{errors:?}");
+}
+
+#[test]
+fn short_lived_api_keys_are_warned_of_for_half_of_their_life_and_long_lived_ones_are_worth_a_warning() {
+    let rules = |written: &str| {
+        let folder = Folder::new(&MINIMAL.replace("servers:", &format!("identity: {{ api_keys: {written} }}\nservers:")));
+        (folder.loaded().config.identity.api_keys, folder.warnings().len())
+    };
+    let day = std::time::Duration::from_hours(24);
+    let (unsaid, _) = rules("{}");
+    assert_eq!((unsaid.enabled, unsaid.max_age, unsaid.warn_before), (true, 90 * day, 14 * day));
+    assert_eq!(rules("{ max_age: 8d }").0.warn_before, 4 * day);
+    assert_eq!(rules("{ max_age: 8d, warn_before: 1d }").0.warn_before, day);
+    assert_eq!((rules("{ max_age: 366d }").1, rules("{ max_age: 367d }").1), (0, 1));
 }

@@ -1,6 +1,6 @@
 //! Secrets that the configuration refers to: read from real stores, rotated, lost and withdrawn while the gateway serves.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod aws;
 mod files;

@@ -76,7 +76,7 @@ impl Gateway {
     /// Makes an API key.
     pub(crate) async fn key(&self, subject: &str, groups: &[&str]) -> String {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();
-        let new = NewKey { subject: subject.to_owned(), groups, tenant: None, expires: None };
+        let new = NewKey { subject: subject.to_owned(), groups, ..NewKey::default() };
         let (_, secret) = self.running.operations().create_key(new, "admin").await.expect("a key");
         secret.expose().clone()
     }
@@ -173,7 +173,7 @@ impl Gateway {
     /// Makes an API key of a tenant.
     pub(crate) async fn tenant_key(&self, subject: &str, tenant: &str) -> String {
         let groups = vec!["staff".to_owned()];
-        let new = NewKey { subject: subject.to_owned(), groups, tenant: Some(tenant.to_owned()), expires: None };
+        let new = NewKey { subject: subject.to_owned(), groups, tenant: Some(tenant.to_owned()), ..NewKey::default() };
         let (_, secret) = self.running.operations().create_key(new, "admin").await.expect("a key");
         secret.expose().clone()
     }

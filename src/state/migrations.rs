@@ -1,0 +1,61 @@
+//! The tables of the state store, version by version.
+//!
+//! A store is brought from the version that it has to the newest one, step by step, in one transaction. A step that was released is never
+//! changed: what is to be otherwise is another step.
+
+/// The version that this build reads and writes.
+pub(super) const VERSION: i64 = 2;
+
+/// Each brings a store from the version before it to its own; the first to version 1.
+const STEPS: [&str; 2] = [
+    // Version 1 was made table by table: a store of it may lack one, so the step can be repeated.
+    "CREATE TABLE IF NOT EXISTS api_keys (
+    id       TEXT NOT NULL PRIMARY KEY,
+    subject  TEXT NOT NULL,
+    groups   TEXT NOT NULL,
+    tenant   TEXT,
+    hash     BLOB NOT NULL,
+    created  TEXT NOT NULL,
+    expires  TEXT,
+    revoked  TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kill_switches (target TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads (
+    log  TEXT NOT NULL PRIMARY KEY,
+    size INTEGER NOT NULL,
+    root BLOB NOT NULL
+) STRICT, WITHOUT ROWID;",
+    // `hash` and `made` are of the secret that was made last. `servers` is NULL for all servers.
+    "ALTER TABLE api_keys ADD COLUMN roles TEXT NOT NULL DEFAULT '';
+ALTER TABLE api_keys ADD COLUMN servers TEXT;
+ALTER TABLE api_keys ADD COLUMN made TEXT;
+ALTER TABLE api_keys ADD COLUMN used TEXT;
+ALTER TABLE api_keys ADD COLUMN old_hash BLOB;
+ALTER TABLE api_keys ADD COLUMN old_made TEXT;
+ALTER TABLE api_keys ADD COLUMN old_until TEXT;
+ALTER TABLE api_keys ADD COLUMN old_used TEXT;
+ALTER TABLE api_keys ADD COLUMN warned TEXT;
+UPDATE api_keys SET made = created;",
+];
+
+/// What has to be run on a store of version `found`; 0 is an empty one.
+pub(super) fn steps(found: i64) -> impl Iterator<Item = &'static str> {
+    let done = match found {
+        // See the first step.
+        1 => 0,
+        _ => usize::try_from(found).unwrap_or(0),
+    };
+    STEPS.into_iter().skip(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_has_its_step() {
+        assert_eq!(usize::try_from(VERSION).unwrap(), STEPS.len());
+        assert_eq!([0, 1, 2, 3].map(|found| steps(found).count()), [2, 2, 0, 0]);
+    }
+}
