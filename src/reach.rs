@@ -192,27 +192,20 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// The IPv4 addresses that this one carries: mapped and compatible (RFC 4291), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo
 /// (RFC 4380: its server, and its client with every bit turned), ISATAP (RFC 5214).
 fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
-    let mut found = Vec::new();
-    match address.segments() {
+    let either = match address.segments() {
         // The unspecified address and loopback carry none.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => {}
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return Vec::new(),
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            found.push(join(high, low));
+            return vec![join(high, low)];
         }
-        // Of a local prefix either the address of a prefix of 48 bits, which leaves eight in its middle empty, or of one of 96: what begins
-        // with a zero is the other one's empty part.
-        [0x64, 0xff9b, 1, high, middle, next, last, low] => {
-            let either = [join(high, ((middle & 0xff) << 8) | (next >> 8)), join(last, low)];
-            found.extend(either.into_iter().filter(|one| one.octets()[0] != 0));
-        }
-        [0x2001, 0, high, low, _, _, turned_high, turned_low] => {
-            found.push(join(high, low));
-            found.push(join(!turned_high, !turned_low));
-        }
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => found.push(join(high, low)),
-        _ => {}
-    }
-    found
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => return vec![join(high, low)],
+        // Of a local prefix either the address of a prefix of 48 bits, which leaves eight in its middle empty, or of one of 96.
+        [0x64, 0xff9b, 1, high, middle, next, last, low] => [join(high, ((middle & 0xff) << 8) | (next >> 8)), join(last, low)],
+        [0x2001, 0, high, low, _, _, turned_high, turned_low] => [join(high, low), join(!turned_high, !turned_low)],
+        _ => return Vec::new(),
+    };
+    // What begins with a zero is an empty part.
+    either.into_iter().filter(|one| one.octets()[0] != 0).collect()
 }
 
 fn join(high: u16, low: u16) -> Ipv4Addr {

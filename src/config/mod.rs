@@ -11,6 +11,7 @@ mod outline;
 mod sections;
 mod stdio;
 pub(crate) mod units;
+mod upstream;
 mod values;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use load::{Loaded, load, load_str, load_str_with, load_with};
 pub use outline::Outline;
 pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
+pub use upstream::{Auth, UpstreamTls};
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
@@ -375,8 +377,10 @@ pub struct Server {
     pub transport: Transport,
     /// Accepted `aud` values; empty means each listener's `public_url` + `/mcp/<name>`.
     pub audiences: Vec<String>,
-    /// The gateway's own bearer token for this server.
-    pub bearer: Option<Secret<String>>,
+    /// The gateway's own credential for this server.
+    pub auth: Option<Auth>,
+    /// How it is known, and the gateway's own certificate there.
+    pub tls: UpstreamTls,
     /// Who answers for it.
     pub owner: Option<String>,
     /// What it is for.

@@ -21,6 +21,7 @@ pub(super) struct Servers {
     process_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     stream_faults: Family<RefusedLabels, Counter<u64, AtomicU64>>,
     questions_unheard: Family<RefusedLabels, Counter<u64, AtomicU64>>,
+    credential_echoes: Family<ServerLabel, Counter<u64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,6 +52,8 @@ impl Servers {
         registry.register("upstream_stream_faults", faults, self.stream_faults.clone());
         let unheard = "Questions of a server that belong to no call, and were refused";
         registry.register("upstream_questions_unheard", unheard, self.questions_unheard.clone());
+        let echoes = "Messages of a server that held the gateway's own credential, and were redacted";
+        registry.register("upstream_credential_echoes", echoes, self.credential_echoes.clone());
     }
 }
 
@@ -88,6 +91,11 @@ impl Metrics {
     /// Counts a question of `server` that belongs to no call, and was refused.
     pub fn question_unheard(&self, server: &str, reason: &'static str) {
         self.servers.questions_unheard.get_or_create(&RefusedLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// Counts a message of `server` that held our credential for it.
+    pub fn credential_echoed(&self, server: &str) {
+        self.servers.credential_echoes.get_or_create(&ServerLabel { server: server.to_owned() }).inc();
     }
 
     /// The state of the breaker of `server`.

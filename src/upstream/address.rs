@@ -1,15 +1,19 @@
 //! Where a server on a network is, and what each request to it has beside its message: nothing but what we put there.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method as HttpMethod, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 
 use super::UpstreamBody;
 use super::connect::ConnectError;
-use crate::chain::{CallId, TraceHeaders};
+use super::credential::{Credential, Discretion};
+use crate::chain::{CallId, Reason, TraceHeaders};
 use crate::config::Server;
+use crate::telemetry::Metrics;
 
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -19,22 +23,26 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(super) struct Address {
     target: PathAndQuery,
     host: HeaderValue,
-    authorization: Option<HeaderValue>,
+    credential: Option<Credential>,
+    discretion: Option<Arc<Discretion>>,
 }
 
 impl Address {
     /// Of `server`, at `url`.
-    pub(super) fn new(server: &Server, url: &Uri) -> Result<Self, ConnectError> {
+    pub(super) fn new(server: &Server, url: &Uri, metrics: &Arc<Metrics>) -> Result<Self, ConnectError> {
         let bad_host = || ConnectError::Host(url.to_string());
         let authority = url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
         let target = url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let authorization = server.bearer.as_ref().and_then(|token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
-        Ok(Self { target, host, authorization })
+        let credential = server.auth.as_ref().map(Credential::new);
+        let about = |credential| Discretion::about(credential, &server.name, metrics);
+        let discretion = credential.as_ref().map(about).map(Arc::new);
+        Ok(Self { target, host, credential, discretion })
+    }
+
+    /// Takes our credential out of replies; `None` where there is none.
+    pub(super) fn discretion(&self) -> Option<Arc<Discretion>> {
+        self.discretion.clone()
     }
 
     /// The configured path.
@@ -42,7 +50,12 @@ impl Address {
         &self.target
     }
 
-    /// A request to `target`: for a GET a stream, else with a message, or without one.
+    /// Puts our credential into a request, last: it may be another one than a moment ago.
+    pub(super) fn authorize(&self, request: &mut Request<UpstreamBody>) -> Result<(), Reason> {
+        self.credential.as_ref().map_or(Ok(()), |credential| credential.authorize(request.headers_mut()))
+    }
+
+    /// A request to `target`, without our credential: for a GET a stream, else with a message, or without one.
     pub(super) fn request(&self, method: &HttpMethod, target: &PathAndQuery, body: Option<Bytes>) -> Request<UpstreamBody> {
         let length = body.as_ref().map_or(0, Bytes::len);
         let mut request = Request::new(Full::new(body.unwrap_or_default()).boxed_unsync());
@@ -57,9 +70,6 @@ impl Address {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        }
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
         }
         request
     }

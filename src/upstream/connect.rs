@@ -6,9 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,7 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::Parked;
 use super::strict::{ReplyLimits, StrictLink};
-use crate::config::ServerLimits;
+use super::tls;
+use crate::config::{Server, ServerLimits};
 use crate::reach::{Reach, Unreachable};
 
 /// Longest wait for a connection, handshake included.
@@ -60,6 +60,19 @@ pub enum ConnectError {
     /// The name leads where nothing of ours may go.
     #[error("an address of `{0}` {1}")]
     Unreachable(String, Unreachable),
+}
+
+impl ConnectError {
+    /// A word for records.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Io(error) => tls::fault(error).unwrap_or("connect"),
+            Self::Sockets(_) => "no_socket",
+            Self::Tls(error) => tls::fault(error).unwrap_or("connect"),
+            Self::Unreachable(..) => "address",
+            Self::Host(_) | Self::NoCertificates | Self::NoRoots | Self::Timeout => "connect",
+        }
+    }
 }
 
 /// Connects to one server.
@@ -127,7 +140,7 @@ impl std::fmt::Debug for Connector {
 impl Connector {
     /// For the host of `url`. System roots are read here, once, so that a missing one is a start-up error.
     pub fn new(url: &::http::Uri, limits: ServerLimits, sockets: Sockets) -> Result<Self, ConnectError> {
-        Self::trusting(url, limits, sockets, None)
+        Self::with(url, limits, sockets, tls::system)
     }
 
     /// The same, where the CAs in this PEM text are trusted in place of the system's.
@@ -137,13 +150,27 @@ impl Connector {
         sockets: Sockets,
         authorities: Option<&[u8]>,
     ) -> Result<Self, ConnectError> {
+        Self::with(url, limits, sockets, || authorities.map_or_else(tls::system, tls::trusting))
+    }
+
+    /// For a server at `url`, by its own settings.
+    pub(super) fn of(server: &Server, url: &::http::Uri, sockets: Sockets) -> Result<Self, ConnectError> {
+        Self::with(url, server.limits, sockets, || tls::of(&server.tls))
+    }
+
+    fn with(
+        url: &::http::Uri,
+        limits: ServerLimits,
+        sockets: Sockets,
+        client: impl FnOnce() -> Result<ClientConfig, ConnectError>,
+    ) -> Result<Self, ConnectError> {
         let host = url.host().ok_or_else(|| ConnectError::Host(url.to_string()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let secure = url.scheme() == Some(&::http::uri::Scheme::HTTPS);
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let tls = if secure {
             let name = ServerName::try_from(host.clone()).map_err(|_unused| ConnectError::Host(host.clone()))?;
-            Some((TlsConnector::from(Arc::new(client_config(authorities)?)), name))
+            Some((TlsConnector::from(Arc::new(client()?)), name))
         } else {
             None
         };
@@ -208,36 +235,6 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         }
     }
     Err(failed)
-}
-
-fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, ConnectError> {
-    let roots = match authorities {
-        Some(pem) => named_roots(pem)?,
-        None => system_roots()?,
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn system_roots() -> Result<RootCertStore, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() { Err(ConnectError::NoRoots) } else { Ok(roots) }
-}
-
-/// All of them, or none: a CA that is left out silently is found out by a handshake that fails for another reason.
-fn named_roots(pem: &[u8]) -> Result<RootCertStore, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate.map_err(|_unreadable| ConnectError::NoCertificates)?)?;
-    }
-    if roots.is_empty() { Err(ConnectError::NoCertificates) } else { Ok(roots) }
 }
 
 #[cfg(test)]

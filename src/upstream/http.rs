@@ -21,7 +21,6 @@ use super::pool::{Lease, Pool};
 use super::questions::Questions;
 use super::reply::{self, Expected};
 use super::resumption::Resumption;
-use super::strict::Doubt;
 use super::transport::Shared;
 use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection, RequestContext};
 use crate::config::Server;
@@ -63,9 +62,9 @@ impl StreamableHttp {
     /// For `server`, at `url`.
     pub(super) fn new(server: Arc<Server>, url: &Uri, shared: &Shared) -> Result<Self, ConnectError> {
         let Shared { memory, tasks, metrics, .. } = shared;
-        let connector = Connector::new(url, server.limits, shared.sockets.clone())?;
+        let connector = Connector::of(&server, url, shared.sockets.clone())?;
         let max_message = shared.largest_message_of(&server);
-        let address = Address::new(&server, url)?;
+        let address = Address::new(&server, url, metrics)?;
         let open = metrics.upstream_connections(&server.name);
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
@@ -119,6 +118,7 @@ impl StreamableHttp {
             cut,
             memory: self.0.memory.growing(Share::of(evidence.permit().principal())),
             questions: self.questions(&exchange, context.call),
+            discretion: self.0.address.discretion(),
         };
         // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.
         drop(message);
@@ -129,7 +129,7 @@ impl StreamableHttp {
         });
         let mut lease = self.0.pool.lease().await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no connection");
-            Reason::UpstreamFailed(if matches!(error, ConnectError::Sockets(_)) { "no_socket" } else { "connect" })
+            Reason::UpstreamFailed(error.word())
         })?;
         let answering = lease.sender.send_request(http);
         let answered = match self.0.server.limits.first_byte_timeout {
@@ -138,7 +138,7 @@ impl StreamableHttp {
         };
         let response = answered.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
-            Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word))
+            lease.failed(&error)
         })?;
         reply::read(response, lease, expected).await
     }
@@ -167,6 +167,7 @@ impl StreamableHttp {
                 headers.append(name.clone(), value.clone());
             }
         }
+        self.0.address.authorize(&mut request)?;
         Ok(request)
     }
 
@@ -191,9 +192,9 @@ impl StreamableHttp {
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
         let mut http = self.request(&HttpMethod::GET, None, &Access::push(), exchange, call)?;
         http.headers_mut().insert(LAST_EVENT_ID, last);
-        let mut lease = self.0.pool.lease().await.map_err(|_connecting| Reason::UpstreamFailed("connect"))?;
+        let mut lease = self.0.pool.lease().await.map_err(|error| Reason::UpstreamFailed(error.word()))?;
         let response = lease.sender.send_request(http).await;
-        let response = response.map_err(|_sending| Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word)))?;
+        let response = response.map_err(|error| lease.failed(&error))?;
         Ok((response, lease))
     }
 

@@ -11,7 +11,9 @@ mod address;
 mod admission;
 mod breaker;
 mod connect;
+mod credential;
 mod cut;
+mod echo;
 mod http;
 mod http_sse;
 mod memory;
@@ -25,6 +27,7 @@ pub mod sse;
 mod stdio;
 mod stream;
 mod strict;
+mod tls;
 mod transport;
 
 use std::collections::HashMap;

@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 use super::UpstreamBody;
 use super::connect::{ConnectError, Connector};
 use super::strict::{Doubt, Reuse};
+use super::tls;
+use crate::chain::Reason;
 use crate::telemetry::Level;
 
 /// Idle connections kept, and for how long: shorter than the idle time of common servers, so that we close first.
@@ -167,6 +169,11 @@ impl Lease {
     /// What is wrong with the connection, if anything is.
     pub(super) fn doubt(&self) -> Option<Doubt> {
         self.reuse.doubt()
+    }
+
+    /// Why a request has come to nothing: with TLS 1.3 a server refuses our certificate only when something is sent.
+    pub(super) fn failed(&self, error: &hyper::Error) -> Reason {
+        Reason::UpstreamFailed(self.doubt().map(Doubt::word).or_else(|| tls::fault(error)).unwrap_or("request"))
     }
 
     /// For the next request. Only after the reply was read to its end, and was what it should be.

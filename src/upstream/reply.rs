@@ -1,6 +1,7 @@
 //! The reply of a server: what of it is believed.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::credential::Discretion;
 use super::cut::{Cut, Ends};
 use super::memory::{self, Growing};
 use super::pool::Lease;
@@ -54,6 +56,8 @@ pub(super) struct Expected {
     pub(super) memory: Growing,
     /// Answers the server's questions.
     pub(super) questions: Questions,
+    /// Takes our credential out of it.
+    pub(super) discretion: Option<Arc<Discretion>>,
 }
 
 impl Expected {
@@ -61,6 +65,10 @@ impl Expected {
     pub(super) fn parse(&self, bytes: Bytes) -> Result<Message, Rejection> {
         // One string of a reply may be as long as the reply: file contents come so.
         let limits = Limits { string: self.max_message, ..Limits::default() };
+        let bytes = match &self.discretion {
+            Some(discretion) => discretion.clean(bytes, limits),
+            None => bytes,
+        };
         Message::parse(bytes, limits, Side::Server).map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "a server sent something that is not a message");
             let word = match error {

@@ -54,5 +54,6 @@ mod tasks;
 mod telemetry;
 mod tlog_interop;
 mod tokens;
+mod upstream_auth;
 mod upstream_health;
 mod wire_schema;

@@ -146,7 +146,7 @@ async fn avl_026_the_shortest_configuration_is_a_safe_one() {
         config.identity.issuers.is_empty() && config.identity.api_keys.enabled,
         "nobody but holders of keys, of which there are none"
     );
-    assert!(config.servers[0].bearer.is_none());
+    assert!(config.servers[0].auth.is_none());
     assert!(config.servers[0].limits.concurrency > 0 && config.servers[0].breaker.failures > 0, "something is unbounded");
     let Err(report) = config::load_str(&shortest.replace("ADDRESS", "0.0.0.0:1"), folder.path()) else {
         panic!("off loopback without TLS, and nobody has said so")

@@ -4,6 +4,7 @@
 //! another stands in [`Context`], filled from the tree before any section is read, so that a mistake in one section does not
 //! cause false ones in the next.
 
+mod auth;
 mod copies;
 mod identity;
 mod listeners;
@@ -13,6 +14,7 @@ mod secrets;
 mod servers;
 mod stdio;
 mod telemetry;
+mod upstream_tls;
 mod witness;
 
 use std::cell::RefCell;

@@ -7,33 +7,24 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::Context;
+use super::auth::auth;
 use super::locations::endpoint;
 use super::stdio::stdio;
-use super::{Context, secret};
+use super::upstream_tls::upstream_tls;
 use crate::config::units::{duration, size, within};
 use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection, Transport};
 use crate::policy::Classification;
 use crate::reach::is_loopback;
-use crate::secret::Secret;
-use crate::yaml::{
-    Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, later_because, number, parsed, scalar, text,
-};
+use crate::yaml::{Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, number, parsed, scalar, text};
 
-const LATER: &[Later] = &[later("tls"), later("region"), later("labels"), later("on_scan_failure")];
+const LATER: &[Later] = &[later("region"), later("labels"), later("on_scan_failure")];
 
 /// Whether it is the transport of 2024-11-05.
 const TRANSPORTS: &[(&str, bool)] = &[("http", false), ("sse", true)];
 
 const CAPTURES: &[(&str, Capture)] =
     &[("none", Capture::None), ("keys", Capture::Keys), ("masked", Capture::Masked), ("full", Capture::Full)];
-
-const AUTH_LATER: &[Later] = &[
-    later_because("header", "only `bearer` is sent so far"),
-    later_because("basic", "only `bearer` is sent so far"),
-    later_because("client_credentials", "only `bearer` is sent so far"),
-    later_because("token_exchange", "only `bearer` is sent so far"),
-    later_because("user_oauth", "only `bearer` is sent so far"),
-];
 
 /// Reads all servers, sorted by name; at least one.
 pub(super) fn servers(
@@ -57,7 +48,8 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let mut fields = Fields::of(&entry.value, "servers.*", report)?;
     let transport = transport(&mut fields, context);
     let audiences = fields.list_or_empty("audiences", text);
-    let bearer = fields.optional("auth", auth);
+    let auth = fields.optional("auth", |node, report| auth(node, context, report));
+    let tls = fields.optional("tls", |node, report| upstream_tls(node, context.base, report));
     let owner = fields.optional("owner", text);
     let purpose = fields.optional("purpose", text);
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
@@ -69,12 +61,9 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let breaker = fields.optional("breaker", breaker).unwrap_or_default();
     let receipts = fields.optional("receipts", boolean).unwrap_or(false);
     match &transport {
-        Some(Transport::Http(url) | Transport::HttpSse(url)) if bearer.is_some() && is_clear_text(url) => {
-            let place = fields.place("url");
-            fields.report().warning(place, "the bearer token of this server travels unencrypted").hint("use https");
-        }
+        Some(Transport::Http(url) | Transport::HttpSse(url)) => check_connection(url, &mut fields),
         Some(Transport::Stdio(_)) => refuse_settings_of_connections(&mut fields),
-        Some(_) | None => {}
+        None => {}
     }
     fields.finish(LATER);
 
@@ -88,7 +77,8 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         name,
         transport: transport?,
         audiences,
-        bearer,
+        auth,
+        tls: tls.unwrap_or_default(),
         owner,
         purpose,
         classification,
@@ -101,12 +91,28 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     })
 }
 
+/// What goes with the URL it has.
+fn check_connection(url: &Uri, fields: &mut Fields<'_, '_>) {
+    if url.scheme_str() == Some("http") && fields.has("tls") {
+        let place = fields.place("tls");
+        let found = fields.report().error(place, "`tls` is for an `https` URL, and this server is spoken to in the clear");
+        found.hint("write `https://`, or leave `tls` out");
+    } else if fields.has("auth") && is_clear_text(url) {
+        let place = fields.place("url");
+        fields.report().warning(place, "the credential for this server travels unencrypted").hint("use https");
+    }
+}
+
 /// A process has none: a setting that is silently ignored is a hole.
 fn refuse_settings_of_connections(fields: &mut Fields<'_, '_>) {
     if fields.has("auth") {
         let place = fields.place("auth");
         let found = fields.report().error(place, "`auth` is for servers with a `url`");
         found.hint("give a process its credential under `stdio.env`");
+    }
+    if fields.has("tls") {
+        let place = fields.place("tls");
+        fields.report().error(place, "`tls` is for servers with a `url`").hint("a process has no connections: leave it out");
     }
     for key in ["connect_timeout", "first_byte_timeout", "head", "headers"] {
         if let Some(setting) = fields.value("limits").and_then(|limits| limits.get(key)) {
@@ -240,16 +246,6 @@ fn url(node: &Node, report: &mut Report) -> Option<Uri> {
         return None;
     }
     parsed(endpoint)(node, report)
-}
-
-fn auth(node: &Node, report: &mut Report) -> Option<Secret<String>> {
-    // Whatever stands in this section, under whatever key, is likely a credential.
-    node.conceal(report);
-    let mut fields = Fields::of(node, "servers.*.auth", report)?;
-    let others = AUTH_LATER.iter().any(|known| fields.has(known.key()));
-    let bearer = if others { None } else { fields.required("bearer", secret(1, "this token is empty")) };
-    fields.finish(AUTH_LATER);
-    bearer
 }
 
 fn is_clear_text(url: &Uri) -> bool {

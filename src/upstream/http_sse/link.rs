@@ -55,8 +55,9 @@ impl Link {
         let mut lease = poster.lease().await?;
         let mut request = poster.address.request(&HttpMethod::GET, poster.address.target(), None);
         address::mark(&mut request, whose.call, whose.trace);
+        poster.address.authorize(&mut request)?;
         let response = lease.sender.send_request(request).await;
-        let response = response.map_err(|_sending| Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word)))?;
+        let response = response.map_err(|error| lease.failed(&error))?;
         let mut reading = Reading { body: reply::event_stream(response)?, decoder: Decoder::new(poster.largest), lease };
         let first = reading.event().await?;
         if first.event.as_deref() != Some("endpoint") {
@@ -146,7 +147,7 @@ impl Reading {
                 match event.event.as_deref() {
                     None | Some("message") if event.data.is_empty() => {}
                     None | Some("message") => {
-                        if let Err(fault) = paired.receive(&event.data) {
+                        if let Err(fault) = paired.receive(&poster.discreet(event.data)) {
                             tracing::warn!(server = poster.name(), fault = fault.0, "a server sent a message that is nobody's");
                             poster.metrics.stream_fault(poster.name(), fault.0);
                             faults += 1;

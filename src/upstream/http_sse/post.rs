@@ -16,12 +16,12 @@ use super::super::UpstreamBody;
 use super::super::address::{self, Address};
 use super::super::connect::{ConnectError, Connector};
 use super::super::pool::{Lease, Pool};
-use super::super::strict::Doubt;
 use super::super::transport::Shared;
 use crate::chain::{CallId, Reason, TraceHeaders};
 use crate::config::Server;
 use crate::layers::audit::Unheard;
 use crate::places::Place;
+use crate::protocol::json::Limits;
 use crate::telemetry::Metrics;
 
 /// What of the answer to a POST is read, so that its connection can be used again.
@@ -60,12 +60,12 @@ pub(super) struct Whose<'a> {
 
 impl Poster {
     pub(super) fn new(server: &Arc<Server>, url: &Uri, shared: &Shared) -> Result<Self, ConnectError> {
-        let connector = Connector::new(url, server.limits, shared.sockets.clone())?;
+        let connector = Connector::of(server, url, shared.sockets.clone())?;
         let open = shared.metrics.upstream_connections(&server.name);
         Ok(Self {
             server: Arc::clone(server),
             url: url.clone(),
-            address: Address::new(server, url)?,
+            address: Address::new(server, url, &shared.metrics)?,
             pool: Pool::new(connector, server.limits.connect_timeout, shared.tasks.clone(), open),
             tasks: shared.tasks.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -80,11 +80,19 @@ impl Poster {
         &self.server.name
     }
 
+    /// A message of the server without our credential.
+    pub(super) fn discreet(&self, message: Bytes) -> Bytes {
+        match self.address.discretion() {
+            Some(discretion) => discretion.clean(message, Limits { string: self.largest, ..Limits::default() }),
+            None => message,
+        }
+    }
+
     /// A connection for one request.
     pub(super) async fn lease(&self) -> Result<Lease, Reason> {
         self.pool.lease().await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no connection");
-            Reason::UpstreamFailed(if matches!(error, ConnectError::Sockets(_)) { "no_socket" } else { "connect" })
+            Reason::UpstreamFailed(error.word())
         })
     }
 
@@ -127,11 +135,12 @@ impl Poster {
         request
     }
 
-    async fn send(&self, request: Request<UpstreamBody>, memory: Option<Place>) -> Result<(), Reason> {
+    async fn send(&self, mut request: Request<UpstreamBody>, memory: Option<Place>) -> Result<(), Reason> {
+        self.address.authorize(&mut request)?;
         let mut lease = self.lease().await?;
         let response = lease.sender.send_request(request).await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no answer to a message");
-            Reason::UpstreamFailed(lease.doubt().map_or("request", Doubt::word))
+            lease.failed(&error)
         })?;
         drop(memory);
         let (head, body) = response.into_parts();

@@ -7,6 +7,7 @@ mod secrets;
 mod settings;
 mod shipped;
 mod telemetry;
+mod upstream_tls;
 mod witness;
 
 use std::collections::HashMap;
@@ -142,7 +143,7 @@ policies: policies/
             "yett.yaml:8:10 this URL holds a user or password",
             "yett.yaml:9:5 `timeout` has no value",
             "yett.yaml:10:3 the key `url` is missing in `servers.*`",
-            "yett.yaml:12:5 `tls` is not enforced by this build yet",
+            "yett.yaml:12:16 `ca.pem` cannot be read: No such file or directory (os error 2)",
             "yett.yaml:13:13 the environment variable `YETT_KEY` is not set",
             "yett.yaml:14:1 `redis` is not enforced by this build yet",
             "policies/access.yaml:6:13 no role is called `raeder`",
@@ -233,7 +234,7 @@ fn weak_settings_are_warnings() {
             "yett.yaml:6:16 nothing needs this risk: every listener is on loopback",
             "yett.yaml:6:36 whoever reaches the health address reads the metrics",
             "yett.yaml:10:3 no listener offers the server `spare`",
-            "yett.yaml:10:17 the bearer token of this server travels unencrypted",
+            "yett.yaml:10:17 the credential for this server travels unencrypted",
             "policies/x.yaml:3:3 nobody holds the role `all`",
             "policies/x.yaml:3:43 this role may call every tool of every server, also those added later",
             "policies/x.yaml:4:3 this role grants nothing",

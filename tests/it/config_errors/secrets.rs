@@ -1,5 +1,7 @@
 //! References are followed, and what they become is never shown.
 
+use yett::config::Auth;
+
 use super::{Folder, server_with};
 
 #[test]
@@ -8,7 +10,7 @@ fn references_are_resolved_once_and_never_shown() {
     let folder = Folder::new(&yett).file("token", "s3cr3t-t0ken\r\n").variable("WHAT", "${env:HOME}: x");
     let loaded = folder.loaded();
     let server = &loaded.config.servers[0];
-    assert_eq!(server.bearer.as_ref().unwrap().expose(), "s3cr3t-t0ken");
+    assert!(matches!(&server.auth, Some(Auth::Bearer(token)) if token.current().unwrap().secret.expose() == "s3cr3t-t0ken"));
     assert_eq!(server.purpose.as_deref(), Some("$5 ${env:HOME}: x $x"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     assert!(!format!("{loaded:?}").contains("s3cr3t"));
@@ -65,6 +67,10 @@ fn a_secret_that_is_written_down_is_warned_about_and_starred_out() {
         "auth: { baerer: hunter2 }",
         "auth: { bearer: hunter2, x: hunter2 }",
         "auth: { basic: { password: hunter2 } }",
+        "auth: { basic: { username: hunter2, passwrod: hunter2 } }",
+        "auth: { header: { name: Host, value: hunter2 } }",
+        "auth: { header: { name: X-Key, value: \"hunter2é\" } }",
+        "auth: { bearer: hunter2, basic: { username: u, password: hunter2 } }",
     ] {
         let report = Folder::new(&server_with(&format!("    {wrong}\n"))).load().unwrap_err();
         assert!(!report.to_string().contains("hunter2"), "{report}");

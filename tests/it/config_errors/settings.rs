@@ -116,6 +116,29 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (URL, "    stdio: { command: [sh] }\n    auth: { bearer: abc }\n", "8:11 `auth` is for servers with a `url`"),
     (URL, "    stdio: { command: [sh] }\n    limits: { head: 16KiB }\n", "8:21 `head` is for servers with a `url`"),
     ("policies:", "    labels: [private]\npolicies:", "8:5 `labels` is not enforced by this build yet"),
+    (URL, "    stdio: { command: [sh] }\n    tls: {}\n", "8:10 `tls` is for servers with a `url`"),
+    ("policies:", "    auth: {}\npolicies:", "8:11 `auth` names no credential"),
+    (
+        "policies:",
+        "    auth: { bearer: abc, header: { name: X-Key, value: abc } }\npolicies:",
+        "8:11 a server has one credential, and more are named",
+    ),
+    (
+        "policies:",
+        "    auth: { header: { name: Mcp-Method, value: abc } }\npolicies:",
+        "8:29 `Mcp-Method` is a header that the gateway writes, or that belongs to one connection",
+    ),
+    (
+        "policies:",
+        "    auth: { header: { name: Cookie, value: abc } }\npolicies:",
+        "8:29 `Cookie` is a header that the gateway writes, or that belongs to one connection",
+    ),
+    ("policies:", "    auth: { header: { name: X Key, value: abc } }\npolicies:", "8:29 `X Key` is not the name of a header"),
+    (
+        "policies:",
+        "    auth: { basic: { username: \"a:b\", password: abc } }\npolicies:",
+        "8:32 this user name holds a colon or a control character",
+    ),
     ("policies:", "    auth: { token_exchange: {} }\npolicies:", "8:13 `token_exchange` is not enforced by this build yet"),
     ("policies:", "    timeout: 60\npolicies:", "8:14 `60` is not a duration"),
 ];

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use yett::config::load;
 
 use super::{Folder, root};
+use crate::support::certs::{Authority, Leaf};
 
 #[test]
 fn every_shipped_file_loads_without_a_warning() {
@@ -26,7 +27,11 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         if example.is_some() { line.replacen('#', "", 1) } else { line.to_owned() }
     });
     let yett = uncommented.collect::<Vec<_>>().join("\n").replace("/run/secrets/", "").replace("../policies", "policies");
+    let (authority, ours) = (Authority::new("internal"), Authority::new("ours").issue(&Leaf::client("yett")));
     let mut folder = Folder::new(&yett)
+        .file("tls/internal-ca.pem", &authority.pem)
+        .file("tls/yett.pem", &ours.certificate)
+        .file("tls/yett.key", &ours.key)
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
         .file("bin/mcp-server-filesystem", "")
         .file("keys/witnesses.policy", super::witness::POLICY)

@@ -47,6 +47,8 @@ struct State {
     /// Tools whose calls are not answered.
     held: Mutex<Vec<String>>,
     refuses: Mutex<Option<StatusCode>>,
+    /// Every request as it was written, but for its body.
+    heads: Mutex<Vec<String>>,
 }
 
 /// `None` cuts it.
@@ -116,6 +118,12 @@ impl SseServer {
         crate::support::within("the end of a stream", stream.closed()).await;
     }
 
+    /// Everything that was sent to it, as text.
+    pub(crate) fn heard(&self) -> String {
+        let posted: Vec<_> = self.posted().into_iter().map(|posted| posted.message.to_string()).collect();
+        format!("{}\n{}", self.state.heads.lock().join("\n"), posted.join("\n"))
+    }
+
     pub(crate) fn posted(&self) -> Vec<Posted> {
         self.state.posted.lock().clone()
     }
@@ -136,6 +144,7 @@ impl Posted {
 impl State {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        self.heads.lock().push(format!("{} {} {:?}", head.method, head.uri, head.headers));
         if head.method == Method::GET {
             return self.open();
         }

@@ -19,6 +19,7 @@ pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod server;
 pub(crate) mod stage;
+pub(crate) mod tls;
 pub(crate) mod token;
 
 use std::future::Future;

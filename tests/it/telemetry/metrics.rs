@@ -163,6 +163,7 @@ async fn operators_can_look_up_every_metric() {
     rare.process_fault("files", "too_large");
     rare.stream_fault("crm", "foreign_id");
     rare.question_unheard("crm", "nobody_waits");
+    rare.credential_echoed("crm");
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
