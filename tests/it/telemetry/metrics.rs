@@ -164,6 +164,7 @@ async fn operators_can_look_up_every_metric() {
     rare.stream_fault("crm", "foreign_id");
     rare.question_unheard("crm", "nobody_waits");
     rare.credential_echoed("crm");
+    rare.secret("health.metrics_token", Some(jiff::Timestamp::UNIX_EPOCH), false);
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
