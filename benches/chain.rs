@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use yett::audit::{Log, Options};
 use yett::chain::{
-    Anonymous, Arrival, CallId, Carried, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Rejection,
-    Reply, RequestContext, Route, Station, TaskIds, TraceHeaders, Trail,
+    Anonymous, Arrival, CallId, Carried, Chain, Exchange, Incoming, McpRequest, McpResponse, Middleware, Next, Parts, Peer,
+    Rejection, Reply, RequestContext, Route, Station, TaskIds, TraceHeaders, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
@@ -140,7 +140,7 @@ impl Bench {
             call: CallId::new(),
             received: jiff::Timestamp::now(),
             started: Instant::now(),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            peer: Peer::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             route: Arc::clone(&self.route),
             trail: Trail::default(),
         }
@@ -185,6 +185,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         durability: Durability::Response,
         issuers: Issuers::default(),
         api_keys: Some(Arc::new(keys)),
+        certificates: None,
         vault: Arc::new(Vault::open(folder, &master).await.expect("a vault")),
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),

@@ -12,6 +12,8 @@
 
 pub mod listener;
 
+pub mod tls;
+
 pub mod endpoint;
 
 pub mod session;

@@ -40,6 +40,7 @@ fn known() -> Known {
         servers: names(&["crm", "files", "demo"]),
         issuers: names(&["corp"]),
         api_keys: true,
+        mtls: true,
         attributes: names(&["clearance", "department"]),
     }
 }

@@ -5,6 +5,7 @@ mod channel;
 mod ending;
 mod middleware;
 mod mirrored;
+mod peer;
 mod polling;
 mod rejection;
 mod request;
@@ -27,6 +28,7 @@ pub use channel::{Channel, Closed, Closing, Outlet, PushTurn, Seat, Shown};
 pub use ending::{End, Ended, Vigil, WeakEnd};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use mirrored::{ArgumentPath, Differs, Mirrored, repeated_text};
+pub use peer::Peer;
 pub use polling::{Claim, Keeper, Kept, Polling, Sent};
 pub use rejection::{Category, Challenge, Reason, Rejection, ReplyTo, Thing};
 pub use request::{
@@ -40,7 +42,7 @@ pub use turns::Turn;
 pub use unsaid::Unsaid;
 
 use crate::audit::Log;
-use crate::config::{Durability, Limits};
+use crate::config::{Durability, Limits, Mtls};
 use crate::endpoint::{BodyMemory, Decode};
 use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers};
@@ -76,6 +78,8 @@ pub struct Parts<U> {
     pub issuers: Issuers,
     /// API keys, where they are accepted.
     pub api_keys: Option<Arc<ApiKeys>>,
+    /// How client certificates say who calls, where they do.
+    pub certificates: Option<Arc<Mtls>>,
     /// Pseudonyms.
     pub vault: Arc<Vault>,
     /// Kill switches.
@@ -135,7 +139,8 @@ impl Chain {
             .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood), probe))
             // On the head alone: nobody unknown gets a body read.
             .layer(Station::new(
-                Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault), Arc::clone(&parts.vigil)),
+                Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault), Arc::clone(&parts.vigil))
+                    .and_certificates(parts.certificates),
                 probe,
             ))
             // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.

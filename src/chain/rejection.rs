@@ -51,6 +51,8 @@ pub enum Reason {
     ForeignState,
     /// Refused by the head filter: HTTP status and a word for the record.
     Framing(u16, &'static str),
+    /// No TLS connection came about: a word for the record. There is nobody to answer.
+    Handshake(&'static str),
     /// A mirrored header is missing or differs from the body.
     HeaderMismatch(&'static str),
     /// The Host is not one of ours.
@@ -207,7 +209,7 @@ impl Reason {
             Self::CredentialRevoked => "credential_revoked",
             Self::Denied(_) => "denied",
             Self::ForeignState => "foreign_state",
-            Self::Framing(_, word) => word,
+            Self::Framing(_, word) | Self::Handshake(word) => word,
             Self::HeaderMismatch(_) => "header_mismatch",
             Self::HostNotAllowed => "host_not_allowed",
             Self::Internal(_) => "internal",

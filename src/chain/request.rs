@@ -1,7 +1,6 @@
 //! What travels inward: an arrival, then a head with its unread body, then a message; and what has been proven about its sender.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Channel, Claim, Mirrored, Rejection, TaskIds, Trail};
+use super::{Channel, Claim, Mirrored, Peer, Rejection, TaskIds, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
@@ -144,8 +143,8 @@ pub struct RequestContext {
     pub received: Timestamp,
     /// The same moment, monotonic.
     pub started: Instant,
-    /// Who sent it, as the socket says.
-    pub peer: IpAddr,
+    /// Who sent it, as the connection says.
+    pub peer: Peer,
     /// Where it is going.
     pub route: Arc<Route>,
     /// What the layers saw; shared with the audit layer.

@@ -7,9 +7,11 @@
 
 mod audit;
 mod load;
+mod network;
 mod outline;
 mod sections;
 mod stdio;
+mod telemetry;
 pub(crate) mod units;
 mod upstream;
 mod values;
@@ -22,9 +24,11 @@ use std::time::Duration;
 
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
 pub use load::{Loaded, load, load_str, load_str_with, load_with};
+pub use network::Network;
 pub use outline::Outline;
 pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
+pub use telemetry::{LogFormat, LogLevel, Logs, Telemetry, Traces};
 pub use upstream::{Auth, UpstreamTls};
 pub use values::{Environment, Process};
 
@@ -36,7 +40,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 use crate::policy::{Classification, Policy};
 use crate::secret::Secret;
 use crate::secrets::{Live, Settings};
-use crate::trace::Sampling;
+use crate::tls;
 
 /// Everything `yett serve` needs to know, checked.
 #[derive(Debug)]
@@ -123,6 +127,10 @@ pub struct Listener {
     pub servers: ServerSelection,
     /// Whether they are offered over HTTP+SSE too, the transport of 2024-11-05 (no).
     pub legacy_sse: bool,
+    /// How it speaks TLS; `None`: not at all.
+    pub tls: Option<tls::Settings>,
+    /// Whose `Forwarded` and `X-Forwarded-For` are believed (nobody's).
+    pub trusted_proxies: Vec<Network>,
     /// Sizes and times, SECURITY.md 4.3.
     pub limits: Limits,
 }
@@ -222,69 +230,6 @@ pub struct Shutdown {
     pub drain: Duration,
 }
 
-/// What operators see of the process.
-#[derive(Debug)]
-pub struct Telemetry {
-    /// Log lines.
-    pub logs: Logs,
-    /// Where spans go; `None`: nowhere.
-    pub traces: Option<Traces>,
-}
-
-/// Log lines, on standard error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logs {
-    /// The least that is told (info).
-    pub level: LogLevel,
-    /// How (JSON lines, but text on a terminal).
-    pub format: LogFormat,
-    /// `RUST_LOG`, which goes before `level`.
-    pub directives: Option<String>,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// What needs somebody to act.
-    Error,
-    /// What may.
-    Warn,
-    /// Start, stop, and the like.
-    Info,
-    /// Connections that end oddly.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-/// A collector of spans, by OTLP over HTTP.
-#[derive(Debug)]
-pub struct Traces {
-    /// Where batches are posted.
-    pub endpoint: http::Uri,
-    /// Sent with each; credentials, mostly.
-    pub headers: Vec<(http::HeaderName, Live)>,
-    /// Which calls (all that decide themselves; callers' own decisions go before).
-    pub sampling: Sampling,
-    /// For one batch (10 s).
-    pub timeout: Duration,
-    /// `service.name` (yett).
-    pub service: String,
-    /// More attributes of the resource.
-    pub attributes: Vec<(String, String)>,
-}
-
 /// Who may be a caller.
 #[derive(Debug)]
 pub struct Identity {
@@ -292,6 +237,8 @@ pub struct Identity {
     pub issuers: Vec<Issuer>,
     /// API keys.
     pub api_keys: KeyRules,
+    /// How a client's certificate says who it is; `None`: it does not.
+    pub mtls: Option<Mtls>,
 }
 
 /// Which API keys are accepted.
@@ -310,6 +257,28 @@ impl Default for KeyRules {
         let day = Duration::from_hours(24);
         Self { enabled: true, max_age: 90 * day, warn_before: 14 * day }
     }
+}
+
+/// Callers by client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mtls {
+    /// What of a certificate is the subject.
+    pub subject: CertificateSubject,
+    /// The trust domains whose SPIFFE ids are callers; empty: of every URI that an authority of the listener vouches for.
+    pub trust_domains: Vec<String>,
+    /// Longest accepted lifetime, from its first moment to its last.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// A part of a certificate that there must be exactly one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateSubject {
+    /// The common name of its subject.
+    CommonName,
+    /// A DNS name among its alternative names.
+    SanDns,
+    /// A URI among them, such as a SPIFFE id.
+    SanUri,
 }
 
 /// A token issuer.

@@ -235,7 +235,10 @@ fn answer(rejection: &Rejection) -> Answer {
             message: "The tool ran, but its result was withheld by policy.".to_owned(),
         },
         Reason::BlockedResult(_) => error(ok, code::BLOCKED, "The result was withheld by policy"),
-        Reason::BodyIncomplete | Reason::Unauthenticated(Challenge::InvalidRequest) => bare(StatusCode::BAD_REQUEST),
+        // What failed in a handshake is never written: there is no connection to write it on.
+        Reason::BodyIncomplete | Reason::Handshake(_) | Reason::Unauthenticated(Challenge::InvalidRequest) => {
+            bare(StatusCode::BAD_REQUEST)
+        }
         Reason::BodyTooLarge => bare(StatusCode::PAYLOAD_TOO_LARGE),
         Reason::BodyTooSlow => bare(StatusCode::REQUEST_TIMEOUT),
         Reason::CredentialExpired | Reason::CredentialRevoked => {

@@ -23,6 +23,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Denied(Some("closed \"today\"\n".to_owned())),
         Reason::ForeignState,
         Reason::Framing(400, "bad_header"),
+        Reason::Handshake("certificate_expired"),
         Reason::HeaderMismatch("Mcp-Param"),
         Reason::HostNotAllowed,
         Reason::Internal("a_secret_of_ours"),
@@ -70,6 +71,7 @@ fn reasons() -> Vec<Reason> {
             | Reason::Denied(_)
             | Reason::ForeignState
             | Reason::Framing(..)
+            | Reason::Handshake(_)
             | Reason::HeaderMismatch(_)
             | Reason::HostNotAllowed
             | Reason::Internal(_)

@@ -8,6 +8,7 @@ mod cors;
 mod decode;
 mod encode;
 mod events;
+mod forwarded;
 mod headers;
 mod hosts;
 mod http_sse;
@@ -21,12 +22,11 @@ mod states;
 mod tasks;
 mod trace_context;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -36,7 +36,7 @@ pub use decode::Decode;
 pub use encode::EdgeBody;
 pub use routes::Routes;
 
-use crate::chain::{Anonymous, Arrival, CallId, Chain, Incoming, Reason, Rejection, RequestContext, Route, Trail};
+use crate::chain::{Anonymous, Arrival, CallId, Chain, Incoming, Peer, Reason, Rejection, RequestContext, Route, Trail};
 use crate::clock::Clock;
 use crate::config::Listener;
 use crate::trace::{Sampling, Trace};
@@ -73,12 +73,13 @@ impl Endpoint {
     }
 
     /// Answers one request. Never fails: every refusal is an answer.
-    pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<EdgeBody>
+    pub async fn answer<B>(&self, request: Request<B>, peer: Peer) -> Response<EdgeBody>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
+        let peer = self.behind_proxies(&head.headers, peer);
         let origin = match cors::origin(&head.headers, &self.listener.allowed_origins) {
             Ok(origin) => origin,
             Err(reason) => return self.refuse(reason, peer, &self.routes.resolve(head.uri.path())).await.0,
@@ -93,7 +94,7 @@ impl Endpoint {
         response
     }
 
-    async fn answer_known<B>(&self, request: Request<B>, origin: Option<&HeaderValue>, peer: IpAddr) -> Response<EdgeBody>
+    async fn answer_known<B>(&self, request: Request<B>, origin: Option<&HeaderValue>, peer: Peer) -> Response<EdgeBody>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -133,7 +134,7 @@ impl Endpoint {
     }
 
     /// Records a refusal of the edge and answers it; also tells the call id, for answers that are written past hyper.
-    pub async fn refuse(&self, reason: Reason, peer: IpAddr, route: &Arc<Route>) -> (Response<EdgeBody>, CallId) {
+    pub async fn refuse(&self, reason: Reason, peer: Peer, route: &Arc<Route>) -> (Response<EdgeBody>, CallId) {
         // What the edge refuses hangs under nothing: its head is not worth a look.
         let context = self.context(peer, Arc::clone(route), Trace::begin(self.sampling, None));
         let call = context.call;
@@ -143,13 +144,26 @@ impl Endpoint {
     }
 
     /// Records what the head filter refused. The answer is the listener's to write.
-    pub async fn refuse_framing(&self, status: u16, word: &'static str, peer: IpAddr) -> (StatusCode, CallId) {
+    pub async fn refuse_framing(&self, status: u16, word: &'static str, peer: Peer) -> (StatusCode, CallId) {
         let route = self.routes.resolve("/");
         let (response, call) = self.refuse(Reason::Framing(status, word), peer, &route).await;
         (response.status(), call)
     }
 
-    fn context(&self, peer: IpAddr, route: Arc<Route>, trace: Trace) -> RequestContext {
+    /// Records that no TLS connection came about. Nothing is answered: whatever TLS says of it has been said.
+    pub async fn refuse_handshake(&self, word: &'static str, peer: Peer) {
+        let route = self.routes.resolve("/");
+        self.refuse(Reason::Handshake(word), peer, &route).await;
+    }
+
+    fn behind_proxies(&self, headers: &HeaderMap, peer: Peer) -> Peer {
+        match forwarded::client(headers, peer.address, &self.listener.trusted_proxies) {
+            Some(client) => Peer { address: client, via: Some(peer.address), ..peer },
+            None => peer,
+        }
+    }
+
+    fn context(&self, peer: Peer, route: Arc<Route>, trace: Trace) -> RequestContext {
         RequestContext {
             call: CallId::new(),
             received: self.clock.now(),

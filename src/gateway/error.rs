@@ -13,6 +13,7 @@ use crate::master_key::MasterKeyError;
 use crate::seal::SealError;
 use crate::secrets::SecretError;
 use crate::state::StoreError;
+use crate::tls::Unusable;
 use crate::upstream::ConnectError;
 use crate::vault::VaultError;
 
@@ -30,6 +31,14 @@ pub enum StartError {
     /// The master key is missing or bad.
     #[error("no master key")]
     MasterKey(#[from] MasterKeyError),
+    /// A listener's certificate, key or client authorities cannot be used.
+    #[error("listener `{listener}` cannot speak TLS")]
+    Tls {
+        /// The listener.
+        listener: String,
+        /// Why.
+        source: Unusable,
+    },
     /// No key follows from the master key.
     #[error("the master key cannot be used")]
     Seal(#[from] SealError),

@@ -1,5 +1,6 @@
 //! Puts the stations together, and takes them apart again without losing a record.
 
+mod certificates;
 mod chains;
 mod error;
 mod reload;

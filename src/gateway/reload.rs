@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
+use super::certificates::Certificates;
 use super::chains::Chains;
 use super::secrets::Secrets;
 use crate::admin::{NotReloaded, Reload, Reloaded};
@@ -28,6 +29,7 @@ pub(super) struct Reloader {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     secrets: Secrets,
+    certificates: Option<Arc<Certificates>>,
     /// Held for a whole reload: they come one after the other.
     in_force: Mutex<InForce>,
 }
@@ -62,8 +64,14 @@ impl Reloader {
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
             secrets,
+            certificates: None,
             in_force: Mutex::new(in_force),
         }
+    }
+
+    /// Has certificates read again with everything else.
+    pub(super) fn renewing(self, certificates: Arc<Certificates>) -> Self {
+        Self { certificates: Some(certificates), ..self }
     }
 
     async fn try_reload(&self, by: &'static str) -> Result<Reloaded, NotReloaded> {
@@ -86,7 +94,12 @@ impl Reloader {
         declared.durable().await?;
         in_force.chains.rule_by(&config);
         self.readiness.set_mode(config.audit.durability.as_str());
-        let changed = policy_changes || config.hash != in_force.configuration;
+        // Their files were found good with the rest; what has changed since is told by itself.
+        let renewed = match &self.certificates {
+            Some(certificates) => certificates.renew(by).await,
+            None => false,
+        };
+        let changed = renewed || policy_changes || config.hash != in_force.configuration;
         in_force.outline = config.outline;
         in_force.configuration.clone_from(&config.hash);
         in_force.policy.clone_from(&config.policy.hash);

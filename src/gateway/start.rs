@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::certificates::Certificates;
 use super::chains::{Chains, Lasting, tempo};
 use super::reload::Reloader;
 use super::secrets::Secrets;
@@ -93,6 +94,7 @@ impl Gateway {
             flood: Arc::clone(&flood),
             issuers: known,
             api_keys: accepted,
+            certificates: config.identity.mtls.clone().map(Arc::new),
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),
@@ -106,23 +108,15 @@ impl Gateway {
             upstreams: upstreams.clone(),
         };
         let mut chains = Chains::new(lasting, &config);
-        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
-        for listener in &config.listeners {
-            let chain = chains.add(&listener.limits);
-            let (address, socket) = bind_listener(listener)?;
-            // A port that the system chose is known from here on only; names and lists that depend on it are made now.
-            let listener = listener.clone().bound_to(address);
-            let routes = Routes::new(&listener, &config.servers, issuers(&config));
-            let limits = listener.limits.clone();
-            let endpoint = Endpoint::new(listener, routes, chain, Arc::clone(&clock));
-            let endpoint = Arc::new(endpoint.sampling(sampling).running_on(connections.clone()));
-            addresses.push(address);
-            let (clients, metrics) = (Arc::clone(&clients), Arc::clone(&metrics));
-            listeners.push(Listener::new(socket, endpoint, &limits, clients, metrics, connections.clone()));
-        }
+        let mut certificates = Certificates::new(&log, &metrics);
+        let shared = Serving { clients, sampling, metrics: Arc::clone(&metrics), tasks: connections.clone() };
+        let listeners = bind_listeners(&config, &mut chains, &mut certificates, &clock, &shared)?;
+        let (addresses, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
 
         let indexer = index(&config, &log, &services, &stop);
-        let reloader = Arc::new(Reloader::new(chains, &config, secrets.clone(), (&log, &metrics, &readiness)));
+        let certificates = Arc::new(certificates);
+        let reloader = Reloader::new(chains, &config, secrets.clone(), (&log, &metrics, &readiness));
+        let reloader = Arc::new(reloader.renewing(Arc::clone(&certificates)));
         let (offered, time) = (Offered { indexer, reload: Arc::clone(&reloader) }, Arc::clone(&clock));
         let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
@@ -138,6 +132,7 @@ impl Gateway {
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
         look_after((&log, &stock), &config, &flood, &operations, &services, &stop);
+        services.spawn(certificates.look_after(stop.clone()));
         ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
@@ -300,6 +295,40 @@ fn connect_all(
         Upstream::new(Arc::clone(server), &shared).map_err(|source| StartError::Upstream { server: server.name.clone(), source })
     };
     config.servers.iter().map(connect).collect()
+}
+
+/// What all listeners share.
+struct Serving {
+    /// Rooms for connections.
+    clients: Arc<Semaphore>,
+    sampling: Sampling,
+    metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+}
+
+/// Takes the port of each listener, and says where that is.
+fn bind_listeners(
+    config: &Config,
+    chains: &mut Chains,
+    certificates: &mut Certificates,
+    clock: &Arc<dyn Clock>,
+    shared: &Serving,
+) -> Result<Vec<(SocketAddr, Listener)>, StartError> {
+    let bind = |listener: &config::Listener| {
+        let chain = chains.add(&listener.limits);
+        let (address, socket) = bind_listener(listener)?;
+        // A port that the system chose is known from here on only; names and lists that depend on it are made now.
+        let listener = listener.clone().bound_to(address);
+        let tls = certificates.add(&listener, clock)?;
+        let routes = Routes::new(&listener, &config.servers, issuers(config));
+        let limits = listener.limits.clone();
+        let endpoint = Endpoint::new(listener, routes, chain, Arc::clone(clock));
+        let endpoint = Arc::new(endpoint.sampling(shared.sampling).running_on(shared.tasks.clone()));
+        let (clients, metrics) = (Arc::clone(&shared.clients), Arc::clone(&shared.metrics));
+        let listener = Listener::new(socket, endpoint, &limits, clients, metrics, shared.tasks.clone()).over(tls);
+        Ok((address, listener))
+    };
+    config.listeners.iter().map(bind).collect()
 }
 
 fn bind_listener(listener: &config::Listener) -> Result<(SocketAddr, TcpListener), StartError> {

@@ -10,11 +10,11 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::framing::{FilteredStream, FramingLimits, close_refused};
 use super::refusal::HeadError;
+use super::secure::Wire;
 use crate::places::Untaken;
 
 /// How long a refused client may take to read why.
@@ -39,19 +39,20 @@ pub(super) enum Ended {
 /// Serves requests until the connection ends; after `stop`, until the one that is being answered is.
 ///
 /// `refused` records what the filter refused and writes the answer to it.
-pub(super) async fn hold<S, B>(
-    stream: TcpStream,
+pub(super) async fn hold<W, S, B>(
+    stream: W,
     limits: FramingLimits,
     service: S,
     (stop, untaken): (CancellationToken, Untaken),
     refused: impl AsyncFnOnce(HeadError) -> Vec<u8>,
 ) -> Ended
 where
+    W: Wire,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    if stream.set_nodelay(true).is_err() {
+    if stream.tcp().set_nodelay(true).is_err() {
         return Ended::Closed;
     }
     let filtered = FilteredStream::new(stream, limits).counted_with(untaken.clone());
@@ -88,7 +89,7 @@ where
     }
     if pressed || stalled.is_set() {
         // What the kernel still holds for this client would otherwise be offered to it for minutes.
-        let _ = connection.into_parts().io.into_inner().into_inner().set_zero_linger();
+        let _ = connection.into_parts().io.into_inner().into_inner().tcp().set_zero_linger();
         return Ended::Stalled;
     }
     Ended::Closed

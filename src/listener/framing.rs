@@ -58,6 +58,8 @@ pub struct FilteredStream<S> {
     reader: Option<Waker>,
     /// When a client that takes nothing is given up; `None` while it takes what is written.
     give_up: Option<Instant>,
+    /// The same of what TLS holds back until it is flushed.
+    flush_by: Option<Instant>,
     write_alarm: Alarm,
     stalled: StallHandle,
     untaken: Untaken,
@@ -105,6 +107,7 @@ impl<S> FilteredStream<S> {
             refusal: RefusalHandle::default(),
             reader: None,
             give_up: None,
+            flush_by: None,
             write_alarm: Alarm::default(),
             stalled: StallHandle::default(),
             untaken: Untaken::default(),
@@ -255,6 +258,19 @@ impl<S> FilteredStream<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// What became of a flush, or of a goodbye that has to be flushed. A socket has nothing to flush; TLS may hold a record that the
+    /// client does not take, and nothing else would ever ask about it.
+    fn poll_flushed(&mut self, flushed: Poll<io::Result<()>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if flushed.is_ready() {
+            self.flush_by = None;
+            return flushed;
+        }
+        let deadline = *self.flush_by.get_or_insert_with(|| after(Instant::now(), self.limits.stall_timeout));
+        ready!(self.write_alarm.poll(deadline, cx));
+        self.stalled.0.store(true, Ordering::Release);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     fn wrote(&mut self, bytes: usize) {
         self.untaken.took(bytes);
         if let Phase::Refused { owed, .. } = &mut self.phase
@@ -373,7 +389,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(cx);
+        this.poll_flushed(flushed, cx)
     }
 
     /// Leaves the connection open while a refusal is owed an answer: hyper shuts down before its future ends.
@@ -382,7 +400,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
         if matches!(this.phase, Phase::Refused { owed: true, .. }) {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.inner).poll_shutdown(cx)
+        let closed = Pin::new(&mut this.inner).poll_shutdown(cx);
+        this.poll_flushed(closed, cx)
     }
 }
 

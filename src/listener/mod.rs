@@ -1,6 +1,7 @@
 //! Bytes: sockets, limits, and the head filter in front of hyper. Knows HTTP, not MCP.
 //!
-//! HTTP/1.1 in plain text; TLS and HTTP/2 come with identity. A connection belongs to one task. What the head filter refuses is
+//! HTTP/1.1, in plain text or over TLS (`crate::tls`). A connection belongs to one task, its handshake included: it has its place before it says a
+//! word, and a handshake that hangs holds up nobody else. What the head filter refuses is
 //! recorded by the endpoint before it is answered, and then the connection is closed.
 
 mod accept;
@@ -16,6 +17,7 @@ pub mod operators;
 mod pace;
 pub mod refusal;
 mod replies;
+mod secure;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -29,15 +31,18 @@ use tokio_util::task::TaskTracker;
 
 pub use accept::bind;
 
+use crate::chain::Peer;
 use crate::config;
 use crate::endpoint::Endpoint;
 use crate::places::Untaken;
 use crate::telemetry::Metrics;
+use crate::tls;
 use connections::{Connections, Place};
 use conversation::{Ended, hold};
 use framing::FramingLimits;
 use head::HeadLimits;
 use refusal::refusal_response;
+use secure::{Wire, shake_hands};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -45,6 +50,7 @@ pub struct Listener {
     socket: TcpListener,
     endpoint: Arc<Endpoint>,
     limits: FramingLimits,
+    tls: Option<Arc<tls::Server>>,
     connections: Arc<Connections>,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -61,7 +67,13 @@ impl Listener {
         tasks: TaskTracker,
     ) -> Self {
         let connections = Arc::new(Connections::new(limits.connections, limits.connections_per_peer, clients));
-        Self { socket, endpoint, limits: framing_limits(limits), connections, metrics, tasks }
+        Self { socket, endpoint, limits: framing_limits(limits), tls: None, connections, metrics, tasks }
+    }
+
+    /// The same over TLS, where `tls` says how.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<tls::Server>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Accepts until `stop`; connections then finish what they are at and close.
@@ -74,31 +86,68 @@ impl Listener {
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place, stop: CancellationToken) {
-        let (endpoint, limits, metrics) = (Arc::clone(&self.endpoint), self.limits, Arc::clone(&self.metrics));
+        let client = Client {
+            endpoint: Arc::clone(&self.endpoint),
+            limits: self.limits,
+            metrics: Arc::clone(&self.metrics),
+            peer: Peer::at(peer.ip()),
+        };
+        let tls = self.tls.clone();
         self.tasks.spawn(async move {
+            let metrics = Arc::clone(&client.metrics);
             metrics.connections.inc();
-            let peer = peer.ip();
-            let answering = Arc::clone(&endpoint);
-            let untaken = Untaken::default();
-            let counted = untaken.clone();
-            let service = service_fn(move |request| {
-                let (endpoint, untaken) = (Arc::clone(&answering), counted.clone());
-                async move {
-                    let response = endpoint.answer(request, peer).await;
-                    Ok::<_, Infallible>(response.map(|body| body.counted_with(&untaken)))
-                }
-            });
-            let refused = async |error: refusal::HeadError| {
-                let (_, call) = endpoint.refuse_framing(error.status(), error.reason(), peer).await;
-                refusal_response(error, &call.to_string())
-            };
-            if hold(stream, limits, service, (stop, untaken), refused).await == Ended::Stalled {
-                metrics.connections_stalled.inc();
-                tracing::info!(%peer, "a client took nothing, or too little, of its answer; its connection was cut");
+            match tls {
+                None => client.converse(stream, stop).await,
+                // On the heap: without TLS nobody pays for its room.
+                Some(tls) => Box::pin(client.converse_over(&tls, stream, stop)).await,
             }
             metrics.connections.dec();
             drop(place);
         });
+    }
+}
+
+/// One connection's other end.
+struct Client {
+    endpoint: Arc<Endpoint>,
+    limits: FramingLimits,
+    metrics: Arc<Metrics>,
+    peer: Peer,
+}
+
+impl Client {
+    async fn converse_over(mut self, tls: &tls::Server, stream: TcpStream, stop: CancellationToken) {
+        match shake_hands(tls, stream, self.limits.header_timeout, &stop).await {
+            Ok((stream, certificate)) => {
+                self.peer.certificate = certificate;
+                self.converse(stream, stop).await;
+            }
+            Err(Some(word)) => self.endpoint.refuse_handshake(word, self.peer).await,
+            Err(None) => {}
+        }
+    }
+
+    async fn converse(self, stream: impl Wire, stop: CancellationToken) {
+        let Self { endpoint, limits, metrics, peer } = self;
+        let (answering, asking) = (Arc::clone(&endpoint), peer.clone());
+        let untaken = Untaken::default();
+        let counted = untaken.clone();
+        let service = service_fn(move |request| {
+            let (endpoint, untaken, peer) = (Arc::clone(&answering), counted.clone(), asking.clone());
+            async move {
+                let response = endpoint.answer(request, peer).await;
+                Ok::<_, Infallible>(response.map(|body| body.counted_with(&untaken)))
+            }
+        });
+        let address = peer.address;
+        let refused = async |error: refusal::HeadError| {
+            let (_, call) = endpoint.refuse_framing(error.status(), error.reason(), peer.clone()).await;
+            refusal_response(error, &call.to_string())
+        };
+        if hold(stream, limits, service, (stop, untaken), refused).await == Ended::Stalled {
+            metrics.connections_stalled.inc();
+            tracing::info!(peer = %address, "a client took nothing, or too little, of its answer; its connection was cut");
+        }
     }
 }
 

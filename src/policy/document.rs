@@ -21,8 +21,17 @@ pub struct Known {
     pub issuers: Vec<String>,
     /// Whether there are API keys, whose issuer is `api-key`.
     pub api_keys: bool,
+    /// Whether callers are known by certificate, whose issuer is `mtls`.
+    pub mtls: bool,
     /// Attributes that some issuer's claims give a caller.
     pub attributes: Vec<String>,
+}
+
+impl Known {
+    /// Whether this name, which no token issuer may have, stands for callers of another kind.
+    pub(super) fn has(&self, name: &str) -> bool {
+        (name == "api-key" && self.api_keys) || (name == "mtls" && self.mtls)
+    }
 }
 
 /// Reads every `*.yaml` of `dir` (not of its sub-folders) in the order of their names, as one policy. Whatever is wrong

@@ -184,17 +184,24 @@ fn binding(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Rep
 fn issuer(node: &Node, known: &Known, report: &mut Report) -> Option<String> {
     let scalar = scalar(node, report)?;
     let written = scalar.text.as_str();
-    if known.issuers.iter().any(|issuer| issuer == written) || (written == "api-key" && known.api_keys) {
+    if known.issuers.iter().any(|issuer| issuer == written) || known.has(written) {
         return Some(written.to_owned());
     }
-    if matches!(written, "mtls" | "anonymous") {
+    if written == "mtls" {
+        report
+            .error(node.place, "nobody is known by certificate")
+            .hint("say in `identity.mtls` what of a certificate is the subject");
+        return None;
+    }
+    if written == "anonymous" {
         report
             .error(node.place, format!("`{written}` is not enforced by this build yet"))
             .hint("remove it or use a newer release")
             .note("see docs/configuration.md, \"Not enforced yet\"");
         return None;
     }
-    let candidates = known.issuers.iter().map(String::as_str).chain(["api-key"].into_iter().filter(|_| known.api_keys));
+    let candidates =
+        known.issuers.iter().map(String::as_str).chain(["api-key", "mtls"].into_iter().filter(|name| known.has(name)));
     let hint = match closest(written, candidates) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "name one of `identity.issuers`, or `api-key` where API keys are enabled".to_owned(),

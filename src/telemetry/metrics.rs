@@ -21,6 +21,7 @@ use super::process::Process;
 use super::reloads::Reloads;
 use super::secrets::Secrets;
 use super::servers::Servers;
+use super::tls::Tls;
 use super::traces::{self, Exporter, Tracer};
 use super::witnesses::Witnesses;
 use crate::chain::RequestContext;
@@ -50,6 +51,7 @@ pub struct Metrics {
     pub(super) secrets: Secrets,
     pub(super) witnesses: Witnesses,
     pub(super) reloads: Reloads,
+    pub(super) tls: Tls,
     pub(super) copies: Copies,
     spans: traces::Counts,
     tracer: Option<Tracer>,
@@ -178,7 +180,7 @@ impl Metrics {
         let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
-        let (servers, reloads) = (Servers::default(), Reloads::default());
+        let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
         let (secrets, witnesses, copies) = (Secrets::default(), Witnesses::default(), Copies::default());
 
         let mut ours = Registry::with_prefix("yett");
@@ -216,6 +218,7 @@ impl Metrics {
         secrets.register(&mut ours);
         witnesses.register(&mut ours);
         reloads.register(&mut ours);
+        tls.register(&mut ours);
         copies.register(&mut ours);
 
         let mut process = Registry::default();
@@ -232,6 +235,7 @@ impl Metrics {
             secrets,
             witnesses,
             reloads,
+            tls,
             copies,
             upstream_duration,
             spans,

@@ -11,6 +11,7 @@ mod process;
 mod reloads;
 mod secrets;
 mod servers;
+mod tls;
 mod traces;
 mod witnesses;
 
@@ -19,4 +20,5 @@ pub use logs::{hide_panics, init_logs};
 pub use metrics::{Level, Metrics, Reading};
 pub use reloads::Reload;
 pub use secrets::SecretRead;
+pub use tls::TlsReload;
 pub use traces::Exporter;

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use tower::Service;
 use yett::audit::{Disk, Filter, Log, Options, Storage, Verdict};
 use yett::chain::{
-    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Probe, Reason, Rejection, Reply, RequestContext,
-    ResponseBody, Route, ServerMessage, Trail,
+    Anonymous, Arrival, CallId, Chain, Incoming, McpRequest, McpResponse, Parts, Peer, Probe, Reason, Rejection, Reply,
+    RequestContext, ResponseBody, Route, ServerMessage, Trail,
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability};
@@ -141,6 +141,7 @@ impl Fixture {
             durability: Durability::Strict,
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
+            certificates: None,
             vault: Arc::new(Vault::open(folder.path(), &master).await.unwrap()),
             switches: Arc::new(switches),
             sessions: Arc::new(Sessions::default()),
@@ -190,7 +191,7 @@ impl Fixture {
             call: CallId::new(),
             received: jiff::Timestamp::now(),
             started: Instant::now(),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            peer: Peer::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             route: Arc::clone(&self.route),
             trail: Trail::default(),
         }

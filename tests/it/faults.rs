@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use yett::audit::Verdict;
-use yett::chain::{McpResponse, Probe, Reason, ResponseBody};
+use yett::chain::{McpResponse, Peer, Probe, Reason, ResponseBody};
 use yett::state::Switch;
 
 use crate::chain::Fixture;
@@ -143,11 +143,11 @@ async fn a_panic_in_the_middle_of_a_stream_ends_that_stream_alone() {
 async fn a_panic_is_told_as_the_answer_to_its_request_and_says_nothing_else() {
     let saboteur = Saboteur::default();
     let (endpoint, call) = Fixture::watched(&saboteur, 64).await.into_endpoint();
-    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let well = endpoint.answer(call("get_fine"), peer).await;
+    let peer = || Peer::at(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let well = endpoint.answer(call("get_fine"), peer()).await;
     assert_eq!(well.status(), 200);
     saboteur.breaks(Some("DlpLayer"));
-    let refused = endpoint.answer(call("get_fine"), peer).await;
+    let refused = endpoint.answer(call("get_fine"), peer()).await;
     assert_eq!(refused.status(), 500);
     let id = refused.headers()["yett-call"].to_str().unwrap().to_owned();
     let body: Value = serde_json::from_slice(&refused.into_body().collect().await.unwrap().to_bytes()).unwrap();
@@ -155,13 +155,13 @@ async fn a_panic_is_told_as_the_answer_to_its_request_and_says_nothing_else() {
     assert_eq!(body, json!({ "jsonrpc": "2.0", "id": 1, "error": error }));
     saboteur.breaks(None);
     // In the middle of a stream: its last event.
-    let broken = endpoint.answer(call("get_broken"), peer).await;
+    let broken = endpoint.answer(call("get_broken"), peer()).await;
     assert_eq!(broken.status(), 200);
     let text = broken.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8_lossy(&text);
     let last: Value = serde_json::from_str(text.trim().rsplit("data: ").next().unwrap()).unwrap();
     assert_eq!((&last["id"], &last["error"]["code"]), (&json!(1), &json!(-31500)), "{text}");
-    assert_eq!(endpoint.answer(call("get_fine"), peer).await.status(), 200);
+    assert_eq!(endpoint.answer(call("get_fine"), peer()).await.status(), 200);
 }
 
 #[tokio::test]

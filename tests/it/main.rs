@@ -53,6 +53,7 @@ mod support;
 mod tasks;
 mod telemetry;
 mod tlog_interop;
+mod tls;
 mod tokens;
 mod upstream_auth;
 mod upstream_health;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::Context;
 use super::locations::{is_link_local_url, key_set_url};
+use super::tls::mtls;
 use crate::config::units::{duration, within};
 use crate::config::{ClaimPath, Claims, Identity, Issuer, KeyRules, KeySource};
 use crate::yaml::{Fields, Invalid, Later, Node, Place, Report, boolean, entries, later, name, parsed, scalar};
 
-const LATER: &[Later] = &[later("mtls"), later("anonymous")];
+const LATER: &[Later] = &[later("anonymous")];
 
 /// Names that bindings use for callers without a token issuer.
 const RESERVED: [&str; 3] = ["api-key", "mtls", "anonymous"];
@@ -27,14 +28,22 @@ pub(super) fn identity(node: &Node, context: &Context<'_>, report: &mut Report) 
     let mut seen = Vec::new();
     let issuers = fields.list_or_empty("issuers", |node, report| issuer(node, context, &mut seen, report));
     let api_keys = fields.optional("api_keys", api_keys).unwrap_or_default();
-    if seen.is_empty() && !api_keys.enabled {
+    let mtls = fields.optional("mtls", mtls);
+    if mtls.is_some() && !context.asks_for_certificates {
+        let place = fields.place("mtls");
+        fields
+            .report()
+            .error(place, "no listener asks its clients for certificates")
+            .hint("write `tls.client_auth` at one, or leave `mtls` out");
+    }
+    if seen.is_empty() && !api_keys.enabled && mtls.is_none() {
         fields
             .report()
             .error(node.place, "nobody could ever call: there is no issuer, and API keys are off")
-            .hint("add an issuer, or enable API keys");
+            .hint("add an issuer, enable API keys, or write `mtls`");
     }
     fields.finish(LATER);
-    Some(Identity { issuers, api_keys })
+    Some(Identity { issuers, api_keys, mtls })
 }
 
 /// Name and `iss` of an issuer, for the check that both are unique.

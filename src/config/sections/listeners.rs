@@ -5,22 +5,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::locations::{authority, host, origin, public_url};
+use super::tls::tls;
 use super::{Bound, Context};
 use crate::config::units::{duration, size, within};
-use crate::config::{Limits, Listener, Risk, ServerSelection};
+use crate::config::{Limits, Listener, Network, Risk, ServerSelection};
 use crate::reach::is_loopback;
-use crate::yaml::{
-    Fields, Invalid, Later, Node, Place, Report, boolean, closest, items, later, later_because, name, number, parsed, scalar,
-    text,
-};
-
-const LATER: &[Later] = &[
-    later_because(
-        "tls",
-        "TLS on the listener comes with the identity release; terminate TLS at the ingress and name `accept_risks: [plaintext_listener]`",
-    ),
-    later("trusted_proxies"),
-];
+use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, closest, items, name, number, parsed, scalar, text};
 
 /// Reads one listener; adds what it binds to `bound`, and its name to `names`.
 pub(super) fn listener(
@@ -39,23 +29,34 @@ pub(super) fn listener(
     let servers = fields.optional("servers", |node, report| selection(node, context, report));
     let limits = fields.optional("limits", limits).unwrap_or_default();
     let legacy_sse = fields.optional("legacy_sse", boolean).unwrap_or(false);
+    let trusted_proxies = fields.list_or_empty("trusted_proxies", parsed(Network::parse));
+    let reached_as = url.as_deref().map(|url| without_port(authority(url)));
+    let secure = fields.has("tls");
+    let tls = fields.optional("tls", |node, report| tls(node, reached_as, context, report));
     if let Some(address) = address {
-        bound.push(Bound { what: "a listener", address, place: fields.place("address") });
+        bound.push(Bound { what: "a listener", address, place: fields.place("address"), tls: secure });
         if !address.ip().is_loopback() {
             check_exposed(&mut fields, address, url.is_some(), context);
         }
     }
-    if let Some(url) = url.as_deref().filter(|url| url.starts_with("http:") && !is_loopback(without_port(authority(url)))) {
+    let plain = url.as_deref().filter(|url| url.starts_with("http:"));
+    if let Some(url) = plain.filter(|_| secure) {
+        let place = fields.place("public_url");
+        fields
+            .report()
+            .error(place, format!("the listener speaks TLS, and `{url}` does not"))
+            .hint("write `https://`: tokens are made for this URL, and it is told to clients");
+    } else if let Some(url) = plain.filter(|url| !is_loopback(without_port(authority(url)))) {
         let place = fields.place("public_url");
         fields
             .report()
             .warning(place, format!("clients send their tokens to `{url}` unencrypted"))
             .hint("put TLS in front, and write `https://`");
     }
-    fields.finish(LATER);
+    fields.finish(&[]);
 
     let address = address?;
-    let public_url = url.unwrap_or_else(|| format!("http://{address}"));
+    let public_url = url.unwrap_or_else(|| format!("{}://{address}", if secure { "https" } else { "http" }));
     let allowed_hosts = if hosts.is_empty() { default_hosts(&public_url, address) } else { hosts };
     Some(Listener {
         name: name?,
@@ -65,6 +66,8 @@ pub(super) fn listener(
         allowed_hosts,
         servers: servers.unwrap_or(ServerSelection::All),
         legacy_sse,
+        tls,
+        trusted_proxies,
         limits,
     })
 }
@@ -153,7 +156,7 @@ fn check_exposed(fields: &mut Fields<'_, '_>, address: SocketAddr, has_url: bool
         fields
             .report()
             .error(place, format!("the listener at {address} is off loopback and has no TLS"))
-            .hint("bind it to 127.0.0.1, or terminate TLS in front of it and name `accept_risks: [plaintext_listener]`");
+            .hint("write `tls`, or terminate TLS in front of it and name `accept_risks: [plaintext_listener]`");
     }
     if !has_url && !fields.has("public_url") {
         fields
@@ -214,7 +217,11 @@ fn default_hosts(public_url: &str, address: SocketAddr) -> Vec<String> {
         let port = address.port();
         for name in ["localhost", "127.0.0.1", "[::1]"] {
             // Clients leave out the default port.
-            let host = if port == 80 { name.to_owned() } else { format!("{name}:{port}") };
+            let host = if port == if public_url.starts_with("https:") { 443 } else { 80 } {
+                name.to_owned()
+            } else {
+                format!("{name}:{port}")
+            };
             if !hosts.contains(&host) {
                 hosts.push(host);
             }

@@ -14,6 +14,7 @@ mod secrets;
 mod servers;
 mod stdio;
 mod telemetry;
+mod tls;
 mod upstream_tls;
 mod witness;
 
@@ -48,6 +49,8 @@ pub(super) struct Context<'a> {
     settings: HashMap<Place, String>,
     /// Secrets that were read as handles so far, and where they stand.
     live: RefCell<Vec<(Place, Live)>>,
+    /// Whether some listener asks its clients for certificates.
+    asks_for_certificates: bool,
 }
 
 impl<'a> Context<'a> {
@@ -64,8 +67,10 @@ impl<'a> Context<'a> {
                 servers: root.get("servers").map(keys).unwrap_or_default(),
                 issuers: issuers.iter().filter_map(|issuer| plain(issuer.get("name")?)).map(str::to_owned).collect(),
                 api_keys: api_keys != Some("false"),
+                mtls: identity.is_some_and(|node| node.get("mtls").is_some()),
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
             },
+            asks_for_certificates: root.get("listeners").map(sequence).unwrap_or_default().iter().any(asks_for_certificates),
             risks: risks.iter().filter_map(|risk| process::risk_named(plain(risk)?)).collect(),
             settings: settings(root),
             live: RefCell::default(),
@@ -162,6 +167,8 @@ struct Bound {
     what: &'static str,
     address: SocketAddr,
     place: Place,
+    /// Whether what passes there is encrypted.
+    tls: bool,
 }
 
 /// Reads the whole file. Policy, hash, outline and file in the result are empty: [`super::load`] fills them.
@@ -187,12 +194,12 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
     let audit = process::audit(&mut fields, &listeners, context);
     check_receipts(&mut fields, audit.as_ref(), servers.as_deref().unwrap_or_default());
-    let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.address.ip().is_loopback());
+    let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.tls && !bound.address.ip().is_loopback());
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
     let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
-    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default() });
+    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default(), mtls: None });
     let telemetry = fields.optional("telemetry", |node, report| telemetry::telemetry(node, context, report));
     let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
     let secrets = fields.optional("secrets", |node, report| secrets::secrets(node, context, report));
@@ -271,6 +278,10 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_family = one.is_ipv4() == other.is_ipv4();
     let covers = one.ip() == other.ip() || (same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()));
     one.port() != 0 && one.port() == other.port() && covers
+}
+
+fn asks_for_certificates(listener: &Node) -> bool {
+    listener.get("tls").is_some_and(|tls| tls.get("client_auth").is_some())
 }
 
 fn plain(node: &Node) -> Option<&str> {

@@ -33,12 +33,12 @@ pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> 
             .hint("bind it to 127.0.0.1, or terminate TLS in front of it and name `accept_risks: [plaintext_listener]`");
     }
     fields.finish(&[]);
-    Some(Bound { what: "the admin API", address, place })
+    Some(Bound { what: "the admin API", address, place, tls: false })
 }
 
 /// What `admin:` means when it is not there.
 pub(super) fn default_admin(place: Place) -> Bound {
-    Bound { what: "the admin API", address: ADMIN, place }
+    Bound { what: "the admin API", address: ADMIN, place, tls: false }
 }
 
 /// `health:`
@@ -49,12 +49,12 @@ pub(super) fn health(node: &Node, context: &Context<'_>, report: &mut Report) ->
         fields.optional("metrics_token", context.secret(Form::Token { least: 16 }, "this token has fewer than 16 characters"));
     let place = fields.place("address");
     fields.finish(&[]);
-    Some((Health { address, metrics_token }, Bound { what: "health and metrics", address, place }))
+    Some((Health { address, metrics_token }, Bound { what: "health and metrics", address, place, tls: false }))
 }
 
 /// What `health:` means when it is not there.
 pub(super) fn default_health(place: Place) -> (Health, Bound) {
-    (Health { address: HEALTH, metrics_token: None }, Bound { what: "health and metrics", address: HEALTH, place })
+    (Health { address: HEALTH, metrics_token: None }, Bound { what: "health and metrics", address: HEALTH, place, tls: false })
 }
 
 /// `state:`; there is one kind of store so far.
@@ -185,7 +185,9 @@ fn refusals(node: &Node, report: &mut Report) -> Option<Refusals> {
 pub(super) fn risk(node: &Node, off_loopback: bool, report: &mut Report) -> Option<Risk> {
     let risk = choice(RISKS, &[])(node, report)?;
     let (message, hint) = match risk {
-        Risk::PlaintextListener if !off_loopback => ("nothing needs this risk: every listener is on loopback", "remove it"),
+        Risk::PlaintextListener if !off_loopback => {
+            ("nothing needs this risk: every listener is on loopback or speaks TLS", "remove it")
+        }
         Risk::PlaintextListener => {
             ("tokens and messages cross the network unencrypted", "keep the way from the TLS ingress to Yett private")
         }

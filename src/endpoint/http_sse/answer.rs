@@ -57,7 +57,7 @@ impl Endpoint {
         let (mut head, ()) = Request::new(()).into_parts();
         (head.method, head.headers) = (Method::GET, headers);
         let trace = Trace::begin(self.sampling, trace_context::of_head(&head.headers).as_ref());
-        let context = self.context(context.peer, Arc::clone(&context.route), trace);
+        let context = self.context(context.peer.clone(), Arc::clone(&context.route), trace);
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let id = context.call;
         let arrival = Arrival::Request(Incoming { head: Box::new(head), body, context, evidence: Anonymous });

@@ -99,9 +99,12 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
             dec.text("rule", rule);
         }
     });
-    draft.text("peer", &context.peer.to_string());
+    draft.text("peer", &context.peer.address.to_string());
     session(&mut draft, decision);
     draft.text("trace", &decision.trace.id().to_string());
+    if let Some(via) = context.peer.via {
+        draft.text("via", &via.to_string());
+    }
     what(&mut draft, context, decision);
     if let Some(who) = &decision.who {
         draft.object("who", |out| write_who(out, who));

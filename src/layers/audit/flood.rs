@@ -191,7 +191,7 @@ impl Book {
 impl What {
     fn new(context: &RequestContext, reason: &'static str, detail: Option<&'static str>) -> Self {
         let server = context.route.server.as_ref().map(|server| server.name.clone());
-        Self { reason, detail, source: Source::Peer(Peer::of(context.peer)), server, method: None }
+        Self { reason, detail, source: Source::Peer(Peer::of(context.peer.address)), server, method: None }
     }
 
     /// What a server asks that nobody is to hear.

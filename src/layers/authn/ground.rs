@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::certificate;
 use super::token::{Issuers, Proof, Standing};
 use crate::chain::Reason;
 use crate::state::{ApiKeys, KeyRefusal, Presented};
+use crate::tls::ClientCertificate;
 
 /// A credential that was good, and where to look whether it still is.
 #[derive(Clone)]
 pub(super) enum Ground {
     /// A key of ours, and which of its secrets.
     ApiKey(Arc<ApiKeys>, Presented),
+    /// The certificate of the connection.
+    Certificate(Arc<ClientCertificate>),
     /// A token, by the key that it was signed with.
     Token(Issuers, Proof),
     /// Of a caller of a test.
@@ -36,6 +40,7 @@ impl Ground {
                 Err(KeyRefusal::Expired | KeyRefusal::TooOld) => Err(Reason::CredentialExpired),
                 Err(KeyRefusal::Replaced | KeyRefusal::Revoked) => Err(Reason::CredentialRevoked),
             },
+            Self::Certificate(certificate) => certificate::holds(certificate, now),
             Self::Token(issuers, proof) => match issuers.standing(proof, now) {
                 Standing::Good => Ok(()),
                 Standing::Expired => Err(Reason::CredentialExpired),
@@ -53,7 +58,7 @@ impl Ground {
             Self::ApiKey(_, presented) => {
                 presented.key.servers.as_ref().is_none_or(|servers| servers.iter().any(|known| known == server))
             }
-            Self::Token(..) => true,
+            Self::Certificate(_) | Self::Token(..) => true,
             #[cfg(test)]
             Self::Firm => true,
         }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use super::principal::Principal;
 use super::remembered::Tokens;
 use super::token::Issuers;
-use super::{api_key, bearer};
-use crate::chain::{Anonymous, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, ResponseBody, Vigil};
+use super::{api_key, bearer, certificate};
+use crate::chain::{
+    Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, ResponseBody, Vigil,
+};
+use crate::config::Mtls;
 use crate::state::ApiKeys;
 use crate::vault::{Vault, VaultError};
 
@@ -15,6 +18,7 @@ use crate::vault::{Vault, VaultError};
 pub struct Authn {
     tokens: Tokens,
     api_keys: Option<Arc<ApiKeys>>,
+    certificates: Option<Arc<Mtls>>,
     vault: Arc<Vault>,
     vigil: Arc<Vigil>,
 }
@@ -30,20 +34,26 @@ impl Middleware for Authn {
     type Out = Incoming<Principal>;
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
-        let token = bearer::bearer(&request.head.headers, &request.head.uri).map_err(Reason::Unauthenticated)?;
-        let principal = self.principal(token, &request.context).await?;
+        certificate::check(&request.context)?;
+        let principal = match bearer::bearer(&request.head.headers, &request.head.uri) {
+            Ok(token) => self.principal(token, &request.context).await?,
+            Err(Challenge::Missing) => self.certified(&request.context).await?,
+            Err(challenge) => return Err(Reason::Unauthenticated(challenge).into()),
+        };
         request.context.trail.with(|decision| {
             decision.who = Some(principal.who());
             decision.mark("authn", crate::chain::Mark::Ok);
         });
         let Incoming { head, body, context, evidence: Anonymous } = request;
-        let trail = context.trail.clone();
+        let (trail, shown) = (context.trail.clone(), context.peer.certificate.clone());
+        let shown = move |now| shown.as_ref().map_or(Ok(()), |certificate| certificate::holds(certificate, now));
         let response = next.run(Incoming { head, body, context, evidence: principal.clone() }).await?;
         if let ResponseBody::Opened(channel) = &response.body {
             // Its client may show a newer one, and go on.
-            self.vigil.over(&response, &trail, channel.ground());
+            let ground = channel.ground();
+            self.vigil.over(&response, &trail, move |now| shown(now).and_then(|()| ground(now)));
         } else {
-            self.vigil.over(&response, &trail, move |now| principal.holds(now));
+            self.vigil.over(&response, &trail, move |now| shown(now).and_then(|()| principal.holds(now)));
         }
         Ok(response)
     }
@@ -52,7 +62,21 @@ impl Middleware for Authn {
 impl Authn {
     /// A station that accepts tokens of `issuers`, and API keys when given; `vigil` sees to it that no stream outlives them.
     pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>, vigil: Arc<Vigil>) -> Self {
-        Self { tokens: Tokens::new(issuers), api_keys, vault, vigil }
+        Self { tokens: Tokens::new(issuers), api_keys, certificates: None, vault, vigil }
+    }
+
+    /// The same, and callers by client certificate.
+    #[must_use]
+    pub fn and_certificates(self, certificates: Option<Arc<Mtls>>) -> Self {
+        Self { certificates, ..self }
+    }
+
+    /// Who has sent no credential is who the connection's certificate says.
+    async fn certified(&self, context: &RequestContext) -> Result<Principal, Rejection> {
+        match (&context.peer.certificate, &self.certificates) {
+            (Some(shown), Some(settings)) => Box::pin(certificate::principal(shown, settings, &self.vault, context)).await,
+            _ => Err(Reason::Unauthenticated(Challenge::Missing).into()),
+        }
     }
 
     async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {

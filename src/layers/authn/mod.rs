@@ -1,10 +1,13 @@
 //! Authentication: who is calling, judged by the head alone.
 //!
-//! **Does**: turns exactly one bearer credential into a [`Principal`], or refuses with one neutral 401.
+//! **Does**: turns exactly one bearer credential, or else the connection's client certificate, into a [`Principal`], or refuses with one
+//! neutral 401.
 //!
 //! **Request**: an API key (`yett_...`) is compared by keyed hash, and refused when it is too old, revoked or replaced; a JWT passes the checks of SECURITY.md section 5 in their
 //! order. No body is read or parsed for a caller without a good credential. A token that names an unknown key waits at most a
-//! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once.
+//! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once. Where the
+//! connection has shown a certificate it must be good still, whatever else is sent; a token bound to one (`cnf`, RFC 8705) is good on a
+//! connection with that one alone. Who sends no token is who the certificate says, where `identity.mtls` says what of it.
 //!
 //! **Reply**: passes.
 //!
@@ -22,6 +25,8 @@
 
 mod api_key;
 mod bearer;
+mod bound;
+mod certificate;
 mod claims;
 mod ground;
 mod layer;

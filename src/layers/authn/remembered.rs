@@ -12,6 +12,7 @@ use super::layer::store_down;
 use super::principal::{Facts, Principal};
 use super::token::{Issuers, Proof, TokenError, Verified};
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
+use crate::tls::Thumbprint;
 use crate::vault::{Caller, Vault};
 
 /// Tokens remembered. Beyond this the memory is emptied: an attacker with that many good tokens gains nothing by it.
@@ -20,7 +21,8 @@ const REMEMBERED: usize = 10_000;
 /// Turns tokens into principals.
 pub(super) struct Tokens {
     issuers: Issuers,
-    // Keyed by SHA-256 over route and token: a token is good for one route's audience.
+    // Keyed by SHA-256 over route, token and what the connection has shown: a token is good for one route's audience, and may be for
+    // one client's certificate.
     verified: RwLock<HashMap<[u8; 32], (Principal, Proof)>>,
 }
 
@@ -38,7 +40,7 @@ impl Tokens {
     /// Whose token it is.
     pub(super) async fn principal(&self, token: &str, vault: &Vault, context: &RequestContext) -> Result<Principal, Rejection> {
         let now = context.received;
-        let place = place_of(token, &context.route.resource);
+        let place = place_of(token, &context.route.resource, shown(context));
         if let Some(principal) = self.remembered(&place, now) {
             return Ok(principal);
         }
@@ -76,7 +78,7 @@ impl Tokens {
 
     /// Once, and once more if the issuer's keys were read again meanwhile.
     async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
-        let verify = || self.issuers.verify(token, &context.route.audiences, context.received);
+        let verify = || self.issuers.verify(token, &context.route.audiences, shown(context), context.received);
         match verify() {
             Err(TokenError::UnknownKey(issuer)) if self.issuers.look_again(issuer).await => verify(),
             first => first,
@@ -93,11 +95,18 @@ impl Tokens {
     }
 }
 
-fn place_of(token: &str, resource: &str) -> [u8; 32] {
-    let mut text = Vec::with_capacity(token.len() + resource.len() + 1);
+fn shown(context: &RequestContext) -> Option<&Thumbprint> {
+    context.peer.certificate.as_ref().map(|certificate| certificate.thumbprint())
+}
+
+/// Neither a resource nor a token holds a zero byte, and a thumbprint is always as long as any other.
+fn place_of(token: &str, resource: &str, shown: Option<&Thumbprint>) -> [u8; 32] {
+    let mut text = Vec::with_capacity(token.len() + resource.len() + 34);
     text.extend_from_slice(resource.as_bytes());
     text.push(0);
     text.extend_from_slice(token.as_bytes());
+    text.push(0);
+    text.extend_from_slice(shown.map_or(&[][..], |thumbprint| thumbprint));
     let mut place = [0; 32];
     place.copy_from_slice(digest(&SHA256, &text).as_ref());
     place

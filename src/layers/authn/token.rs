@@ -12,10 +12,11 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 
-use super::claims;
+use super::{bound, claims};
 use crate::config::{Claims, Issuer};
 use crate::jwks::{Keys, Stale};
 use crate::protocol::json::{Document, Kind, Limits, Value};
+use crate::tls::Thumbprint;
 
 /// Clock skew that is forgiven.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
@@ -68,7 +69,7 @@ pub enum TokenError {
     /// A client that is not on the issuer's list, or two of them.
     #[error("client")]
     Client,
-    /// Bound to a key that the caller did not show.
+    /// Bound to a certificate or key that the caller did not show.
     #[error("bound token")]
     Bound,
 }
@@ -167,8 +168,14 @@ impl Issuers {
         self.0.is_empty()
     }
 
-    /// Checks a token for a route that accepts `audiences`.
-    pub(super) fn verify(&self, token: &str, audiences: &[String], now: Timestamp) -> Result<Verified, TokenError> {
+    /// Checks a token for a route that accepts `audiences`, on a connection that has `shown` a certificate or none.
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        audiences: &[String],
+        shown: Option<&Thumbprint>,
+        now: Timestamp,
+    ) -> Result<Verified, TokenError> {
         let Parts { header, payload, signature, signed } = split(token)?;
         let header = strict_object(header)?;
         let header = header.root();
@@ -193,11 +200,7 @@ impl Issuers {
         check_audience(payload, audiences)?;
         let expires = known.check_times(payload, now)?;
         let client = known.client(payload)?;
-        if payload.get("cnf").is_some() {
-            // SECURITY: a sender-constrained token (RFC 7800) taken as a bearer token is a stolen token's best friend. Binding to the
-            // client certificate comes with identity.
-            return Err(TokenError::Bound);
-        }
+        bound::check(payload, shown)?;
         let until = later(expires, LEEWAY);
         let proof = Proof { issuer: place, generation: published.generation, kid: kid.into(), until };
         known.read(payload, client, expires, proof)

@@ -90,7 +90,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::chain::{CallId, Route, Trail};
+    use crate::chain::{CallId, Peer, Route, Trail};
     use crate::trace::{Sampling, Trace};
 
     fn call(ratio: f64) -> RequestContext {
@@ -100,7 +100,7 @@ mod tests {
             call: CallId::new(),
             received: jiff::Timestamp::UNIX_EPOCH,
             started: Instant::now(),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            peer: Peer::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             route: Arc::new(route),
             trail: Trail::new(Trace::begin(Sampling::On { parent_based: true, ratio }, None)),
         }

@@ -84,7 +84,7 @@ fn server(context: &RequestContext, decision: &Decision, outcome: &'static str, 
         // One that is text is a caller's own, and may hold anything.
         span.attributes.push(("jsonrpc.request.id", Value::Text(id.to_string())));
     }
-    span.attributes.push(("network.peer.address", Value::Text(context.peer.to_string())));
+    span.attributes.push(("network.peer.address", Value::Text(context.peer.address.to_string())));
     if let Some(server) = &context.route.server {
         span.attributes.push(("yett.server", Value::Text(server.name.clone())));
     }

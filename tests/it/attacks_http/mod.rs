@@ -6,6 +6,7 @@
 mod body;
 mod head;
 mod limits;
+mod proxies;
 mod readers;
 mod replies;
 mod rows;

@@ -7,6 +7,7 @@ mod secrets;
 mod settings;
 mod shipped;
 mod telemetry;
+mod tls;
 mod upstream_tls;
 mod witness;
 
@@ -231,7 +232,7 @@ fn weak_settings_are_warnings() {
     assert_eq!(
         folder.warnings(),
         [
-            "yett.yaml:6:16 nothing needs this risk: every listener is on loopback",
+            "yett.yaml:6:16 nothing needs this risk: every listener is on loopback or speaks TLS",
             "yett.yaml:6:36 whoever reaches the health address reads the metrics",
             "yett.yaml:10:3 no listener offers the server `spare`",
             "yett.yaml:10:17 the credential for this server travels unencrypted",

@@ -25,7 +25,7 @@ fn each_mistake_in_a_policy_has_its_message() {
         ("bindings: [{ role: reader, groups: [] }]\n", "2:36 `groups` is empty"),
         ("bindings: [{ role: reader, subjects: [\"*\"] }]\n", "2:39 `*` is a pattern"),
         ("bindings: [{ role: reader, issuers: [corp] }]\n", "2:38 no issuer is called `corp`"),
-        ("bindings: [{ role: reader, issuers: [mtls] }]\n", "2:38 `mtls` is not enforced by this build yet"),
+        ("bindings: [{ role: reader, issuers: [mtls] }]\n", "2:38 nobody is known by certificate"),
         ("limits: [{ name: a, rate: 5 }]\n", "2:27 `5` is not a rate"),
         ("limits: [{ name: a, per: [group], rate: 5/s }]\n", "2:27 `group` is not enforced by this build yet"),
         ("limits: [{ name: a, quota: 5/day }]\n", "2:21 `quota` is not enforced by this build yet"),

@@ -27,11 +27,18 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         if example.is_some() { line.replacen('#', "", 1) } else { line.to_owned() }
     });
     let yett = uncommented.collect::<Vec<_>>().join("\n").replace("/run/secrets/", "").replace("../policies", "policies");
+    // The example is on loopback and in plain text; with TLS its URL is another.
+    let yett = yett.replace("public_url: http://", "public_url: https://");
     let (authority, ours) = (Authority::new("internal"), Authority::new("ours").issue(&Leaf::client("yett")));
+    let server = authority.issue(&Leaf::server("127.0.0.1").valid(-60, 60 * 24 * 3600));
     let mut folder = Folder::new(&yett)
         .file("tls/internal-ca.pem", &authority.pem)
         .file("tls/yett.pem", &ours.certificate)
         .file("tls/yett.key", &ours.key)
+        .file("tls/cert.pem", &server.certificate)
+        .file("tls/key.pem", &server.key)
+        .file("tls/clients.pem", &authority.pem)
+        .file("tls/clients.crl", &authority.revocations(&[]))
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
         .file("bin/mcp-server-filesystem", "")
         .file("keys/witnesses.policy", super::witness::POLICY)

@@ -4,16 +4,21 @@ use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::within;
 
 /// One connection to the gateway.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: Vec<u8>,
 }
+
+/// What bytes travel on.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A whole answer. `body` is without chunk framing.
 #[derive(Clone)]
@@ -32,12 +37,12 @@ impl fmt::Debug for Answer {
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await.expect("the gateway accepts connections");
-        Self { stream, unread: Vec::new() }
+        Self::on(stream)
     }
 
     /// On a connection that was made elsewhere.
-    pub(crate) fn on(stream: TcpStream) -> Self {
-        Self { stream, unread: Vec::new() }
+    pub(crate) fn on(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), unread: Vec::new() }
     }
 
     /// Sends bytes. That the other side has closed already is not an error here: what it answered before is still to be read.

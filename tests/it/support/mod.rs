@@ -20,6 +20,7 @@ pub(crate) mod reply;
 pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod tls;
+pub(crate) mod tls_front;
 pub(crate) mod token;
 
 use std::future::Future;

@@ -155,7 +155,7 @@ async fn what_is_going_on_is_shown_while_it_goes_on() {
 async fn operators_can_look_up_every_metric() {
     let (gateway, _upstream) = busy().await;
     let metrics = text(&scrape(gateway.running.health, "").await);
-    // What only an issuer's keys, a full server, processes, streams, witnesses and copies show.
+    // What only an issuer's keys, a full server, processes, streams, witnesses, copies and TLS show.
     let rare = Metrics::new();
     rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
     rare.upstream_refused("crm", "queue_full");
@@ -168,6 +168,7 @@ async fn operators_can_look_up_every_metric() {
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
+    rare.tls_in_force("public", jiff::Timestamp::UNIX_EPOCH, Some(jiff::Timestamp::UNIX_EPOCH));
     let metrics = format!("{metrics}{}", rare.render(Exposition::Classic));
     let shown: BTreeSet<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");

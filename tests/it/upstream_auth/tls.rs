@@ -6,7 +6,7 @@ use super::failure;
 use crate::support::certs::{Authority, Issued, Leaf};
 use crate::support::gateway::Gateway;
 use crate::support::server::Upstream;
-use crate::support::tls::TlsFront;
+use crate::support::tls_front::TlsFront;
 
 fn server(front: &TlsFront, tls: &str) -> String {
     format!("{{ url: \"https://127.0.0.1:{}/mcp\", tls: {{ {tls} }} }}", front.address.port())
