@@ -24,11 +24,15 @@ pub mod layers;
 
 pub mod jwks;
 
+pub mod introspection;
+
 pub mod places;
 
 pub mod upstream;
 
 pub mod outbound;
+
+pub mod discovery;
 
 pub mod protocol;
 

@@ -6,6 +6,7 @@
 //! that is silently ignored is a hole.
 
 mod audit;
+mod issuer;
 mod load;
 mod network;
 mod outline;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
+pub use issuer::{ClaimPath, Claims, Introspection, Issuer, KeySource};
 pub use load::{Loaded, load, load_str, load_str_with, load_with};
 pub use network::Network;
 pub use outline::Outline;
@@ -280,62 +282,6 @@ pub enum CertificateSubject {
     /// A URI among them, such as a SPIFFE id.
     SanUri,
 }
-
-/// A token issuer.
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    /// The operator's name, as bindings use it.
-    pub name: String,
-    /// The exact `iss`.
-    pub issuer: String,
-    /// Where its keys are.
-    pub keys: KeySource,
-    /// How often they are read again (5 min from a URL, 1 min from a file).
-    pub refresh: Duration,
-    /// How long the last good set is believed while no other can be read (24 h).
-    pub stale: Duration,
-    /// Shortest time between two attempts that failures or unknown keys cause (10 s).
-    pub cooldown: Duration,
-    /// Accepted signature algorithms, e.g. `RS256`; asymmetric only.
-    pub algorithms: Vec<String>,
-    /// Accepted header `typ`s, compared without case and without `application/`; default `at+jwt` and `jwt`.
-    pub token_types: Vec<String>,
-    /// Longest accepted lifetime, `exp - iat` (24 h).
-    pub max_lifetime: Duration,
-    /// OAuth clients whose tokens are accepted, by `client_id` or `azp`; empty for all.
-    pub clients: Vec<String>,
-    /// Where the facts about a caller stand.
-    pub claims: Claims,
-}
-
-/// Where a JWK set is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// In a file of this machine.
-    File(PathBuf),
-    /// At a URL: `https`, or `http` on loopback.
-    Url(http::Uri),
-}
-
-/// Where the facts about a caller stand in a token. A path without a leading `/` is one literal top-level claim; with one it
-/// is a JSON Pointer (RFC 6901).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
-    /// A string (default `sub`).
-    pub subject: ClaimPath,
-    /// A string or a list of strings.
-    pub groups: Option<ClaimPath>,
-    /// A string or a list of strings; matched by bindings only (`claimed_roles`).
-    pub roles: Option<ClaimPath>,
-    /// A string.
-    pub tenant: Option<ClaimPath>,
-    /// Named attributes for rules.
-    pub attributes: Vec<(String, ClaimPath)>,
-}
-
-/// One place in a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimPath(pub Vec<String>);
 
 /// A configured upstream MCP server.
 #[derive(Debug)]

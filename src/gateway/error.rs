@@ -78,6 +78,14 @@ pub enum StartError {
     /// A secret that the configuration refers to is not there.
     #[error(transparent)]
     Secrets(#[from] SecretError),
+    /// An issuer cannot be asked about tokens as configured.
+    #[error("issuer `{issuer}` cannot be asked about tokens")]
+    Introspection {
+        /// The issuer.
+        issuer: String,
+        /// Why.
+        source: ConnectError,
+    },
     /// A server cannot be reached as configured.
     #[error("server `{server}` cannot be used")]
     Upstream {

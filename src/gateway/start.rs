@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Durability, KeyRules, Risk, Traces};
 use crate::endpoint::{BodyMemory, Endpoint, Routes};
 use crate::health::{Health, Readiness};
+use crate::introspection::Introspector;
 use crate::jwks::KeySets;
 use crate::layers::audit::{Alone, Flood, Unheard};
 use crate::layers::authn::Issuers;
@@ -81,7 +82,7 @@ impl Gateway {
         let upstreams = connect_all(&config, largest, servers, unheard, &connections, &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
-        let known = Issuers::new(config.identity.issuers.iter().zip(keys.iter().cloned()));
+        let known = known_issuers(&config, &key_sets, (&clock, &metrics), (&services, &stop))?;
         let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
         let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
         let readiness =
@@ -223,6 +224,26 @@ async fn look_at_copies(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>)
     let copies = Copies::new(&config.audit.copies, Arc::clone(log), Arc::clone(metrics)).map_err(StartError::Collector)?;
     copies.check().await?;
     Ok(copies)
+}
+
+/// The issuers with their keys, and with who asks them about tokens.
+fn known_issuers(
+    config: &Config,
+    key_sets: &KeySets,
+    (clock, metrics): (&Arc<dyn Clock>, &Arc<Metrics>),
+    tasks: (&TaskTracker, &CancellationToken),
+) -> Result<Issuers, StartError> {
+    let mut known = Vec::new();
+    let each = config.identity.issuers.iter().zip(key_sets.keys()).zip(key_sets.introspection_endpoints());
+    for ((issuer, keys), endpoint) in each {
+        let introspector = issuer.introspection.as_ref().map(|settings| {
+            Introspector::new(issuer, settings, endpoint, (clock, metrics), tasks)
+                .map(Arc::new)
+                .map_err(|source| StartError::Introspection { issuer: issuer.name.clone(), source })
+        });
+        known.push((issuer, keys, introspector.transpose()?));
+    }
+    Ok(Issuers::new(known))
 }
 
 fn issuers(config: &Config) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -13,10 +14,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::found::Found;
 use super::keys::Keys;
 use super::set::{KeySet, MAX_SIZE, SetError};
 use crate::clock::Clock;
 use crate::config::{Issuer, KeySource};
+use crate::discovery::{DiscoveryError, Endpoint};
 use crate::outbound::{Ask, Bounds, Client, Silence};
 use crate::telemetry::Metrics;
 use crate::upstream::ConnectError;
@@ -25,7 +28,8 @@ use crate::upstream::ConnectError;
 const SLOWEST: Duration = Duration::from_mins(1);
 
 /// What one reading of a set may cost.
-const BOUNDS: Bounds = Bounds { connect: Duration::from_secs(5), total: Duration::from_secs(10), answer: MAX_SIZE, at_once: 1 };
+pub(super) const BOUNDS: Bounds =
+    Bounds { connect: Duration::from_secs(5), total: Duration::from_secs(10), answer: MAX_SIZE, at_once: 1 };
 
 /// Why the keys of an issuer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,9 @@ pub enum Problem {
     /// It does not answer as it should.
     #[error(transparent)]
     Silence(#[from] Silence),
+    /// The issuer does not say where they are.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     /// Something came, but no key set.
     #[error(transparent)]
     Set(#[from] SetError),
@@ -62,6 +69,8 @@ struct Refresher {
     refresh: Duration,
     cooldown: Duration,
     keys: Keys,
+    /// Where the issuer's metadata says to ask about tokens.
+    introspection: Arc<ArcSwapOption<Endpoint>>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -84,6 +93,11 @@ impl KeySets {
         self.0.iter().map(Refresher::keys).collect()
     }
 
+    /// Where each issuer's metadata says to ask about tokens, once it has; in the order of the issuers.
+    pub fn introspection_endpoints(&self) -> impl Iterator<Item = Arc<ArcSwapOption<Endpoint>>> + '_ {
+        self.0.iter().map(|refresher| Arc::clone(&refresher.introspection))
+    }
+
     /// Keeps them current on `tasks` until `stop`.
     pub fn run(self, tasks: &TaskTracker, stop: &CancellationToken) {
         for refresher in self.0 {
@@ -96,6 +110,7 @@ impl KeySets {
 enum Source {
     File(PathBuf),
     Url(String, Box<Client>),
+    Found(String, Box<Found>),
 }
 
 /// Reads the key sets that are files, as `yett check` does: a URL is not asked.
@@ -105,18 +120,28 @@ pub fn check_files(issuers: &[Issuer]) -> Result<(), JwksError> {
             let read = read_file(path).and_then(|bytes| Ok(KeySet::parse(&bytes)?));
             read.map(drop).map_err(|source| JwksError { issuer: issuer.name.clone(), place: path.display().to_string(), source })
         }
-        KeySource::Url(_) => Ok(()),
+        KeySource::Discovered | KeySource::Url(_) => Ok(()),
     })
 }
 
 impl Refresher {
     /// For one issuer; nothing is read yet.
     fn new(issuer: &Issuer, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Result<Self, JwksError> {
+        let failed = |place: &str, source| JwksError { issuer: issuer.name.clone(), place: place.to_owned(), source };
+        let authorities = issuer.authorities.as_deref();
+        let introspection = Arc::default();
         let source = match &issuer.keys {
+            KeySource::Discovered => {
+                let place = issuer.issuer.clone();
+                let found =
+                    Found::new(issuer, Arc::clone(&metrics), &introspection).map_err(|error| failed(&place, error.into()))?;
+                Source::Found(place, Box::new(found))
+            }
             KeySource::File(path) => Source::File(path.clone()),
             KeySource::Url(url) => {
-                let failed = |source| JwksError { issuer: issuer.name.clone(), place: url.to_string(), source };
-                Source::Url(url.to_string(), Box::new(Client::new(url, BOUNDS, None).map_err(|error| failed(error.into()))?))
+                let place = url.to_string();
+                let client = Client::new(url, BOUNDS, authorities).map_err(|error| failed(&place, error.into()))?;
+                Source::Url(place, Box::new(client))
             }
         };
         Ok(Self {
@@ -125,6 +150,7 @@ impl Refresher {
             refresh: issuer.refresh,
             cooldown: issuer.cooldown,
             keys: Keys::new(issuer.stale, issuer.cooldown),
+            introspection,
             clock,
             metrics,
         })
@@ -191,7 +217,7 @@ impl Refresher {
         outcome.map_err(|source| {
             let place = match &self.source {
                 Source::File(path) => path.display().to_string(),
-                Source::Url(url, _) => url.clone(),
+                Source::Found(place, _) | Source::Url(place, _) => place.clone(),
             };
             let error = JwksError { issuer: self.issuer.clone(), place, source };
             tracing::error!(
@@ -206,7 +232,8 @@ impl Refresher {
 
     async fn read(&self) -> Result<(KeySet, [u8; 32]), Problem> {
         let bytes = match &self.source {
-            Source::Url(_, client) => client.fetch(Ask::get().accept("application/jwk-set+json, application/json")).await?,
+            Source::Found(_, found) => found.fetch().await?,
+            Source::Url(_, client) => client.fetch(ask()).await?,
             Source::File(path) => {
                 let path = path.clone();
                 let reading = tokio::task::spawn_blocking(move || read_file(&path));
@@ -218,6 +245,11 @@ impl Refresher {
         hash.copy_from_slice(digest(&SHA256, &bytes).as_ref());
         Ok((set, hash))
     }
+}
+
+/// For a key set.
+pub(super) fn ask() -> Ask {
+    Ask::get().accept("application/jwk-set+json, application/json")
 }
 
 fn read_file(path: &Path) -> Result<Bytes, Problem> {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -17,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::copies::Copies;
 use super::exposition::Exposition;
+use super::issuers::Issuers;
 use super::process::Process;
 use super::reloads::Reloads;
 use super::secrets::Secrets;
@@ -45,14 +45,13 @@ pub struct Metrics {
     duration: Durations,
     upstream_duration: Durations,
     findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
-    key_refreshes: Family<IssuerLabel, Level>,
-    key_refresh_failures: Family<IssuerLabel, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
     pub(super) secrets: Secrets,
     pub(super) witnesses: Witnesses,
     pub(super) reloads: Reloads,
     pub(super) tls: Tls,
     pub(super) copies: Copies,
+    pub(super) issuers: Issuers,
     spans: traces::Counts,
     tracer: Option<Tracer>,
     /// Calls refused because the audit queue was full.
@@ -83,11 +82,6 @@ struct CallLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ServerLabel {
     pub(super) server: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IssuerLabel {
-    issuer: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -177,11 +171,11 @@ impl Metrics {
         let spans = traces::Counts::new();
         let (audit_overload, connections, connections_refused) = (Counter::default(), Gauge::default(), Counter::default());
         let connections_stalled = Counter::default();
-        let (key_refreshes, key_refresh_failures) = (Family::default(), Family::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
-        let (secrets, witnesses, copies) = (Secrets::default(), Witnesses::default(), Copies::default());
+        let (secrets, issuers) = (Secrets::default(), Issuers::default());
+        let (witnesses, copies) = (Witnesses::default(), Copies::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -204,10 +198,6 @@ impl Metrics {
             "Connections cut because their client took nothing",
             Counter::clone(&connections_stalled),
         );
-        let read = "When an issuer's keys were last read, in seconds since 1970";
-        ours.register("jwks_refreshed_timestamp_seconds", read, Family::clone(&key_refreshes));
-        let failed = "Attempts to read an issuer's keys that brought none";
-        ours.register("jwks_refresh_failures", failed, Family::clone(&key_refresh_failures));
         ours.register("large_bodies", "Memory of large request bodies, in units of 16 KiB", Level::clone(&large_bodies));
         let waiting = "Large request bodies that wait for memory";
         ours.register("large_bodies_waiting", waiting, Level::clone(&large_bodies_waiting));
@@ -220,6 +210,7 @@ impl Metrics {
         reloads.register(&mut ours);
         tls.register(&mut ours);
         copies.register(&mut ours);
+        issuers.register(&mut ours);
 
         let mut process = Registry::default();
         process.register_collector(Box::new(Process));
@@ -229,14 +220,13 @@ impl Metrics {
             calls,
             duration,
             findings,
-            key_refreshes,
-            key_refresh_failures,
             servers,
             secrets,
             witnesses,
             reloads,
             tls,
             copies,
+            issuers,
             upstream_duration,
             spans,
             tracer: None,
@@ -248,16 +238,6 @@ impl Metrics {
             large_bodies_waiting,
             large_replies,
             large_replies_waiting,
-        }
-    }
-
-    /// Notes an attempt to read an issuer's keys: when it brought a good set, or that it failed.
-    pub fn jwks_refresh(&self, issuer: &str, read: Option<Timestamp>) {
-        let labels = IssuerLabel { issuer: issuer.to_owned() };
-        let failures = self.key_refresh_failures.get_or_create(&labels);
-        match read {
-            Some(now) => drop(self.key_refreshes.get_or_create(&labels).set(now.as_second())),
-            None => drop(failures.inc()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod copies;
 mod exposition;
+mod issuers;
 mod logs;
 mod metrics;
 mod process;
@@ -16,6 +17,7 @@ mod traces;
 mod witnesses;
 
 pub use exposition::Exposition;
+pub use issuers::Asked;
 pub use logs::{hide_panics, init_logs};
 pub use metrics::{Level, Metrics, Reading};
 pub use reloads::Reload;

@@ -5,8 +5,10 @@
 //! cause false ones in the next.
 
 mod auth;
+mod claims;
 mod copies;
 mod identity;
+mod issuer;
 mod listeners;
 mod locations;
 mod process;

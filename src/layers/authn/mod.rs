@@ -5,23 +5,25 @@
 //!
 //! **Request**: an API key (`yett_...`) is compared by keyed hash, and refused when it is too old, revoked or replaced; a JWT passes the checks of SECURITY.md section 5 in their
 //! order. No body is read or parsed for a caller without a good credential. A token that names an unknown key waits at most a
-//! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once. Where the
+//! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once. An opaque
+//! token waits until its issuer has said what it is; what it says passes the same checks. Where the
 //! connection has shown a certificate it must be good still, whatever else is sent; a token bound to one (`cnf`, RFC 8705) is good on a
 //! connection with that one alone. Who sends no token is who the certificate says, where `identity.mtls` says what of it.
 //!
 //! **Reply**: passes.
 //!
-//! **Streams**: end within a second of the moment from which the credential would be refused: run out, revoked, or its key withdrawn.
+//! **Streams**: end within a second of the moment from which the credential would be refused: run out, revoked, or its key withdrawn. What
+//! was asked about is asked about again as its window runs out.
 //!
-//! **When it cannot decide**: closed. No key set, or one that is too old, no vault: 503.
+//! **When it cannot decide**: closed. No key set, or one that is too old, an issuer that does not answer, no vault: 503.
 //!
 //! **Findings**: none; which check failed stands in the record's `detail`, never in the answer.
 //!
 //! **Cost**: one SHA-256 over the token and one map look-up for a token seen before; a signature check otherwise. For a stream one map
 //! look-up a second.
 //!
-//! **Limits**: the place of the keys is configured, since discovery comes with identity; revocation of a JWT before its `exp` is
-//! seen only when its key is withdrawn.
+//! **Limits**: revocation of a JWT before its `exp` is seen only when its key is withdrawn, or where its issuer is asked about it. An
+//! opaque token that was taken back works until the window of its answer is over.
 
 mod api_key;
 mod bearer;
@@ -29,6 +31,7 @@ mod bound;
 mod certificate;
 mod claims;
 mod ground;
+mod introspected;
 mod layer;
 mod principal;
 mod remembered;

@@ -10,7 +10,7 @@ use crate::vault::Pseudonym;
 
 /// A caller whose credential was good. Made only by this layer.
 #[derive(Clone, Debug)]
-pub struct Principal(Arc<Facts>);
+pub struct Principal(Arc<Facts>, Option<Arc<[String]>>);
 
 /// What a credential says about its holder.
 #[derive(Clone, Debug)]
@@ -30,7 +30,12 @@ pub(super) struct Facts {
 
 impl Principal {
     pub(super) fn new(facts: Facts) -> Self {
-        Self(Arc::new(facts))
+        Self(Arc::new(facts), None)
+    }
+
+    /// The same by a token that holds these scopes, in order.
+    pub(super) fn holding(self, scopes: Vec<String>) -> Self {
+        Self(self.0, Some(scopes.into()))
     }
 
     /// The issuer's configured name; `api-key` for API keys.
@@ -66,6 +71,11 @@ impl Principal {
     /// A named attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.0.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The scopes of their token, in order; `None` if what they have shown is no token, and can get none.
+    pub fn scopes(&self) -> Option<&[String]> {
+        self.1.as_deref()
     }
 
     /// Their name in the log, and what makes commitments for them.

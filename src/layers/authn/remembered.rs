@@ -47,7 +47,7 @@ impl Tokens {
         // Rare: what it needs is not to be part of every call.
         let verified = Box::pin(self.verify(token, context)).await.map_err(|error| {
             context.trail.with(|decision| decision.detail = Some(error.word()));
-            if error == TokenError::Stale {
+            if error.is_undecided() {
                 return Reason::StoreUnavailable;
             }
             Reason::Unauthenticated(Challenge::InvalidToken)
@@ -55,7 +55,7 @@ impl Tokens {
         let caller = Caller { issuer: &verified.issuer, subject: &verified.subject, tenant: verified.tenant.as_deref() };
         let pseudonym = vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
         let principal = Principal::new(Facts {
-            authn: "jwt",
+            authn: if verified.proof.signed.is_some() { "jwt" } else { "introspection" },
             issuer: verified.issuer,
             subject: verified.subject.into(),
             client: verified.client.map(Into::into),
@@ -66,7 +66,8 @@ impl Tokens {
             expires: Some(verified.expires),
             pseudonym,
             ground: Ground::Token(self.issuers.clone(), verified.proof.clone()),
-        });
+        })
+        .holding(verified.scopes);
         let mut remembered = self.verified.write();
         // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
         if remembered.len() >= REMEMBERED {
@@ -76,8 +77,20 @@ impl Tokens {
         Ok(principal)
     }
 
-    /// Once, and once more if the issuer's keys were read again meanwhile.
+    /// By what it says itself, or by what its issuer says of it.
     async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
+        if let Some((issuer, introspector)) = self.issuers.asked_about(token) {
+            let told = introspector.ask(token).await;
+            return self.issuers.read_told(issuer, token, &told, &context.route.audiences, shown(context), context.received);
+        }
+        let verified = self.verify_signed(token, context).await?;
+        let Some(introspector) = self.issuers.asked_about_signed(&verified.proof) else { return Ok(verified) };
+        let told = introspector.ask(token).await;
+        Ok(Verified { proof: verified.proof.and_told(token, told)?, ..verified })
+    }
+
+    /// Once, and once more if the issuer's keys were read again meanwhile.
+    async fn verify_signed(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
         let verify = || self.issuers.verify(token, &context.route.audiences, shown(context), context.received);
         match verify() {
             Err(TokenError::UnknownKey(issuer)) if self.issuers.look_again(issuer).await => verify(),

@@ -14,12 +14,13 @@ use jsonwebtoken::Algorithm;
 
 use super::{bound, claims};
 use crate::config::{Claims, Issuer};
+use crate::introspection::{self, Credential, Introspector};
 use crate::jwks::{Keys, Stale};
 use crate::protocol::json::{Document, Kind, Limits, Value};
 use crate::tls::Thumbprint;
 
 /// Clock skew that is forgiven.
-const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a header or payload may hold: far more than tokens do, and little enough to be read before anything is proven.
 const PARTS: Limits = Limits { depth: 16, nodes: 1_024, string: 8 * 1024 };
@@ -72,9 +73,20 @@ pub enum TokenError {
     /// Bound to a certificate or key that the caller did not show.
     #[error("bound token")]
     Bound,
+    /// Its issuer says that it is not good.
+    #[error("inactive")]
+    Inactive,
+    /// Its issuer was asked about it, and says nothing.
+    #[error("unanswered")]
+    Unanswered,
 }
 
 impl TokenError {
+    /// Whether nobody can say if the token is good.
+    pub(super) fn is_undecided(self) -> bool {
+        matches!(self, Self::Stale | Self::Unanswered)
+    }
+
     /// A word for the record.
     pub fn word(self) -> &'static str {
         match self {
@@ -85,12 +97,14 @@ impl TokenError {
             Self::Client => "token_client",
             Self::Expired => "token_expired",
             Self::Header(_) => "token_header",
+            Self::Inactive => "token_inactive",
             Self::Issuer => "token_issuer",
             Self::Lifetime => "token_lifetime",
             Self::Malformed => "token_malformed",
             Self::NotYetValid => "token_not_yet_valid",
             Self::Signature => "token_signature",
             Self::Stale => "keys_stale",
+            Self::Unanswered => "issuer_silent",
             Self::NoKey | Self::UnknownKey(_) => "token_unknown_key",
         }
     }
@@ -106,18 +120,28 @@ pub(super) struct Verified {
     pub(super) roles: Vec<String>,
     pub(super) tenant: Option<String>,
     pub(super) attributes: Vec<(String, String)>,
+    pub(super) scopes: Vec<String>,
     pub(super) expires: Timestamp,
     pub(super) proof: Proof,
 }
 
-/// By which keys a token was found good: holds until they change, or become too old.
+/// By what a token was found good: holds until that changes, or becomes too old.
 #[derive(Clone, Debug)]
 pub(super) struct Proof {
-    issuer: usize,
+    pub(super) issuer: usize,
+    /// The keys, if it is signed.
+    pub(super) signed: Option<Signed>,
+    /// What its issuer has said of it, if it was asked.
+    pub(super) asked: Option<Arc<Credential>>,
+    /// The last moment at which the token is taken, leeway included.
+    pub(super) until: Timestamp,
+}
+
+/// See [`Proof`].
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
     generation: u64,
     kid: Arc<str>,
-    /// The last moment at which the token is taken, leeway included.
-    until: Timestamp,
 }
 
 /// How a token stands that was good once, without another look at it.
@@ -125,40 +149,58 @@ pub(super) struct Proof {
 pub(super) enum Standing {
     Good,
     Expired,
-    /// Its issuer does not publish the key any more that it was signed with.
+    /// Its issuer does not publish the key any more that it was signed with, or says that it is not good.
     Revoked,
-    /// The issuer's keys are too old to say.
+    /// The issuer's keys are too old to say, or it does not answer.
     Unknown,
 }
 
 /// The configured issuers with their keys. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Issuers(Arc<[KnownIssuer]>);
+pub struct Issuers(pub(super) Arc<[KnownIssuer]>);
 
 #[derive(Debug)]
-struct KnownIssuer {
+pub(super) struct KnownIssuer {
     name: Arc<str>,
-    issuer: String,
+    pub(super) issuer: String,
     algorithms: Vec<Algorithm>,
     token_types: Vec<String>,
+    untyped: bool,
     max_lifetime: Duration,
     clients: Vec<String>,
     claims: Claims,
     keys: Keys,
+    pub(super) introspection: Option<Introspection>,
+}
+
+/// How an issuer is asked about its tokens.
+#[derive(Debug)]
+pub(super) struct Introspection {
+    pub(super) introspector: Arc<Introspector>,
+    /// Whether about signed ones too.
+    pub(super) signed: bool,
+    /// What the others begin with.
+    pub(super) prefix: Option<String>,
 }
 
 impl Issuers {
-    /// Each issuer with its keys.
-    pub fn new<'a>(issuers: impl IntoIterator<Item = (&'a Issuer, Keys)>) -> Self {
-        let known = issuers.into_iter().map(|(issuer, keys)| KnownIssuer {
+    /// Each issuer with its keys, and with who asks it about tokens.
+    pub fn new<'a>(issuers: impl IntoIterator<Item = (&'a Issuer, Keys, Option<Arc<Introspector>>)>) -> Self {
+        let known = issuers.into_iter().map(|(issuer, keys, introspector)| KnownIssuer {
             name: issuer.name.as_str().into(),
             issuer: issuer.issuer.clone(),
-            algorithms: issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect(),
+            algorithms: issuer.algorithms.iter().filter_map(|name| algorithm_named(name)).collect(),
             token_types: issuer.token_types.clone(),
+            untyped: issuer.untyped,
             max_lifetime: issuer.max_lifetime,
             clients: issuer.clients.clone(),
             claims: issuer.claims.clone(),
             keys,
+            introspection: issuer.introspection.as_ref().zip(introspector).map(|(settings, introspector)| Introspection {
+                introspector,
+                signed: settings.signed,
+                prefix: settings.prefix.clone(),
+            }),
         });
         Self(known.collect())
     }
@@ -186,7 +228,7 @@ impl Issuers {
         let issuer = payload.get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
         let (place, known) = self.0.iter().enumerate().find(|(_, known)| known.issuer == issuer).ok_or(TokenError::Issuer)?;
         known.check_type(header)?;
-        let algorithm = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse::<Algorithm>().ok());
+        let algorithm = header.get("alg").and_then(Value::as_str).and_then(algorithm_named);
         let algorithm = algorithm.filter(|named| known.algorithms.contains(named)).ok_or(TokenError::Algorithm)?;
         let kid = header.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty()).ok_or(TokenError::NoKey)?;
         let published = known.keys.current(now).map_err(|Stale| TokenError::Stale)?;
@@ -202,14 +244,20 @@ impl Issuers {
         let client = known.client(payload)?;
         bound::check(payload, shown)?;
         let until = later(expires, LEEWAY);
-        let proof = Proof { issuer: place, generation: published.generation, kid: kid.into(), until };
+        let signed = Some(Signed { generation: published.generation, kid: kid.into() });
+        let proof = Proof { issuer: place, signed, asked: None, until };
         known.read(payload, client, expires, proof)
     }
 
-    /// Whether the keys that proved a token are the keys of its issuer still.
+    /// Whether the keys that proved a token are the keys of its issuer still, and what the issuer said of it is what holds.
     pub(super) fn holds(&self, proof: &Proof, now: Timestamp) -> bool {
-        let published = self.0.get(proof.issuer).and_then(|known| known.keys.current(now).ok());
-        published.is_some_and(|published| published.generation == proof.generation)
+        let Some(known) = self.0.get(proof.issuer) else { return false };
+        let by_keys = proof
+            .signed
+            .as_ref()
+            .is_none_or(|signed| known.keys.current(now).is_ok_and(|published| published.generation == signed.generation));
+        let asked = proof.asked.as_ref().zip(known.introspection.as_ref());
+        by_keys && asked.is_none_or(|(credential, asked)| asked.introspector.is_current(credential, now))
     }
 
     /// How a token stands at `now` that was good by this proof. Another key beside the one that signed it changes nothing.
@@ -217,10 +265,21 @@ impl Issuers {
         if now > proof.until {
             return Standing::Expired;
         }
-        match self.0.get(proof.issuer).map(|known| known.keys.current(now)) {
-            Some(Ok(published)) if published.set.get(&proof.kid).is_some() => Standing::Good,
-            Some(Err(Stale)) => Standing::Unknown,
-            Some(Ok(_)) | None => Standing::Revoked,
+        let Some(known) = self.0.get(proof.issuer) else { return Standing::Revoked };
+        if let Some(signed) = &proof.signed {
+            match known.keys.current(now) {
+                Ok(published) if published.set.get(&signed.kid).is_some() => {}
+                Ok(_) => return Standing::Revoked,
+                Err(Stale) => return Standing::Unknown,
+            }
+        }
+        match proof.asked.as_ref().zip(known.introspection.as_ref()) {
+            Some((credential, asked)) => match asked.introspector.standing(credential, now) {
+                introspection::Standing::Good => Standing::Good,
+                introspection::Standing::Revoked => Standing::Revoked,
+                introspection::Standing::Unknown => Standing::Unknown,
+            },
+            None => Standing::Good,
         }
     }
 
@@ -235,25 +294,22 @@ impl Issuers {
 
 impl KnownIssuer {
     fn check_type(&self, header: Value<'_>) -> Result<(), TokenError> {
-        let typ = header.get("typ").and_then(Value::as_str).ok_or(TokenError::Header("typ"))?;
+        let typ = match header.get("typ") {
+            Some(typ) => typ.as_str().ok_or(TokenError::Header("typ"))?,
+            None => return if self.untyped { Ok(()) } else { Err(TokenError::Header("typ")) },
+        };
         let typ = typ.to_ascii_lowercase();
         let typ = typ.strip_prefix("application/").unwrap_or(&typ);
         let known = self.token_types.iter().any(|known| known.eq_ignore_ascii_case(typ));
         known.then_some(()).ok_or(TokenError::Header("typ"))
     }
 
-    fn check_times(&self, payload: Value<'_>, now: Timestamp) -> Result<Timestamp, TokenError> {
+    pub(super) fn check_times(&self, payload: Value<'_>, now: Timestamp) -> Result<Timestamp, TokenError> {
         let expires = claims::time(payload, "exp")?.ok_or(TokenError::Claim("exp"))?;
         if now > later(expires, LEEWAY) {
             return Err(TokenError::Expired);
         }
-        if claims::time(payload, "nbf")?.is_some_and(|start| start > later(now, LEEWAY)) {
-            return Err(TokenError::NotYetValid);
-        }
-        let issued = claims::time(payload, "iat")?;
-        if issued.is_some_and(|issued| issued > later(now, LEEWAY)) {
-            return Err(TokenError::NotYetValid);
-        }
+        let issued = check_start(payload, now)?;
         let lifetime = expires.duration_since(issued.unwrap_or(now));
         if lifetime > SignedDuration::try_from(self.max_lifetime).unwrap_or(SignedDuration::MAX) {
             return Err(TokenError::Lifetime);
@@ -262,7 +318,7 @@ impl KnownIssuer {
     }
 
     /// Who got the token: `client_id` (RFC 9068) or `azp` (`OpenID` Connect). Where both stand they must be one.
-    fn client(&self, payload: Value<'_>) -> Result<Option<String>, TokenError> {
+    pub(super) fn client(&self, payload: Value<'_>) -> Result<Option<String>, TokenError> {
         let read = |name| payload.get(name).map(|value| claims::text(value, "client")).transpose();
         let (id, azp) = (read("client_id")?, read("azp")?);
         if let (Some(id), Some(azp)) = (&id, &azp)
@@ -275,7 +331,13 @@ impl KnownIssuer {
         listed.then_some(client).ok_or(TokenError::Client)
     }
 
-    fn read(&self, payload: Value<'_>, client: Option<String>, expires: Timestamp, proof: Proof) -> Result<Verified, TokenError> {
+    pub(super) fn read(
+        &self,
+        payload: Value<'_>,
+        client: Option<String>,
+        expires: Timestamp,
+        proof: Proof,
+    ) -> Result<Verified, TokenError> {
         let paths = &self.claims;
         let subject = claims::at(payload, &paths.subject).ok_or(TokenError::Claim("subject"))?;
         let list = |path: &Option<_>, name| match path.as_ref().and_then(|path| claims::at(payload, path)) {
@@ -297,10 +359,23 @@ impl KnownIssuer {
             roles: list(&paths.roles, "roles")?,
             tenant: tenant.map(|value| claims::text(value, "tenant")).transpose()?,
             attributes,
+            scopes: claims::scopes(payload)?,
             expires,
             proof,
         })
     }
+}
+
+/// Good already; gives when it was issued.
+pub(super) fn check_start(payload: Value<'_>, now: Timestamp) -> Result<Option<Timestamp>, TokenError> {
+    let (start, issued) = (claims::time(payload, "nbf")?, claims::time(payload, "iat")?);
+    let is_future = |time: Option<Timestamp>| time.is_some_and(|time| time > later(now, LEEWAY));
+    if is_future(start) || is_future(issued) { Err(TokenError::NotYetValid) } else { Ok(issued) }
+}
+
+/// An algorithm by its name in a header. RFC 9864 names the curve where RFC 8037 names a family, of which this is the one we do.
+fn algorithm_named(name: &str) -> Option<Algorithm> {
+    if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
 }
 
 /// A token taken apart.
@@ -342,7 +417,7 @@ fn check_header(header: Value<'_>) -> Result<(), TokenError> {
     Ok(())
 }
 
-fn check_audience(payload: Value<'_>, audiences: &[String]) -> Result<(), TokenError> {
+pub(super) fn check_audience(payload: Value<'_>, audiences: &[String]) -> Result<(), TokenError> {
     let audience = payload.get("aud").ok_or(TokenError::Audience)?;
     let ours = |text: &str| audiences.iter().any(|known| known == text);
     let found = match audience.kind() {
@@ -358,6 +433,6 @@ fn check_audience(payload: Value<'_>, audiences: &[String]) -> Result<(), TokenE
     found.then_some(()).ok_or(TokenError::Audience)
 }
 
-fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }

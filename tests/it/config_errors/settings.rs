@@ -152,6 +152,48 @@ const ISSUER_MISTAKES: &[(&str, &str, &str)] = &[
     ("jwks_file", "jwks_url: https://x, jwks_file", "an issuer has one key set, and two are named"),
     ("jwks_file: keys.json", "jwks_url: http://login.example/jwks", "`http://login.example/jwks` is not https"),
     ("jwks_file: keys.json", "jwks_url: https://169.254.169.254/jwks", "`https://169.254.169.254/jwks` is a link-local address"),
+    ("algorithms", "ca: none.pem, algorithms", "the CA file `none.pem` cannot be read: No such file or directory (os error 2)"),
+    ("algorithms", "ca: keys.json, algorithms", "the CA file `keys.json` holds no certificate in PEM form"),
+    (
+        "https://login.example, jwks_file: keys.json",
+        "http://login.example",
+        "the issuer is not https, so its keys cannot be found by discovery",
+    ),
+    (
+        "https://login.example, jwks_file: keys.json",
+        "urn:login",
+        "the issuer is not an http or https URL, so its keys cannot be found by discovery",
+    ),
+    (
+        "https://login.example, jwks_file: keys.json",
+        "\"https://login.example?a\"",
+        "the issuer has a query, so its keys cannot be found by discovery",
+    ),
+    (
+        "algorithms",
+        "introspection: { client_id: a, client_secret: \"${env:HOME}\" }, algorithms",
+        "the key `url` is missing: an issuer whose keys are named is not asked for its metadata",
+    ),
+    (
+        "algorithms",
+        "introspection: { url: http://login.example/i, client_id: a, client_secret: \"${env:HOME}\" }, algorithms",
+        "`http://login.example/i` is not https",
+    ),
+    (
+        "algorithms",
+        "introspection: { url: https://login.example/i, client_id: a, client_secret: \"${env:HOME}\", cache: 31s }, algorithms",
+        "`31s` is out of range",
+    ),
+    (
+        "algorithms",
+        "introspection: { url: https://login.example/i, client_id: a, client_secret: \"${env:HOME}\", prefix: eyJh }, algorithms",
+        "`eyJh` is how other tokens begin",
+    ),
+    (
+        "algorithms",
+        "introspection: { url: https://login.example/i, client_id: a, client_secret: \"${env:HOME}\", tokens: none }, algorithms",
+        "`none` is not one of the accepted words",
+    ),
     ("algorithms", "jwks: { refresh: 2h, stale: 1h }, algorithms", "`refresh` is longer than `stale`"),
     ("algorithms", "jwks: { cooldown: 1m, refresh: 10s }, algorithms", "`cooldown` is longer than `refresh`"),
     ("algorithms", "jwks: { stale: 25h }, algorithms", "`25h` is out of range"),
@@ -176,9 +218,41 @@ fn each_mistake_in_an_issuer_has_its_message() {
         "identity:\n  issuers:\n    - { name: corp, issuer: https://login.example, jwks_file: keys.json, algorithms: [RS256] }\n";
     for (from, to, expected) in ISSUER_MISTAKES {
         let yett = MINIMAL.replace("policies:", &format!("{}policies:", issuer.replacen(from, to, 1)));
-        let errors = Folder::new(&yett).file("keys.json", "{\"keys\":[]}").errors();
+        let errors = Folder::new(&yett).file("keys.json", "{\"keys\":[]}").variable("HOME", "secret").errors();
         assert!(errors.len() == 1 && errors[0].ends_with(expected), "{to}: {errors:?}");
     }
+}
+
+#[test]
+fn two_issuers_are_not_asked_about_the_same_opaque_tokens() {
+    let issuer = |name: &str, prefix: &str| {
+        let asked = format!("introspection: {{ client_id: a, client_secret: \"${{env:HOME}}\"{prefix} }}");
+        format!("    - {{ name: {name}, issuer: \"https://{name}.example\", algorithms: [RS256], {asked} }}\n")
+    };
+    let folder = |one: &str, other: &str| {
+        let section = format!("identity:\n  issuers:\n{}{}policies:", issuer("a", one), issuer("b", other));
+        let access = "version: 1\nroles: {}\n";
+        let folder = Folder::new(&MINIMAL.replace("policies:", &section)).file("policies/access.yaml", access);
+        folder.variable("HOME", "secret")
+    };
+    for (one, other) in [("", ""), (", prefix: abc", ", prefix: abc"), (", prefix: abcd", ", prefix: abc")] {
+        let found = folder(one, other).errors();
+        assert!(found.len() == 1 && found[0].ends_with("two issuers would be asked about the same opaque tokens"), "{found:?}");
+    }
+    for (one, other) in [("", ", prefix: abc"), (", prefix: abc", ", prefix: abd")] {
+        assert_eq!(folder(one, other).loaded().config.identity.issuers.len(), 2, "{one}{other}");
+    }
+}
+
+#[test]
+fn tokens_without_a_type_are_warned_about() {
+    let issuer =
+        "identity: { issuers: [{ name: a, issuer: \"https://a.example\", algorithms: [RS256], token_types: [none] }] }\n";
+    let folder = Folder::new(&MINIMAL.replace("policies:", &format!("{issuer}policies:")));
+    let warnings = folder.warnings();
+    assert!(warnings.iter().any(|warning| warning.contains("tokens that do not say what they are")), "{warnings:?}");
+    let config = folder.loaded().config;
+    assert!(config.identity.issuers[0].untyped && config.identity.issuers[0].token_types.is_empty());
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .variable("AWS_SECRET_ACCESS_KEY", "secret")
         .variable("AWS_SESSION_TOKEN", "token")
+        .file("tls/corp-ca.pem", "-----BEGIN CERTIFICATE-----")
+        .variable("YETT_INTROSPECTION_SECRET", "secret")
         .variable("EVERYTHING_TOKEN", "token")
         .variable("COLLECTOR_TOKEN", "token");
     for entry in fs::read_dir(root().join("policies")).unwrap() {

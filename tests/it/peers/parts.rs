@@ -67,7 +67,7 @@ pub(crate) fn npm_server(package: &str) -> [PathBuf; 2] {
     [suite().join(".bin/node"), modules.join(package).join("dist/index.js")]
 }
 
-/// The OpenID provider of `tests/identity`, with its options.
+/// The `OpenID` provider of `tests/identity`, with its options.
 pub(crate) fn provider(options: &serde_json::Value) -> Command {
     let modules = part("issuer");
     // It wants the newer Node that came with the suite.

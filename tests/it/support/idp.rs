@@ -1,5 +1,6 @@
 //! The part of an identity provider that a gateway talks to: one URL with keys. Answers what the test says, counts who asks.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,8 @@ pub(crate) struct Idp {
 struct State {
     /// The whole answer, head included; none: the request is never answered.
     answer: Mutex<Option<Vec<u8>>>,
+    /// What is answered on single paths instead.
+    elsewhere: Mutex<HashMap<String, Vec<u8>>>,
     asked: AtomicUsize,
     heads: Mutex<Vec<String>>,
 }
@@ -66,6 +69,18 @@ impl Idp {
         *self.state.answer.lock() = Some([head.as_bytes(), body].concat());
     }
 
+    /// What is answered on this path from now on.
+    pub(crate) fn answer_at(&self, path: &str, status: &str, body: &Value) {
+        let body = body.to_string();
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        self.state.elsewhere.lock().insert(path.to_owned(), answer.into_bytes());
+    }
+
+    /// How often a path was asked for.
+    pub(crate) fn asked_at(&self, path: &str) -> usize {
+        self.heads().iter().filter(|head| head.split(' ').nth(1) == Some(path)).count()
+    }
+
     /// The whole answer from now on, byte for byte.
     pub(crate) fn answer_raw(&self, answer: Vec<u8>) {
         *self.state.answer.lock() = Some(answer);
@@ -101,7 +116,9 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     }
     state.heads.lock().push(String::from_utf8_lossy(&head).into_owned());
     state.asked.fetch_add(1, Ordering::SeqCst);
-    let answer = state.answer.lock().clone();
+    let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or_default().to_owned();
+    let special = state.elsewhere.lock().get(&path).cloned();
+    let answer = special.or_else(|| state.answer.lock().clone());
     match answer {
         Some(answer) => {
             // A reader that has enough closes early; that is its right.

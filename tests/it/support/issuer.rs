@@ -1,12 +1,14 @@
-//! A certified OpenID provider (npm `oidc-provider`, `tests/identity/provider.mjs`): real tokens over real HTTP.
+//! A certified `OpenID` provider (npm `oidc-provider`, `tests/identity/provider.mjs`): real tokens over real HTTP.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use yett::outbound::{Ask, Bounds, Client};
 use yett::secret::Secret;
 
+use super::certs::Authority;
 use super::part::Part;
 use crate::peers::parts;
 
@@ -15,7 +17,10 @@ pub(crate) struct Provider {
     part: Part,
     /// Its exact `iss`.
     pub(crate) issuer: String,
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) url: String,
+    /// The CA that it is believed by, if it speaks TLS.
+    authority: Option<String>,
 }
 
 impl Provider {
@@ -27,8 +32,16 @@ impl Provider {
     pub(crate) async fn with(options: &Value) -> Self {
         let (part, greeting) = Part::start(parts::provider(options)).await;
         let issuer = greeting["issuer"].as_str().expect("an issuer").to_owned();
-        let port = greeting["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port");
-        Self { part, issuer, port }
+        let scheme = issuer.split(':').next().expect("a URL");
+        let host = if scheme == "https" { "localhost" } else { "127.0.0.1" };
+        let url = format!("{scheme}://{host}:{}", greeting["port"]);
+        Self { part, issuer, url, authority: None }
+    }
+
+    /// The same over TLS at `localhost`, with the certificate that these files hold whenever it begins to listen.
+    pub(crate) async fn secured(authority: &Authority, certificate: &Path, key: &Path) -> Self {
+        let options = json!({ "host": "localhost", "tls": { "cert": certificate, "key": key } });
+        Self { authority: Some(authority.pem.clone()), ..Self::with(&options).await }
     }
 
     /// As an issuer of that name in `yett.yaml`, found by discovery; `extra` are more of its keys in flow style.
@@ -88,7 +101,7 @@ impl Provider {
     pub(crate) async fn post(&self, path: &str, client: &str, fields: &[(&str, &str)]) -> Value {
         let secret = Secret::new(format!("secret-of-{client}"));
         let ask = Ask::form(fields.iter().copied()).at(path).client(client, &secret).expect("credentials");
-        let answer = http(&self.issuer).send(ask).await.expect("an answer of the provider");
+        let answer = client_of(&self.url, self.authority.as_deref()).send(ask).await.expect("an answer of the provider");
         serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
     }
 
@@ -100,9 +113,13 @@ impl Provider {
 
 /// A client of whatever is at this URL, for the side of a test that is no gateway.
 pub(crate) fn http(url: &str) -> Client {
+    client_of(url, None)
+}
+
+fn client_of(url: &str, authority: Option<&str>) -> Client {
     let seconds = Duration::from_secs;
     let bounds = Bounds { connect: seconds(10), total: seconds(20), answer: 1 << 20, at_once: 64 };
-    Client::new(&url.parse().expect("a URL"), bounds, None).expect("a client")
+    Client::new(&url.parse().expect("a URL"), bounds, authority.map(str::as_bytes)).expect("a client")
 }
 
 /// The claims of a JWT, unproven.

@@ -20,7 +20,7 @@ pub(crate) const ROOT: &str = "root-of-a-test";
 pub(crate) struct OpenBao {
     /// Where it listens, without a path.
     pub(crate) url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl OpenBao {
@@ -40,10 +40,10 @@ impl OpenBao {
         command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}; run scripts/parts"));
-        let mut server = Self { url: format!("http://127.0.0.1:{port}"), _child: child };
+        let mut server = Self { url: format!("http://127.0.0.1:{port}"), child };
         let ready = async {
             loop {
-                if server._child.try_wait().expect("a child").is_some() {
+                if server.child.try_wait().expect("a child").is_some() {
                     return false;
                 }
                 // Its own mount: there once the development mode has set up everything.

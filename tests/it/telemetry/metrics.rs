@@ -158,6 +158,8 @@ async fn operators_can_look_up_every_metric() {
     // What only an issuer's keys, a full server, processes, streams, witnesses, copies and TLS show.
     let rare = Metrics::new();
     rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
+    rare.issuer_discovery("corp", true);
+    rare.introspects("corp");
     rare.upstream_refused("crm", "queue_full");
     rare.process_ended("files", "stopped");
     rare.process_fault("files", "too_large");
