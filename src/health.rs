@@ -21,6 +21,7 @@ use crate::audit::Condition;
 use crate::jwks::Keys;
 use crate::listener::{bind, operators};
 use crate::secrets::{Keeper, Live};
+use crate::state::Following;
 use crate::telemetry::{Exposition, Metrics};
 
 /// A bound health listener.
@@ -55,6 +56,8 @@ pub struct Readiness {
     pub keys: Vec<Keys>,
     /// Secrets of the configuration. One that was never read is like keys that never came; one that goes stale later closes what needs it.
     pub secrets: Arc<Keeper>,
+    /// The state store. Without it calls go on by what is in memory, so it is told and changes nothing: it may be gone for all replicas.
+    pub state: Arc<Following>,
 }
 
 impl Readiness {
@@ -119,7 +122,8 @@ impl Health {
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let claims = shared.readiness.claims.as_ref().map(|claims| claims.borrow().clone()).unwrap_or_default();
-    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles());
+    let unreached = (!shared.readiness.state.is_reachable()).then(|| "the state store cannot be reached".to_owned());
+    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles()).chain(unreached);
     let claims = claims.fold(String::new(), |all, claim| all + "warning: " + &claim + "\n");
     match shared.readiness.check() {
         Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),

@@ -12,7 +12,7 @@ use crate::tlog::Head;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Its name, for operators.
-const KEEPER: &str = "the head store, `state.db`";
+const KEEPER: &str = "the head store (`state.db`, or the database of `state.url`)";
 
 /// Why the head of a log cannot be kept.
 #[derive(Debug, thiserror::Error)]

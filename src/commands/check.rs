@@ -63,6 +63,10 @@ pub(super) async fn run(command: &Check, terminal: &mut Terminal) -> anyhow::Res
 /// Warns of API keys that are due, where the gateway's state can be read. On another machine there is none, and nothing is said.
 async fn check_keys(config: &Config, report: &mut Report) {
     let file = config.data_dir.join("state.db").display().to_string();
+    if matches!(config.state, config::State::Postgres(_)) {
+        // A check of a file asks nobody. The running gateways tell.
+        return;
+    }
     let keys = match look_at_keys(&config.data_dir).await {
         Ok(keys) => keys.unwrap_or_default(),
         Err(error) => {

@@ -13,6 +13,7 @@ use crate::admin::is_fit;
 use crate::audit::{Disk, Draft, EpochError, Kind, Log, OpenError, Options, RecoveryError, reseal};
 use crate::clock::SystemClock;
 use crate::config::{Audit, Config};
+use crate::gateway::place;
 use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::state::ApiKeys;
 use crate::vault::rotate_master;
@@ -63,7 +64,9 @@ async fn under_lock(config: &Config, old: &MasterKey, new: &MasterKey, (log, req
     });
     log.append(draft).durable().await.context("the rotation could not be recorded; nothing was done")?;
     rotate_master(data_dir, old, new).await.context("the vault is as it was")?;
-    ApiKeys::rotate_master(data_dir, old, new).await.context("run it again: the vault is under the new key, API keys are not")?;
+    ApiKeys::rotate_master(place(config), old, new)
+        .await
+        .context("run it again: the vault is under the new key, API keys are not")?;
     let Audit { origin, replica, .. } = &config.audit;
     let (from, to) = (old.sealing(EPOCH_KEYS)?, new.sealing(EPOCH_KEYS)?);
     reseal(&data_dir.join("audit"), origin, replica, &from, &to)

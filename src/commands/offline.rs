@@ -10,7 +10,7 @@ use crate::anchor::HeadKeeper;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::gateway::aging;
+use crate::gateway::{aging, place};
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::state::{ApiKeys, HeadStore};
 use crate::vault::Vault;
@@ -29,13 +29,13 @@ impl Offline {
         let master = MasterKey::open(config.master_key.as_ref(), data_dir)?;
         let seal = master.sealing(EPOCH_KEYS)?;
         let mut options = Options::new(data_dir.join("audit"), &config.audit.origin, &config.audit.replica, seal);
-        let keeper = HeadKeeper::new(HeadStore::open(data_dir).await?, options.name()).await?;
+        let keeper = HeadKeeper::new(HeadStore::open(place(config)).await?, options.name()).await?;
         options.known = keeper.known();
         let clock = Arc::new(SystemClock);
         let (log, _) = Log::open(options, Arc::new(Disk), clock).context("cannot take the audit log; is the gateway running?")?;
         keeper.confirm().await?;
         let log = Arc::new(log);
-        let (keys, switches) = ApiKeys::open(data_dir, &master).await?;
+        let (keys, switches) = ApiKeys::open(place(config), &master).await?;
         let stores = Stores {
             log: Arc::clone(&log),
             keys: Arc::new(keys.aging_by(aging(&config.identity.api_keys))),

@@ -57,6 +57,8 @@ pub struct Config {
     pub health: Health,
     /// The key under all keyed hashes; `None` means `data_dir/master.key`, made at first start.
     pub master_key: Option<Secret<String>>,
+    /// Where keys, switches and heads are kept.
+    pub state: State,
     /// The audit log.
     pub audit: Audit,
     /// Weak choices the operator has named.
@@ -94,6 +96,16 @@ pub struct Secrets {
     pub settings: Settings,
     /// Those that may change while the gateway serves.
     pub live: Vec<Live>,
+}
+
+/// Where keys, switches and heads are kept.
+#[derive(Clone, Debug, Default)]
+pub enum State {
+    /// In a database that replicas share, at this URL.
+    Postgres(Secret<String>),
+    /// In `data_dir/state.db`.
+    #[default]
+    Sqlite,
 }
 
 /// Memory for large replies, for all callers.

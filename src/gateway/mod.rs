@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 pub use error::StartError;
 use reload::Reloader;
-pub(crate) use start::aging;
+pub(crate) use start::{aging, place};
 
 use crate::admin::{NotReloaded, Operations, Reload as _, Reloaded};
 use crate::audit::{Condition, Draft, Kind, Log};

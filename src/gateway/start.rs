@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +36,7 @@ use crate::listener::{self, Listener, descriptors};
 use crate::master_key::{EPOCH_KEYS, MasterKey, REQUEST_STATES, make_private_dir};
 use crate::secrets::Keeper;
 use crate::session::Sessions;
-use crate::state::{Aging, ApiKeys, HeadStore, Switches};
+use crate::state::{Aging, ApiKeys, Following, HeadStore, Place, Switches};
 use crate::telemetry::{Exporter, Metrics};
 use crate::trace::Sampling;
 use crate::upstream::{Admission, ReplyMemory, Shared, Sockets, Upstream};
@@ -53,12 +54,11 @@ const BODIES: usize = 8 << 20;
 impl Gateway {
     /// Starts everything. When this returns, the gateway serves, and a `start` record is durable.
     pub async fn start(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let data_dir = config.data_dir.clone();
-        make_private_dir(&data_dir).map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
+        let data_dir = make_data_dir(&config)?;
         let master = MasterKey::open(config.master_key.as_ref(), &data_dir)?;
         // The log's lock is taken before anything is changed: a second gateway on this directory stops here.
         let (log, keeper) = open_log(&config, &master, Arc::clone(&clock)).await?;
-        let (api_keys, switches) = open_state(&config, &master).await?;
+        let (api_keys, switches, state) = open_state(&config, &master).await?;
         let vault = Arc::new(Vault::open(&data_dir, &master).await?);
         let config::Refusals { per_peer, total } = config.audit.refusals;
         let (flood, vigil) = (Arc::new(Flood::new(Alone { per_peer, total })), Arc::new(Vigil::default()));
@@ -69,7 +69,7 @@ impl Gateway {
         let ready = Arc::new(OnceLock::new());
         let stock = Arc::new(Stock::default());
         let accepted = config.identity.api_keys.enabled.then(|| Arc::clone(&api_keys));
-        let mut metrics = metrics(&log, &stock, &sessions, &ready, accepted.as_ref().map(|keys| (keys, &clock)));
+        let mut metrics = metrics(&log, &stock, &sessions, &ready, (accepted.as_ref(), &state, &clock));
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
@@ -85,8 +85,10 @@ impl Gateway {
         let known = known_issuers(&config, &key_sets, (&clock, &metrics), (&services, &stop))?;
         let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
         let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
+        let (secret_keeper, state_store) = (Arc::clone(secrets.keeper()), Arc::clone(&state));
         let readiness =
-            Arc::new(Readiness { serving, log: log.condition(), mode, claims, keys, secrets: Arc::clone(secrets.keeper()) });
+            Readiness { serving, log: log.condition(), mode, claims, keys, secrets: secret_keeper, state: state_store };
+        let readiness = Arc::new(readiness);
         let _ = ready.set(Arc::clone(&readiness));
 
         let lasting = Lasting {
@@ -132,7 +134,7 @@ impl Gateway {
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
-        look_after((&log, &stock), &config, &flood, &operations, &services, &stop);
+        look_after((&log, &stock, state), &config, &flood, &operations, &services, &stop);
         services.spawn(certificates.look_after(stop.clone()));
         ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
@@ -185,7 +187,7 @@ async fn open_log(config: &Config, master: &MasterKey, clock: Arc<dyn Clock>) ->
     options.reserve = config.audit.reserve;
     options.tempo = tempo(&config.audit);
     (options.epoch, options.second_signature) = (config.audit.signing.rotate, config.audit.signing.ml_dsa);
-    let keeper = HeadKeeper::new(HeadStore::open(&config.data_dir).await?, options.name()).await?;
+    let keeper = HeadKeeper::new(HeadStore::open(place(config)).await?, options.name()).await?;
     options.known = keeper.known();
     let opening = tokio::task::spawn_blocking(move || Log::open(options, Arc::new(Disk), clock));
     let (log, opened) = match opening.await {
@@ -250,10 +252,28 @@ fn issuers(config: &Config) -> Vec<String> {
     config.identity.issuers.iter().map(|issuer| issuer.issuer.clone()).collect()
 }
 
+fn make_data_dir(config: &Config) -> Result<PathBuf, StartError> {
+    let path = config.data_dir.clone();
+    match make_private_dir(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(StartError::DataDir { path, source }),
+    }
+}
+
 /// What may change, as the last run left it.
-async fn open_state(config: &Config, master: &MasterKey) -> Result<(Arc<ApiKeys>, Arc<Switches>), StartError> {
-    let (keys, switches) = ApiKeys::open(&config.data_dir, master).await?;
-    Ok((Arc::new(keys.aging_by(aging(&config.identity.api_keys))), Arc::new(switches)))
+async fn open_state(config: &Config, master: &MasterKey) -> Result<(Arc<ApiKeys>, Arc<Switches>, Arc<Following>), StartError> {
+    let (keys, switches) = ApiKeys::open(place(config), master).await?;
+    let (keys, switches) = (Arc::new(keys.aging_by(aging(&config.identity.api_keys))), Arc::new(switches));
+    let following = Following::new(Arc::clone(&keys), Arc::clone(&switches));
+    Ok((keys, switches, Arc::new(following)))
+}
+
+/// Where state is kept.
+pub(crate) fn place(config: &Config) -> Place {
+    match &config.state {
+        config::State::Postgres(url) => Place::Postgres(url.clone()),
+        config::State::Sqlite => Place::Sqlite(config.data_dir.clone()),
+    }
 }
 
 /// How old API keys may grow.

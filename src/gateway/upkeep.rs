@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
 use crate::session::Sessions;
-use crate::state::ApiKeys;
+use crate::state::{self, ApiKeys, Following};
 use crate::telemetry::{Metrics, Reading};
 use crate::upstream::Upstream;
 
@@ -76,7 +76,7 @@ pub(super) fn index(config: &Config, log: &Log, services: &TaskTracker, stop: &C
 
 /// What the log needs besides its writer, the vault, and API keys.
 pub(super) fn look_after(
-    (log, stock): (&Arc<Log>, &Arc<Stock>),
+    (log, stock, state): (&Arc<Log>, &Arc<Stock>, Arc<Following>),
     config: &Config,
     flood: &Arc<Flood>,
     operations: &Arc<Operations>,
@@ -86,6 +86,7 @@ pub(super) fn look_after(
     services.spawn(keep_vault(Arc::clone(operations), stop.clone()));
     services.spawn(prune(Arc::clone(operations), Arc::clone(stock), stop.clone()));
     keep_segments(log, config.audit.compress, stock, services, stop);
+    services.spawn(follow_state(state, stop.clone()));
     services.spawn(keep_keys(Arc::clone(operations), config.identity.api_keys.enabled, stop.clone()));
     services.spawn(record_floods(Arc::clone(flood), Arc::clone(log), stop.clone()));
     services.spawn(keep_tiles(Arc::clone(log), stop.clone()));
@@ -109,6 +110,24 @@ pub(super) fn look_after_sessions(
 async fn watch_streams(vigil: Arc<Vigil>, clock: Arc<dyn Clock>, stop: CancellationToken) {
     while tokio::time::timeout(LOOK, stop.cancelled()).await.is_err() {
         vigil.look(clock.now());
+    }
+}
+
+/// Takes what other replicas change, and brings to the store what it does not know. While it cannot be reached, what is in memory holds.
+async fn follow_state(following: Arc<Following>, stop: CancellationToken) {
+    let mut failing = false;
+    while tokio::time::timeout(state::LOOK, stop.cancelled()).await.is_err() {
+        let looked = following.look().await;
+        if std::mem::replace(&mut failing, looked.is_err()) == failing {
+            continue;
+        }
+        match looked {
+            Ok(()) => tracing::info!("the state store can be reached again"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the state store cannot be reached: keys and switches hold as they are, and nobody knows what others change"
+            ),
+        }
     }
 }
 
@@ -255,13 +274,15 @@ pub(super) fn metrics(
     stock: &Arc<Stock>,
     sessions: &Arc<Sessions>,
     ready: &Arc<OnceLock<Arc<Readiness>>>,
-    keys: Option<(&Arc<ApiKeys>, &Arc<dyn Clock>)>,
+    (keys, state, clock): (Option<&Arc<ApiKeys>>, &Arc<Following>, &Arc<dyn Clock>),
 ) -> Metrics {
     let count = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
     let mut metrics = Metrics::new();
-    if let Some((keys, clock)) = keys {
+    if let Some(keys) = keys {
         watch_keys(&mut metrics, keys, clock);
     }
+    let watched = Arc::clone(state);
+    metrics.watch(Reading::StateReachable, move || f64::from(u8::from(watched.is_reachable())));
     let watched = Arc::clone(log);
     metrics.watch(Reading::AuditQueue, move || count(watched.load().queued));
     let watched = Arc::clone(log);

@@ -1,19 +1,19 @@
 //! API keys in their store. The secret is shown once (`key_text.rs`); a keyed hash of it is kept.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use sqlx::{Pool, Sqlite};
+use parking_lot::Mutex;
 
 use super::key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Moment, SecretHash, Shown};
 use super::key_text::{mint, new_id, parse};
+use super::store::{Place, Store, within};
 use super::switches::Switches;
-use super::{StoreError, key_rows, open_state, wipe_journal};
+use super::{StoreError, key_rows};
 use crate::master_key::MasterKey;
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
@@ -86,24 +86,27 @@ pub enum KeyError {
     Store(#[from] StoreError),
 }
 
-/// All keys, in memory and in `state.db`.
+/// All keys, in memory and in the store.
 #[derive(Debug)]
 pub struct ApiKeys {
-    pool: Pool<Sqlite>,
+    store: Store,
     hasher: hmac::Key,
     aging: Aging,
     keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
+    /// Keys that are revoked here, which the store does not know.
+    unsaid: Mutex<BTreeSet<Arc<str>>>,
 }
 
 impl ApiKeys {
-    /// Opens `data_dir/state.db` and loads keys and switches from it.
-    pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
-        let pool = open_state(data_dir).await?;
-        let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&pool, master).await?.expose());
-        let keys = key_rows::all(&pool).await?;
+    /// Opens a store, in a data directory or elsewhere, and loads keys and switches from it.
+    pub async fn open(place: impl Into<Place>, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
+        let store = Store::open(&place.into()).await?;
+        let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&store, master).await?.expose());
+        let keys = key_rows::all(&store).await?;
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
-        let switches = Switches::load(pool.clone()).await?;
-        Ok((Self { pool, hasher, aging: Aging::default(), keys: ArcSwap::from_pointee(keys) }, switches))
+        let switches = Switches::load(store.clone()).await?;
+        let (aging, keys) = (Aging::default(), ArcSwap::from_pointee(keys));
+        Ok((Self { store, hasher, aging, keys, unsaid: Mutex::default() }, switches))
     }
 
     /// Lets secrets grow so old, and no older.
@@ -118,22 +121,53 @@ impl ApiKeys {
     }
 
     /// Keeps keys good under another master key: what hashes them stays, and is stored under the new one. It may be repeated.
-    pub async fn rotate_master(data_dir: &Path, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
-        let pool = open_state(data_dir).await?;
-        let bytes = match hasher(&pool, new).await {
-            Ok(_) if sealed_hasher(&pool).await?.is_some() => return Ok(()),
-            _ => hasher(&pool, old).await?,
+    pub async fn rotate_master(place: impl Into<Place>, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
+        let store = Store::open(&place.into()).await?;
+        let bytes = match hasher(&store, new).await {
+            Ok(_) if sealed_hasher(&store).await?.is_some() => return Ok(()),
+            _ => hasher(&store, old).await?,
         };
         let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
-        sqlx::query(
-            "INSERT INTO facts (name, value) VALUES ('api-key', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(sealed)
-        .execute(&pool)
-        .await?;
-        wipe_journal(&pool).await?;
-        pool.close().await;
+        set_fact(&store, "api-key", sealed).await?;
+        store.wipe().await?;
+        store.close().await;
         Ok(())
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes what other processes have changed. What this one knows better stays: revocations that could not be stored, and uses.
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let rows = key_rows::all(&self.store).await?;
+        self.keys.rcu(|known| {
+            let merge = |row: &ApiKey| match known.get(&row.id) {
+                Some(known) => row.clone().after(known, self.unsaid.lock().contains(&row.id)),
+                None => row.clone(),
+            };
+            rows.iter().map(|row| (Arc::clone(&row.id), Arc::new(merge(row)))).collect::<HashMap<_, _>>()
+        });
+        Ok(())
+    }
+
+    /// Stores revocations that could not be stored when they were ordered.
+    pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
+        let ids: Vec<_> = self.unsaid.lock().iter().cloned().collect();
+        for id in ids {
+            // What was erased meanwhile has nothing to store.
+            if let Ok(key) = self.find(&id) {
+                self.store_revocation(&key).await?;
+            }
+            self.unsaid.lock().remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn store_revocation(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let mut work = self.store.change().await?;
+        key_rows::revoke(&mut work, key).await?;
+        Ok(work.commit().await?)
     }
 
     /// The key that `token` is, if it is one of ours and one of its secrets, whether it is good still or not.
@@ -169,11 +203,15 @@ impl ApiKeys {
 
     /// Stores when secrets were used last, as far as that is news.
     pub async fn store_uses(&self) -> Result<(), StoreError> {
+        within(self.try_store_uses()).await
+    }
+
+    async fn try_store_uses(&self) -> Result<(), StoreError> {
         for key in self.list() {
             let former = key.former.as_ref().map(|(kept, _)| kept);
             for kept in [Some(&key.secret), former].into_iter().flatten() {
                 if let Some(last) = kept.used.news() {
-                    key_rows::store_use(&self.pool, &key.id, kept, last).await?;
+                    key_rows::store_use(&self.store, &key.id, kept, last).await?;
                     kept.used.stored.move_to(last);
                 }
             }
@@ -208,7 +246,7 @@ impl ApiKeys {
         let mut claimed = Vec::new();
         for key in due {
             key.warned.move_to(now);
-            if key_rows::claim_warning(&self.pool, &key.id, now, before).await? {
+            if within(key_rows::claim_warning(&self.store, &key.id, now, before)).await? {
                 claimed.push(key);
             }
         }
@@ -245,7 +283,12 @@ impl ApiKeys {
 
     /// Accepts a key from now on.
     pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
-        key_rows::insert(&self.pool, key).await?;
+        within(async {
+            let mut work = self.store.change().await?;
+            key_rows::insert(&mut work, key).await?;
+            Ok::<_, StoreError>(work.commit().await?)
+        })
+        .await?;
         self.put(key);
         Ok(())
     }
@@ -273,18 +316,27 @@ impl ApiKeys {
     /// Puts a rotated key into its place.
     pub async fn replace(&self, key: &Arc<ApiKey>) -> Result<(), KeyError> {
         let before = key.former.as_ref().map_or(key.secret.hash, |(kept, _)| kept.hash);
-        if !key_rows::rotate(&self.pool, key, &before).await? {
+        let rotated = within(async {
+            let mut work = self.store.change().await?;
+            let rotated = key_rows::rotate(&mut work, key, &before).await?;
+            work.commit().await?;
+            Ok::<_, StoreError>(rotated)
+        });
+        if !rotated.await? {
             return Err(KeyError::Changed(key.id.to_string()));
         }
         self.put(key);
         Ok(())
     }
 
-    /// Refuses both secrets of a key from now on. In memory first, so that it holds even if the store fails, which the error then says.
+    /// Refuses both secrets of a key from now on. In memory first, so that it holds even if the store fails, which the error then says; it
+    /// is stored once that works again.
     pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
         let key = Arc::new(self.find(id)?.revoked_at(now));
+        self.unsaid.lock().insert(Arc::clone(&key.id));
         self.put(&key);
-        key_rows::revoke(&self.pool, &key).await?;
+        within(self.store_revocation(&key)).await?;
+        self.unsaid.lock().remove(&key.id);
         Ok(key)
     }
 
@@ -298,19 +350,13 @@ impl ApiKeys {
 
     /// How far a log has been applied: the index of the first record that may order an erasure which was not done here.
     pub async fn applied(&self, log: &str) -> Result<Option<u64>, StoreError> {
-        let found: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(applied(log)).fetch_optional(&self.pool).await?;
+        let found = within(fact(&self.store, &applied(log))).await?;
         Ok(found.and_then(|text| str::from_utf8(&text).ok()?.parse().ok()))
     }
 
     /// Notes that nothing before record `next` of a log orders an erasure that was not done here.
     pub async fn advance(&self, log: &str, next: u64) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-            .bind(applied(log))
-            .bind(next.to_string().as_bytes())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        within(set_fact(&self.store, &applied(log), next.to_string().into_bytes())).await
     }
 
     /// Whether there is no key: then no record can order one's erasure.
@@ -327,15 +373,20 @@ impl ApiKeys {
             }
             keys
         });
-        for id in ids {
-            sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref()).execute(&self.pool).await?;
-        }
-        self.wipe().await
+        within(async {
+            let mut work = self.store.change().await?;
+            for id in ids {
+                sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
+            }
+            work.commit().await?;
+            self.store.wipe().await
+        })
+        .await
     }
 
     /// Cuts the journal to nothing; see [`ApiKeys::erase`].
     pub async fn wipe(&self) -> Result<(), StoreError> {
-        wipe_journal(&self.pool).await
+        within(self.store.wipe()).await
     }
 
     /// All keys, oldest first.
@@ -347,7 +398,7 @@ impl ApiKeys {
 
     /// Closes the database.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.store.close().await;
     }
 
     /// The key with that id.
@@ -377,15 +428,26 @@ fn applied(log: &str) -> String {
 
 /// What hashes API keys: made from the master key, or from the first one there was, then stored under the present one. Secrets are
 /// not stored, so nothing could hash them again.
-async fn hasher(pool: &Pool<Sqlite>, master: &MasterKey) -> Result<Secret<Vec<u8>>, StoreError> {
-    match sealed_hasher(pool).await? {
+async fn hasher(store: &Store, master: &MasterKey) -> Result<Secret<Vec<u8>>, StoreError> {
+    match sealed_hasher(store).await? {
         None => Ok(master.derive_bytes("api-key")),
         Some(sealed) => Ok(Key::new(master.derive_bytes(WRAP))?.open(&Label::new("the hasher of API keys", &[]), &sealed)?),
     }
 }
 
-async fn sealed_hasher(pool: &Pool<Sqlite>) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'api-key'").fetch_optional(pool).await?)
+async fn sealed_hasher(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
+    fact(store, "api-key").await
+}
+
+async fn fact(store: &Store, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let found = sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(name.to_owned());
+    Ok(found.fetch_optional(store.pool()).await?)
+}
+
+async fn set_fact(store: &Store, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
+    let statement = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    sqlx::query(statement).bind(name.to_owned()).bind(value).execute(store.pool()).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! API keys in their store.
 
+use std::path::Path;
+
 use jiff::SignedDuration;
 
 use super::*;
@@ -160,7 +162,8 @@ async fn a_store_of_version_1_is_brought_to_the_newest_and_its_keys_stay_good() 
     let master = MasterKey::open(None, dir.path()).unwrap();
     let token = mint("abcdefghijkl").unwrap();
     let hasher = hmac::Key::new(hmac::HMAC_SHA256, master.derive_bytes("api-key").expose());
-    let pool = crate::state::connect(&dir.path().join("state.db")).await.unwrap();
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("state.db")).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(file.clone()).await.unwrap();
     // As the first release left it, interrupted before the last of its tables.
     let old = "CREATE TABLE api_keys (id TEXT NOT NULL PRIMARY KEY, subject TEXT NOT NULL, groups TEXT NOT NULL, tenant TEXT, \
                hash BLOB NOT NULL, created TEXT NOT NULL, expires TEXT, revoked TEXT) STRICT, WITHOUT ROWID; \
@@ -185,7 +188,7 @@ async fn a_store_of_version_1_is_brought_to_the_newest_and_its_keys_stay_good() 
         keys.close().await;
     }
 
-    let pool = crate::state::connect(&dir.path().join("state.db")).await.unwrap();
+    let pool = sqlx::SqlitePool::connect_with(file).await.unwrap();
     sqlx::raw_sql("PRAGMA user_version = 99").execute(&pool).await.unwrap();
     pool.close().await;
     let newer = ApiKeys::open(dir.path(), &master).await.unwrap_err();

@@ -182,6 +182,29 @@ impl ApiKey {
         }
     }
 
+    /// As the store has it, with what memory knows of the same key besides: when its secrets were used, and where it is `revoked` and the
+    /// store could not be told, that it is.
+    pub(super) fn after(self, known: &Self, revoked: bool) -> Self {
+        let old = [Some(&known.secret), known.former.as_ref().map(|(kept, _)| kept)];
+        let used = |kept: Kept| match old.iter().flatten().find(|old| old.hash == kept.hash) {
+            // What another replica has seen of it is in the row.
+            Some(old) => {
+                if let Some(last) = kept.used.last.time() {
+                    old.used.last.move_to(last);
+                    old.used.stored.move_to(last);
+                }
+                Kept { used: Arc::clone(&old.used), ..kept }
+            }
+            None => kept,
+        };
+        Self {
+            revoked: if revoked { known.revoked } else { self.revoked },
+            secret: used(self.secret),
+            former: self.former.map(|(kept, until)| (used(kept), until)),
+            ..self
+        }
+    }
+
     /// Whether it is good at `now`.
     pub fn status(&self, now: Timestamp, aging: Aging) -> KeyStatus {
         match self.judge(&self.secret.hash, now, aging) {

@@ -4,10 +4,10 @@
 //! changed: what is to be otherwise is another step.
 
 /// The version that this build reads and writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Each brings a store from the version before it to its own; the first to version 1.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Version 1 was made table by table: a store of it may lack one, so the step can be repeated.
     "CREATE TABLE IF NOT EXISTS api_keys (
     id       TEXT NOT NULL PRIMARY KEY,
@@ -37,6 +37,9 @@ ALTER TABLE api_keys ADD COLUMN old_until TEXT;
 ALTER TABLE api_keys ADD COLUMN old_used TEXT;
 ALTER TABLE api_keys ADD COLUMN warned TEXT;
 UPDATE api_keys SET made = created;",
+    // One row: how often keys or switches were changed.
+    "CREATE TABLE changes (n INTEGER NOT NULL) STRICT;
+INSERT INTO changes (n) VALUES (0);",
 ];
 
 /// What has to be run on a store of version `found`; 0 is an empty one.
@@ -49,6 +52,12 @@ pub(super) fn steps(found: i64) -> impl Iterator<Item = &'static str> {
     STEPS.into_iter().skip(done)
 }
 
+/// The same step as Postgres writes it. Types are declared in SQLite's words, of which there are few.
+pub(super) fn for_postgres(step: &str) -> String {
+    let words = [(" STRICT, WITHOUT ROWID", ""), (" STRICT", ""), (" BLOB", " BYTEA"), (" INTEGER", " BIGINT")];
+    words.iter().fold(step.to_owned(), |step, (ours, theirs)| step.replace(ours, theirs))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +65,6 @@ mod tests {
     #[test]
     fn every_version_has_its_step() {
         assert_eq!(usize::try_from(VERSION).unwrap(), STEPS.len());
-        assert_eq!([0, 1, 2, 3].map(|found| steps(found).count()), [2, 2, 0, 0]);
+        assert_eq!([0, 1, 2, 3, 4].map(|found| steps(found).count()), [3, 3, 1, 0, 0]);
     }
 }

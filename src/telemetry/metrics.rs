@@ -122,6 +122,8 @@ pub enum Reading {
     Ready,
     /// Legacy sessions.
     Sessions,
+    /// 1 while the state store can be reached.
+    StateReachable,
     /// Tasks of the runtime.
     Tasks,
 }
@@ -150,6 +152,7 @@ impl Reading {
             Self::CallsInFlight => ("calls_in_flight", "Messages that have begun and not ended, streams among them.", None),
             Self::Ready => ("ready", "Whether the gateway is ready (1) or not (0), as /readyz says.", None),
             Self::Sessions => ("sessions", "Legacy sessions in memory.", None),
+            Self::StateReachable => ("state_reachable", "Whether the state store can be reached (1) or not (0).", None),
             Self::Tasks => ("tasks", "Tasks of the runtime that are alive.", None),
         }
     }

@@ -41,6 +41,7 @@ mod peers;
 mod privacy;
 mod progress;
 mod reload;
+mod replicas;
 mod resumption;
 mod secrets;
 mod session_questions;

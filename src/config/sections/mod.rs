@@ -14,6 +14,7 @@ mod locations;
 mod process;
 mod secrets;
 mod servers;
+mod state;
 mod stdio;
 mod telemetry;
 mod tls;
@@ -192,7 +193,8 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let (health, health_bound) = fields
         .optional("health", |node, report| process::health(node, context, report))
         .unwrap_or_else(|| process::default_health(node.place));
-    fields.optional("state", process::state);
+    let has_master_key = fields.has("master_key");
+    let state = fields.optional("state", |node, report| state::state(node, has_master_key, report)).unwrap_or_default();
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
     let audit = process::audit(&mut fields, &listeners, context);
     check_receipts(&mut fields, audit.as_ref(), servers.as_deref().unwrap_or_default());
@@ -218,6 +220,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         admin: admin.address,
         health,
         master_key,
+        state,
         audit: audit?,
         accept_risks,
         shutdown,

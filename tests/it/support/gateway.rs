@@ -211,7 +211,7 @@ impl Folder {
         self.try_start().await.unwrap_or_else(|error| panic!("the gateway does not start: {error}"))
     }
 
-    async fn try_start(self) -> Result<Gateway, String> {
+    pub(crate) async fn try_start(self) -> Result<Gateway, String> {
         let mut loaded = yett::config::load(&self.path().join("yett.yaml")).map_err(|report| report.to_string())?;
         // This process is a test.
         loaded.config.launcher = env!("CARGO_BIN_EXE_yett").into();

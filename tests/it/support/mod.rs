@@ -15,6 +15,7 @@ pub(crate) mod issuer;
 pub(crate) mod moto;
 pub(crate) mod openbao;
 pub(crate) mod part;
+pub(crate) mod postgres;
 pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod server;

@@ -1,0 +1,58 @@
+//! Keeps memory and store together: what other replicas have changed is read, and what could not be stored is stored once it can be.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::store::within;
+use super::{ApiKeys, StoreError, Switches};
+
+/// How often to look. A key that is revoked and a switch that is set at another replica hold here within a second.
+pub const LOOK: Duration = Duration::from_millis(500);
+
+/// Follows one store for the keys and switches that were opened from it.
+#[derive(Debug)]
+pub struct Following {
+    keys: Arc<ApiKeys>,
+    switches: Arc<Switches>,
+    seen: AtomicI64,
+    reachable: AtomicBool,
+}
+
+impl Following {
+    /// For keys and switches of one store.
+    pub fn new(keys: Arc<ApiKeys>, switches: Arc<Switches>) -> Self {
+        // Whatever changed since they were read is read at the first look.
+        Self { keys, switches, seen: AtomicI64::new(-1), reachable: AtomicBool::new(true) }
+    }
+
+    /// Whether the last look has reached the store. Where not, what is in memory holds, and nobody knows what others have changed.
+    pub fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Acquire)
+    }
+
+    /// Looks once.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let looked = within(self.try_look()).await;
+        self.reachable.store(looked.is_ok(), Ordering::Release);
+        looked
+    }
+
+    async fn try_look(&self) -> Result<(), StoreError> {
+        // Before anything is read: what was ordered here goes before what stands there.
+        self.switches.store_rest().await?;
+        self.keys.store_rest().await?;
+        let store = self.keys.store();
+        if !store.is_shared() {
+            return Ok(());
+        }
+        // First the number, then what it counts: what comes in between is read now, and once more.
+        let changes = store.changes().await?;
+        if changes != self.seen.load(Ordering::Acquire) {
+            self.switches.reload().await?;
+            self.keys.reload().await?;
+            self.seen.store(changes, Ordering::Release);
+        }
+        Ok(())
+    }
+}

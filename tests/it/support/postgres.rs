@@ -1,0 +1,105 @@
+//! A private `PostgreSQL`: a cluster in a folder of its own, stopped and removed when dropped.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::within;
+use crate::peers::parts;
+
+/// It does not run as root: `nobody` does then.
+const NOBODY: u32 = 65_534;
+
+/// A running server with one empty database, `yett`.
+pub(crate) struct Postgres {
+    port: u16,
+    folder: TempDir,
+    programs: PathBuf,
+    child: Option<Child>,
+}
+
+impl Postgres {
+    pub(crate) async fn start() -> Self {
+        let (folder, programs) = (tempfile::tempdir().expect("a folder"), parts::postgres());
+        if is_root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("a folder for nobody");
+        }
+        let mut server = Self { port: 0, folder, programs, child: None };
+        let mut initdb = server.program("initdb");
+        initdb.args(["-D", "data", "-U", "yett", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]);
+        let made = initdb.output().expect("initdb");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // It takes no port 0: one that was free a moment ago.
+        server.port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        server.run().await;
+        server.sql("postgres", "CREATE DATABASE yett");
+        server
+    }
+
+    /// What `state.url` says.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://yett@127.0.0.1:{}/yett", self.port)
+    }
+
+    /// Runs statements in a database; what they print.
+    pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
+        let mut psql = self.program("psql");
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "yett", "-d", database, "-qAt", "-c", statements]);
+        let done = psql.output().expect("psql");
+        assert!(done.status.success(), "{statements}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    /// Starts the server again, on the same port.
+    pub(crate) async fn run(&mut self) {
+        let port = self.port.to_string();
+        let folder = self.folder.path().display().to_string();
+        let mut postgres = self.program("postgres");
+        postgres.args(["-D", "data", "-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", &folder]);
+        postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(postgres.spawn().expect("postgres"));
+        let ready = async {
+            let mut ask = self.program("pg_isready");
+            ask.args(["-h", "127.0.0.1", "-p", &port]).stdout(Stdio::null());
+            while !ask.status().expect("pg_isready").success() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        within("PostgreSQL", ready).await;
+    }
+
+    /// Stops it, with whatever is connected.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // An immediate shutdown: it ends its own children, which a kill would leave behind.
+        let stopped = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-s", "stop"]).status();
+        if !stopped.is_ok_and(|stopped| stopped.success()) {
+            let _ended = child.kill();
+        }
+        let _ended = child.wait();
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.current_dir(self.folder.path()).env_clear();
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata(Path::new("/proc/self")).is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
