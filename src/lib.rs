@@ -83,4 +83,6 @@ pub mod tlog;
 
 mod checksum;
 
+pub mod asserted;
+
 pub mod reach;

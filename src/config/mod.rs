@@ -31,7 +31,7 @@ pub use outline::Outline;
 pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use telemetry::{LogFormat, LogLevel, Logs, Telemetry, Traces};
-pub use upstream::{Auth, UpstreamTls};
+pub use upstream::{Auth, Grant, IdentityJwt, UpstreamTls};
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
@@ -308,6 +308,8 @@ pub struct Server {
     pub auth: Option<Auth>,
     /// How it is known, and the gateway's own certificate there.
     pub tls: UpstreamTls,
+    /// What it is told of who is calling.
+    pub identity_jwt: Option<IdentityJwt>,
     /// Who answers for it.
     pub owner: Option<String>,
     /// What it is for.
@@ -346,6 +348,11 @@ impl Server {
             Transport::Http(url) | Transport::HttpSse(url) => Some(url),
             Transport::Stdio(_) => None,
         }
+    }
+
+    /// Whether it is called by tokens in the names of callers.
+    pub fn exchanges_tokens(&self) -> bool {
+        matches!(self.auth, Some(Auth::TokenExchange(_)))
     }
 
     /// What is kept of the arguments of a tool's calls.

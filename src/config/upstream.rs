@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, Uri};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
@@ -37,6 +37,36 @@ pub enum Auth {
     Basic(String, Live),
     /// A bearer token, RFC 6750.
     Bearer(Live),
+    /// A token that an authorization server gives the gateway, RFC 6749, section 4.4.
+    ClientCredentials(Grant),
     /// A header of the server's choice.
     Header(HeaderName, Live),
+    /// A token that an authorization server gives in exchange for a caller's, RFC 8693.
+    TokenExchange(Grant),
+}
+
+/// How an authorization server is asked for tokens.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Where; `https`, or on this machine.
+    pub token_url: Uri,
+    /// What it calls the gateway.
+    pub client_id: String,
+    /// By what it knows the gateway.
+    pub client_secret: Live,
+    /// What the token is to be good for; empty leaves it to the authorization server.
+    pub scopes: Vec<String>,
+    /// The server that it is for, as a URI (RFC 8707).
+    pub resource: Option<String>,
+    /// The same by a name of the authorization server's.
+    pub audience: Option<String>,
+}
+
+/// `servers.*.identity_jwt`: what a server is told of who is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityJwt {
+    /// What the server takes for itself in `aud`; its URL unless it is written.
+    pub audience: Option<String>,
+    /// Whether it is told the caller's groups.
+    pub groups: bool,
 }

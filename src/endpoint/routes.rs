@@ -10,6 +10,7 @@ use crate::chain::Route;
 use crate::config::{Listener, Server, ServerSelection};
 
 const ENDPOINT: &str = "/mcp";
+const KEY_SET: &str = "/.well-known/jwks.json";
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The routes of one listener.
@@ -18,6 +19,10 @@ pub struct Routes {
     public_url: String,
     issuers: Vec<String>,
     known: HashMap<String, Arc<Route>>,
+    /// By which servers check what they are told of callers; `None` where none is told anything.
+    key_set: Option<Bytes>,
+    /// Whether one is.
+    tells: bool,
 }
 
 impl Routes {
@@ -29,7 +34,7 @@ impl Routes {
             ServerSelection::Only(names) => names.contains(&server.name),
         };
         let mut known = HashMap::new();
-        for server in servers.iter().filter(offered) {
+        for server in servers.iter().filter(&offered) {
             let path = format!("{ENDPOINT}/{}", server.name);
             let route = || route(&listener.public_url, &path, Some(Arc::clone(server)));
             if listener.legacy_sse {
@@ -37,7 +42,14 @@ impl Routes {
             }
             known.insert(path.clone(), Arc::new(route()));
         }
-        Self { public_url: listener.public_url.clone(), issuers, known }
+        let tells = servers.iter().filter(offered).any(|server| server.identity_jwt.is_some());
+        Self { public_url: listener.public_url.clone(), issuers, known, key_set: None, tells }
+    }
+
+    /// The same, with the keys by which servers check what they are told of callers, where there are such servers.
+    #[must_use]
+    pub fn publishing(self, key_set: Bytes) -> Self {
+        Self { key_set: Some(key_set).filter(|_| self.tells), ..self }
     }
 
     /// Where `path` leads. A path that leads nowhere has a route as well, so that its caller is authenticated and recorded alike.
@@ -53,8 +65,11 @@ impl Routes {
         path == ENDPOINT || path.strip_prefix(ENDPOINT).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The metadata document at `path`, if it is one's place. Every well-formed name has one: which servers exist is not told here.
+    /// The open document at `path`, if it is one's place: metadata, or keys. Every well-formed name has one: which servers exist is not told here.
     pub(super) fn metadata(&self, path: &str) -> Option<Bytes> {
+        if path == KEY_SET {
+            return self.key_set.clone();
+        }
         let resource = path.strip_prefix(WELL_KNOWN)?;
         let valid = Self::is_endpoint(resource) && is_plain(resource);
         valid.then(|| metadata::document(&format!("{}{resource}", self.public_url), &self.issuers))

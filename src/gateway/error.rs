@@ -42,6 +42,9 @@ pub enum StartError {
     /// No key follows from the master key.
     #[error("the master key cannot be used")]
     Seal(#[from] SealError),
+    /// No signing key follows from it.
+    #[error("no key to sign identity tokens by follows from the master key")]
+    Assertions,
     /// A database cannot be opened.
     #[error("no state")]
     Store(#[from] StoreError),

@@ -19,6 +19,7 @@ use super::upkeep::{index, look_after, look_after_sessions, metrics};
 use super::{Gateway, StartError};
 use crate::admin::{Admin, Operations, Stores};
 use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
+use crate::asserted::Assertions;
 use crate::audit::{Disk, Draft, Kind, Log, Options, Stock};
 use crate::audit_index::Indexer;
 use crate::chain::Vigil;
@@ -79,7 +80,8 @@ impl Gateway {
         let largest = config.listeners.iter().map(|listener| listener.limits.body).max().unwrap_or(0);
         let (clients, servers) = share_descriptors(&config);
         let unheard = Unheard::new(Arc::clone(&log), Arc::clone(&metrics), Arc::clone(&flood), Arc::clone(&clock));
-        let upstreams = connect_all(&config, largest, servers, unheard, &connections, &metrics)?;
+        let assertions = assertions(&master, &clock)?;
+        let upstreams = connect_all(&config, largest, servers, unheard, (&connections, &assertions), &metrics)?;
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = known_issuers(&config, &key_sets, (&clock, &metrics), (&services, &stop))?;
@@ -112,7 +114,7 @@ impl Gateway {
         };
         let mut chains = Chains::new(lasting, &config);
         let mut certificates = Certificates::new(&log, &metrics);
-        let shared = Serving { clients, sampling, metrics: Arc::clone(&metrics), tasks: connections.clone() };
+        let shared = Serving { clients, sampling, metrics: Arc::clone(&metrics), tasks: connections.clone(), assertions };
         let listeners = bind_listeners(&config, &mut chains, &mut certificates, &clock, &shared)?;
         let (addresses, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
 
@@ -319,7 +321,7 @@ fn connect_all(
     largest: usize,
     sockets: Sockets,
     unheard: Unheard,
-    tasks: &TaskTracker,
+    (tasks, assertions): (&TaskTracker, &Arc<Assertions>),
     metrics: &Arc<Metrics>,
 ) -> Result<Vec<Upstream>, StartError> {
     let memory = ReplyMemory::new(config.replies.bytes, config.replies.patience, metrics);
@@ -330,6 +332,7 @@ fn connect_all(
         tasks: tasks.clone(),
         metrics: Arc::clone(metrics),
         unheard,
+        assertions: Arc::clone(assertions),
         launcher: config.launcher.clone(),
     };
     let connect = |server: &Arc<crate::config::Server>| {
@@ -345,6 +348,7 @@ struct Serving {
     sampling: Sampling,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
+    assertions: Arc<Assertions>,
 }
 
 /// Takes the port of each listener, and says where that is.
@@ -361,7 +365,7 @@ fn bind_listeners(
         // A port that the system chose is known from here on only; names and lists that depend on it are made now.
         let listener = listener.clone().bound_to(address);
         let tls = certificates.add(&listener, clock)?;
-        let routes = Routes::new(&listener, &config.servers, issuers(config));
+        let routes = Routes::new(&listener, &config.servers, issuers(config)).publishing(shared.assertions.key_set());
         let limits = listener.limits.clone();
         let endpoint = Endpoint::new(listener, routes, chain, Arc::clone(clock));
         let endpoint = Arc::new(endpoint.sampling(shared.sampling).running_on(shared.tasks.clone()));
@@ -370,6 +374,11 @@ fn bind_listeners(
         Ok((address, listener))
     };
     config.listeners.iter().map(bind).collect()
+}
+
+/// What says to servers who is calling.
+fn assertions(master: &MasterKey, clock: &Arc<dyn Clock>) -> Result<Arc<Assertions>, StartError> {
+    Assertions::new(master, Arc::clone(clock)).map(Arc::new).ok_or(StartError::Assertions)
 }
 
 fn bind_listener(listener: &config::Listener) -> Result<(SocketAddr, TcpListener), StartError> {

@@ -10,9 +10,10 @@ use http_body_util::{BodyExt as _, Full};
 
 use super::UpstreamBody;
 use super::connect::ConnectError;
-use super::credential::{Credential, Discretion};
+use super::credential::{Credential, Discretion, Pass, Used};
 use crate::chain::{CallId, Reason, TraceHeaders};
 use crate::config::Server;
+use crate::layers::authn::Principal;
 use crate::telemetry::Metrics;
 
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
@@ -24,7 +25,8 @@ pub(super) struct Address {
     target: PathAndQuery,
     host: HeaderValue,
     credential: Option<Credential>,
-    discretion: Option<Arc<Discretion>>,
+    server: Arc<str>,
+    metrics: Arc<Metrics>,
 }
 
 impl Address {
@@ -34,15 +36,9 @@ impl Address {
         let authority = url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
         let target = url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let credential = server.auth.as_ref().map(Credential::new);
-        let about = |credential| Discretion::about(credential, &server.name, metrics);
-        let discretion = credential.as_ref().map(about).map(Arc::new);
-        Ok(Self { target, host, credential, discretion })
-    }
-
-    /// Takes our credential out of replies; `None` where there is none.
-    pub(super) fn discretion(&self) -> Option<Arc<Discretion>> {
-        self.discretion.clone()
+        let credential = server.auth.as_ref().map(Credential::new).transpose()?;
+        let (server, metrics) = (server.name.as_str().into(), Arc::clone(metrics));
+        Ok(Self { target, host, credential, server, metrics })
     }
 
     /// The configured path.
@@ -50,9 +46,14 @@ impl Address {
         &self.target
     }
 
-    /// Puts our credential into a request, last: it may be another one than a moment ago.
-    pub(super) fn authorize(&self, request: &mut Request<UpstreamBody>) -> Result<(), Reason> {
-        self.credential.as_ref().map_or(Ok(()), |credential| credential.authorize(request.headers_mut()))
+    /// How the server is asked to let this caller's messages in, or, without one, messages of ours; `None` where nothing is shown.
+    pub(super) fn pass(&self, caller: Option<&Principal>) -> Result<Option<Pass>, Reason> {
+        self.credential.as_ref().map(|credential| credential.pass(caller)).transpose()
+    }
+
+    /// Takes it out of replies.
+    pub(super) fn discretion(&self, pass: Option<&Pass>) -> Option<Discretion> {
+        pass.map(|pass| Discretion::about(pass.clone(), &self.server, &self.metrics))
     }
 
     /// A request to `target`, without our credential: for a GET a stream, else with a message, or without one.
@@ -72,6 +73,14 @@ impl Address {
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         }
         request
+    }
+}
+
+/// Puts our credential into a request, last: it may be another one than a moment ago.
+pub(super) async fn show(pass: Option<&Pass>, request: &mut Request<UpstreamBody>) -> Result<Used, Reason> {
+    match pass {
+        Some(pass) => pass.show(request.headers_mut()).await,
+        None => Ok(Used::default()),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::UpstreamBody;
 use super::address::{self, Address};
 use super::connect::{ConnectError, Connector};
+use super::credential::{Pass, Used};
 use super::cut::{Cut, Cuts, Ends};
 use super::memory::ReplyMemory;
 use super::pool::{Lease, Pool};
@@ -22,13 +23,16 @@ use super::questions::Questions;
 use super::reply::{self, Expected};
 use super::resumption::Resumption;
 use super::transport::Shared;
+use crate::asserted::{Assertions, Caller};
 use crate::chain::{CallId, Carried, Exchange, McpRequest, McpResponse, Mirrored, Polling, Reason, Rejection, RequestContext};
 use crate::config::Server;
 use crate::layers::audit::Recorded;
+use crate::layers::authn::Principal;
 use crate::places::{Place, Share};
 use crate::protocol::{Access, ClientMessage, Method, Shape, Target, encode_header};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const YETT_IDENTITY: HeaderName = HeaderName::from_static("yett-identity");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -50,6 +54,16 @@ struct Inner {
     answers: Arc<Semaphore>,
     /// Ends what still waits for this server.
     cuts: Cuts,
+    assertions: Arc<Assertions>,
+}
+
+/// For whom a message is sent.
+#[derive(Clone)]
+struct Asker {
+    call: CallId,
+    pass: Option<Pass>,
+    /// What the server is told of who is calling.
+    caller: Option<Arc<Caller>>,
 }
 
 impl fmt::Debug for StreamableHttp {
@@ -69,7 +83,8 @@ impl StreamableHttp {
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
         let (memory, tasks) = (memory.clone(), tasks.clone());
-        Ok(Self(Arc::new(Inner { server, pool, address, tasks, memory, max_message, answers, cuts })))
+        let assertions = Arc::clone(&shared.assertions);
+        Ok(Self(Arc::new(Inner { server, pool, address, tasks, memory, max_message, answers, cuts, assertions })))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -102,9 +117,12 @@ impl StreamableHttp {
             ClientMessage::OpenStream => (HttpMethod::GET, None),
         };
         let pushes = access.method == Method::Push;
+        let principal = evidence.permit().principal();
+        let (pass, caller) = (self.0.address.pass(Some(principal))?, self.caller(principal, &context));
+        let asker = Asker { call: context.call, pass, caller };
         let expected = Expected {
             pushes,
-            resumption: self.resumption(&exchange, &access, &context),
+            resumption: self.resumption(&exchange, &access, &context, &asker),
             id: message.rpc().and_then(|message| message.id().cloned()),
             shape: access.shape,
             in_session: exchange.session.is_some(),
@@ -117,12 +135,12 @@ impl StreamableHttp {
             idle: if pushes { self.0.server.limits.stream_life } else { self.0.server.limits.idle_timeout },
             cut,
             memory: self.0.memory.growing(Share::of(evidence.permit().principal())),
-            questions: self.questions(&exchange, context.call),
-            discretion: self.0.address.discretion(),
+            questions: self.questions(&exchange, &asker),
+            discretion: self.0.address.discretion(asker.pass.as_ref()),
         };
         // What was read is held by the bytes to send alone from here on, and those are dropped once they are sent.
         drop(message);
-        let http = self.request(&http_method, body, &access, &exchange, context.call)?;
+        let (http, used) = self.request(&http_method, body, &access, &exchange, &asker).await?;
         let http = http.map(|body| match memory {
             Some(memory) => body.map_frame(move |frame| held(&memory, frame)).boxed_unsync(),
             None => body,
@@ -140,20 +158,21 @@ impl StreamableHttp {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no reply");
             lease.failed(&error)
         })?;
+        used.answered(response.status());
         reply::read(response, lease, expected).await
     }
 
     /// A request made of nothing but what we put there: whatever else the client sent ends here.
-    fn request(
+    async fn request(
         &self,
         http_method: &HttpMethod,
         body: Option<Bytes>,
         access: &Access,
         exchange: &Exchange,
-        call: CallId,
-    ) -> Result<Request<UpstreamBody>, Rejection> {
+        asker: &Asker,
+    ) -> Result<(Request<UpstreamBody>, Used), Rejection> {
         let mut request = self.0.address.request(http_method, self.0.address.target(), body);
-        address::mark(&mut request, call, &exchange.trace);
+        address::mark(&mut request, asker.call, &exchange.trace);
         let headers = request.headers_mut();
         if access.method != Method::Initialize {
             headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(exchange.version.as_str()));
@@ -167,20 +186,40 @@ impl StreamableHttp {
                 headers.append(name.clone(), value.clone());
             }
         }
-        self.0.address.authorize(&mut request)?;
-        Ok(request)
+        if let Some(caller) = &asker.caller {
+            let token = self.0.assertions.sign(caller).and_then(|token| HeaderValue::try_from(token).ok());
+            headers.insert(YETT_IDENTITY, token.ok_or_else(|| Rejection::internal("identity token"))?);
+        }
+        let used = address::show(asker.pass.as_ref(), &mut request).await?;
+        Ok((request, used))
+    }
+
+    /// What the server is told of who is calling, where it is.
+    fn caller(&self, principal: &Principal, context: &RequestContext) -> Option<Arc<Caller>> {
+        let told = self.0.server.identity_jwt.as_ref()?;
+        let (resource, path) = (&context.route.resource, format!("/mcp/{}", self.name()));
+        let url = self.0.server.url().map(ToString::to_string).unwrap_or_default();
+        Some(Arc::new(Caller {
+            iss: resource.strip_suffix(&path).unwrap_or(resource).to_owned(),
+            aud: told.audience.clone().unwrap_or(url),
+            sub: principal.subject().to_owned(),
+            idp: principal.issuer().to_owned(),
+            client: principal.client().map(str::to_owned),
+            tenant: principal.tenant().map(str::to_owned),
+            groups: told.groups.then(|| principal.groups().to_vec()),
+        }))
     }
 
     /// How a reply is read on whose connection the server has closed: a session may poll. MCP 2025-11-25, "Resumability and Redelivery".
-    fn resumption(&self, exchange: &Exchange, access: &Access, context: &RequestContext) -> Option<Resumption> {
+    fn resumption(&self, exchange: &Exchange, access: &Access, context: &RequestContext, asker: &Asker) -> Option<Resumption> {
         if !exchange.version.has_sessions() || access.shape != Shape::Request {
             return None;
         }
-        let (upstream, exchange, call) = (self.clone(), exchange.clone(), context.call);
+        let (upstream, exchange, asker) = (self.clone(), exchange.clone(), asker.clone());
         let polling = Polling::new(self.0.tasks.clone(), self.0.cuts.stopping(), context.trail.end());
         Some(Resumption::new(polling, access.method == Method::Push, move |last| {
-            let (upstream, exchange) = (upstream.clone(), exchange.clone());
-            async move { upstream.resume(last, &exchange, call).await }
+            let (upstream, exchange, asker) = (upstream.clone(), exchange.clone(), asker.clone());
+            async move { upstream.resume(last, &exchange, &asker).await }
         }))
     }
 
@@ -188,37 +227,39 @@ impl StreamableHttp {
         &self,
         last: HeaderValue,
         exchange: &Exchange,
-        call: CallId,
+        asker: &Asker,
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
-        let mut http = self.request(&HttpMethod::GET, None, &Access::push(), exchange, call)?;
+        let (mut http, used) = self.request(&HttpMethod::GET, None, &Access::push(), exchange, asker).await?;
         http.headers_mut().insert(LAST_EVENT_ID, last);
         let mut lease = self.0.pool.lease().await.map_err(|error| Reason::UpstreamFailed(error.word()))?;
         let response = lease.sender.send_request(http).await;
         let response = response.map_err(|error| lease.failed(&error))?;
+        used.answered(response.status());
         Ok((response, lease))
     }
 
-    fn questions(&self, exchange: &Exchange, call: CallId) -> Questions {
-        let (upstream, exchange) = (self.clone(), exchange.clone());
+    fn questions(&self, exchange: &Exchange, asker: &Asker) -> Questions {
+        let (upstream, exchange, asker) = (self.clone(), exchange.clone(), asker.clone());
         Questions::new(move |answer| {
-            let (upstream, exchange) = (upstream.clone(), exchange.clone());
+            let (upstream, exchange, asker) = (upstream.clone(), exchange.clone(), asker.clone());
             // Beyond the bound a question stays without an answer: it was refused all the same.
             let Ok(permit) = Arc::clone(&upstream.0.answers).try_acquire_owned() else { return };
             upstream.0.tasks.clone().spawn(async move {
-                upstream.answer(answer, &exchange, call).await;
+                upstream.answer(answer, &exchange, &asker).await;
                 drop(permit);
             });
         })
     }
 
     /// Posts our answer to a question of the server. Best effort: the server has its own time-out.
-    async fn answer(&self, answer: Bytes, exchange: &Exchange, call: CallId) {
+    async fn answer(&self, answer: Bytes, exchange: &Exchange, asker: &Asker) {
         const PATIENCE: Duration = Duration::from_secs(10);
         let access = Access { method: Method::Other, target: Target::None, shape: Shape::Response, answers: false, task: false };
         let work = async {
-            let request = self.request(&HttpMethod::POST, Some(answer), &access, exchange, call).ok()?;
+            let (request, used) = self.request(&HttpMethod::POST, Some(answer), &access, exchange, asker).await.ok()?;
             let mut lease = self.0.pool.lease().await.ok()?;
             let response = lease.sender.send_request(request).await.ok()?;
+            used.answered(response.status());
             response.status().is_success().then_some(())
         };
         if !matches!(tokio::time::timeout(PATIENCE, work).await, Ok(Some(()))) {

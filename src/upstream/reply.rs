@@ -1,7 +1,6 @@
 //! The reply of a server: what of it is believed.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -57,7 +56,7 @@ pub(super) struct Expected {
     /// Answers the server's questions.
     pub(super) questions: Questions,
     /// Takes our credential out of it.
-    pub(super) discretion: Option<Arc<Discretion>>,
+    pub(super) discretion: Option<Discretion>,
 }
 
 impl Expected {

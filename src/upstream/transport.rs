@@ -12,6 +12,7 @@ use super::http::StreamableHttp;
 use super::http_sse::HttpSse;
 use super::memory::ReplyMemory;
 use super::stdio::Stdio;
+use crate::asserted::Assertions;
 use crate::chain::{McpRequest, McpResponse, Rejection};
 use crate::config::{Server, Transport};
 use crate::layers::audit::{Recorded, Unheard};
@@ -32,6 +33,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where questions of theirs are recorded that nobody hears.
     pub unheard: Unheard,
+    /// Says to them who is calling.
+    pub assertions: Arc<Assertions>,
     /// The program that starts servers' processes.
     pub launcher: PathBuf,
 }

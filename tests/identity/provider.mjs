@@ -9,6 +9,8 @@
 //   opaque           client_credentials; opaque access tokens, to be asked about (RFC 7662)
 //   web              authorization_code with PKCE and refresh tokens, redirected to loopback
 //   gateway          may ask about any token, and get none itself
+// Clients of `options.clients` may name the grant type of token exchange (RFC 8693): a token of this issuer becomes one for `resource`, or
+// `invalid_grant`; for a `resource` that ends in `/forbidden` it is `invalid_target`.
 // Any other client may register itself (RFC 7591). People sign in by any name; what a name is in stands in `people`.
 import { createServer as plain } from "node:http";
 import { createServer as secured } from "node:https";
@@ -20,8 +22,8 @@ import { createInterface } from "node:readline";
 
 const require = createRequire(join(process.env.YETT_PARTS, "issuer", "package.json"));
 const load = async (name) => import(pathToFileURL(require.resolve(name)).href);
-const { Provider } = await load("oidc-provider");
-const { exportJWK, generateKeyPair } = await load("jose");
+const { errors, Provider } = await load("oidc-provider");
+const { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } = await load("jose");
 
 const options = JSON.parse(process.argv[2] ?? "{}");
 const lifetime = options.lifetime ?? 600;
@@ -152,8 +154,27 @@ let server;
 const scheme = options.tls ? "https" : "http";
 const issuer = () => options.issuer ?? `${scheme}://${options.host ?? "127.0.0.1"}:${port}`;
 
+// RFC 8693, which the provider leaves to its users.
+const exchangeType = "urn:ietf:params:oauth:grant-type:token-exchange";
+const exchangeFields = ["subject_token", "subject_token_type", "requested_token_type", "resource", "audience", "scope"];
+const exchange = (provider) => async (ctx) => {
+  const { client, params } = ctx.oidc;
+  const published = createLocalJWKSet({ keys: keys.map(({ d, p, q, dp, dq, qi, ...open }) => open) });
+  const { payload } = await jwtVerify(params.subject_token, published, { issuer: issuer() }).catch(() => {
+    throw new errors.InvalidGrant("the subject token is not good");
+  });
+  if (params.resource?.endsWith("/forbidden")) throw new errors.InvalidTarget();
+  const info = await configuration().features.resourceIndicators.getResourceServerInfo(ctx, params.resource, client);
+  const token = new provider.AccessToken({ client, accountId: payload.sub, scope: params.scope, gty: "token_exchange" });
+  token.resourceServer = new provider.ResourceServer(params.resource, info);
+  const access_token = await token.save();
+  const issued_token_type = "urn:ietf:params:oauth:token-type:access_token";
+  ctx.body = { access_token, issued_token_type, token_type: "Bearer", expires_in: token.expiration };
+};
+
 function renew() {
   const provider = new Provider(issuer(), configuration());
+  provider.registerGrantType(exchangeType, exchange(provider), exchangeFields);
   provider.on("server_error", (_ctx, error) => console.error(error));
   handle = provider.callback();
 }

@@ -1,20 +1,17 @@
 //! `servers.*.auth:`, the gateway's own credential for a server.
 
-use http::HeaderName;
+use http::{HeaderName, Uri};
 
 use super::Context;
-use crate::config::Auth;
+use super::locations::key_set_url;
+use crate::config::{Auth, Grant};
 use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Later, Node, Report, later_because, parsed, text};
 
-const LATER: &[Later] = &[
-    later_because("client_credentials", "use `bearer`, `basic` or `header`"),
-    later_because("token_exchange", "use `bearer`, `basic` or `header`"),
-    later_because("user_oauth", "use `bearer`, `basic` or `header`"),
-];
+const LATER: &[Later] = &[later_because("user_oauth", "use `token_exchange` where callers have tokens")];
 
 /// The kinds, of which a server has one.
-const KINDS: [&str; 3] = ["basic", "bearer", "header"];
+const KINDS: [&str; 5] = ["basic", "bearer", "client_credentials", "header", "token_exchange"];
 
 /// Headers that say how a message is framed or read, where it goes, or whose it is: all of them are written by the gateway or belong to one
 /// connection, and one that is written twice is read in two ways.
@@ -60,13 +57,20 @@ pub(super) fn auth(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let bearer = fields.optional("bearer", context.secret(Form::Token { least: 1 }, "this token is empty"));
     let header = fields.optional("header", |node, report| header(node, context, report));
     let basic = fields.optional("basic", |node, report| basic(node, context, report));
+    let machine =
+        fields.optional("client_credentials", |node, report| grant(node, "servers.*.auth.client_credentials", context, report));
+    let exchange =
+        fields.optional("token_exchange", |node, report| grant(node, "servers.*.auth.token_exchange", context, report));
     let known = |fields: &Fields<'_, '_>| KINDS.iter().filter(|kind| fields.has(kind)).count();
     let later = LATER.iter().filter(|later| fields.has(later.key())).count();
     match known(&fields) + later {
         1 => {}
         0 => {
             let place = node.place;
-            fields.report().error(place, "`auth` names no credential").hint("write one of `bearer`, `basic` and `header`");
+            fields
+                .report()
+                .error(place, "`auth` names no credential")
+                .hint("write one of `bearer`, `header`, `basic`, `client_credentials` and `token_exchange`");
         }
         _ => {
             let place = node.place;
@@ -75,7 +79,8 @@ pub(super) fn auth(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         }
     }
     fields.finish(LATER);
-    bearer.map(Auth::Bearer).or(header).or(basic)
+    let granted = machine.map(Auth::ClientCredentials).or(exchange.map(Auth::TokenExchange));
+    bearer.map(Auth::Bearer).or(header).or(basic).or(granted)
 }
 
 fn header(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Auth> {
@@ -115,4 +120,44 @@ fn basic(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Auth
     let password = fields.required("password", context.secret(Form::Text, "this password is empty"));
     fields.finish(&[]);
     Some(Auth::Basic(user?, password?))
+}
+
+/// How an authorization server is asked for tokens.
+fn grant(node: &Node, section: &'static str, context: &Context<'_>, report: &mut Report) -> Option<Grant> {
+    let mut fields = Fields::of(node, section, report)?;
+    let token_url = fields.required("token_url", parsed(token_url));
+    let client_id = fields.required("client_id", parsed(client_id));
+    let client_secret = fields.required("client_secret", context.secret(Form::Token { least: 1 }, "this secret is empty"));
+    let scopes = fields.list_or_empty("scopes", parsed(scope));
+    let resource = fields.optional("resource", parsed(resource));
+    let audience = fields.optional("audience", text);
+    fields.finish(&[]);
+    Some(Grant { token_url: token_url?, client_id: client_id?, client_secret: client_secret?, scopes, resource, audience })
+}
+
+/// As the keys of an issuer: whoever can change what comes from there gets our secret, and callers' tokens.
+fn token_url(text: &str) -> Result<Uri, Invalid> {
+    key_set_url(text).map_err(|invalid| match invalid.problem {
+        "is not https" => Invalid::new("is not https", "the secret of the client, and tokens of callers, travel to it"),
+        _ => invalid,
+    })
+}
+
+/// RFC 6749, appendix A.1.
+fn client_id(text: &str) -> Result<String, Invalid> {
+    let good = !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not a client", "write the `client_id` that was registered")) }
+}
+
+/// RFC 6749, appendix A.4.
+fn scope(text: &str) -> Result<String, Invalid> {
+    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not a scope", "write each scope as an item of its own")) }
+}
+
+/// RFC 8707, section 2: an absolute URI without a fragment.
+fn resource(text: &str) -> Result<String, Invalid> {
+    let absolute = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some());
+    let good = absolute && !text.contains('#');
+    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not an absolute URI", "write `https://host/path`, without `#`")) }
 }

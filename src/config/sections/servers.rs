@@ -13,7 +13,7 @@ use super::locations::endpoint;
 use super::stdio::stdio;
 use super::upstream_tls::upstream_tls;
 use crate::config::units::{duration, size, within};
-use crate::config::{Breaker, Capture, Listener, Server, ServerLimits, ServerSelection, Transport};
+use crate::config::{Auth, Breaker, Capture, IdentityJwt, Listener, Server, ServerLimits, ServerSelection, Transport};
 use crate::policy::Classification;
 use crate::reach::is_loopback;
 use crate::yaml::{Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, number, parsed, scalar, text};
@@ -50,6 +50,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let audiences = fields.list_or_empty("audiences", text);
     let auth = fields.optional("auth", |node, report| auth(node, context, report));
     let tls = fields.optional("tls", |node, report| upstream_tls(node, context.base, report));
+    let identity_jwt = fields.optional("identity_jwt", identity_jwt);
     let owner = fields.optional("owner", text);
     let purpose = fields.optional("purpose", text);
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
@@ -65,6 +66,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         Some(Transport::Stdio(_)) => refuse_settings_of_connections(&mut fields),
         None => {}
     }
+    check_names_of_callers(auth.as_ref(), transport.as_ref(), &mut fields);
     fields.finish(LATER);
 
     let name = name?;
@@ -79,6 +81,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         audiences,
         auth,
         tls: tls.unwrap_or_default(),
+        identity_jwt,
         owner,
         purpose,
         classification,
@@ -89,6 +92,29 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         breaker,
         receipts,
     })
+}
+
+fn identity_jwt(node: &Node, report: &mut Report) -> Option<IdentityJwt> {
+    let mut fields = Fields::of(node, "servers.*.identity_jwt", report)?;
+    let audience = fields.optional("audience", text);
+    let groups = fields.optional("groups", boolean).unwrap_or(false);
+    fields.finish(&[]);
+    Some(IdentityJwt { audience, groups })
+}
+
+/// SECURITY: over HTTP+SSE what the gateway says by itself, to end a call or to answer a question, is said in nobody's name.
+fn check_names_of_callers(auth: Option<&Auth>, transport: Option<&Transport>, fields: &mut Fields<'_, '_>) {
+    if fields.has("identity_jwt") && !matches!(transport, Some(Transport::Http(_)) | None) {
+        let place = fields.place("identity_jwt");
+        let found = fields.report().error(place, "`identity_jwt` is for Streamable HTTP, where each message is somebody's");
+        found.hint("leave it out");
+    }
+    if matches!((auth, transport), (Some(Auth::TokenExchange(_)), Some(Transport::HttpSse(_)))) {
+        let place = fields.place("auth");
+        let found =
+            fields.report().error(place, "`token_exchange` is for Streamable HTTP, and this server is spoken to by `sse`");
+        found.hint("use `client_credentials`, or the other transport");
+    }
 }
 
 /// What goes with the URL it has.

@@ -80,10 +80,12 @@ impl Authn {
     }
 
     async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
-        match self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
-            Some(keys) => Box::pin(api_key::principal(keys, token, &self.vault, context)).await,
-            None => self.tokens.principal(token, &self.vault, context).await,
+        if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
+            return Box::pin(api_key::principal(keys, token, &self.vault, context)).await;
         }
+        let principal = self.tokens.principal(token, &self.vault, context).await?;
+        let exchanged = context.route.server.as_ref().is_some_and(|server| server.exchanges_tokens());
+        Ok(if exchanged { principal.holding(token) } else { principal })
     }
 }
 

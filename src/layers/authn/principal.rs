@@ -6,11 +6,18 @@ use jiff::Timestamp;
 
 use super::ground::Ground;
 use crate::chain::Reason;
+use crate::secret::Secret;
 use crate::vault::Pseudonym;
 
 /// A caller whose credential was good. Made only by this layer.
 #[derive(Clone, Debug)]
-pub struct Principal(Arc<Facts>, Option<Arc<[String]>>);
+pub struct Principal {
+    facts: Arc<Facts>,
+    /// What their token is good for.
+    scopes: Option<Arc<[String]>>,
+    /// The token itself, where it may be exchanged.
+    token: Option<Arc<Secret<String>>>,
+}
 
 /// What a credential says about its holder.
 #[derive(Clone, Debug)]
@@ -30,96 +37,106 @@ pub(super) struct Facts {
 
 impl Principal {
     pub(super) fn new(facts: Facts) -> Self {
-        Self(Arc::new(facts), None)
+        Self { facts: Arc::new(facts), scopes: None, token: None }
     }
 
     /// The same by a token that holds these scopes, in order.
-    pub(super) fn holding(self, scopes: Vec<String>) -> Self {
-        Self(self.0, Some(scopes.into()))
+    pub(super) fn scoped(self, scopes: Vec<String>) -> Self {
+        Self { scopes: Some(scopes.into()), ..self }
+    }
+
+    /// The same, with the token that they have shown: for a server that is called by tokens in the names of its callers.
+    pub(super) fn holding(self, token: &str) -> Self {
+        Self { token: Some(Arc::new(Secret::new(token.to_owned()))), ..self }
+    }
+
+    /// What may be exchanged for a token in their name. Never sent to a server.
+    pub fn token(&self) -> Option<&Arc<Secret<String>>> {
+        self.token.as_ref()
     }
 
     /// The issuer's configured name; `api-key` for API keys.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.facts.issuer
     }
 
     /// What the issuer calls them.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.facts.subject
     }
 
     /// The OAuth client, or the API key's id.
     pub fn client(&self) -> Option<&str> {
-        self.0.client.as_deref()
+        self.facts.client.as_deref()
     }
 
     /// Their groups.
     pub fn groups(&self) -> &[String] {
-        &self.0.groups
+        &self.facts.groups
     }
 
     /// Roles their token claims: matched by bindings, never a grant by themselves.
     pub fn claimed_roles(&self) -> &[String] {
-        &self.0.claimed_roles
+        &self.facts.claimed_roles
     }
 
     /// Their tenant.
     pub fn tenant(&self) -> Option<&str> {
-        self.0.tenant.as_deref()
+        self.facts.tenant.as_deref()
     }
 
     /// A named attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.0.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.facts.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The scopes of their token, in order; `None` if what they have shown is no token, and can get none.
     pub fn scopes(&self) -> Option<&[String]> {
-        self.1.as_deref()
+        self.scopes.as_deref()
     }
 
     /// Their name in the log, and what makes commitments for them.
     pub fn pseudonym(&self) -> &Pseudonym {
-        &self.0.pseudonym
+        &self.facts.pseudonym
     }
 
     /// Until when the credential is good.
     pub fn expires(&self) -> Option<Timestamp> {
-        self.0.expires
+        self.facts.expires
     }
 
     /// Whether the credential is good for this server at all, whatever a policy says.
     pub fn reaches(&self, server: &str) -> bool {
-        self.0.ground.reaches(server)
+        self.facts.ground.reaches(server)
     }
 
     /// Whether the credential is good still. Refuses what a new request with it would be refused for.
     pub fn holds(&self, now: Timestamp) -> Result<(), Reason> {
-        self.0.ground.holds(now)
+        self.facts.ground.holds(now)
     }
 
     /// Whether both are the same caller: issuer, subject, client and tenant. Sessions are bound by it.
     pub fn is_same_caller(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.issuer == other.0.issuer
-                && self.0.subject == other.0.subject
-                && self.0.client == other.0.client
-                && self.0.tenant == other.0.tenant)
+        Arc::ptr_eq(&self.facts, &other.facts)
+            || (self.facts.issuer == other.facts.issuer
+                && self.facts.subject == other.facts.subject
+                && self.facts.client == other.facts.client
+                && self.facts.tenant == other.facts.tenant)
     }
 
     /// By what they are told apart: issuer, subject, client and tenant.
     pub fn identity(&self) -> [Option<&str>; 4] {
-        [Some(&self.0.issuer), Some(&self.0.subject), self.0.client.as_deref(), self.0.tenant.as_deref()]
+        [Some(&self.facts.issuer), Some(&self.facts.subject), self.facts.client.as_deref(), self.facts.tenant.as_deref()]
     }
 
     pub(super) fn who(&self) -> crate::chain::Who {
         crate::chain::Who {
-            authn: self.0.authn,
-            issuer: Arc::clone(&self.0.issuer),
-            client: self.0.client.clone(),
-            subject: Arc::clone(&self.0.pseudonym.name),
-            tenant: self.0.tenant.clone(),
-            committer: Some(self.0.pseudonym.committer.clone()),
+            authn: self.facts.authn,
+            issuer: Arc::clone(&self.facts.issuer),
+            client: self.facts.client.clone(),
+            subject: Arc::clone(&self.facts.pseudonym.name),
+            tenant: self.facts.tenant.clone(),
+            committer: Some(self.facts.pseudonym.committer.clone()),
         }
     }
 

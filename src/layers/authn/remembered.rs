@@ -67,7 +67,7 @@ impl Tokens {
             pseudonym,
             ground: Ground::Token(self.issuers.clone(), verified.proof.clone()),
         })
-        .holding(verified.scopes);
+        .scoped(verified.scopes);
         let mut remembered = self.verified.write();
         // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
         if remembered.len() >= REMEMBERED {

@@ -55,9 +55,10 @@ impl Link {
         let mut lease = poster.lease().await?;
         let mut request = poster.address.request(&HttpMethod::GET, poster.address.target(), None);
         address::mark(&mut request, whose.call, whose.trace);
-        poster.address.authorize(&mut request)?;
+        let used = address::show(poster.address.pass(None)?.as_ref(), &mut request).await?;
         let response = lease.sender.send_request(request).await;
         let response = response.map_err(|error| lease.failed(&error))?;
+        used.answered(response.status());
         let mut reading = Reading { body: reply::event_stream(response)?, decoder: Decoder::new(poster.largest), lease };
         let first = reading.event().await?;
         if first.event.as_deref() != Some("endpoint") {

@@ -82,7 +82,9 @@ impl Poster {
 
     /// A message of the server without our credential.
     pub(super) fn discreet(&self, message: Bytes) -> Bytes {
-        match self.address.discretion() {
+        // What is shown here is the same for everybody: tokens of callers are for the other transport.
+        let pass = self.address.pass(None).ok().flatten();
+        match self.address.discretion(pass.as_ref()) {
             Some(discretion) => discretion.clean(message, Limits { string: self.largest, ..Limits::default() }),
             None => message,
         }
@@ -136,7 +138,7 @@ impl Poster {
     }
 
     async fn send(&self, mut request: Request<UpstreamBody>, memory: Option<Place>) -> Result<(), Reason> {
-        self.address.authorize(&mut request)?;
+        let used = address::show(self.address.pass(None)?.as_ref(), &mut request).await?;
         let mut lease = self.lease().await?;
         let response = lease.sender.send_request(request).await.map_err(|error| {
             tracing::warn!(server = self.name(), error = &error as &dyn std::error::Error, "no answer to a message");
@@ -144,6 +146,7 @@ impl Poster {
         })?;
         drop(memory);
         let (head, body) = response.into_parts();
+        used.answered(head.status);
         if !head.status.is_success() {
             // An upstream's own 401 and 403 concern our credential, not the caller's, and are never relayed.
             return Err(match head.status {

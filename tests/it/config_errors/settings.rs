@@ -146,7 +146,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    auth: { basic: { username: \"a:b\", password: abc } }\npolicies:",
         "8:32 this user name holds a colon or a control character",
     ),
-    ("policies:", "    auth: { token_exchange: {} }\npolicies:", "8:13 `token_exchange` is not enforced by this build yet"),
+    ("policies:", "    auth: { user_oauth: {} }\npolicies:", "8:13 `user_oauth` is not enforced by this build yet"),
+    (
+        "policies:",
+        "    auth: { client_credentials: { token_url: \"http://login.example/t\", client_id: c, client_secret: s } }\npolicies:",
+        "8:46 `http://login.example/t` is not https",
+    ),
+    (
+        "policies:",
+        "    auth: { client_credentials: { token_url: \"https://x/t\", client_id: c, client_secret: s, scopes: [a b] } }\npolicies:",
+        "8:102 `a b` is not a scope",
+    ),
+    (
+        "policies:",
+        "    auth: { client_credentials: { token_url: \"https://x/t\", client_id: c, client_secret: s, resource: crm } }\npolicies:",
+        "8:103 `crm` is not an absolute URI",
+    ),
+    (
+        "policies:",
+        "    transport: sse\n    auth: { token_exchange: { token_url: \"https://x/t\", client_id: c, client_secret: s } }\npolicies:",
+        "9:11 `token_exchange` is for Streamable HTTP, and this server is spoken to by `sse`",
+    ),
     ("policies:", "    timeout: 60\npolicies:", "8:14 `60` is not a duration"),
 ];
 

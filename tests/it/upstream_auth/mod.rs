@@ -1,9 +1,11 @@
 //! How the gateway knows its servers, what it shows them, and that nothing of a caller's credential is among it.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod credentials;
 mod echoes;
+mod granted;
+mod identity;
 mod tls;
 
 use serde_json::Value;
