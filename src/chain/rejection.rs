@@ -57,6 +57,8 @@ pub enum Reason {
     HeaderMismatch(&'static str),
     /// The Host is not one of ours.
     HostNotAllowed,
+    /// A role grants this to a token that holds these scopes, all of them; the caller's does not.
+    InsufficientScope(Box<[String]>),
     /// Our own failure.
     Internal(&'static str),
     /// Parameters that cannot be read.
@@ -212,6 +214,7 @@ impl Reason {
             Self::Framing(_, word) | Self::Handshake(word) => word,
             Self::HeaderMismatch(_) => "header_mismatch",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::InsufficientScope(_) => "insufficient_scope",
             Self::Internal(_) => "internal",
             Self::InvalidParams(_) => "invalid_params",
             Self::Killed => "killed",

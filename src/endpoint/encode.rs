@@ -167,6 +167,9 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
         Reason::Unauthenticated(challenge) => {
             challenge_header(*challenge, route).map(|value| headers.insert(WWW_AUTHENTICATE, value));
         }
+        Reason::InsufficientScope(scopes) => {
+            step_up_header(scopes, route).map(|value| headers.insert(WWW_AUTHENTICATE, value));
+        }
         Reason::MethodNotAllowed => {
             let allowed = if route.legacy_sse { "GET, POST" } else { "POST, GET, DELETE" };
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
@@ -252,6 +255,7 @@ fn answer(rejection: &Rejection) -> Answer {
             error(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, &message)
         }
         Reason::HostNotAllowed | Reason::OriginNotAllowed => bare(StatusCode::FORBIDDEN),
+        Reason::InsufficientScope(_) => error(StatusCode::FORBIDDEN, code::FORBIDDEN, "The token lacks a scope"),
         Reason::Internal(_) => error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "Internal error"),
         Reason::InvalidParams(what) => error(ok, code::INVALID_PARAMS, what),
         Reason::Killed => unavailable("Stopped by the operator"),
@@ -372,6 +376,16 @@ fn challenge_header(challenge: Challenge, route: &Route) -> Option<HeaderValue> 
         Challenge::Missing => "",
     };
     HeaderValue::from_str(&format!(r#"Bearer {error}resource_metadata="{}""#, route.metadata_url)).ok()
+}
+
+/// All that the operation needs, and nothing that the token holds besides: clients join both. RFC 6750, section 3.1; PROTOCOL.md 7.3.
+/// Neither a scope nor the URL can hold a quote.
+fn step_up_header(scopes: &[String], route: &Route) -> Option<HeaderValue> {
+    let (scopes, metadata) = (scopes.join(" "), &route.metadata_url);
+    let text = format!(
+        r#"Bearer error="insufficient_scope", scope="{scopes}", resource_metadata="{metadata}", error_description="The token lacks a scope that this needs""#
+    );
+    HeaderValue::from_str(&text).ok()
 }
 
 /// Whole seconds, rounded up, at least one.

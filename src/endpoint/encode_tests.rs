@@ -26,6 +26,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Handshake("certificate_expired"),
         Reason::HeaderMismatch("Mcp-Param"),
         Reason::HostNotAllowed,
+        Reason::InsufficientScope(["crm.read".to_owned()].into()),
         Reason::Internal("a_secret_of_ours"),
         Reason::InvalidParams("unreadable"),
         Reason::Killed,
@@ -74,6 +75,7 @@ fn reasons() -> Vec<Reason> {
             | Reason::Handshake(_)
             | Reason::HeaderMismatch(_)
             | Reason::HostNotAllowed
+            | Reason::InsufficientScope(_)
             | Reason::Internal(_)
             | Reason::InvalidParams(_)
             | Reason::Killed

@@ -56,6 +56,8 @@ pub struct Grant {
     pub methods: Vec<String>,
     /// What these servers may ask of this role's clients.
     pub server_requests: Vec<ServerRequest>,
+    /// Scopes that a caller's token must hold, all of them, for any of this.
+    pub scopes: Vec<String>,
 }
 
 /// What a server may ask of a client.

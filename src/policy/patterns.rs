@@ -86,6 +86,14 @@ pub(super) fn exact(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// One scope, by its letters. RFC 6749, section 3.3.
+pub(super) fn scope(text: &str) -> Result<String, Invalid> {
+    if text.is_empty() || text.len() > 256 || !text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+        return Err(Invalid::new("is not a scope", "write one scope for each item, in visible ASCII without quotes"));
+    }
+    Ok(text.to_owned())
+}
+
 fn check_stars(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::new("is an empty pattern", "write a name, or `*` for all"));

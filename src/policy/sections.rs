@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::dlp::dlp;
 use super::document::Known;
-use super::patterns::{exact, method, prompt, resource, tool};
+use super::patterns::{exact, method, prompt, resource, scope, tool};
 use super::{Binding, Classification, DlpRule, Grant, Injection, RateLimit, Restore, Role, ServerRequest, Surface};
 use crate::config::units::{Rate, rate};
 use crate::yaml::{
@@ -13,7 +13,7 @@ use crate::yaml::{
 };
 
 const LATER: &[Later] = &[later("rules"), later("approvals"), later("flows"), later("tests")];
-const GRANT_LATER: &[Later] = &[later("scopes"), later("arguments")];
+const GRANT_LATER: &[Later] = &[later("arguments")];
 const LIMIT_LATER: &[Later] = &[
     later_because("quota", "use `rate` and `burst`, or a newer release"),
     later("concurrency"),
@@ -140,6 +140,7 @@ fn grant(node: &Node, known: &Known, report: &mut Report) -> Option<Grant> {
     let resources = fields.list("resources", parsed(resource));
     let methods = fields.list("methods", parsed(method));
     let server_requests = fields.list("server_requests", choice(SERVER_REQUESTS, &[]));
+    let scopes = fields.list("scopes", parsed(scope));
     if servers.iter().any(|server| server == "*") && tools.iter().any(|tool| matches!(tool.as_str(), "*" | "**")) {
         let place = fields.place("tools");
         fields
@@ -148,7 +149,7 @@ fn grant(node: &Node, known: &Known, report: &mut Report) -> Option<Grant> {
             .hint("name the servers or the tools");
     }
     fields.finish(GRANT_LATER);
-    Some(Grant { servers, tools, prompts, resources, methods, server_requests })
+    Some(Grant { servers, tools, prompts, resources, methods, server_requests, scopes })
 }
 
 fn binding(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<Placed<Binding>> {

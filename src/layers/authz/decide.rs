@@ -16,6 +16,8 @@ pub enum Verdict {
         /// `role:<name>`.
         rule: Arc<str>,
     },
+    /// A role grants it to a token that holds all of these scopes, and the caller's does not.
+    NeedsScopes(Box<[String]>),
     /// No role grants the caller anything on this server.
     NoServer,
     /// The method is not granted, or no method we know.
@@ -46,6 +48,8 @@ struct CompiledGrant {
     resources: Vec<Glob>,
     methods: Vec<String>,
     server_requests: Vec<ServerRequest>,
+    /// What a token must hold for any of it.
+    scopes: Vec<String>,
 }
 
 /// The roles of one caller: what [`Authorizer::decide`] looks through, once found, for every item of a list.
@@ -98,26 +102,27 @@ impl Authorizer {
 impl Held<'_> {
     /// Decides one access on one server.
     pub fn decide(&self, server: &str, access: &Access) -> Verdict {
-        if self.grants(server).next().is_none() {
-            return Verdict::NoServer;
-        }
+        let Some((any, _)) = self.grants(server).next() else { return Verdict::NoServer };
+        let covers = |grant: &CompiledGrant| grant.covers(access);
         let allowed = match &access.target {
-            // What may be listened to is left of what was asked for (`listen.rs`).
-            Target::None | Target::Session | Target::Listen { .. } => self.grants(server).next(),
-            Target::Tool(name) => self.tool(server, name),
-            // Whoever may no longer call what made it has nothing to do with it either.
-            Target::Task(task) => self.tool(server, &task.tool),
-            Target::Prompt(name) => self.find(server, |grant| any(&grant.prompts, name)),
-            // A template has braces; without them it is the URI of one thing, whatever a server makes of it.
-            Target::Resource(uri) => self.resource(server, uri, access.method == Method::Complete && uri.contains('{')),
-            Target::Method(name) => self.find(server, |grant| grant.methods.iter().any(|known| known == name)),
-            // Where the grant has gone since it was asked, the answer stays behind too.
-            Target::Answer(asked) => self.asks(server, *asked),
+            // What may be listened to is left of what was asked for (`listen.rs`), and what is shown of a list too.
+            Target::None | Target::Session | Target::Listen { .. } => Some(any),
+            Target::Answer(_)
+            | Target::Method(_)
+            | Target::Prompt(_)
+            | Target::Resource(_)
+            | Target::Task(_)
+            | Target::Tool(_) => self.find(server, covers),
         };
-        match (allowed, &access.target) {
-            (Some((rule, _)), _) => Verdict::Allow { rule: Arc::clone(rule) },
-            (None, Target::Method(_)) => Verdict::UnknownMethod,
-            (None, _) => Verdict::UnknownTarget,
+        if let Some(rule) = allowed {
+            return Verdict::Allow { rule: Arc::clone(rule) };
+        }
+        // Where the grant has gone since it was asked, the answer stays behind too.
+        let is_answer = matches!(access.target, Target::Answer(_));
+        match self.wanting(server, covers).filter(|_| !is_answer) {
+            Some(scopes) => Verdict::NeedsScopes(scopes.into()),
+            None if matches!(access.target, Target::Method(_)) => Verdict::UnknownMethod,
+            None => Verdict::UnknownTarget,
         }
     }
 
@@ -126,43 +131,39 @@ impl Held<'_> {
         self.roles.iter().any(|held| held.rule.strip_prefix("role:") == Some(role))
     }
 
-    /// Whether an item of a list is shown: the same decision as for using it.
+    /// Whether an item of a list is shown: the same decision as for using it, but that a scope which is missing hides nothing: its caller
+    /// is to know for what they may get one.
     pub fn shows(&self, server: &str, list: ListKind, name: &str) -> bool {
-        match list {
-            ListKind::Tools => self.tool(server, name).is_some(),
-            ListKind::Prompts => self.find(server, |grant| any(&grant.prompts, name)).is_some(),
-            ListKind::Resources => self.resource(server, name, false).is_some(),
-            ListKind::Templates => self.resource(server, name, true).is_some(),
-        }
+        self.grants(server).any(|(_, grant)| match list {
+            ListKind::Tools => grant.has_tool(name),
+            ListKind::Prompts => any(&grant.prompts, name),
+            ListKind::Resources => grant.has_resource(name, false),
+            ListKind::Templates => grant.has_resource(name, true),
+        })
     }
 
     /// Whether a tool may be called.
     pub fn may_call(&self, server: &str, tool: &str) -> bool {
-        self.tool(server, tool).is_some()
+        self.find(server, |grant| grant.has_tool(tool)).is_some()
     }
 
-    /// Whether anything of a kind is granted at all.
+    /// Whether a resource may be read.
+    pub fn may_read(&self, server: &str, uri: &str) -> bool {
+        self.find(server, |grant| grant.has_resource(uri, false)).is_some()
+    }
+
+    /// Whether anything of a kind is shown at all.
     pub fn has_any(&self, server: &str, list: ListKind) -> bool {
-        let named = |grant: &CompiledGrant| match list {
+        self.grants(server).any(|(_, grant)| match list {
             ListKind::Prompts => !grant.prompts.is_empty(),
             ListKind::Resources | ListKind::Templates => !grant.resources.is_empty(),
             ListKind::Tools => !grant.tools.is_empty(),
-        };
-        self.find(server, named).is_some()
+        })
     }
 
     /// Whether the server may ask this of the caller's client.
     pub fn lets_ask(&self, server: &str, asked: Asked) -> bool {
-        self.asks(server, asked).is_some()
-    }
-
-    fn asks(&self, server: &str, asked: Asked) -> Option<(&Arc<str>, &CompiledGrant)> {
-        let granted = match asked {
-            Asked::Elicitation => ServerRequest::Elicitation,
-            Asked::Roots => ServerRequest::Roots,
-            Asked::Sampling => ServerRequest::Sampling,
-        };
-        self.find(server, |grant| grant.server_requests.contains(&granted))
+        self.find(server, |grant| grant.lets_ask(asked)).is_some()
     }
 
     /// Whether the server may ask anything of the caller's client.
@@ -170,23 +171,22 @@ impl Held<'_> {
         self.find(server, |grant| !grant.server_requests.is_empty()).is_some()
     }
 
-    /// A name outside the grammar of tool names is no tool, whatever a `*` would match: a look-alike or a line break in one is there to
-    /// deceive, and no policy could name it.
-    fn tool(&self, server: &str, name: &str) -> Option<(&Arc<str>, &CompiledGrant)> {
-        self.find(server, |grant| is_tool_name(name) && any(&grant.tools, name))
+    /// The rule of a grant that the test selects, and whose scopes the caller's token holds.
+    fn find(&self, server: &str, test: impl Fn(&CompiledGrant) -> bool) -> Option<&Arc<str>> {
+        let found = self.grants(server).find(|(_, grant)| test(grant) && self.missing(grant) == 0);
+        found.map(|(rule, _)| rule)
     }
 
-    /// A URI is compared, as a template is, only if it can be read in one way.
-    fn resource(&self, server: &str, uri: &str, template: bool) -> Option<(&Arc<str>, &CompiledGrant)> {
-        let canonical = if template { is_canonical_template(uri) } else { is_canonical(uri) };
-        if !canonical {
-            return None;
-        }
-        self.find(server, |grant| any(&grant.resources, uri))
+    /// All scopes of the grant that the test selects and that wants the fewest more: where nothing but scopes is missing.
+    fn wanting(&self, server: &str, test: impl Fn(&CompiledGrant) -> bool) -> Option<&[String]> {
+        let selected = self.grants(server).map(|(_, grant)| grant).filter(|grant| test(grant));
+        selected.min_by_key(|grant| self.missing(grant)).map(|grant| grant.scopes.as_slice())
     }
 
-    fn find(&self, server: &str, test: impl Fn(&CompiledGrant) -> bool) -> Option<(&Arc<str>, &CompiledGrant)> {
-        self.grants(server).find(|(_, grant)| test(grant))
+    /// How many of its scopes the caller's token does not hold: all, where the caller has shown no token. Compared letter by letter.
+    fn missing(&self, grant: &CompiledGrant) -> usize {
+        let held = self.principal.scopes().unwrap_or_default();
+        grant.scopes.iter().filter(|scope| !held.contains(scope)).count()
     }
 
     fn grants(&self, server: &str) -> impl Iterator<Item = (&Arc<str>, &CompiledGrant)> {
@@ -207,7 +207,44 @@ impl CompiledGrant {
             resources: compile(&grant.resources),
             methods: grant.methods.clone(),
             server_requests: grant.server_requests.clone(),
+            scopes: grant.scopes.clone(),
         }
+    }
+}
+
+impl CompiledGrant {
+    /// Whether this is among what is granted, whatever scopes it takes.
+    fn covers(&self, access: &Access) -> bool {
+        match &access.target {
+            Target::None | Target::Session | Target::Listen { .. } => true,
+            Target::Tool(name) => self.has_tool(name),
+            // Whoever may no longer call what made it has nothing to do with it either.
+            Target::Task(task) => self.has_tool(&task.tool),
+            Target::Prompt(name) => any(&self.prompts, name),
+            // A template has braces; without them it is the URI of one thing, whatever a server makes of it.
+            Target::Resource(uri) => self.has_resource(uri, access.method == Method::Complete && uri.contains('{')),
+            Target::Method(name) => self.methods.iter().any(|known| known == name),
+            Target::Answer(asked) => self.lets_ask(*asked),
+        }
+    }
+
+    /// A name outside the grammar of tool names is no tool, whatever a `*` would match: a look-alike or a line break in one is there to
+    /// deceive, and no policy could name it.
+    fn has_tool(&self, name: &str) -> bool {
+        any(&self.tools, name) && is_tool_name(name)
+    }
+
+    /// A URI is compared, as a template is, only if it can be read in one way.
+    fn has_resource(&self, uri: &str, template: bool) -> bool {
+        any(&self.resources, uri) && if template { is_canonical_template(uri) } else { is_canonical(uri) }
+    }
+
+    fn lets_ask(&self, asked: Asked) -> bool {
+        self.server_requests.contains(&match asked {
+            Asked::Elicitation => ServerRequest::Elicitation,
+            Asked::Roots => ServerRequest::Roots,
+            Asked::Sampling => ServerRequest::Sampling,
+        })
     }
 }
 

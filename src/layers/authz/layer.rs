@@ -39,7 +39,10 @@ impl Middleware for Authz {
         if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
             trail.with(|decision| decision.detail = Some("credential_servers"));
         }
-        let rule = granted(verdict, &request.access)?;
+        if matches!(verdict, Verdict::NeedsScopes(_)) {
+            trail.with(|decision| decision.detail = Some("scope_missing"));
+        }
+        let rule = granted(verdict, &request.evidence, &request.access)?;
         if !request.access.method.exists_in(request.exchange.version) {
             return Err(Reason::UnknownMethod.into());
         }
@@ -81,9 +84,12 @@ impl Middleware for Authz {
 }
 
 /// The rule that allows, or the answer that tells nothing.
-fn granted(verdict: Verdict, access: &Access) -> Result<Arc<str>, Reason> {
+fn granted(verdict: Verdict, principal: &Principal, access: &Access) -> Result<Arc<str>, Reason> {
     match (verdict, &access.target) {
         (Verdict::Allow { rule }, _) => Ok(rule),
+        // Who has shown no token can get none with more scopes: a client that were told to would try for ever.
+        (Verdict::NeedsScopes(_), _) if principal.scopes().is_none() => Err(Reason::Denied(None)),
+        (Verdict::NeedsScopes(scopes), _) => Err(Reason::InsufficientScope(scopes)),
         (Verdict::NoServer, _) => Err(Reason::NoSuchPath),
         (_, Target::Tool(name)) => Err(Reason::UnknownTarget(Thing::Tool, name.clone())),
         (_, Target::Prompt(name)) => Err(Reason::UnknownTarget(Thing::Prompt, name.clone())),

@@ -21,7 +21,7 @@ pub(super) fn narrow(message: &mut Message, tasks: &[Task], held: &Held<'_>, ser
     let wanted = document.value(wanted);
     edits.retain(document, wanted.id(), |value| list_of(value).is_none_or(|list| held.has_any(server, list)));
     if let Some(uris) = wanted.get(RESOURCES) {
-        let shows = |uri: &str| held.shows(server, ListKind::Resources, uri);
+        let shows = |uri: &str| held.may_read(server, uri);
         edits.retain(document, uris.id(), |uri| uri.as_str().is_some_and(shows));
     }
     if let Some(ids) = wanted.get(TASKS) {

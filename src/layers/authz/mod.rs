@@ -5,9 +5,10 @@
 //! **Request**: enforced on calls, gets, reads, subscriptions, completions, listens and extension methods; anything not granted
 //! is refused. What the caller may not see and what does not exist are one answer, given before the server is asked. A server
 //! on which the caller has no grant at all is no such path. A task belongs to the call that made it, and to its caller: it is
-//! judged as a call of that tool. Of what `subscriptions/listen` asks for, what is not granted is left out.
+//! judged as a call of that tool. A grant with `scopes` is one for tokens that hold them all: where nothing but scopes is missing, the
+//! caller is told which (403), and who has no token is refused. Of what `subscriptions/listen` asks for, what is not granted is left out.
 //!
-//! **Reply**: lists keep what the same decision allows, and are marked `cacheScope: private`; so do capabilities. A call is answered by
+//! **Reply**: lists keep what the same decision allows, or would with more scopes, and are marked `cacheScope: private`; so do capabilities. A call is answered by
 //! a task only where its client has asked for one, or knows what to do with it.
 //!
 //! A result that asks something of the client (2026-07-28) passes only where a role grants each thing it asks (`server_requests`) and
@@ -25,7 +26,7 @@
 //!
 //! **Cost**: a few string compares and glob matches per message; patterns are split at load.
 //!
-//! **Limits**: attribute rules, argument rules, scopes and tenants come with decisions; operation classes too.
+//! **Limits**: attribute rules, argument rules and tenants come with decisions; operation classes too.
 
 mod capabilities;
 mod decide;

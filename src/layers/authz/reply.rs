@@ -168,7 +168,7 @@ impl ReplyJudge {
         match method {
             "notifications/resources/updated" => {
                 let uri = message.param("uri").and_then(Value::as_str);
-                let may = uri.is_some_and(|uri| held.shows(&self.server, ListKind::Resources, uri));
+                let may = uri.is_some_and(|uri| held.may_read(&self.server, uri));
                 if !may {
                     // SECURITY: that something has changed tells that it exists, and when somebody is at it (MCP-021).
                     self.find("resource-update", "notifications/resources/updated", Action::Blocked);

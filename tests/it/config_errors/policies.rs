@@ -21,6 +21,7 @@ fn each_mistake_in_a_policy_has_its_message() {
         ("roles: { a: { inherits: [a] } }\n", "2:10 this role inherits from itself"),
         ("roles: { a: { inherits: [b] }, b: { inherits: [c] }, c: { inherits: [b] } }\n", "2:32 this role inherits from itself"),
         ("roles: { reader: {} }\n", "2:10 the role `reader` is given twice"),
+        ("roles: { a: { allow: [{ servers: [crm], tools: [a], scopes: [\"a b\"] }] } }\n", "2:62 `a b` is not a scope"),
         ("bindings: [{ role: reader }]\n", "2:12 this binding says nothing about the caller"),
         ("bindings: [{ role: reader, groups: [] }]\n", "2:36 `groups` is empty"),
         ("bindings: [{ role: reader, subjects: [\"*\"] }]\n", "2:39 `*` is a pattern"),

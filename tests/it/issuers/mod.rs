@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+mod authlab;
 mod discovery;
+mod flow;
 mod introspection;
 mod load;
 mod parts;
+mod scopes;
 
 use serde_json::json;
 
+use crate::support::gateway::Builder;
 use crate::support::http::Answer;
 use crate::support::issuer::Provider;
 use crate::support::stage::Stage;
@@ -25,6 +29,12 @@ async fn trusting(written: &str) -> Stage {
 /// A stage that trusts a provider, which it has found by discovery.
 async fn discovering(provider: &Provider, extra: &str) -> Stage {
     trusting(&provider.written("corp", extra)).await
+}
+
+/// The same with more of a configuration.
+async fn discovering_with(provider: &Provider, extra: &str, configure: impl FnOnce(Builder) -> Builder) -> Stage {
+    let written = provider.written("corp", extra);
+    Stage::trusting_with(&[&Issuer::new("corp")], |builder| configure(builder.issuer_written(&written))).await
 }
 
 /// A call of `crm` with this credential.

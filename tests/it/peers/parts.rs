@@ -86,6 +86,18 @@ pub(crate) fn postgres() -> PathBuf {
     found.unwrap_or_else(|| panic!("no PostgreSQL in `{}`: run scripts/parts, then this test again", packages.display()))
 }
 
+/// The client of `tests/identity` that gets its own tokens.
+pub(crate) fn identity_client() -> Command {
+    let mut command = Command::new(interpreter());
+    command.arg("-B").arg(repository().join("tests/identity/flow.py"));
+    command
+}
+
+/// The scanner for authorization.
+pub(crate) fn authlab() -> Command {
+    Command::new(part("identity").join("bin/mcp-authlab"))
+}
+
 /// `OpenBao`.
 pub(crate) fn openbao() -> Command {
     Command::new(part("identity").join("bin/bao"))
