@@ -178,7 +178,9 @@ fn a_running_gateway_compresses_and_prunes_by_itself_and_serves_meanwhile() {
 #[tokio::test]
 async fn aud_027_a_clock_that_jumps_ahead_and_returns_prunes_nothing() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start().servers([("crm", &upstream)]);
+    // The one key of this test is used ten years after it was made.
+    let old_keys = "identity: { api_keys: { max_age: 36525d } }\n";
+    let gateway = Gateway::start().servers([("crm", &upstream)]).config_extra(old_keys);
     let now = Timestamp::now().checked_sub(SignedDuration::from_secs(20 * DAY)).unwrap();
     let data = gateway.folder().join("data");
     // It waits for the disk, which a thread of the runtime must not.

@@ -142,6 +142,36 @@ async fn jwt_014_any_audience_but_this_route_is_refused() {
     trusted.end().await;
 }
 
+/// RFC 3986 knows several spellings of one resource; a token knows one.
+#[tokio::test]
+async fn jwt_016_a_resource_has_one_spelling() {
+    let issuer = Issuer::new("corp");
+    let public = "public_url: \"https://mcp.example.com\"";
+    let stage = Stage::trusting_with(&[&issuer], |builder| builder.listener_extra(public).issuer(&issuer)).await;
+    let now = stage.gateway.clock.seconds();
+    let call = async |audience: &str| {
+        let token = issuer.token_for(audience, now, "ada", &["staff"]).signed();
+        stage.gateway.modern("crm", &token).call("echo", json!({ "text": "hi" })).await
+    };
+    for other in [
+        "https://mcp.example.com/mcp/crm/",
+        "https://MCP.example.com/mcp/crm",
+        "HTTPS://mcp.example.com/mcp/crm",
+        "https://mcp.example.com:443/mcp/crm",
+        "https://mcp.example.com./mcp/crm",
+        "https://mcp.example.com/mcp/./crm",
+        "https://mcp.example.com/mcp/%63rm",
+        "https://mcp.example.com//mcp/crm",
+        "https://mcp.example.com/mcp/crm https://mcp.example.com/mcp/crm",
+        "mcp.example.com/mcp/crm",
+    ] {
+        let record = stage.assert_refused(other, &call(other).await, 401);
+        assert_eq!(record["dec"]["detail"], "token_audience", "{other}: {record}");
+    }
+    stage.assert_passes("the one spelling", &call("https://mcp.example.com/mcp/crm").await);
+    stage.end().await;
+}
+
 #[tokio::test]
 async fn jwt_018_an_expired_token_is_refused_to_the_second() {
     let trusted = Trusted::new().await;
