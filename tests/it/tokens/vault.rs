@@ -112,7 +112,7 @@ async fn prv_010_tokens_that_nobody_used_for_long_expire_with_their_month() {
     let mut gateway = Gateway::start()
         .policy(POLICY)
         .servers([("crm", &crm), ("hr", &crm), ("lab", &crm)])
-        .config_extra("audit: { origin: test.localhost, vault: { keep: 40d } }")
+        .config_extra("audit: { origin: test.localhost, vault: { keep: 40d } }\nidentity: { api_keys: { max_age: 365d } }\n")
         .await;
     let key = gateway.key("ada", &["staff"]).await;
     crm.on_tool("read", Reply::text(&format!("{SSN} {EMAIL}")));
