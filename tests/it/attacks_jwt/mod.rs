@@ -9,6 +9,7 @@ mod claims;
 mod headers;
 mod identity;
 mod keys;
+mod open_routes;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
