@@ -220,7 +220,8 @@ mod tests {
             "yett1.",
             &format!("{shown}-TAMPERED"),
             &format!("{shown}A"),
-            shown.trim_end_matches(char::is_alphanumeric),
+            // Whatever its last character is; some are no letter and no digit.
+            shown.strip_suffix(|_: char| true).unwrap(),
             shown.trim_start_matches('y'),
         ] {
             assert_eq!(states.open(&own, made_up, now), Err(StateError::NotGiven), "{made_up}");
