@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::live::Live;
@@ -78,7 +78,6 @@ pub struct Keeper {
     troubles: parking_lot::Mutex<Vec<String>>,
     /// Some of them was never there.
     incomplete: AtomicBool,
-    wanted: Notify,
 }
 
 /// Reads a variable of the environment.
@@ -109,8 +108,8 @@ impl Keeper {
         let state = |live: &Live| State { good: Instant::now(), arrived: live.current().is_ok(), failing: None, reminded: None };
         let states: Vec<_> = kept.iter().map(state).collect();
         let incomplete = AtomicBool::new(states.iter().any(|state| !state.arrived));
-        let (variable, troubles, wanted) = (Box::new(variable), parking_lot::Mutex::default(), Notify::new());
-        Ok(Self { kept, settings, providers, variable, states: Mutex::new(states), troubles, incomplete, wanted })
+        let (variable, troubles) = (Box::new(variable), parking_lot::Mutex::default());
+        Ok(Self { kept, settings, providers, variable, states: Mutex::new(states), troubles, incomplete })
     }
 
     /// The first round, before anything is served. A secret that is missing and will be until somebody does something is an error; one
@@ -136,7 +135,7 @@ impl Keeper {
 
     /// Reads all of them, each place once, and puts in force what is new.
     pub async fn round(&self, now: Timestamp) -> Vec<(Live, Finding)> {
-        let (mut found, mut round) = (Vec::new(), Round::new());
+        let (mut found, mut round) = (Vec::new(), Round::default());
         // Whoever comes meanwhile waits, and then reads what is newer still.
         let mut states = self.states.lock().await;
         for (live, state) in self.kept.iter().zip(states.iter_mut()) {
@@ -179,19 +178,14 @@ impl Keeper {
         found
     }
 
-    /// Ends when the next round is due, or somebody wants one.
+    /// Ends when the next round is due.
     pub async fn next(&self) {
         let failing =
             self.states.lock().await.iter().filter(|state| state.failing.is_some()).map(|state| state.good.elapsed()).min();
         // After a failure sooner than usual, and then slower and slower.
         let pause = failing.map_or(self.settings.refresh, |since| since.clamp(AGAIN, SLOWEST).min(self.settings.refresh));
         let pause = self.providers.due_in().map_or(pause, |due| due.clamp(AGAIN, pause));
-        let _ = tokio::time::timeout(pause, self.wanted.notified()).await;
-    }
-
-    /// Asks for a round now: what a secret is for has been refused.
-    pub fn want(&self) {
-        self.wanted.notify_one();
+        tokio::time::sleep(pause).await;
     }
 
     /// What operators are to know: secrets that could not be read, and since when.

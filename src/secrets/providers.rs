@@ -115,7 +115,20 @@ pub(super) struct Providers {
 }
 
 /// What has been read in one round: whoever needs two members of a secret reads it once, and sees both of one version.
-pub(super) type Round = HashMap<Reference, Result<Arc<Document>, Arc<Trouble>>>;
+#[derive(Default)]
+pub(super) struct Round {
+    read: HashMap<Reference, Result<Arc<Document>, Arc<Trouble>>>,
+    /// Providers that did not answer. They are not asked again: twenty secrets of one that is down would take minutes.
+    silent: HashMap<Kind, Arc<Trouble>>,
+}
+
+/// Whom a reference asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Aws,
+    Bao,
+    Local,
+}
 
 /// The value of a template, and when the oldest part of it was made.
 pub(super) struct Value {
@@ -177,11 +190,20 @@ impl Providers {
         now: Timestamp,
     ) -> Result<Arc<Document>, Arc<Trouble>> {
         let place = place_of(reference);
-        if let Some(read) = round.get(&place) {
+        if let Some(read) = round.read.get(&place) {
             return read.clone();
         }
+        let kind = kind_of(&place);
+        if let Some(silent) = round.silent.get(&kind) {
+            return Err(Arc::clone(silent));
+        }
         let read = self.read(&place, variable, now).await.map(Arc::new).map_err(Arc::new);
-        round.insert(place, read.clone());
+        if let Err(trouble) = &read
+            && matches!(**trouble, Trouble::Silent(_))
+        {
+            round.silent.insert(kind, Arc::clone(trouble));
+        }
+        round.read.insert(place, read.clone());
         read
     }
 
@@ -207,6 +229,14 @@ impl Providers {
             Reference::AwsSecret { name, .. } => self.aws.as_ref().ok_or(Trouble::NoKey)?.secret(name, now).await,
             Reference::AwsParameter(name) => self.aws.as_ref().ok_or(Trouble::NoKey)?.parameter(name, now).await,
         }
+    }
+}
+
+fn kind_of(reference: &Reference) -> Kind {
+    match reference {
+        Reference::Environment(_) | Reference::File(_) => Kind::Local,
+        Reference::Vault { .. } => Kind::Bao,
+        Reference::AwsParameter(_) | Reference::AwsSecret { .. } => Kind::Aws,
     }
 }
 

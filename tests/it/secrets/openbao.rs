@@ -83,6 +83,19 @@ async fn a_login_by_kubernetes_shows_the_service_accounts_token_and_then_what_it
 }
 
 #[tokio::test]
+async fn a_provider_that_does_not_answer_is_asked_once_however_many_secrets_it_has() {
+    let (crm, bao) = (Upstream::start().await, Idp::start(&Value::Null).await);
+    bao.fall_silent();
+    let login = format!("refresh: 1h, vault: {{ address: \"http://{}\", auth: {{ token: abc }} }}", bao.address);
+    let extra = metrics_token("${vault:kv/a#token}", &login).replace("refresh: 1s, ", "");
+    let servers = (0..4).map(|number| (format!("crm{number}"), format!("auth: {{ bearer: \"${{vault:kv/{number}#token}}\" }}")));
+    let builder = servers.fold(Gateway::start(), |builder, (name, auth)| builder.server(&name, &crm, &auth));
+    let gateway = builder.config_extra(&extra).await;
+    assert_eq!(bao.asked(), 1, "{:?}", bao.heads());
+    assert_eq!(ready(&gateway).await.0, 503);
+}
+
+#[tokio::test]
 async fn a_start_stops_at_a_secret_that_will_not_come_by_itself_and_waits_for_a_provider_that_will() {
     let (crm, bao) = (Upstream::start().await, OpenBao::start().await);
     bao.put("metrics", json!({ "token": "short", "number": 5 })).await;
