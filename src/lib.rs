@@ -34,6 +34,10 @@ pub mod outbound;
 
 pub mod discovery;
 
+pub mod oauth;
+
+pub mod accounts;
+
 pub mod protocol;
 
 pub mod policy;

@@ -20,6 +20,9 @@ const LENGTH: usize = 32;
 /// The use of the key that seals the signing keys of the audit log.
 pub const EPOCH_KEYS: &str = "audit epoch keys";
 
+/// What the key is for that seals what browsers keep between two pages.
+pub const BROWSERS: &str = "browsers";
+
 /// What the key is for that seals servers' states while clients hold them.
 pub const REQUEST_STATES: &str = "request states";
 

@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::keys_api;
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
 use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
+use super::{accounts_api, keys_api};
+use crate::accounts::Accounts;
 use crate::audit_index::Indexer;
 use crate::listener::{bind, operators};
 use crate::secret::Secret;
@@ -66,6 +67,8 @@ pub(super) struct Shared {
     /// Where the log is searched; `None` where no index is kept.
     pub(super) indexer: Option<Indexer>,
     pub(super) reload: Arc<dyn Reload>,
+    /// Where accounts are that callers connect; `None` where no server has them.
+    pub(super) accounts: Option<Arc<Accounts>>,
 }
 
 impl Admin {
@@ -82,7 +85,16 @@ impl Admin {
         let failed = |source| AdminError::Bind { address, source };
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer, reload }) })
+        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer, reload, accounts: None }) })
+    }
+
+    /// Tells authorization servers of accounts that are taken away.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Option<Arc<Accounts>>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.accounts = accounts;
+        }
+        self
     }
 
     /// Where it listens.
@@ -97,6 +109,7 @@ impl Admin {
             .route("/v1/reload", post(reload))
             .route("/v1/switches", get(list_switches))
             .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
+            .merge(accounts_api::routes())
             .merge(keys_api::routes())
             .merge(privacy_api::routes())
             .merge(prune_api::routes())
@@ -174,7 +187,9 @@ async fn set_switch(shared: &Shared, name: &str, on: bool, query: Option<String>
 
 pub(super) fn failed(error: &OperationError) -> Response {
     match error {
-        OperationError::Key(KeyError::NotFound(_)) => problem(StatusCode::NOT_FOUND, &error.to_string()),
+        OperationError::Key(KeyError::NotFound(_)) | OperationError::NoAccount(_) => {
+            problem(StatusCode::NOT_FOUND, &error.to_string())
+        }
         OperationError::Requester(_) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         OperationError::Key(KeyError::Changed(_) | KeyError::NotActive(_)) => problem(StatusCode::CONFLICT, &error.to_string()),
         OperationError::Key(KeyError::Store(_))

@@ -1,6 +1,7 @@
 //! The admin API: what operators change, and what they read of the audit log, while the gateway runs. Always with a token; every change
 //! is a record, and so is every search.
 
+mod accounts_api;
 mod api;
 mod client;
 mod export;
@@ -17,6 +18,7 @@ mod search;
 mod token;
 mod tokens;
 
+pub use accounts_api::shown_account;
 pub use api::{Admin, AdminError};
 pub use client::{AdminClient, ClientError};
 pub use export::{Exported, ExportedLog};

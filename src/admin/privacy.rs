@@ -146,7 +146,13 @@ impl Privacy {
         let _turn = self.begin().await?;
         order.check()?;
         let person = self.vault.person(&order.who.issuer, &order.who.subject).await?;
-        let ids = if order.who.issuer == API_KEY { self.keys.of_subject(&order.who.subject) } else { Vec::new() };
+        let Identity { issuer, subject, .. } = &order.who;
+        let ids = if issuer == API_KEY {
+            self.keys.of_subject(subject)
+        } else {
+            // Accounts go the way of keys: by ids of chance, which say nothing of anybody.
+            self.keys.accounts().of_subject(issuer, subject).await?.into_iter().map(Into::into).collect()
+        };
         let (names, held) = person.map(|person| (person.pseudonyms, person.held)).unwrap_or_default();
         if names.is_empty() && ids.is_empty() {
             return Err(PrivacyError::Unknown);

@@ -59,6 +59,8 @@ pub enum Reason {
     HostNotAllowed,
     /// A role grants this to a token that holds these scopes, all of them; the caller's does not.
     InsufficientScope(Box<[String]>),
+    /// Nothing was done for a browser on the pages where accounts are connected: HTTP status and a word for the record.
+    Page(u16, &'static str),
     /// Our own failure.
     Internal(&'static str),
     /// Parameters that cannot be read.
@@ -79,6 +81,9 @@ pub enum Reason {
     NoSuchPath,
     /// `Accept` leaves out JSON or event streams.
     NotAcceptable,
+    /// The server is called with an account of the caller's own, which they connect on the page at this URL; whether the client has said that
+    /// it can send its user there.
+    NotConnected(Box<str>, bool),
     /// The Origin is not on the list.
     OriginNotAllowed,
     /// A queue is full.
@@ -175,6 +180,15 @@ impl Rejection {
         self.0.reply_to.as_ref()
     }
 
+    /// The same for a client that can send its user to a page.
+    #[must_use]
+    pub fn sending_users(mut self) -> Self {
+        if let Reason::NotConnected(_, sends) = &mut self.0.reason {
+            *sends = true;
+        }
+        self
+    }
+
     /// Says which request it answers; the first word holds.
     #[must_use]
     pub fn answering(mut self, reply_to: &ReplyTo) -> Self {
@@ -211,7 +225,7 @@ impl Reason {
             Self::CredentialRevoked => "credential_revoked",
             Self::Denied(_) => "denied",
             Self::ForeignState => "foreign_state",
-            Self::Framing(_, word) | Self::Handshake(word) => word,
+            Self::Framing(_, word) | Self::Handshake(word) | Self::Page(_, word) => word,
             Self::HeaderMismatch(_) => "header_mismatch",
             Self::HostNotAllowed => "host_not_allowed",
             Self::InsufficientScope(_) => "insufficient_scope",
@@ -225,6 +239,7 @@ impl Reason {
             Self::MissingSession => "missing_session",
             Self::NoSuchPath => "no_such_path",
             Self::NotAcceptable => "not_acceptable",
+            Self::NotConnected(..) => "not_connected",
             Self::NotRecorded => "not_recorded",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::Overloaded => "overloaded",

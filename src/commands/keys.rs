@@ -242,7 +242,7 @@ fn expiry(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 /// An id is put into a path: nothing else may be in it.
-fn plain(id: &str) -> anyhow::Result<&str> {
+pub(super) fn plain(id: &str) -> anyhow::Result<&str> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         bail!("`{id}` is not a key id; see `yett keys list`");
     }

@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 done, 1 the checked thing is bad, 2 usage or I/O; `audit verify` has its own.
 
+mod accounts;
 mod audit;
 mod check;
 mod connect;
@@ -47,6 +48,8 @@ enum Command {
     Check(check::Check),
     /// Be an MCP server on standard input and output that stands for a route of a gateway
     Connect(connect::Arguments),
+    /// Accounts that callers have connected
+    Accounts(accounts::Accounts),
     /// API keys of a gateway
     Keys(keys::Keys),
     /// Stop all calls, or those to one server, at once
@@ -110,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
+        Command::Accounts(command) => block_on(accounts::run(command, &mut terminal)),
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::OauthClient;
 use crate::secrets::Live;
 
 /// A token issuer.
@@ -36,6 +37,8 @@ pub struct Issuer {
     pub claims: Claims,
     /// How it is asked about tokens; `None`: it is not.
     pub introspection: Option<Introspection>,
+    /// How its users sign in with a browser, to connect accounts; `None`: they cannot.
+    pub sign_in: Option<OauthClient>,
 }
 
 /// How an issuer is asked about tokens (RFC 7662).

@@ -31,7 +31,7 @@ pub use outline::Outline;
 pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use telemetry::{LogFormat, LogLevel, Logs, Telemetry, Traces};
-pub use upstream::{Auth, Grant, IdentityJwt, UpstreamTls};
+pub use upstream::{Auth, Endpoints, Grant, IdentityJwt, OauthClient, UpstreamTls, UserOauth, WrittenEndpoints};
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.
@@ -353,6 +353,15 @@ impl Server {
     /// Whether it is called by tokens in the names of callers.
     pub fn exchanges_tokens(&self) -> bool {
         matches!(self.auth, Some(Auth::TokenExchange(_)))
+    }
+
+    /// How callers connect accounts of theirs there, if they do.
+    pub fn connects_accounts(&self) -> Option<&UserOauth> {
+        match &self.auth {
+            Some(Auth::UserOauth(settings)) => Some(settings),
+            Some(Auth::Basic(..) | Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::Header(..) | Auth::TokenExchange(_))
+            | None => None,
+        }
     }
 
     /// What is kept of the arguments of a tool's calls.

@@ -43,6 +43,54 @@ pub enum Auth {
     Header(HeaderName, Live),
     /// A token that an authorization server gives in exchange for a caller's, RFC 8693.
     TokenExchange(Grant),
+    /// A token of the account that a caller has connected, RFC 6749, section 4.1.
+    UserOauth(UserOauth),
+}
+
+/// How callers connect accounts of theirs at a server.
+#[derive(Clone, Debug)]
+pub struct UserOauth {
+    /// Where the accounts are.
+    pub client: OauthClient,
+    /// The server as a URI, which its tokens are to be for (RFC 8707), where that is not its URL.
+    pub resource: Option<String>,
+    /// Its authorization server is not to be told, since it knows no resources.
+    pub no_resource: bool,
+}
+
+/// The gateway as a client of an authorization server that users' browsers are sent to.
+#[derive(Clone, Debug)]
+pub struct OauthClient {
+    /// Where it is.
+    pub endpoints: Endpoints,
+    /// What it calls the gateway.
+    pub client_id: String,
+    /// By what it knows the gateway; `None` for a public client.
+    pub client_secret: Option<Live>,
+    /// What the gateway asks for.
+    pub scopes: Vec<String>,
+    /// CAs that it is believed by, in PEM form; `None`: the system's.
+    pub authorities: Option<Vec<u8>>,
+}
+
+/// Where an authorization server is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// Where the metadata of this issuer says.
+    Discovered(String),
+    /// Where an operator says.
+    Written(Box<WrittenEndpoints>),
+}
+
+/// What an operator says of an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenEndpoints {
+    /// Browsers are sent here.
+    pub authorization: Uri,
+    /// Codes are shown here.
+    pub token: Uri,
+    /// Tokens are given back here, if they are.
+    pub revocation: Option<Uri>,
 }
 
 /// How an authorization server is asked for tokens.

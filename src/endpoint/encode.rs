@@ -1,113 +1,25 @@
 //! Answers: the one table from reasons to HTTP status, JSON-RPC code and the text a peer reads (DESIGN.md section 6).
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 
+use super::EdgeBody;
 use super::events::EventBody;
 use super::headers::{SESSION_ID, YETT_CALL};
 use super::http_sse::ChannelBody;
-use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route, ServerMessage};
-use crate::places::{Place, Untaken};
+use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
 use crate::protocol::json::RawJson;
 use crate::protocol::{Method, ProtocolVersion, code};
 
 /// How soon to try again when we are the ones who cannot.
 const UNAVAILABLE_RETRY: u64 = 1;
 
-/// The body of an answer.
-pub struct EdgeBody {
-    inner: Inner,
-    untaken: Untaken,
-}
-
-enum Inner {
-    Channel(Box<ChannelBody>),
-    Events(Box<EventBody>),
-    Full(Bytes, Option<Place>),
-}
-
-impl EdgeBody {
-    /// No body.
-    pub(super) fn empty() -> Self {
-        Self::full(Bytes::new())
-    }
-
-    /// An event stream.
-    fn events(events: EventBody) -> Self {
-        Self::from(Inner::Events(Box::new(events)))
-    }
-
-    /// The stream of a session.
-    fn channel(channel: ChannelBody) -> Self {
-        Self::from(Inner::Channel(Box::new(channel)))
-    }
-
-    /// These bytes.
-    pub(super) fn full(bytes: Bytes) -> Self {
-        Self::from(Inner::Full(bytes, None))
-    }
-
-    /// A reply, and its part of the memory for large ones.
-    fn reply(reply: ServerMessage) -> Self {
-        Self::from(Inner::Full(reply.message.encode(), reply.memory))
-    }
-
-    fn from(inner: Inner) -> Self {
-        Self { inner, untaken: Untaken::default() }
-    }
-
-    /// Counts what is not taken of it with the rest of its connection.
-    #[must_use]
-    pub fn counted_with(self, untaken: &Untaken) -> Self {
-        Self { untaken: untaken.clone(), ..self }
-    }
-}
-
-impl std::fmt::Debug for EdgeBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EdgeBody")
-    }
-}
-
-impl Body for EdgeBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let this = &mut *self;
-        let chunk = match &mut this.inner {
-            Inner::Full(bytes, _) if bytes.is_empty() => return Poll::Ready(None),
-            Inner::Full(bytes, place) => Some((std::mem::take(bytes), place.take())),
-            Inner::Channel(channel) => ready!(channel.poll_chunk(cx)),
-            Inner::Events(events) => ready!(events.poll_chunk(cx)),
-        };
-        Poll::Ready(chunk.map(|(bytes, place)| {
-            // The library holds it until the client has taken it, and so does its place.
-            Ok(Frame::data(match place {
-                Some(place) => this.untaken.hold(bytes, place),
-                None => bytes,
-            }))
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(&self.inner, Inner::Full(bytes, _) if bytes.is_empty())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Full(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Channel(_) | Inner::Events(_) => SizeHint::default(),
-        }
-    }
-}
+/// What a caller reads of a server at which they have no account yet.
+const CONNECT_FIRST: &str = "This server needs an account of yours. Open this page in a browser to connect it, then call again";
 
 /// The HTTP response to a call.
 pub(super) fn response(result: Result<McpResponse, Rejection>, call: CallId, route: &Route) -> Response<EdgeBody> {
@@ -249,7 +161,9 @@ fn answer(rejection: &Rejection) -> Answer {
         }
         Reason::Denied(reason) => error(ok, code::FORBIDDEN, reason.as_deref().unwrap_or("Forbidden by policy")),
         Reason::ForeignState => error(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, "Unknown or expired `requestState`"),
-        Reason::Framing(status, _) => bare(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)),
+        Reason::Framing(status, _) | Reason::Page(status, _) => {
+            bare(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST))
+        }
         Reason::HeaderMismatch(header) => {
             let message = format!("Header mismatch: `{header}` is missing or differs from the body");
             error(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, &message)
@@ -272,6 +186,8 @@ fn answer(rejection: &Rejection) -> Answer {
         }
         Reason::NoSuchPath => bare(StatusCode::NOT_FOUND),
         Reason::NotAcceptable => bare(StatusCode::NOT_ACCEPTABLE),
+        Reason::NotConnected(page, false) => error(ok, code::NOT_CONNECTED, &format!("{CONNECT_FIRST}: {page}")),
+        Reason::NotConnected(_, true) => error(ok, code::URL_ELICITATION_REQUIRED, CONNECT_FIRST),
         Reason::BreakerOpen(_) | Reason::NotRecorded | Reason::StoreUnavailable => unavailable("Temporarily unavailable"),
         Reason::Overloaded => unavailable("Overloaded"),
         Reason::Stopping => unavailable("Shutting down"),
@@ -356,6 +272,13 @@ fn data(reason: &Reason, call: CallId) -> String {
         }
         Reason::MissingCapability(extension) => {
             format!(r#"{{"requiredCapabilities":{{"extensions":{{"{extension}":{{}}}}}},"call":"{call}"}}"#)
+        }
+        Reason::NotConnected(page, sends) => {
+            let page = RawJson::string(page);
+            let (page, why) = (page.as_str(), RawJson::string(CONNECT_FIRST));
+            let elicitation = format!(r#"{{"mode":"url","elicitationId":"{call}","url":{page},"message":{}}}"#, why.as_str());
+            let elicitations = if *sends { format!(r#""elicitations":[{elicitation}],"#) } else { String::new() };
+            format!(r#"{{{elicitations}"url":{page},"call":"{call}"}}"#)
         }
         Reason::UnsupportedVersion(requested) => {
             // No revision with a handshake: a client that finds its own here would take the server behind us for one that has it.

@@ -37,8 +37,11 @@ fn reasons() -> Vec<Reason> {
         Reason::MissingSession,
         Reason::NoSuchPath,
         Reason::NotAcceptable,
+        Reason::NotConnected("https://gw.example/accounts/mail?issuer=corp".into(), false),
+        Reason::NotConnected("https://gw.example/accounts/mail?issuer=corp".into(), true),
         Reason::NotRecorded,
         Reason::OriginNotAllowed,
+        Reason::Page(400, "state"),
         Reason::Overloaded,
         Reason::RateLimited(wait),
         Reason::SessionEnded,
@@ -59,55 +62,60 @@ fn reasons() -> Vec<Reason> {
         Reason::UpstreamFailed("a_secret_of_ours"),
         Reason::UpstreamTimeout,
     ];
-    for reason in &all {
-        match reason {
-            Reason::Blocked(_)
-            | Reason::BlockedResult(_)
-            | Reason::BodyIncomplete
-            | Reason::BodyTooLarge
-            | Reason::BodyTooSlow
-            | Reason::BreakerOpen(_)
-            | Reason::CredentialExpired
-            | Reason::CredentialRevoked
-            | Reason::Denied(_)
-            | Reason::ForeignState
-            | Reason::Framing(..)
-            | Reason::Handshake(_)
-            | Reason::HeaderMismatch(_)
-            | Reason::HostNotAllowed
-            | Reason::InsufficientScope(_)
-            | Reason::Internal(_)
-            | Reason::InvalidParams(_)
-            | Reason::Killed
-            | Reason::Malformed(..)
-            | Reason::MethodNotAllowed
-            | Reason::MissingCapability(_)
-            | Reason::MissingMeta(_)
-            | Reason::MissingSession
-            | Reason::NoSuchPath
-            | Reason::NotAcceptable
-            | Reason::NotRecorded
-            | Reason::OriginNotAllowed
-            | Reason::Overloaded
-            | Reason::RateLimited(_)
-            | Reason::SessionEnded
-            | Reason::SessionNotFound
-            | Reason::Stopping
-            | Reason::StoreUnavailable
-            | Reason::StreamLimit
-            | Reason::StreamOver
-            | Reason::Unauthenticated(_)
-            | Reason::UnknownEvent
-            | Reason::UnknownMethod
-            | Reason::UnknownTarget(..)
-            | Reason::UnknownTask
-            | Reason::UnsupportedMedia
-            | Reason::UnsupportedVersion(_)
-            | Reason::UpstreamFailed(_)
-            | Reason::UpstreamTimeout => {}
-        }
-    }
+    all.iter().for_each(listed);
     all
+}
+
+/// A reason that is new belongs into the list.
+fn listed(reason: &Reason) {
+    match reason {
+        Reason::Blocked(_)
+        | Reason::BlockedResult(_)
+        | Reason::BodyIncomplete
+        | Reason::BodyTooLarge
+        | Reason::BodyTooSlow
+        | Reason::BreakerOpen(_)
+        | Reason::CredentialExpired
+        | Reason::CredentialRevoked
+        | Reason::Denied(_)
+        | Reason::ForeignState
+        | Reason::Framing(..)
+        | Reason::Handshake(_)
+        | Reason::HeaderMismatch(_)
+        | Reason::HostNotAllowed
+        | Reason::InsufficientScope(_)
+        | Reason::Internal(_)
+        | Reason::InvalidParams(_)
+        | Reason::Killed
+        | Reason::Malformed(..)
+        | Reason::MethodNotAllowed
+        | Reason::MissingCapability(_)
+        | Reason::MissingMeta(_)
+        | Reason::MissingSession
+        | Reason::NoSuchPath
+        | Reason::NotAcceptable
+        | Reason::NotConnected(..)
+        | Reason::NotRecorded
+        | Reason::OriginNotAllowed
+        | Reason::Page(..)
+        | Reason::Overloaded
+        | Reason::RateLimited(_)
+        | Reason::SessionEnded
+        | Reason::SessionNotFound
+        | Reason::Stopping
+        | Reason::StoreUnavailable
+        | Reason::StreamLimit
+        | Reason::StreamOver
+        | Reason::Unauthenticated(_)
+        | Reason::UnknownEvent
+        | Reason::UnknownMethod
+        | Reason::UnknownTarget(..)
+        | Reason::UnknownTask
+        | Reason::UnsupportedMedia
+        | Reason::UnsupportedVersion(_)
+        | Reason::UpstreamFailed(_)
+        | Reason::UpstreamTimeout => {}
+    }
 }
 
 /// Requests and notifications of every revision, and what was refused before anything was read.

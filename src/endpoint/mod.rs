@@ -4,8 +4,10 @@
 //! that tells a client where to get a token. Everything else goes through the chain, refusals included.
 
 mod body;
+mod browsers;
 mod cors;
 mod decode;
+mod edge_body;
 mod encode;
 mod events;
 mod forwarded;
@@ -33,9 +35,10 @@ use tokio_util::task::TaskTracker;
 
 pub use body::BodyMemory;
 pub use decode::Decode;
-pub use encode::EdgeBody;
+pub use edge_body::EdgeBody;
 pub use routes::Routes;
 
+use crate::accounts::Desk;
 use crate::chain::{Anonymous, Arrival, CallId, Chain, Incoming, Peer, Reason, Rejection, RequestContext, Route, Trail};
 use crate::clock::Clock;
 use crate::config::Listener;
@@ -52,12 +55,14 @@ pub struct Endpoint {
     sampling: Sampling,
     /// What goes on after its request is answered.
     tasks: TaskTracker,
+    /// Where users connect accounts, if they can.
+    desk: Option<Desk>,
 }
 
 impl Endpoint {
     /// For `listener`; `chain` may be swapped under it.
     pub fn new(listener: Listener, routes: Routes, chain: Arc<ArcSwap<Chain>>, clock: Arc<dyn Clock>) -> Self {
-        Self { listener, routes, chain, clock, sampling: Sampling::Off, tasks: TaskTracker::new() }
+        Self { listener, routes, chain, clock, sampling: Sampling::Off, tasks: TaskTracker::new(), desk: None }
     }
 
     /// Chooses the calls that are exported as spans; without it, none.
@@ -72,6 +77,12 @@ impl Endpoint {
         Self { tasks, ..self }
     }
 
+    /// Serves the pages on which users connect accounts.
+    #[must_use]
+    pub fn with_desk(self, desk: Option<Desk>) -> Self {
+        Self { desk, ..self }
+    }
+
     /// Answers one request. Never fails: every refusal is an answer.
     pub async fn answer<B>(&self, request: Request<B>, peer: Peer) -> Response<EdgeBody>
     where
@@ -80,6 +91,9 @@ impl Endpoint {
     {
         let (head, body) = request.into_parts();
         let peer = self.behind_proxies(&head.headers, peer);
+        if let Some(desk) = self.desk.as_ref().filter(|_| Desk::serves(head.uri.path())) {
+            return Box::pin(self.answer_browser(desk, Request::from_parts(head, body), peer)).await;
+        }
         let origin = match cors::origin(&head.headers, &self.listener.allowed_origins) {
             Ok(origin) => origin,
             Err(reason) => return self.refuse(reason, peer, &self.routes.resolve(head.uri.path())).await.0,

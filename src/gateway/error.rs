@@ -89,6 +89,14 @@ pub enum StartError {
         /// Why.
         source: ConnectError,
     },
+    /// Users cannot sign in with a browser as configured.
+    #[error("users cannot sign in at `{url}`")]
+    SignIn {
+        /// The listener.
+        url: String,
+        /// Why.
+        source: ConnectError,
+    },
     /// A server cannot be reached as configured.
     #[error("server `{server}` cannot be used")]
     Upstream {

@@ -1,8 +1,11 @@
 //! Puts the stations together, and takes them apart again without losing a record.
 
+mod accounts;
+mod binding;
 mod certificates;
 mod chains;
 mod error;
+mod opening;
 mod reload;
 mod secrets;
 mod start;
@@ -17,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::StartError;
+pub(crate) use opening::{aging, place};
 use reload::Reloader;
-pub(crate) use start::{aging, place};
 
 use crate::admin::{NotReloaded, Operations, Reload as _, Reloaded};
 use crate::audit::{Condition, Draft, Kind, Log};

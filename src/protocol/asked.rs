@@ -26,6 +26,7 @@ pub struct Answerable {
     roots: bool,
     sampling: bool,
     tasks: bool,
+    urls: bool,
 }
 
 impl Asked {
@@ -64,7 +65,7 @@ impl Asked {
 
 impl Answerable {
     /// For whoever declares nothing.
-    pub const NOTHING: Self = Self { elicitation: false, roots: false, sampling: false, tasks: false };
+    pub const NOTHING: Self = Self { elicitation: false, roots: false, sampling: false, tasks: false, urls: false };
 
     /// From `ClientCapabilities`. An empty `elicitation` means forms (MCP 2025-11-25, "Elicitation").
     pub fn of(capabilities: Option<Value<'_>>) -> Self {
@@ -74,6 +75,7 @@ impl Answerable {
             elicitation: get("elicitation").is_some_and(forms),
             roots: get("roots").is_some(),
             sampling: get("sampling").is_some(),
+            urls: get("elicitation").is_some_and(|value| value.get("url").is_some()),
             tasks: get("extensions").and_then(|extensions| extensions.get(TASKS_EXTENSION)).is_some(),
         }
     }
@@ -83,9 +85,14 @@ impl Answerable {
         self.tasks
     }
 
-    /// Whether nothing may be asked.
+    /// Whether its user can be sent to a page (MCP 2025-11-25, "URL Mode Elicitation"). By the gateway alone: no server may.
+    pub fn sends_users(self) -> bool {
+        self.urls
+    }
+
+    /// Whether nothing may be asked by a server.
     pub fn is_empty(self) -> bool {
-        self == Self::NOTHING
+        Self { urls: false, ..self } == Self::NOTHING
     }
 
     /// Whether this may be asked.

@@ -8,6 +8,8 @@ pub const INVALID_REQUEST: i64 = -32600;
 pub const METHOD_NOT_FOUND: i64 = -32601;
 /// Bad parameters, and what a server says of a name it does not know. JSON-RPC 2.0, section 5.1; MCP "Tools", error handling.
 pub const INVALID_PARAMS: i64 = -32602;
+/// The user is to be sent to a page first. MCP 2025-11-25, "URL Elicitation Required".
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// A mirrored header is missing or differs from the body. MCP 2026-07-28, Streamable HTTP, "Server Validation".
 pub const HEADER_MISMATCH: i64 = -32020;
 /// The client has not declared what the request needs. MCP 2026-07-28, "Capability Negotiation".
@@ -17,6 +19,8 @@ pub const UNSUPPORTED_VERSION: i64 = -32022;
 
 // Ours. They lie outside -32768..-32000, which JSON-RPC and MCP keep for themselves; each ends in the HTTP status it stands for.
 
+/// The caller has to connect an account of theirs first.
+pub const NOT_CONNECTED: i64 = -31203;
 /// No valid credential.
 pub const UNAUTHENTICATED: i64 = -31401;
 /// Visible, but refused by a rule.

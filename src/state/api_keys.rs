@@ -13,7 +13,7 @@ use super::key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Moment, SecretHash,
 use super::key_text::{mint, new_id, parse};
 use super::store::{Place, Store, within};
 use super::switches::Switches;
-use super::{StoreError, key_rows};
+use super::{Accounts, StoreError, accounts, key_rows};
 use crate::master_key::MasterKey;
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
@@ -95,18 +95,20 @@ pub struct ApiKeys {
     keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
     /// Keys that are revoked here, which the store does not know.
     unsaid: Mutex<BTreeSet<Arc<str>>>,
+    accounts: Arc<Accounts>,
 }
 
 impl ApiKeys {
-    /// Opens a store, in a data directory or elsewhere, and loads keys and switches from it.
+    /// Opens a store, in a data directory or elsewhere, and loads keys and switches from it, and what seals [`ApiKeys::accounts`].
     pub async fn open(place: impl Into<Place>, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
         let store = Store::open(&place.into()).await?;
         let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&store, master).await?.expose());
         let keys = key_rows::all(&store).await?;
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
         let switches = Switches::load(store.clone()).await?;
+        let accounts = Arc::new(Accounts::open(store.clone(), master).await?);
         let (aging, keys) = (Aging::default(), ArcSwap::from_pointee(keys));
-        Ok((Self { store, hasher, aging, keys, unsaid: Mutex::default() }, switches))
+        Ok((Self { store, hasher, aging, keys, unsaid: Mutex::default(), accounts }, switches))
     }
 
     /// Lets secrets grow so old, and no older.
@@ -123,15 +125,25 @@ impl ApiKeys {
     /// Keeps keys good under another master key: what hashes them stays, and is stored under the new one. It may be repeated.
     pub async fn rotate_master(place: impl Into<Place>, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
         let store = Store::open(&place.into()).await?;
+        if let Some(wrapped) = accounts::rewrapped(&store, old, new).await? {
+            set_fact(&store, accounts::fact_name(), wrapped).await?;
+        }
         let bytes = match hasher(&store, new).await {
-            Ok(_) if sealed_hasher(&store).await?.is_some() => return Ok(()),
-            _ => hasher(&store, old).await?,
+            Ok(_) if sealed_hasher(&store).await?.is_some() => None,
+            _ => Some(hasher(&store, old).await?),
         };
-        let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
-        set_fact(&store, "api-key", sealed).await?;
+        if let Some(bytes) = bytes {
+            let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
+            set_fact(&store, "api-key", sealed).await?;
+        }
         store.wipe().await?;
         store.close().await;
         Ok(())
+    }
+
+    /// What callers have connected, in the same store.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -364,7 +376,7 @@ impl ApiKeys {
         self.keys.load().is_empty()
     }
 
-    /// Removes keys with everything that is known of them, from memory first. What is not there is no error.
+    /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.keys.rcu(|keys| {
             let mut keys = HashMap::clone(keys);
@@ -377,6 +389,7 @@ impl ApiKeys {
             let mut work = self.store.change().await?;
             for id in ids {
                 sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
+                accounts::remove_by_id(&mut work, id.as_ref()).await?;
             }
             work.commit().await?;
             self.store.wipe().await
@@ -439,7 +452,7 @@ async fn sealed_hasher(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
     fact(store, "api-key").await
 }
 
-async fn fact(store: &Store, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) async fn fact(store: &Store, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let found = sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(name.to_owned());
     Ok(found.fetch_optional(store.pool()).await?)
 }

@@ -51,6 +51,7 @@ impl Following {
         if changes != self.seen.load(Ordering::Acquire) {
             self.switches.reload().await?;
             self.keys.reload().await?;
+            self.keys.accounts().note_change();
             self.seen.store(changes, Ordering::Release);
         }
         Ok(())

@@ -4,10 +4,10 @@
 //! changed: what is to be otherwise is another step.
 
 /// The version that this build reads and writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// Each brings a store from the version before it to its own; the first to version 1.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // Version 1 was made table by table: a store of it may lack one, so the step can be repeated.
     "CREATE TABLE IF NOT EXISTS api_keys (
     id       TEXT NOT NULL PRIMARY KEY,
@@ -40,6 +40,21 @@ UPDATE api_keys SET made = created;",
     // One row: how often keys or switches were changed.
     "CREATE TABLE changes (n INTEGER NOT NULL) STRICT;
 INSERT INTO changes (n) VALUES (0);",
+    // `lease` is until when somebody renews the tokens, in seconds since 1970.
+    "CREATE TABLE accounts (
+    id        TEXT NOT NULL PRIMARY KEY,
+    issuer    TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    server    TEXT NOT NULL,
+    tenant    TEXT,
+    scopes    TEXT NOT NULL,
+    connected TEXT NOT NULL,
+    renewed   TEXT,
+    version   INTEGER NOT NULL,
+    lease     INTEGER NOT NULL,
+    sealed    BLOB NOT NULL,
+    UNIQUE (issuer, subject, server)
+) STRICT, WITHOUT ROWID;",
 ];
 
 /// What has to be run on a store of version `found`; 0 is an empty one.
@@ -65,6 +80,6 @@ mod tests {
     #[test]
     fn every_version_has_its_step() {
         assert_eq!(usize::try_from(VERSION).unwrap(), STEPS.len());
-        assert_eq!([0, 1, 2, 3, 4].map(|found| steps(found).count()), [3, 3, 1, 0, 0]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|found| steps(found).count()), [4, 4, 2, 1, 0, 0]);
     }
 }

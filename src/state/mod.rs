@@ -1,9 +1,10 @@
-//! What may change: API keys, kill switches and the newest heads of logs, in `state.db` or in a Postgres that replicas share, through
-//! sqlx; and how a file of SQLite is opened and wiped, for the vault too.
+//! What may change: API keys, accounts that callers have connected, kill switches and the newest heads of logs, in `state.db` or in a
+//! Postgres that replicas share, through sqlx; and how a file of SQLite is opened and wiped, for the vault too.
 //!
-//! The request path never waits for a store: keys and switches are held in memory and written through; what other replicas change is
-//! read twice a second. The audit log is not here: a database cannot be its truth (SECURITY.md section 0, finding 4).
+//! The request path does not wait for a store, but for the token of an account that is not in memory: keys and switches are held in memory
+//! and written through; what other replicas change is read twice a second. The audit log is not here: a database cannot be its truth (SECURITY.md section 0, finding 4).
 
+mod accounts;
 mod api_keys;
 mod following;
 mod heads;
@@ -24,6 +25,7 @@ use crate::seal::SealError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 
+pub use accounts::{Account, Accounts, Tokens, Whose};
 pub use api_keys::{Ages, ApiKeys, KeyError, NewKey, Presented, Rotation};
 pub use following::{Following, LOOK};
 pub use heads::{HeadStore, Swapped};

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::accounts::Accounts;
 use super::copies::Copies;
 use super::exposition::Exposition;
 use super::issuers::Issuers;
@@ -46,6 +47,7 @@ pub struct Metrics {
     upstream_duration: Durations,
     findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
     pub(super) servers: Servers,
+    pub(super) accounts: Accounts,
     pub(super) secrets: Secrets,
     pub(super) witnesses: Witnesses,
     pub(super) reloads: Reloads,
@@ -177,7 +179,7 @@ impl Metrics {
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
-        let (secrets, issuers) = (Secrets::default(), Issuers::default());
+        let (secrets, issuers, accounts) = (Secrets::default(), Issuers::default(), Accounts::default());
         let (witnesses, copies) = (Witnesses::default(), Copies::default());
 
         let mut ours = Registry::with_prefix("yett");
@@ -209,6 +211,7 @@ impl Metrics {
         ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
         servers.register(&mut ours);
         secrets.register(&mut ours);
+        accounts.register(&mut ours);
         witnesses.register(&mut ours);
         reloads.register(&mut ours);
         tls.register(&mut ours);
@@ -225,6 +228,7 @@ impl Metrics {
             findings,
             servers,
             secrets,
+            accounts,
             witnesses,
             reloads,
             tls,

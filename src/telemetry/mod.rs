@@ -3,6 +3,7 @@
 //! None of them holds a body, a header or a token: lines and spans hold ids, sizes, words and times. Labels are bounded: configured
 //! names and the words of enums, nothing a peer can choose. All of it are copies: losing them stops nothing.
 
+mod accounts;
 mod copies;
 mod exposition;
 mod issuers;
@@ -16,6 +17,7 @@ mod tls;
 mod traces;
 mod witnesses;
 
+pub use accounts::AccountEvent;
 pub use exposition::Exposition;
 pub use issuers::Asked;
 pub use logs::{hide_panics, init_logs};

@@ -10,10 +10,10 @@ use http_body_util::{BodyExt as _, Full};
 
 use super::UpstreamBody;
 use super::connect::ConnectError;
-use super::credential::{Credential, Discretion, Pass, Used};
+use super::credential::{Credential, Discretion, OnBehalf, Pass, Used};
+use crate::accounts::Accounts;
 use crate::chain::{CallId, Reason, TraceHeaders};
 use crate::config::Server;
-use crate::layers::authn::Principal;
 use crate::telemetry::Metrics;
 
 const YETT_CALL: HeaderName = HeaderName::from_static("yett-call");
@@ -31,12 +31,16 @@ pub(super) struct Address {
 
 impl Address {
     /// Of `server`, at `url`.
-    pub(super) fn new(server: &Server, url: &Uri, metrics: &Arc<Metrics>) -> Result<Self, ConnectError> {
+    pub(super) fn new(
+        server: &Server,
+        url: &Uri,
+        (metrics, accounts): (&Arc<Metrics>, Option<&Arc<Accounts>>),
+    ) -> Result<Self, ConnectError> {
         let bad_host = || ConnectError::Host(url.to_string());
         let authority = url.authority().ok_or_else(bad_host)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_unused| bad_host())?;
         let target = url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let credential = server.auth.as_ref().map(Credential::new).transpose()?;
+        let credential = server.auth.as_ref().map(|auth| Credential::new(auth, accounts)).transpose()?;
         let (server, metrics) = (server.name.as_str().into(), Arc::clone(metrics));
         Ok(Self { target, host, credential, server, metrics })
     }
@@ -47,8 +51,8 @@ impl Address {
     }
 
     /// How the server is asked to let this caller's messages in, or, without one, messages of ours; `None` where nothing is shown.
-    pub(super) fn pass(&self, caller: Option<&Principal>) -> Result<Option<Pass>, Reason> {
-        self.credential.as_ref().map(|credential| credential.pass(caller)).transpose()
+    pub(super) fn pass(&self, call: Option<OnBehalf<'_>>) -> Result<Option<Pass>, Reason> {
+        self.credential.as_ref().map(|credential| credential.pass(&self.server, call)).transpose()
     }
 
     /// Takes it out of replies.

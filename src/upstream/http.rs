@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::UpstreamBody;
 use super::address::{self, Address};
 use super::connect::{ConnectError, Connector};
-use super::credential::{Pass, Used};
+use super::credential::{OnBehalf, Pass, Used};
 use super::cut::{Cut, Cuts, Ends};
 use super::memory::ReplyMemory;
 use super::pool::{Lease, Pool};
@@ -78,7 +78,7 @@ impl StreamableHttp {
         let Shared { memory, tasks, metrics, .. } = shared;
         let connector = Connector::of(&server, url, shared.sockets.clone())?;
         let max_message = shared.largest_message_of(&server);
-        let address = Address::new(&server, url, metrics)?;
+        let address = Address::new(&server, url, (metrics, shared.accounts.as_ref()))?;
         let open = metrics.upstream_connections(&server.name);
         let pool = Pool::new(connector, server.limits.connect_timeout, tasks.clone(), open);
         let (answers, cuts) = (Arc::new(Semaphore::new(ANSWERS)), Cuts::new());
@@ -118,7 +118,9 @@ impl StreamableHttp {
         };
         let pushes = access.method == Method::Push;
         let principal = evidence.permit().principal();
-        let (pass, caller) = (self.0.address.pass(Some(principal))?, self.caller(principal, &context));
+        let gateway = self.gateway_of(&context);
+        let pass = self.0.address.pass(Some(OnBehalf { caller: principal, gateway }))?;
+        let caller = self.caller(principal, gateway);
         let asker = Asker { call: context.call, pass, caller };
         let expected = Expected {
             pushes,
@@ -194,13 +196,19 @@ impl StreamableHttp {
         Ok((request, used))
     }
 
+    /// The URL at which the gateway was called: what stands before `/mcp/<server>` in the route's.
+    fn gateway_of<'a>(&self, context: &'a RequestContext) -> &'a str {
+        let resource = context.route.resource.as_str();
+        let before = resource.strip_suffix(self.name()).and_then(|before| before.strip_suffix("/mcp/"));
+        before.unwrap_or(resource)
+    }
+
     /// What the server is told of who is calling, where it is.
-    fn caller(&self, principal: &Principal, context: &RequestContext) -> Option<Arc<Caller>> {
+    fn caller(&self, principal: &Principal, gateway: &str) -> Option<Arc<Caller>> {
         let told = self.0.server.identity_jwt.as_ref()?;
-        let (resource, path) = (&context.route.resource, format!("/mcp/{}", self.name()));
         let url = self.0.server.url().map(ToString::to_string).unwrap_or_default();
         Some(Arc::new(Caller {
-            iss: resource.strip_suffix(&path).unwrap_or(resource).to_owned(),
+            iss: gateway.to_owned(),
             aud: told.audience.clone().unwrap_or(url),
             sub: principal.subject().to_owned(),
             idp: principal.issuer().to_owned(),

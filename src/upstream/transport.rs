@@ -12,6 +12,7 @@ use super::http::StreamableHttp;
 use super::http_sse::HttpSse;
 use super::memory::ReplyMemory;
 use super::stdio::Stdio;
+use crate::accounts::Accounts;
 use crate::asserted::Assertions;
 use crate::chain::{McpRequest, McpResponse, Rejection};
 use crate::config::{Server, Transport};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub unheard: Unheard,
     /// Says to them who is calling.
     pub assertions: Arc<Assertions>,
+    /// What callers have connected at some of them.
+    pub accounts: Option<Arc<Accounts>>,
     /// The program that starts servers' processes.
     pub launcher: PathBuf,
 }

@@ -20,6 +20,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createInterface } from "node:readline";
 
+// What it remarks of its own settings is no answer of ours.
+console.info = console.error;
+console.warn = console.error;
+
 const require = createRequire(join(process.env.YETT_PARTS, "issuer", "package.json"));
 const load = async (name) => import(pathToFileURL(require.resolve(name)).href);
 const { errors, Provider } = await load("oidc-provider");
@@ -191,7 +195,7 @@ function answer(request, response) {
       response.writeHead(trouble.status, { "content-type": "text/html" });
       return response.end("<h1>trouble</h1>");
     case "body":
-      response.writeHead(200, { "content-type": "application/json" });
+      response.writeHead(trouble.status ?? 200, { "content-type": "application/json" });
       return response.end(trouble.body);
     case "slow":
       return setTimeout(() => handle(request, response), trouble.milliseconds);

@@ -1,5 +1,6 @@
 //! Behaviour through the front door: one binary, a module a topic.
 
+mod accounts;
 mod api_keys;
 mod architecture;
 mod attacks_audit;

@@ -15,7 +15,7 @@ use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
 use crate::master_key::hex;
 use crate::secret::Secret;
-use crate::state::{Aging, ApiKey, ApiKeys, KeyError, NewKey, Rotation, StoreError, Switch, Switches};
+use crate::state::{Account, Aging, ApiKey, ApiKeys, KeyError, NewKey, Rotation, StoreError, Switch, Switches, Tokens, Whose};
 use crate::vault::{Caller, Vault, VaultError};
 
 /// Why an operation failed.
@@ -24,6 +24,9 @@ pub enum OperationError {
     /// The key does not exist, or the store failed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// No account has that id.
+    #[error("no account has the id `{0}`")]
+    NoAccount(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -128,6 +131,29 @@ impl Operations {
         })
         .await?;
         Ok(self.keys.revoke(id, now).await?)
+    }
+
+    /// What callers have connected at servers.
+    pub async fn accounts(&self) -> Result<Vec<Account>, OperationError> {
+        Ok(self.keys.accounts().list().await?)
+    }
+
+    /// Takes an account away from its caller. Its tokens are good until whoever gave them has been told.
+    pub async fn revoke_account(&self, id: &str, requester: &str) -> Result<(Account, Tokens), OperationError> {
+        let _turn = self.turn.lock().await;
+        let found = self.keys.accounts().by_id(id).await?;
+        let (account, tokens) = found.ok_or_else(|| OperationError::NoAccount(id.to_owned()))?;
+        let Whose { issuer, subject, server } = &account.whose;
+        is_fit(requester, Some(subject))?;
+        let subject = self.vault.pseudonym(Caller { issuer, subject, tenant: account.tenant.as_deref() }, self.now()).await?;
+        let mut draft = Draft::new(Kind::Admin);
+        draft.object("what", |what| {
+            what.text("account", &account.id).text("act", "account.revoke").text("requester", requester);
+            what.text("sub", &subject.name).text("target", server);
+        });
+        self.log.append(draft).durable().await?;
+        self.keys.accounts().remove(id).await?;
+        Ok((account, tokens))
     }
 
     /// Warns of keys that will be refused soon: a record and a line of the log each, once a day.

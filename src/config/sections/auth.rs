@@ -1,17 +1,15 @@
 //! `servers.*.auth:`, the gateway's own credential for a server.
 
-use http::{HeaderName, Uri};
+use http::HeaderName;
 
 use super::Context;
-use super::locations::key_set_url;
+use super::oauth::{client_id, resource, scope, token_url, user_oauth};
 use crate::config::{Auth, Grant};
 use crate::secrets::Form;
-use crate::yaml::{Fields, Invalid, Later, Node, Report, later_because, parsed, text};
-
-const LATER: &[Later] = &[later_because("user_oauth", "use `token_exchange` where callers have tokens")];
+use crate::yaml::{Fields, Invalid, Node, Report, parsed, text};
 
 /// The kinds, of which a server has one.
-const KINDS: [&str; 5] = ["basic", "bearer", "client_credentials", "header", "token_exchange"];
+const KINDS: [&str; 6] = ["basic", "bearer", "client_credentials", "header", "token_exchange", "user_oauth"];
 
 /// Headers that say how a message is framed or read, where it goes, or whose it is: all of them are written by the gateway or belong to one
 /// connection, and one that is written twice is read in two ways.
@@ -61,16 +59,15 @@ pub(super) fn auth(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         fields.optional("client_credentials", |node, report| grant(node, "servers.*.auth.client_credentials", context, report));
     let exchange =
         fields.optional("token_exchange", |node, report| grant(node, "servers.*.auth.token_exchange", context, report));
-    let known = |fields: &Fields<'_, '_>| KINDS.iter().filter(|kind| fields.has(kind)).count();
-    let later = LATER.iter().filter(|later| fields.has(later.key())).count();
-    match known(&fields) + later {
+    let accounts = fields.optional("user_oauth", |node, report| user_oauth(node, context, report));
+    match KINDS.iter().filter(|kind| fields.has(kind)).count() {
         1 => {}
         0 => {
             let place = node.place;
             fields
                 .report()
                 .error(place, "`auth` names no credential")
-                .hint("write one of `bearer`, `header`, `basic`, `client_credentials` and `token_exchange`");
+                .hint("write one of `bearer`, `header`, `basic`, `client_credentials`, `token_exchange` and `user_oauth`");
         }
         _ => {
             let place = node.place;
@@ -78,8 +75,8 @@ pub(super) fn auth(node: &Node, context: &Context<'_>, report: &mut Report) -> O
             found.hint("leave one of them");
         }
     }
-    fields.finish(LATER);
-    let granted = machine.map(Auth::ClientCredentials).or(exchange.map(Auth::TokenExchange));
+    fields.finish(&[]);
+    let granted = machine.map(Auth::ClientCredentials).or(exchange.map(Auth::TokenExchange)).or(accounts.map(Auth::UserOauth));
     bearer.map(Auth::Bearer).or(header).or(basic).or(granted)
 }
 
@@ -133,31 +130,4 @@ fn grant(node: &Node, section: &'static str, context: &Context<'_>, report: &mut
     let audience = fields.optional("audience", text);
     fields.finish(&[]);
     Some(Grant { token_url: token_url?, client_id: client_id?, client_secret: client_secret?, scopes, resource, audience })
-}
-
-/// As the keys of an issuer: whoever can change what comes from there gets our secret, and callers' tokens.
-fn token_url(text: &str) -> Result<Uri, Invalid> {
-    key_set_url(text).map_err(|invalid| match invalid.problem {
-        "is not https" => Invalid::new("is not https", "the secret of the client, and tokens of callers, travel to it"),
-        _ => invalid,
-    })
-}
-
-/// RFC 6749, appendix A.1.
-fn client_id(text: &str) -> Result<String, Invalid> {
-    let good = !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not a client", "write the `client_id` that was registered")) }
-}
-
-/// RFC 6749, appendix A.4.
-fn scope(text: &str) -> Result<String, Invalid> {
-    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not a scope", "write each scope as an item of its own")) }
-}
-
-/// RFC 8707, section 2: an absolute URI without a fragment.
-fn resource(text: &str) -> Result<String, Invalid> {
-    let absolute = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some());
-    let good = absolute && !text.contains('#');
-    if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not an absolute URI", "write `https://host/path`, without `#`")) }
 }

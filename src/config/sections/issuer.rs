@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::Context;
 use super::claims::{claims, default_claims};
 use super::locations::{is_link_local_url, key_set_url};
+use super::oauth::sign_in;
 use crate::config::units::{duration, within};
-use crate::config::{Introspection, Issuer, KeySource};
+use crate::config::{Introspection, Issuer, KeySource, OauthClient};
 use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, name, parsed, scalar};
 
@@ -54,6 +55,7 @@ pub(super) fn issuer(node: &Node, context: &Context<'_>, seen: &mut Vec<Seen>, r
     let claims = fields.optional("claims", claims);
     let discovered = matches!(keys, Some(KeySource::Discovered));
     let introspection = fields.optional("introspection", |node, report| introspection(node, discovered, context, report));
+    let sign_in = fields.optional("sign_in", |node, report| sign_in(node, issuer.as_deref(), context, report));
     let untyped = token_types.iter().any(|written| written == UNTYPED);
     if untyped {
         let place = fields.place("token_types");
@@ -89,7 +91,6 @@ pub(super) fn issuer(node: &Node, context: &Context<'_>, seen: &mut Vec<Seen>, r
         name: name?,
         issuer: issuer?,
         keys,
-        authorities,
         refresh,
         stale,
         cooldown: timing.cooldown.unwrap_or(Duration::from_secs(10)).min(refresh),
@@ -104,6 +105,8 @@ pub(super) fn issuer(node: &Node, context: &Context<'_>, seen: &mut Vec<Seen>, r
         max_lifetime,
         claims: claims.unwrap_or_else(default_claims),
         introspection,
+        sign_in: sign_in.map(|client| OauthClient { authorities: authorities.clone(), ..client }),
+        authorities,
     })
 }
 
@@ -205,7 +208,7 @@ pub(super) fn check_introspection(seen: &[Seen], report: &mut Report) {
 }
 
 /// CA certificates in PEM form.
-fn certificates(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Vec<u8>> {
+pub(super) fn certificates(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Vec<u8>> {
     let written = scalar(node, report)?;
     let path = context.base.join(written.text.as_str());
     let problem = match crate::yaml::read_file(&path) {

@@ -11,6 +11,7 @@ mod identity;
 mod issuer;
 mod listeners;
 mod locations;
+mod oauth;
 mod process;
 mod secrets;
 mod servers;
@@ -54,6 +55,8 @@ pub(super) struct Context<'a> {
     live: RefCell<Vec<(Place, Live)>>,
     /// Whether some listener asks its clients for certificates.
     asks_for_certificates: bool,
+    /// Whether users of some issuer sign in with a browser.
+    signs_in: bool,
 }
 
 impl<'a> Context<'a> {
@@ -73,6 +76,7 @@ impl<'a> Context<'a> {
                 mtls: identity.is_some_and(|node| node.get("mtls").is_some()),
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
             },
+            signs_in: issuers.iter().any(|issuer| issuer.get("sign_in").is_some()),
             asks_for_certificates: root.get("listeners").map(sequence).unwrap_or_default().iter().any(asks_for_certificates),
             risks: risks.iter().filter_map(|risk| process::risk_named(plain(risk)?)).collect(),
             settings: settings(root),

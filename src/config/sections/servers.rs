@@ -109,10 +109,15 @@ fn check_names_of_callers(auth: Option<&Auth>, transport: Option<&Transport>, fi
         let found = fields.report().error(place, "`identity_jwt` is for Streamable HTTP, where each message is somebody's");
         found.hint("leave it out");
     }
-    if matches!((auth, transport), (Some(Auth::TokenExchange(_)), Some(Transport::HttpSse(_)))) {
+    let kind = match auth {
+        Some(Auth::TokenExchange(_)) => "token_exchange",
+        Some(Auth::UserOauth(_)) => "user_oauth",
+        Some(Auth::Basic(..) | Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::Header(..)) | None => return,
+    };
+    if matches!(transport, Some(Transport::HttpSse(_))) {
         let place = fields.place("auth");
         let found =
-            fields.report().error(place, "`token_exchange` is for Streamable HTTP, and this server is spoken to by `sse`");
+            fields.report().error(place, format!("`{kind}` is for Streamable HTTP, and this server is spoken to by `sse`"));
         found.hint("use `client_credentials`, or the other transport");
     }
 }

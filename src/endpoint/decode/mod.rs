@@ -80,8 +80,8 @@ impl Middleware for Decode {
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let [handshake, ending] = [Method::Initialize, Method::EndSession].map(|method| decoded.access.method == method);
         let declares = if handshake { declared(&decoded) } else { Answerable::NOTHING };
-        let (answerable, in_session, (turn, _greeting)) =
-            (answerable(&decoded), decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
+        let (version, answerable, in_session, (turn, _greeting)) =
+            (decoded.version, answerable(&decoded), decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
         let (tasks, showing) = decoded.tasks.split(&decoded.access, decoded.version);
@@ -114,7 +114,9 @@ impl Middleware for Decode {
         });
         end_of_stage().await;
         http_sse::wait(turn.as_deref()).await;
+        let sends = sends_users(version, answerable, declares);
         let result = next.run(McpRequest { carried, evidence: principal.clone() }).await;
+        let result = result.map_err(|rejection| if sends { rejection.sending_users() } else { rejection });
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
@@ -244,6 +246,11 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
         | ResponseBody::Resumed(_) => body,
     };
     McpResponse { body, session, polling }
+}
+
+/// Whether a user can be sent to a page by a refusal. Other revisions have no way for it.
+fn sends_users(version: ProtocolVersion, answerable: Answerable, declares: Answerable) -> bool {
+    version == ProtocolVersion::V2025_11_25 && (answerable.sends_users() || declares.sends_users())
 }
 
 /// `Mcp-Param-*` headers, in revisions that have them.

@@ -31,12 +31,15 @@ mod bound;
 mod certificate;
 mod claims;
 mod ground;
+mod id_token;
 mod introspected;
+mod jws;
 mod layer;
 mod principal;
 mod remembered;
 mod token;
 
+pub use id_token::SignedIn;
 pub use layer::Authn;
 pub use principal::Principal;
 pub use token::{Issuers, TokenError};

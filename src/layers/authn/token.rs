@@ -6,24 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 
+use super::jws::{Parts, algorithm_named, check_header, split, strict_object};
 use super::{bound, claims};
 use crate::config::{Claims, Issuer};
 use crate::introspection::{self, Credential, Introspector};
 use crate::jwks::{Keys, Stale};
-use crate::protocol::json::{Document, Kind, Limits, Value};
+use crate::protocol::json::{Document, Kind, Value};
 use crate::tls::Thumbprint;
 
 /// Clock skew that is forgiven.
 pub(super) const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
-
-/// What a header or payload may hold: far more than tokens do, and little enough to be read before anything is proven.
-const PARTS: Limits = Limits { depth: 16, nodes: 1_024, string: 8 * 1024 };
 
 /// Why a token is not good. For the record; the caller reads one neutral text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,6 +139,14 @@ pub(super) struct Signed {
     kid: Arc<str>,
 }
 
+/// The claims of a token whose signature is good.
+pub(super) struct SignedClaims<'a> {
+    place: usize,
+    pub(super) known: &'a KnownIssuer,
+    pub(super) payload: Document,
+    signed: Signed,
+}
+
 /// How a token stands that was good once, without another look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -161,14 +164,14 @@ pub struct Issuers(pub(super) Arc<[KnownIssuer]>);
 
 #[derive(Debug)]
 pub(super) struct KnownIssuer {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     pub(super) issuer: String,
     algorithms: Vec<Algorithm>,
     token_types: Vec<String>,
     untyped: bool,
     max_lifetime: Duration,
     clients: Vec<String>,
-    claims: Claims,
+    pub(super) claims: Claims,
     keys: Keys,
     pub(super) introspection: Option<Introspection>,
 }
@@ -218,16 +221,33 @@ impl Issuers {
         shown: Option<&Thumbprint>,
         now: Timestamp,
     ) -> Result<Verified, TokenError> {
+        let SignedClaims { place, known, payload, signed } = self.signed(token, KnownIssuer::check_type, now)?;
+        let payload = payload.root();
+        check_audience(payload, audiences)?;
+        let expires = known.check_times(payload, now)?;
+        let client = known.client(payload)?;
+        bound::check(payload, shown)?;
+        let until = later(expires, LEEWAY);
+        let proof = Proof { issuer: place, signed: Some(signed), asked: None, until };
+        known.read(payload, client, expires, proof)
+    }
+
+    /// What a token says that one of the issuers has signed, if its header passes `check_type` as well. Nothing of what it says is checked yet.
+    pub(super) fn signed(
+        &self,
+        token: &str,
+        check_type: impl FnOnce(&KnownIssuer, Value<'_>) -> Result<(), TokenError>,
+        now: Timestamp,
+    ) -> Result<SignedClaims<'_>, TokenError> {
         let Parts { header, payload, signature, signed } = split(token)?;
         let header = strict_object(header)?;
         let header = header.root();
         check_header(header)?;
         let payload = strict_object(payload)?;
-        let payload = payload.root();
         // Read before it is proven, only to choose whose keys to try; compared again below with what was configured.
-        let issuer = payload.get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
+        let issuer = payload.root().get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
         let (place, known) = self.0.iter().enumerate().find(|(_, known)| known.issuer == issuer).ok_or(TokenError::Issuer)?;
-        known.check_type(header)?;
+        check_type(known, header)?;
         let algorithm = header.get("alg").and_then(Value::as_str).and_then(algorithm_named);
         let algorithm = algorithm.filter(|named| known.algorithms.contains(named)).ok_or(TokenError::Algorithm)?;
         let kid = header.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty()).ok_or(TokenError::NoKey)?;
@@ -239,14 +259,8 @@ impl Issuers {
         if !key.verifies(algorithm, signed.as_bytes(), signature) {
             return Err(TokenError::Signature);
         }
-        check_audience(payload, audiences)?;
-        let expires = known.check_times(payload, now)?;
-        let client = known.client(payload)?;
-        bound::check(payload, shown)?;
-        let until = later(expires, LEEWAY);
-        let signed = Some(Signed { generation: published.generation, kid: kid.into() });
-        let proof = Proof { issuer: place, signed, asked: None, until };
-        known.read(payload, client, expires, proof)
+        let signed = Signed { generation: published.generation, kid: kid.into() };
+        Ok(SignedClaims { place, known, payload, signed })
     }
 
     /// Whether the keys that proved a token are the keys of its issuer still, and what the issuer said of it is what holds.
@@ -371,50 +385,6 @@ pub(super) fn check_start(payload: Value<'_>, now: Timestamp) -> Result<Option<T
     let (start, issued) = (claims::time(payload, "nbf")?, claims::time(payload, "iat")?);
     let is_future = |time: Option<Timestamp>| time.is_some_and(|time| time > later(now, LEEWAY));
     if is_future(start) || is_future(issued) { Err(TokenError::NotYetValid) } else { Ok(issued) }
-}
-
-/// An algorithm by its name in a header. RFC 9864 names the curve where RFC 8037 names a family, of which this is the one we do.
-fn algorithm_named(name: &str) -> Option<Algorithm> {
-    if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
-}
-
-/// A token taken apart.
-struct Parts<'a> {
-    header: Vec<u8>,
-    payload: Vec<u8>,
-    /// As it stands in the token, which is how the library wants it.
-    signature: &'a str,
-    /// What is signed.
-    signed: &'a str,
-}
-
-fn split(token: &str) -> Result<Parts<'_>, TokenError> {
-    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-    if payload.contains('.') || signature.is_empty() {
-        return Err(TokenError::Malformed);
-    }
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_unused| TokenError::Malformed);
-    // The library decodes the signature again; here it is held to the strict alphabet, without padding or loose bits.
-    decode(signature)?;
-    Ok(Parts { header: decode(header)?, payload: decode(payload)?, signature, signed })
-}
-
-/// An object without duplicate members at any depth.
-fn strict_object(bytes: Vec<u8>) -> Result<Document, TokenError> {
-    let document = Document::parse(Bytes::from(bytes), PARTS).map_err(|_unused| TokenError::Malformed)?;
-    if document.root().kind() == Kind::Object { Ok(document) } else { Err(TokenError::Malformed) }
-}
-
-fn check_header(header: Value<'_>) -> Result<(), TokenError> {
-    // RFC 7515, section 4.1.11: an extension we do not understand must be refused. RFC 8725, section 3.10: keys that a token brings
-    // along are the attacker's.
-    for name in ["crit", "b64", "jku", "x5u", "jwk", "x5c"] {
-        if header.get(name).is_some() {
-            return Err(TokenError::Header(name));
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn check_audience(payload: Value<'_>, audiences: &[String]) -> Result<(), TokenError> {

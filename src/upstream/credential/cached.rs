@@ -6,26 +6,31 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
 
-use super::endpoint::GrantError;
 use super::token::Token;
+use crate::oauth::GrantError;
 use crate::upstream::echo::Echo;
 
 /// After a failure nobody asks for so long: whoever waited for the one that failed has its answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module.
-#[derive(Default)]
-pub(super) struct Cached {
+pub(super) struct Cached<E = GrantError> {
     token: ArcSwapOption<Token>,
     asking: tokio::sync::Mutex<()>,
-    failed: Mutex<Option<(Instant, GrantError)>>,
+    failed: Mutex<Option<(Instant, E)>>,
 }
 
-impl Cached {
+impl<E> Default for Cached<E> {
+    fn default() -> Self {
+        Self { token: ArcSwapOption::empty(), asking: tokio::sync::Mutex::default(), failed: Mutex::default() }
+    }
+}
+
+impl<E: Copy> Cached<E> {
     /// The token, from `ask` where there is none that is fresh.
-    pub(super) async fn token<A>(&self, ask: impl FnOnce(Option<Arc<Token>>) -> A) -> Result<Arc<Token>, GrantError>
+    pub(super) async fn token<A>(&self, ask: impl FnOnce(Option<Arc<Token>>) -> A) -> Result<Arc<Token>, E>
     where
-        A: Future<Output = Result<Token, GrantError>>,
+        A: Future<Output = Result<Token, E>>,
     {
         let known = self.token.load_full();
         if let Some(fresh) = known.as_ref().filter(|token| token.is_fresh(Instant::now())) {
@@ -87,7 +92,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_asked_for_by_one_call_and_its_failure_is_everybodys() {
-        let (cached, asked) = (Cached::default(), AtomicUsize::new(0));
+        let (cached, asked) = (Cached::<GrantError>::default(), AtomicUsize::new(0));
         let fails = || {
             cached.token(|_| async {
                 asked.fetch_add(1, Ordering::SeqCst);

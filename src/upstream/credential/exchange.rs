@@ -10,8 +10,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::Mutex;
 
 use super::cached::Cached;
-use super::endpoint::{Endpoint, GrantError};
+use super::endpoint::Endpoint;
 use super::token::Token;
+use crate::oauth::GrantError;
 use crate::secret::Secret;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

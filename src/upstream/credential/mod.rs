@@ -7,9 +7,11 @@
 //! | `endpoint.rs` | how an authorization server is asked for a token |
 //! | `token.rs`, `cached.rs` | how long one is used, and who asks for the next |
 //! | `exchange.rs` | tokens in the name of callers |
+//! | `connected.rs` | tokens of accounts that callers have connected |
 //! | `shown.rs` | any of them, as it is sent |
 
 mod cached;
+mod connected;
 mod endpoint;
 mod exchange;
 mod shown;
@@ -23,23 +25,42 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use self::cached::Cached;
-use self::endpoint::{Endpoint, GrantError};
+use self::connected::{Connected, Connections};
+use self::endpoint::Endpoint;
 use self::exchange::{Exchange, Exchanged};
 use self::standing::Standing;
 use self::token::Token;
 use super::connect::ConnectError;
 use super::echo::Echo;
+use crate::accounts::{AccountError, Accounts, Desk};
 use crate::chain::Reason;
 use crate::config::Auth;
 use crate::layers::authn::Principal;
+use crate::oauth::GrantError;
 use crate::protocol::json::Limits;
+use crate::state::Whose;
 use crate::telemetry::Metrics;
 
 /// What a caller reads whose credential is no token of an issuer.
 const NOTHING_TO_EXCHANGE: &str = "This server is called in your own name, for which a token of your issuer is needed.";
 
+/// What a caller reads who cannot connect an account.
+const NO_ACCOUNT: &str =
+    "This server is called with an account of your own, which needs a sign-in that your credential does not have.";
+
+/// For whom a server is called.
+#[derive(Clone, Copy)]
+pub(super) struct OnBehalf<'a> {
+    /// Who calls.
+    pub(super) caller: &'a Principal,
+    /// The URL at which they call the gateway.
+    pub(super) gateway: &'a str,
+}
+
 /// How one server is asked to let us in.
 pub(super) enum Credential {
+    /// For each caller by a token of the account that they have connected.
+    Connected(Connections),
     /// Always in the same way.
     Own(Pass),
     /// For each caller by a token in their name.
@@ -49,6 +70,8 @@ pub(super) enum Credential {
 /// How it is asked for one caller.
 #[derive(Clone)]
 pub(super) enum Pass {
+    /// By a token of the caller's account.
+    Connected(Connected),
     /// By a token in the caller's name.
     Exchanged(Exchanged),
     /// By a token in the gateway's name.
@@ -68,7 +91,8 @@ pub(super) struct Machine {
 pub(super) struct Used(Option<Arc<Token>>);
 
 impl Credential {
-    pub(super) fn new(auth: &Auth) -> Result<Self, ConnectError> {
+    /// As an operator has configured it; `accounts` are those that callers connect, of servers that have them.
+    pub(super) fn new(auth: &Auth, accounts: Option<&Arc<Accounts>>) -> Result<Self, ConnectError> {
         Ok(match auth {
             Auth::Basic(_, secret) | Auth::Bearer(secret) | Auth::Header(_, secret) => {
                 Self::Own(Pass::Standing(Arc::new(Standing::new(auth, secret))))
@@ -76,16 +100,27 @@ impl Credential {
             Auth::ClientCredentials(grant) => {
                 Self::Own(Pass::Machine(Arc::new(Machine { endpoint: Endpoint::new(grant)?, cached: Cached::default() })))
             }
+            Auth::UserOauth(_) => {
+                let accounts = accounts.ok_or_else(|| ConnectError::Host("no accounts".to_owned()))?;
+                Self::Connected(Connections::new(Arc::clone(accounts)))
+            }
             Auth::TokenExchange(grant) => Self::Exchange(Arc::new(Exchange::new(Endpoint::new(grant)?))),
         })
     }
 
     /// For a call of this caller; without one, for a message of ours.
-    pub(super) fn pass(&self, caller: Option<&Principal>) -> Result<Pass, Reason> {
+    pub(super) fn pass(&self, server: &str, call: Option<OnBehalf<'_>>) -> Result<Pass, Reason> {
         match self {
+            Self::Connected(connections) => {
+                let call = call.filter(|call| connections.are_for(call.caller.issuer()));
+                let OnBehalf { caller, gateway } = call.ok_or_else(|| Reason::Denied(Some(NO_ACCOUNT.to_owned())))?;
+                let (issuer, subject) = (caller.issuer().to_owned(), caller.subject().to_owned());
+                let page = Desk::link(gateway, server, &issuer);
+                Ok(Pass::Connected(connections.of(Whose { issuer, subject, server: server.to_owned() }, page)))
+            }
             Self::Own(pass) => Ok(pass.clone()),
             Self::Exchange(exchange) => {
-                let subject = caller.and_then(Principal::token);
+                let subject = call.and_then(|call| call.caller.token());
                 let subject = subject.ok_or_else(|| Reason::Denied(Some(NOTHING_TO_EXCHANGE.to_owned())))?;
                 Ok(Pass::Exchanged(exchange.of(subject)))
             }
@@ -97,6 +132,7 @@ impl Pass {
     /// Puts it into the head of a request.
     pub(super) async fn show(&self, headers: &mut HeaderMap) -> Result<Used, Reason> {
         let token = match self {
+            Self::Connected(connected) => return connected.show(headers).await,
             Self::Exchanged(exchanged) => exchanged.token().await,
             Self::Machine(machine) => machine.token().await,
             Self::Standing(standing) => {
@@ -112,10 +148,23 @@ impl Pass {
     /// What of it may come back.
     fn echoes(&self) -> [Option<Arc<Echo>>; 2] {
         match self {
+            Self::Connected(connected) => connected.echoes(),
             Self::Exchanged(exchanged) => exchanged.cached.echoes(),
             Self::Machine(machine) => machine.cached.echoes(),
             Self::Standing(standing) => standing.echoes(),
         }
+    }
+}
+
+impl Connected {
+    async fn show(&self, headers: &mut HeaderMap) -> Result<Used, Reason> {
+        let token = self.token().await.map_err(|error| match error {
+            AccountError::NotConnected => Reason::NotConnected(self.page.as_ref().into(), false),
+            AccountError::Grant(error) => Reason::UpstreamFailed(error.word()),
+            AccountError::Store => Reason::StoreUnavailable,
+        })?;
+        token.shown.put(headers);
+        Ok(Used(Some(token)))
     }
 }
 

@@ -28,7 +28,7 @@ impl Shown {
                 let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
                 Self::new(AUTHORIZATION, &Zeroizing::new(format!("Basic {}", *encoded)), &[&encoded, secret])
             }
-            Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::TokenExchange(_) => Self::bearer(secret),
+            Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::TokenExchange(_) | Auth::UserOauth(_) => Self::bearer(secret),
             Auth::Header(name, _) => {
                 let value = secret.trim();
                 // A server that is shown `Scheme secret` may give back the secret alone.

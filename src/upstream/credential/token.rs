@@ -49,6 +49,11 @@ impl Token {
         self.refused.store(true, Ordering::Release);
     }
 
+    /// Whether its server did not take it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
     /// Whether it may be sent.
     pub(super) fn is_good(&self, now: Instant) -> bool {
         let dropped = self.refused.load(Ordering::Acquire) && !(self.second && now < self.made + PATIENCE);

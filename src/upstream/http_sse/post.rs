@@ -65,7 +65,7 @@ impl Poster {
         Ok(Self {
             server: Arc::clone(server),
             url: url.clone(),
-            address: Address::new(server, url, &shared.metrics)?,
+            address: Address::new(server, url, (&shared.metrics, None))?,
             pool: Pool::new(connector, server.limits.connect_timeout, shared.tasks.clone(), open),
             tasks: shared.tasks.clone(),
             metrics: Arc::clone(&shared.metrics),

@@ -125,6 +125,19 @@ impl Gateway {
         String::from_utf8(answer.body).expect("text")
     }
 
+    /// What the admin API answers, with the token that is its own.
+    pub(crate) async fn admin(&self, method: &str, target: &str) -> Value {
+        let address = self.running.admin;
+        let token = fs::read_to_string(self.data().join("admin.token")).expect("a token");
+        let mut connection = Connection::open(address).await;
+        let token = token.trim();
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        connection.send(head.as_bytes()).await;
+        connection.answer().await.expect("an answer").json()
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each topic uses some of the harness, none uses all")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
 
+pub(crate) mod browser;
 pub(crate) mod certs;
 pub(crate) mod client;
 pub(crate) mod clock;

@@ -166,6 +166,7 @@ async fn operators_can_look_up_every_metric() {
     rare.stream_fault("crm", "foreign_id");
     rare.question_unheard("crm", "nobody_waits");
     rare.credential_echoed("crm");
+    rare.account_events_of("mail");
     rare.secret("health.metrics_token", Some(jiff::Timestamp::UNIX_EPOCH), false);
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);

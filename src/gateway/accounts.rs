@@ -1,0 +1,58 @@
+//! What callers connect at servers, and the pages on which they do.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use crate::accounts::{Accounts, Desk, Parts};
+use crate::audit::Log;
+use crate::clock::Clock;
+use crate::config::{Config, Issuer};
+use crate::layers::authn::Issuers;
+use crate::master_key::{BROWSERS, MasterKey};
+use crate::seal::Key;
+use crate::secret::Secret;
+use crate::state;
+use crate::telemetry::Metrics;
+use crate::vault::Vault;
+
+/// Makes the pages of each listener.
+pub(super) struct Pages {
+    accounts: Arc<Accounts>,
+    issuers: Issuers,
+    configured: Vec<Issuer>,
+    /// Seals what browsers keep.
+    key: Secret<Vec<u8>>,
+}
+
+impl Pages {
+    /// Of the accounts that there are, if there are any.
+    pub(super) fn new(accounts: Option<&Arc<Accounts>>, issuers: &Issuers, config: &Config, master: &MasterKey) -> Option<Self> {
+        Some(Self {
+            accounts: Arc::clone(accounts?),
+            issuers: issuers.clone(),
+            configured: config.identity.issuers.clone(),
+            key: master.derive_bytes(BROWSERS),
+        })
+    }
+
+    /// Those of the listener at that URL.
+    pub(super) fn of(&self, public_url: &str) -> Result<Desk, StartError> {
+        let key = Key::new(Secret::new(self.key.expose().clone()))?;
+        let known = (self.issuers.clone(), self.configured.as_slice());
+        let desk = Desk::new(Arc::clone(&self.accounts), known, key, public_url);
+        desk.map_err(|source| StartError::SignIn { url: public_url.to_owned(), source })
+    }
+}
+
+/// What callers connect at servers, if there are such servers.
+pub(super) fn open_accounts(
+    config: &Config,
+    store: Arc<state::Accounts>,
+    (log, metrics, vault, clock): (Arc<Log>, Arc<Metrics>, Arc<Vault>, Arc<dyn Clock>),
+    tasks: &TaskTracker,
+) -> Result<Option<Arc<Accounts>>, StartError> {
+    let parts = Parts { store, log, metrics, vault, clock, tasks: tasks.clone() };
+    Accounts::new(config, parts).map_err(|(server, source)| StartError::Upstream { server, source })
+}

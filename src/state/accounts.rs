@@ -1,0 +1,302 @@
+//! Accounts that callers have connected at servers: whose they are, and the tokens that were given for them, sealed.
+//!
+//! One row for each caller and server. What replicas do at once is settled here: one of them renews tokens while it holds the lease, since an
+//! authorization server takes a refresh token that is shown twice for a stolen one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+use super::StoreError;
+use super::key_text::new_id;
+use super::store::{Store, within};
+use crate::master_key::MasterKey;
+use crate::seal::{Key, Label};
+use crate::secret::Secret;
+
+/// The use of the master key that wraps what seals tokens, and the fact that holds the wrapped key.
+const WRAP: &str = "accounts wrap";
+const FACT: &str = "accounts";
+
+/// How long one may take who renews tokens: longer than an authorization server is waited for.
+const LEASE: SignedDuration = SignedDuration::from_secs(20);
+
+/// Whose an account is, and at which server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Whose {
+    /// The issuer's configured name.
+    pub issuer: String,
+    /// What the issuer calls the caller.
+    pub subject: String,
+    /// The server's name.
+    pub server: String,
+}
+
+/// An account, without its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its own id: `a` and the rest of a key's.
+    pub id: String,
+    /// Whose.
+    pub whose: Whose,
+    /// Their tenant, as their issuer calls it.
+    pub tenant: Option<String>,
+    /// What its tokens are good for, as far as anybody has said.
+    pub scopes: Vec<String>,
+    /// When it was connected.
+    pub connected: Timestamp,
+    /// When its tokens were renewed last.
+    pub renewed: Option<Timestamp>,
+    /// How often they were.
+    pub version: i64,
+}
+
+/// What was given for an account.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Shown to the server.
+    pub access: Secret<String>,
+    /// Shown to the authorization server for newer ones.
+    pub refresh: Option<Secret<String>>,
+    /// When the first of them runs out, if that is known.
+    pub expires: Option<Timestamp>,
+}
+
+/// All accounts, in their store.
+#[derive(Debug)]
+pub struct Accounts {
+    store: Store,
+    key: Key,
+    changes: AtomicU64,
+}
+
+impl Accounts {
+    pub(super) async fn open(store: Store, master: &MasterKey) -> Result<Self, StoreError> {
+        let key = within(sealing_key(&store, master)).await?;
+        Ok(Self { store, key, changes: AtomicU64::new(0) })
+    }
+
+    /// Changes whenever an account may have been connected or removed, here or by another process.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Others may have changed something.
+    pub(super) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The account of that caller at that server.
+    pub async fn find(&self, whose: &Whose) -> Result<Option<(Account, Tokens)>, StoreError> {
+        let statement = "SELECT * FROM accounts WHERE issuer = $1 AND subject = $2 AND server = $3";
+        let asked = sqlx::query(statement).bind(whose.issuer.clone()).bind(whose.subject.clone()).bind(whose.server.clone());
+        let row = within(async { Ok::<_, StoreError>(asked.fetch_optional(self.store.pool()).await?) }).await?;
+        row.map(|row| self.opened(&row)).transpose()
+    }
+
+    /// All of them, without tokens, by whose they are.
+    pub async fn list(&self) -> Result<Vec<Account>, StoreError> {
+        let asked = sqlx::query("SELECT * FROM accounts ORDER BY issuer, subject, server");
+        let rows = within(async { Ok::<_, StoreError>(asked.fetch_all(self.store.pool()).await?) }).await?;
+        rows.iter().map(|row| Ok(read(row)?)).collect()
+    }
+
+    /// The one with that id.
+    pub async fn by_id(&self, id: &str) -> Result<Option<(Account, Tokens)>, StoreError> {
+        let asked = sqlx::query("SELECT * FROM accounts WHERE id = $1").bind(id.to_owned());
+        let row = within(async { Ok::<_, StoreError>(asked.fetch_optional(self.store.pool()).await?) }).await?;
+        row.map(|row| self.opened(&row)).transpose()
+    }
+
+    /// The ids of all accounts of a caller.
+    pub async fn of_subject(&self, issuer: &str, subject: &str) -> Result<Vec<String>, StoreError> {
+        let statement = "SELECT id FROM accounts WHERE issuer = $1 AND subject = $2 ORDER BY id";
+        let asked = sqlx::query_scalar(statement).bind(issuer.to_owned()).bind(subject.to_owned());
+        within(async { Ok::<_, StoreError>(asked.fetch_all(self.store.pool()).await?) }).await
+    }
+
+    /// An account that nothing knows yet, so that it can be recorded before it is good for anything.
+    pub fn make(
+        &self,
+        (whose, tenant): (Whose, Option<String>),
+        scopes: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Account, StoreError> {
+        let id = new_id().ok_or(StoreError::Random)?;
+        Ok(Account { id: format!("a{id}"), whose, tenant, scopes, connected: now, renewed: None, version: 0 })
+    }
+
+    /// Puts it into the place of the one that its caller had there.
+    pub async fn put(&self, account: &Account, tokens: &Tokens) -> Result<(), StoreError> {
+        let sealed = self.sealed(account, tokens)?;
+        let put = within(async {
+            let mut work = self.store.change().await?;
+            remove_of(&mut work, &account.whose).await?;
+            insert(&mut work, account, sealed).await?;
+            Ok::<_, StoreError>(work.commit().await?)
+        });
+        put.await?;
+        self.note_change();
+        Ok(())
+    }
+
+    /// Takes the right to renew the tokens of this version. Whether it was there to take.
+    pub async fn lease(&self, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
+        let until = now.checked_add(LEASE).unwrap_or(now).as_second();
+        let statement = "UPDATE accounts SET lease = $1 WHERE id = $2 AND version = $3 AND lease < $4";
+        let asked = sqlx::query(statement).bind(until).bind(account.id.clone()).bind(account.version).bind(now.as_second());
+        within(async { Ok::<_, StoreError>(asked.execute(self.store.pool()).await?.rows_affected() == 1) }).await
+    }
+
+    /// Gives it back without newer tokens.
+    pub async fn give_back(&self, account: &Account) -> Result<(), StoreError> {
+        let statement = "UPDATE accounts SET lease = 0 WHERE id = $1 AND version = $2";
+        let asked = sqlx::query(statement).bind(account.id.clone()).bind(account.version);
+        within(async { Ok::<_, StoreError>(asked.execute(self.store.pool()).await.map(drop)?) }).await
+    }
+
+    /// Gives it back with newer tokens. Whether the account is still there to have them.
+    pub async fn renew(&self, account: &Account, tokens: &Tokens, now: Timestamp) -> Result<bool, StoreError> {
+        let statement =
+            "UPDATE accounts SET sealed = $1, version = version + 1, lease = 0, renewed = $2 WHERE id = $3 AND version = $4";
+        let asked = sqlx::query(statement)
+            .bind(self.sealed(account, tokens)?)
+            .bind(now.to_string())
+            .bind(account.id.clone())
+            .bind(account.version);
+        within(async { Ok::<_, StoreError>(asked.execute(self.store.pool()).await?.rows_affected() == 1) }).await
+    }
+
+    /// Removes an account. Whether it was there.
+    pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        let removed = within(async {
+            let mut work = self.store.change().await?;
+            let removed = remove_by_id(&mut work, id).await?;
+            work.commit().await?;
+            self.store.wipe().await?;
+            Ok::<_, StoreError>(removed)
+        });
+        let removed = removed.await;
+        // Also where nobody knows how it went.
+        self.note_change();
+        removed
+    }
+
+    fn sealed(&self, account: &Account, tokens: &Tokens) -> Result<Vec<u8>, StoreError> {
+        let Tokens { access, refresh, expires } = tokens;
+        let (refresh, expires) = (refresh.as_ref().map_or("", |refresh| refresh.expose()), expires.map(Timestamp::as_second));
+        let expires = expires.map(|second| second.to_string()).unwrap_or_default();
+        let plain = Secret::new(format!("{}\n{refresh}\n{expires}", access.expose()));
+        Ok(self.key.seal(&label(account), plain.expose().as_bytes())?)
+    }
+
+    fn opened(&self, row: &AnyRow) -> Result<(Account, Tokens), StoreError> {
+        let account = read(row)?;
+        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let plain = self.key.open(&label(&account), &sealed)?;
+        let damaged = || StoreError::Damaged { what: format!("the account `{}`", account.id) };
+        let text = str::from_utf8(plain.expose()).map_err(|_no_text| damaged())?;
+        let mut lines = text.split('\n');
+        let (Some(access), Some(refresh), Some(expires)) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(damaged());
+        };
+        let expires = if expires.is_empty() {
+            None
+        } else {
+            let second = expires.parse().map_err(|_no_number| damaged())?;
+            Some(Timestamp::from_second(second).map_err(|_no_time| damaged())?)
+        };
+        let refresh = Some(refresh).filter(|refresh| !refresh.is_empty()).map(|refresh| Secret::new(refresh.to_owned()));
+        Ok((account, Tokens { access: Secret::new(access.to_owned()), refresh, expires }))
+    }
+}
+
+/// SECURITY: a row that is put in another's place opens nothing.
+fn label(account: &Account) -> Label {
+    let Whose { issuer, subject, server } = &account.whose;
+    Label::new("an account", &[account.id.as_bytes(), issuer.as_bytes(), subject.as_bytes(), server.as_bytes()])
+}
+
+/// What seals tokens: a key of chance, which stands in the store under the master key, so that the master key can change.
+async fn sealing_key(store: &Store, master: &MasterKey) -> Result<Key, StoreError> {
+    let parent = Key::new(master.derive_bytes(WRAP))?;
+    if let Some(wrapped) = super::api_keys::fact(store, FACT).await? {
+        return Ok(parent.unwrapped(&Label::new("the key of accounts", &[]), &wrapped)?);
+    }
+    let wrapped = parent.wrap(&Label::new("the key of accounts", &[]), &Key::generate()?)?;
+    // Another replica may have made one meanwhile: what stands there holds.
+    let statement = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    sqlx::query(statement).bind(FACT).bind(wrapped).execute(store.pool()).await?;
+    let stands =
+        super::api_keys::fact(store, FACT).await?.ok_or(StoreError::Damaged { what: "the key of accounts".to_owned() })?;
+    Ok(parent.unwrapped(&Label::new("the key of accounts", &[]), &stands)?)
+}
+
+/// The key of a store, wrapped under another master key; `None` where there is none yet, or it is under that one already.
+pub(super) async fn rewrapped(store: &Store, old: &MasterKey, new: &MasterKey) -> Result<Option<Vec<u8>>, StoreError> {
+    let label = Label::new("the key of accounts", &[]);
+    let Some(wrapped) = super::api_keys::fact(store, FACT).await? else { return Ok(None) };
+    let parent = Key::new(new.derive_bytes(WRAP))?;
+    if parent.unwrapped(&label, &wrapped).is_ok() {
+        return Ok(None);
+    }
+    let key = Key::new(old.derive_bytes(WRAP))?.unwrapped(&label, &wrapped)?;
+    Ok(Some(parent.wrap(&label, &key)?))
+}
+
+/// The fact that holds it.
+pub(super) const fn fact_name() -> &'static str {
+    FACT
+}
+
+/// Removes an account by its id. Whether it was there.
+pub(super) async fn remove_by_id(work: &mut AnyConnection, id: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM accounts WHERE id = $1").bind(id.to_owned()).execute(work).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn remove_of(work: &mut AnyConnection, whose: &Whose) -> Result<(), StoreError> {
+    let statement = "DELETE FROM accounts WHERE issuer = $1 AND subject = $2 AND server = $3";
+    let asked = sqlx::query(statement).bind(whose.issuer.clone()).bind(whose.subject.clone()).bind(whose.server.clone());
+    asked.execute(work).await?;
+    Ok(())
+}
+
+async fn insert(work: &mut AnyConnection, account: &Account, sealed: Vec<u8>) -> Result<(), StoreError> {
+    let statement = "INSERT INTO accounts (id, issuer, subject, server, tenant, scopes, connected, version, lease, sealed) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
+    sqlx::query(statement)
+        .bind(account.id.clone())
+        .bind(account.whose.issuer.clone())
+        .bind(account.whose.subject.clone())
+        .bind(account.whose.server.clone())
+        .bind(account.tenant.clone())
+        .bind(account.scopes.join(" "))
+        .bind(account.connected.to_string())
+        .bind(account.version)
+        .bind(sealed)
+        .execute(work)
+        .await?;
+    Ok(())
+}
+
+fn read(row: &AnyRow) -> Result<Account, sqlx::Error> {
+    let time = |text: &str| text.parse().map_err(|error: jiff::Error| sqlx::Error::Decode(Box::new(error)));
+    let scopes: String = row.try_get("scopes")?;
+    let renewed: Option<String> = row.try_get("renewed")?;
+    Ok(Account {
+        id: row.try_get("id")?,
+        whose: Whose { issuer: row.try_get("issuer")?, subject: row.try_get("subject")?, server: row.try_get("server")? },
+        tenant: row.try_get("tenant")?,
+        scopes: scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        connected: time(&row.try_get::<String, _>("connected")?)?,
+        renewed: renewed.as_deref().map(time).transpose()?,
+        version: row.try_get("version")?,
+    })
+}
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;
