@@ -186,6 +186,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         issuers: Issuers::default(),
         api_keys: Some(Arc::new(keys)),
         certificates: None,
+        anonymous: false,
         vault: Arc::new(Vault::open(folder, &master).await.expect("a vault")),
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),

@@ -41,6 +41,7 @@ fn known() -> Known {
         issuers: names(&["corp"]),
         api_keys: true,
         mtls: true,
+        anonymous: Vec::new(),
         attributes: names(&["clearance", "department"]),
     }
 }

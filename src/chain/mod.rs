@@ -80,6 +80,8 @@ pub struct Parts<U> {
     pub api_keys: Option<Arc<ApiKeys>>,
     /// How client certificates say who calls, where they do.
     pub certificates: Option<Arc<Mtls>>,
+    /// Whether who sends no credential is a caller.
+    pub anonymous: bool,
     /// Pseudonyms.
     pub vault: Arc<Vault>,
     /// Kill switches.
@@ -140,7 +142,8 @@ impl Chain {
             // On the head alone: nobody unknown gets a body read.
             .layer(Station::new(
                 Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault), Arc::clone(&parts.vigil))
-                    .and_certificates(parts.certificates),
+                    .and_certificates(parts.certificates)
+                    .and_anonymous(parts.anonymous),
                 probe,
             ))
             // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.

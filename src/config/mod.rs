@@ -253,6 +253,8 @@ pub struct Identity {
     pub api_keys: KeyRules,
     /// How a client's certificate says who it is; `None`: it does not.
     pub mtls: Option<Mtls>,
+    /// Whether who sends no credential is a caller; what that one may do is a binding of the policy.
+    pub anonymous: bool,
 }
 
 /// Which API keys are accepted.

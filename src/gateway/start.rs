@@ -97,6 +97,7 @@ impl Gateway {
             issuers: known,
             api_keys: accepted,
             certificates: config.identity.mtls.clone().map(Arc::new),
+            anonymous: config.identity.anonymous,
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),

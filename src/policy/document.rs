@@ -23,6 +23,8 @@ pub struct Known {
     pub api_keys: bool,
     /// Whether callers are known by certificate, whose issuer is `mtls`.
     pub mtls: bool,
+    /// The roles of callers without a credential, whose issuer is `anonymous`, and where they are given.
+    pub anonymous: Vec<(String, Place)>,
     /// Attributes that some issuer's claims give a caller.
     pub attributes: Vec<String>,
 }
@@ -48,6 +50,7 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     };
     let mut hash = Context::new(&SHA256);
     let mut gathered = Gathered::default();
+    gathered.bind_anonymous(known);
     for (name, path) in files {
         let bytes = match read_file(&path) {
             Ok(bytes) => bytes,

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 pub use document::{Known, read_folder};
 
+/// The issuer of callers without a credential, and their subject.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// Everything the policy folder says.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dlp::dlp;
 use super::document::Known;
 use super::patterns::{exact, method, prompt, resource, scope, tool};
-use super::{Binding, Classification, DlpRule, Grant, Injection, RateLimit, Restore, Role, ServerRequest, Surface};
+use super::{ANONYMOUS, Binding, Classification, DlpRule, Grant, Injection, RateLimit, Restore, Role, ServerRequest, Surface};
 use crate::config::units::{Rate, rate};
 use crate::yaml::{
     Entry, Fields, Later, Node, Place, Report, choice, closest, entries, key_name, later, later_because, name, number, parsed,
@@ -44,6 +44,17 @@ pub(super) struct Gathered {
     pub(super) injection: Option<Placed<Injection>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,
+}
+
+impl Gathered {
+    /// Gives callers without a credential what `yett.yaml` says they have.
+    pub(super) fn bind_anonymous(&mut self, known: &Known) {
+        for (role, place) in &known.anonymous {
+            let binding = Binding { role: role.clone(), issuers: vec![ANONYMOUS.to_owned()], ..Binding::default() };
+            self.role_references.push(Placed { value: role.clone(), place: *place });
+            self.bindings.push(Placed { value: binding, place: *place });
+        }
+    }
 }
 
 /// A value and where its name stands.
@@ -194,11 +205,10 @@ fn issuer(node: &Node, known: &Known, report: &mut Report) -> Option<String> {
             .hint("say in `identity.mtls` what of a certificate is the subject");
         return None;
     }
-    if written == "anonymous" {
+    if written == ANONYMOUS {
         report
-            .error(node.place, format!("`{written}` is not enforced by this build yet"))
-            .hint("remove it or use a newer release")
-            .note("see docs/configuration.md, \"Not enforced yet\"");
+            .error(node.place, "callers without a credential are given roles in one place, and it is not here")
+            .hint("name the role in `identity.anonymous.roles` in yett.yaml");
         return None;
     }
     let candidates =

@@ -142,6 +142,7 @@ impl Fixture {
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
             certificates: None,
+            anonymous: false,
             vault: Arc::new(Vault::open(folder.path(), &master).await.unwrap()),
             switches: Arc::new(switches),
             sessions: Arc::new(Sessions::default()),

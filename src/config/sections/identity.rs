@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::Context;
 use super::issuer::{check_introspection, issuer};
+use super::listeners::without_port;
+use super::locations::authority;
 use super::tls::mtls;
 use crate::config::units::{duration, within};
-use crate::config::{Identity, KeyRules};
-use crate::yaml::{Fields, Later, Node, Report, boolean, later};
+use crate::config::{Identity, KeyRules, Listener};
+use crate::reach::is_loopback;
+use crate::yaml::{Fields, Node, Report, boolean, text};
 
-const LATER: &[Later] = &[later("anonymous")];
-
-/// Reads the section.
-pub(super) fn identity(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Identity> {
+/// Reads the section; `listeners` are where its callers come from.
+pub(super) fn identity(node: &Node, listeners: &[Listener], context: &Context<'_>, report: &mut Report) -> Option<Identity> {
     let mut fields = Fields::of(node, "identity", report)?;
     let mut seen = Vec::new();
     let issuers = fields.list_or_empty("issuers", |node, report| issuer(node, context, &mut seen, report));
@@ -26,14 +27,67 @@ pub(super) fn identity(node: &Node, context: &Context<'_>, report: &mut Report) 
             .error(place, "no listener asks its clients for certificates")
             .hint("write `tls.client_auth` at one, or leave `mtls` out");
     }
-    if seen.is_empty() && !api_keys.enabled && mtls.is_none() {
+    let anonymous = fields.optional("anonymous", |node, report| anonymous(node, listeners, report)).is_some();
+    if seen.is_empty() && !api_keys.enabled && mtls.is_none() && !anonymous {
         fields
             .report()
             .error(node.place, "nobody could ever call: there is no issuer, and API keys are off")
             .hint("add an issuer, enable API keys, or write `mtls`");
     }
-    fields.finish(LATER);
-    Some(Identity { issuers, api_keys, mtls })
+    fields.finish(&[]);
+    Some(Identity { issuers, api_keys, mtls, anonymous })
+}
+
+/// Callers without a credential. What roles they have is for the policy to check; where they may come from is checked here.
+fn anonymous(node: &Node, listeners: &[Listener], report: &mut Report) -> Option<()> {
+    let mut fields = Fields::of(node, "identity.anonymous", report)?;
+    let roles = fields.required_list("roles", text);
+    fields.finish(&[]);
+    let errors = report.errors();
+    for listener in listeners {
+        let Listener { name, address, public_url, trusted_proxies, .. } = listener;
+        let foreign = listener.allowed_hosts.iter().find(|host| !is_loopback(without_port(host)));
+        if !address.ip().is_loopback() {
+            report
+                .error(node.place, format!("the listener `{name}` at {address} is off loopback: anybody could call"))
+                .hint("bind every listener to 127.0.0.1 or ::1, or leave `anonymous` out");
+        } else if !trusted_proxies.is_empty() {
+            report
+                .error(
+                    node.place,
+                    format!("the listener `{name}` has `trusted_proxies`: anybody whom they let through could call"),
+                )
+                .hint("leave out `trusted_proxies` or `anonymous`");
+        } else if !is_loopback(without_port(authority(public_url))) {
+            report
+                .error(
+                    node.place,
+                    format!("clients reach the listener `{name}` as `{public_url}`, from elsewhere: anybody could call"),
+                )
+                .hint("leave out `public_url` or `anonymous`");
+        } else if let Some(host) = foreign {
+            report
+                .error(
+                    node.place,
+                    format!("the listener `{name}` answers to the host `{host}`: pages that take that name could call"),
+                )
+                .hint("leave it out of `allowed_hosts`, or leave `anonymous` out");
+        }
+        for origin in listener.allowed_origins.iter().filter(|origin| !is_loopback(without_port(authority(origin)))) {
+            report
+                .warning(
+                    node.place,
+                    format!("pages of `{origin}` may call without a credential, in every browser on this machine"),
+                )
+                .hint("leave it out of `allowed_origins`, or leave `anonymous` out");
+        }
+    }
+    if report.errors() == errors {
+        report
+            .warning(node.place, "every user and every program of this machine may call without a credential, as one caller")
+            .hint("leave `anonymous` out, and give each a key: `yett keys create`");
+    }
+    (!roles.is_empty()).then_some(())
 }
 
 fn api_keys(node: &Node, report: &mut Report) -> Option<KeyRules> {

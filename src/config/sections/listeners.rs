@@ -230,7 +230,7 @@ fn default_hosts(public_url: &str, address: SocketAddr) -> Vec<String> {
     hosts
 }
 
-fn without_port(authority: &str) -> &str {
+pub(super) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => host,
         Some(_) | None => authority,

@@ -65,6 +65,7 @@ impl<'a> Context<'a> {
         let identity = root.get("identity");
         let issuers = identity.and_then(|node| node.get("issuers")).map(sequence).unwrap_or_default();
         let api_keys = identity.and_then(|node| node.get("api_keys")?.get("enabled")).and_then(plain);
+        let anonymous = identity.and_then(|node| node.get("anonymous")?.get("roles")).map(sequence).unwrap_or_default();
         let risks = root.get("accept_risks").map(sequence).unwrap_or_default();
         Self {
             base,
@@ -74,6 +75,7 @@ impl<'a> Context<'a> {
                 issuers: issuers.iter().filter_map(|issuer| plain(issuer.get("name")?)).map(str::to_owned).collect(),
                 api_keys: api_keys != Some("false"),
                 mtls: identity.is_some_and(|node| node.get("mtls").is_some()),
+                anonymous: anonymous.iter().filter_map(|role| Some((plain(role)?.to_owned(), role.place))).collect(),
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
             },
             signs_in: issuers.iter().any(|issuer| issuer.get("sign_in").is_some()),
@@ -206,8 +208,9 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
-    let identity = fields.optional("identity", |node, report| identity::identity(node, context, report));
-    let identity = identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default(), mtls: None });
+    let identity = fields.optional("identity", |node, report| identity::identity(node, &listeners, context, report));
+    let identity =
+        identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default(), mtls: None, anonymous: false });
     let telemetry = fields.optional("telemetry", |node, report| telemetry::telemetry(node, context, report));
     let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
     let secrets = fields.optional("secrets", |node, report| secrets::secrets(node, context, report));

@@ -18,6 +18,8 @@ pub(super) enum Ground {
     ApiKey(Arc<ApiKeys>, Presented),
     /// The certificate of the connection.
     Certificate(Arc<ClientCertificate>),
+    /// None was needed.
+    Nothing,
     /// A token, by the key that it was signed with.
     Token(Issuers, Proof),
     /// Of a caller of a test.
@@ -47,6 +49,7 @@ impl Ground {
                 Standing::Revoked => Err(Reason::CredentialRevoked),
                 Standing::Unknown => Err(Reason::StoreUnavailable),
             },
+            Self::Nothing => Ok(()),
             #[cfg(test)]
             Self::Firm => Ok(()),
         }
@@ -58,7 +61,7 @@ impl Ground {
             Self::ApiKey(_, presented) => {
                 presented.key.servers.as_ref().is_none_or(|servers| servers.iter().any(|known| known == server))
             }
-            Self::Certificate(_) | Self::Token(..) => true,
+            Self::Certificate(_) | Self::Nothing | Self::Token(..) => true,
             #[cfg(test)]
             Self::Firm => true,
         }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::principal::Principal;
 use super::remembered::Tokens;
 use super::token::Issuers;
-use super::{api_key, bearer, certificate};
+use super::{anonymous, api_key, bearer, certificate};
 use crate::chain::{
     Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, ResponseBody, Vigil,
 };
@@ -19,6 +21,8 @@ pub struct Authn {
     tokens: Tokens,
     api_keys: Option<Arc<ApiKeys>>,
     certificates: Option<Arc<Mtls>>,
+    /// Whether who sends nothing is a caller.
+    anonymous: bool,
     vault: Arc<Vault>,
     vigil: Arc<Vigil>,
 }
@@ -37,7 +41,8 @@ impl Middleware for Authn {
         certificate::check(&request.context)?;
         let principal = match bearer::bearer(&request.head.headers, &request.head.uri) {
             Ok(token) => self.principal(token, &request.context).await?,
-            Err(Challenge::Missing) => self.certified(&request.context).await?,
+            Err(Challenge::Missing) => self.unsaid(&request.head, &request.context).await?,
+            // SECURITY: whatever is wrong with a credential, it ends here. Nobody becomes another caller by a bad one.
             Err(challenge) => return Err(Reason::Unauthenticated(challenge).into()),
         };
         request.context.trail.with(|decision| {
@@ -62,7 +67,7 @@ impl Middleware for Authn {
 impl Authn {
     /// A station that accepts tokens of `issuers`, and API keys when given; `vigil` sees to it that no stream outlives them.
     pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>, vigil: Arc<Vigil>) -> Self {
-        Self { tokens: Tokens::new(issuers), api_keys, certificates: None, vault, vigil }
+        Self { tokens: Tokens::new(issuers), api_keys, certificates: None, anonymous: false, vault, vigil }
     }
 
     /// The same, and callers by client certificate.
@@ -71,10 +76,17 @@ impl Authn {
         Self { certificates, ..self }
     }
 
-    /// Who has sent no credential is who the connection's certificate says.
-    async fn certified(&self, context: &RequestContext) -> Result<Principal, Rejection> {
+    /// The same, and callers who send no credential at all.
+    #[must_use]
+    pub fn and_anonymous(self, anonymous: bool) -> Self {
+        Self { anonymous, ..self }
+    }
+
+    /// Who has sent no credential is who the connection's certificate says; without one nobody, where that is somebody.
+    async fn unsaid(&self, head: &Parts, context: &RequestContext) -> Result<Principal, Rejection> {
         match (&context.peer.certificate, &self.certificates) {
             (Some(shown), Some(settings)) => Box::pin(certificate::principal(shown, settings, &self.vault, context)).await,
+            _ if self.anonymous => Box::pin(anonymous::principal(head, &self.vault, context)).await,
             _ => Err(Reason::Unauthenticated(Challenge::Missing).into()),
         }
     }

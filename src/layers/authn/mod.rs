@@ -8,7 +8,8 @@
 //! second, in a small number of places, for an attempt to read the issuer's keys again; otherwise it is refused at once. An opaque
 //! token waits until its issuer has said what it is; what it says passes the same checks. Where the
 //! connection has shown a certificate it must be good still, whatever else is sent; a token bound to one (`cnf`, RFC 8705) is good on a
-//! connection with that one alone. Who sends no token is who the certificate says, where `identity.mtls` says what of it.
+//! connection with that one alone. Who sends no token is who the certificate says, where `identity.mtls` says what of it. Who sends nothing
+//! that could be meant as a credential is the one caller `anonymous`, where `identity.anonymous` gives that one roles.
 //!
 //! **Reply**: passes.
 //!
@@ -25,6 +26,7 @@
 //! **Limits**: revocation of a JWT before its `exp` is seen only when its key is withdrawn, or where its issuer is asked about it. An
 //! opaque token that was taken back works until the window of its answer is over.
 
+mod anonymous;
 mod api_key;
 mod bearer;
 mod bound;

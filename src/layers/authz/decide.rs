@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::glob::Glob;
 use crate::layers::authn::Principal;
-use crate::policy::{Binding, Grant, Policy, ServerRequest};
+use crate::policy::{ANONYMOUS, Binding, Grant, Policy, ServerRequest};
 use crate::protocol::{Access, Asked, ListKind, Method, Target, is_canonical, is_canonical_template, is_tool_name};
 
 /// What was decided, and on what ground.
@@ -262,6 +262,8 @@ fn applies(binding: &Binding, principal: &Principal) -> bool {
         [&binding.issuers, &binding.subjects, &binding.groups, &binding.claimed_roles, &binding.clients, &binding.tenants];
     // SECURITY: a binding that names nobody binds nobody; the reader refuses it as well.
     asks_something.iter().any(|list| !list.is_empty())
+        // SECURITY: nobody in particular has the roles that are meant for them, and none by a name that somebody else may have too.
+        && (principal.issuer() != ANONYMOUS || !binding.issuers.is_empty())
         && one(&binding.issuers, Some(principal.issuer()))
         && one(&binding.subjects, Some(principal.subject()))
         && some(&binding.groups, principal.groups())
