@@ -1,4 +1,5 @@
-//! Tokens that are good on one connection alone: bound to the client's certificate. RFC 8705, section 3.
+//! Tokens that are good on one connection alone: bound to the client's certificate. RFC 8705, section 3: the token
+//! itself says so, or its issuer does that is asked about it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

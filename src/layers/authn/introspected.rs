@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::claims;
 use super::token::{Issuers, LEEWAY, Proof, TokenError, Verified, check_audience, check_start, later};
+use super::{bound, claims};
 use crate::introspection::{Credential, Introspector, Told, Verdict};
 use crate::protocol::json::Value;
+use crate::tls::Thumbprint;
 
 impl Issuers {
     /// Who is asked about this token: it is none that says something itself.
@@ -28,13 +29,14 @@ impl Issuers {
         asked.signed.then(|| Arc::clone(&asked.introspector))
     }
 
-    /// What the issuer says of an opaque token, for a route that accepts `audiences`.
+    /// What the issuer says of an opaque token, for a route that accepts `audiences`, on a connection that has `shown` a certificate or none.
     pub(super) fn read_told(
         &self,
         place: usize,
         token: &str,
         told: &Arc<Told>,
         audiences: &[String],
+        shown: Option<&Thumbprint>,
         now: Timestamp,
     ) -> Result<Verified, TokenError> {
         let known = self.0.get(place).ok_or(TokenError::Issuer)?;
@@ -56,9 +58,7 @@ impl Issuers {
             None => check_start(said, now).map(|_issued| None)?,
         };
         let client = known.client(said)?;
-        if said.get("cnf").is_some() {
-            return Err(TokenError::Bound);
-        }
+        bound::check(said, shown)?;
         let until = expires.map_or(Timestamp::MAX, |expires| later(expires, LEEWAY));
         let proof = Proof::asked(place, Introspector::credential(token, Arc::clone(told)), until);
         known.read(said, client, expires.unwrap_or(Timestamp::MAX), proof)
@@ -66,9 +66,9 @@ impl Issuers {
 }
 
 impl Proof {
-    /// The same, where its issuer has said that the token is good as well.
-    pub(super) fn and_told(self, token: &str, told: Arc<Told>) -> Result<Self, TokenError> {
-        active(&told)?;
+    /// The same, where its issuer has said that the token is good as well. It may know of a certificate that the token does not name.
+    pub(super) fn and_told(self, token: &str, told: Arc<Told>, shown: Option<&Thumbprint>) -> Result<Self, TokenError> {
+        bound::check(active(&told)?, shown)?;
         Ok(Self { asked: Some(Arc::new(Introspector::credential(token, told))), ..self })
     }
 

@@ -81,12 +81,12 @@ impl Tokens {
     async fn verify(&self, token: &str, context: &RequestContext) -> Result<Verified, TokenError> {
         if let Some((issuer, introspector)) = self.issuers.asked_about(token) {
             let told = introspector.ask(token).await;
-            return self.issuers.read_told(issuer, token, &told, &context.route.audiences, context.received);
+            return self.issuers.read_told(issuer, token, &told, &context.route.audiences, shown(context), context.received);
         }
         let verified = self.verify_signed(token, context).await?;
         let Some(introspector) = self.issuers.asked_about_signed(&verified.proof) else { return Ok(verified) };
         let told = introspector.ask(token).await;
-        Ok(Verified { proof: verified.proof.and_told(token, told)?, ..verified })
+        Ok(Verified { proof: verified.proof.and_told(token, told, shown(context))?, ..verified })
     }
 
     /// Once, and once more if the issuer's keys were read again meanwhile.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{AGENT, OPTIONAL, REQUIRED, Secure, Setting};
 use crate::support::certs::{Authority, Issued, Leaf};
+use crate::support::idp::Idp;
 use crate::support::token::encode;
 
 fn agent() -> Leaf {
@@ -159,6 +160,21 @@ fn thumbprint(issued: &Issued) -> String {
     URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der(issued)))
 }
 
+/// Whatever a `cnf` may be that is not the thumbprint of this one certificate and nothing else.
+fn wrong_confirmations(own: &str) -> [Value; 9] {
+    [
+        json!({ "x5t#S256": own, "jkt": "x" }),
+        json!({ "x5t#S256": [own] }),
+        json!({ "x5t#S256": format!("{own}=") }),
+        json!({ "x5t#S256": "" }),
+        json!({ "x5t": own }),
+        json!({ "jkt": own }),
+        json!([own]),
+        json!({}),
+        json!(null),
+    ]
+}
+
 #[tokio::test]
 async fn jwt_040_a_token_bound_to_a_certificate_is_good_on_its_connection_alone() {
     let secure = Secure::new(Setting::mutual(OPTIONAL)).await;
@@ -175,22 +191,72 @@ async fn jwt_040_a_token_bound_to_a_certificate_is_good_on_its_connection_alone(
         assert_401(&secure, round, &stolen, "token_bound");
         assert_401(&secure, round, &secure.send(&secure.client, &secure.call_with(&bound)).await, "token_bound");
     }
-    for confirmation in [
-        json!({ "x5t#S256": thumbprint(&own), "jkt": "x" }),
-        json!({ "x5t#S256": [thumbprint(&own)] }),
-        json!({ "x5t#S256": format!("{}=", thumbprint(&own)) }),
-        json!({ "x5t#S256": "" }),
-        json!({ "x5t": thumbprint(&own) }),
-        json!({ "jkt": thumbprint(&own) }),
-        json!([thumbprint(&own)]),
-        json!({}),
-        json!(null),
-    ] {
+    for confirmation in wrong_confirmations(&thumbprint(&own)) {
         let token = token.clone().claim("cnf", confirmation.clone()).signed();
         let answer = secure.send(&secure.client.showing(&own), &secure.call_with(&token)).await;
         assert_401(&secure, &confirmation.to_string(), &answer, "token_bound");
     }
     let unbound = secure.send(&secure.client.showing(&other), &secure.call_with(&token.signed())).await;
     secure.stage.assert_passes("a token bound to nothing", &unbound);
+    secure.end().await;
+}
+
+/// What the issuer is asked at, beside its keys, by a gateway that asks about tokens of these kinds.
+async fn asking(kinds: &str) -> (Secure, Idp) {
+    let idp = Idp::start(&json!({ "keys": [] })).await;
+    let issuer = format!(
+        "introspection: {{ url: \"http://{}/introspect\", client_id: yett, client_secret: secret-of-yett, tokens: {kinds} }}",
+        idp.address
+    );
+    (Secure::new(Setting { issuer: &issuer, ..Setting::mutual(OPTIONAL) }).await, idp)
+}
+
+#[tokio::test]
+async fn jwt_040_an_opaque_token_that_its_issuer_calls_bound_is_good_on_its_connection_alone() {
+    let (secure, idp) = asking("opaque").await;
+    secure.gateway().clock.freeze();
+    let (own, other) = (secure.corp.issue(&agent()), secure.corp.issue(&agent()));
+    let says = |confirmation: Option<Value>| {
+        let mut answer = json!({ "active": true, "sub": "ada", "groups": ["staff"], "token_type": "Bearer",
+            "aud": format!("https://{}/mcp/crm", secure.address) });
+        if let Some(confirmation) = confirmation {
+            answer["cnf"] = confirmation;
+        }
+        idp.answer_at("/introspect", "200 OK", &answer);
+    };
+    says(Some(json!({ "x5t#S256": thumbprint(&own) })));
+    // Twice each: the answer is remembered, and so is on which connection it was good.
+    for round in ["first", "second"] {
+        let good = secure.send(&secure.client.showing(&own), &secure.call_with("opaque-1")).await;
+        secure.stage.assert_passes(round, &good);
+        let who = &secure.decision(&good)["who"];
+        assert_eq!((&who["iss"], &who["authn"]), (&json!("idp"), &json!("introspection")), "{who}");
+        let stolen = secure.send(&secure.client.showing(&other), &secure.call_with("opaque-1")).await;
+        assert_401(&secure, round, &stolen, "token_bound");
+        assert_401(&secure, round, &secure.send(&secure.client, &secure.call_with("opaque-1")).await, "token_bound");
+    }
+    for (number, confirmation) in wrong_confirmations(&thumbprint(&own)).into_iter().enumerate() {
+        says(Some(confirmation.clone()));
+        let answer = secure.send(&secure.client.showing(&own), &secure.call_with(&format!("wrong-{number}"))).await;
+        assert_401(&secure, &confirmation.to_string(), &answer, "token_bound");
+    }
+    says(None);
+    let unbound = secure.send(&secure.client.showing(&other), &secure.call_with("unbound")).await;
+    secure.stage.assert_passes("a token bound to nothing", &unbound);
+    secure.end().await;
+}
+
+#[tokio::test]
+async fn jwt_040_a_signed_token_is_bound_also_where_only_its_issuer_says_so() {
+    let (secure, idp) = asking("all").await;
+    let (own, other) = (secure.corp.issue(&agent()), secure.corp.issue(&agent()));
+    let audience = format!("https://{}/mcp/crm", secure.address);
+    let token = secure.issuer.token_for(&audience, secure.gateway().clock.seconds(), "ada", &["staff"]).signed();
+    idp.answer_at("/introspect", "200 OK", &json!({ "active": true, "cnf": { "x5t#S256": thumbprint(&own) } }));
+    let stolen = secure.send(&secure.client.showing(&other), &secure.call_with(&token)).await;
+    assert_401(&secure, "another certificate", &stolen, "token_bound");
+    assert_401(&secure, "none", &secure.send(&secure.client, &secure.call_with(&token)).await, "token_bound");
+    let good = secure.send(&secure.client.showing(&own), &secure.call_with(&token)).await;
+    secure.stage.assert_passes("its own", &good);
     secure.end().await;
 }

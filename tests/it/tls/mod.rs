@@ -56,6 +56,8 @@ struct Setting<'a> {
     tls: &'a str,
     /// More keys of the listener.
     listener: &'a str,
+    /// More keys of the issuer.
+    issuer: &'a str,
     /// The value of `mtls`, if callers are known by certificate.
     mtls: Option<&'a str>,
 }
@@ -89,10 +91,11 @@ impl Secure {
   - {{ name: secure, address: \"127.0.0.1:0\", tls: {{ cert: server.pem, key: server.key{} }}{} }}
 identity:
   issuers: [{{ name: idp, issuer: \"https://idp.example\", jwks_file: idp.jwks.json, algorithms: [ES256],
-    claims: {{ subject: sub, groups: groups }} }}]
+    claims: {{ subject: sub, groups: groups }}{} }}]
 {mtls}",
                 comma(setting.tls),
                 comma(setting.listener),
+                comma(setting.issuer),
             ))
         })
         .await;
