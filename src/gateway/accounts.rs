@@ -8,7 +8,7 @@ use super::StartError;
 use crate::accounts::{Accounts, Desk, Parts};
 use crate::audit::Log;
 use crate::clock::Clock;
-use crate::config::{Config, Issuer};
+use crate::config::{Config, Issuer, Listener};
 use crate::layers::authn::Issuers;
 use crate::master_key::{BROWSERS, MasterKey};
 use crate::seal::Key;
@@ -37,12 +37,13 @@ impl Pages {
         })
     }
 
-    /// Those of the listener at that URL.
-    pub(super) fn of(&self, public_url: &str) -> Result<Desk, StartError> {
+    /// Those of this listener, whose URL is known.
+    pub(super) fn of(&self, listener: &Listener) -> Result<Desk, StartError> {
         let key = Key::new(Secret::new(self.key.expose().clone()))?;
         let known = (self.issuers.clone(), self.configured.as_slice());
-        let desk = Desk::new(Arc::clone(&self.accounts), known, key, public_url);
-        desk.map_err(|source| StartError::SignIn { url: public_url.to_owned(), source })
+        let (url, offered) = (listener.public_url.as_str(), listener.servers.clone());
+        let desk = Desk::new(Arc::clone(&self.accounts), known, key, (url, offered));
+        desk.map_err(|source| StartError::SignIn { url: url.to_owned(), source })
     }
 }
 

@@ -55,9 +55,9 @@ pub(super) fn bind_listeners(
         let listener = listener.clone().bound_to(address);
         let tls = certificates.add(&listener, clock)?;
         let routes = Routes::new(&listener, &config.servers, issuers(config)).publishing(shared.assertions.key_set());
-        let (limits, public_url) = (listener.limits.clone(), listener.public_url.clone());
+        let limits = listener.limits.clone();
+        let desk = shared.pages.as_ref().map(|pages| pages.of(&listener)).transpose()?;
         let endpoint = Endpoint::new(listener, routes, chain, Arc::clone(clock));
-        let desk = shared.pages.as_ref().map(|pages| pages.of(&public_url)).transpose()?;
         let endpoint = Arc::new(endpoint.sampling(shared.sampling).running_on(shared.tasks.clone()).with_desk(desk));
         let (clients, metrics) = (Arc::clone(&shared.clients), Arc::clone(&shared.metrics));
         let listener = Listener::new(socket, endpoint, &limits, clients, metrics, shared.tasks.clone()).over(tls);

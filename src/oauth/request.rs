@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_challenge_is_that_of_rfc_7636() {
         let challenge = digest_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-        assert_eq!(challenge, "E9Melhoa2OwvFrEMTJguCMHb_-iW5cp1eJaHo9tXqjk", "appendix B");
+        assert_eq!(challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "appendix B");
     }
 
     #[test]

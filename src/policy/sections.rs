@@ -205,10 +205,13 @@ fn issuer(node: &Node, known: &Known, report: &mut Report) -> Option<String> {
             .hint("say in `identity.mtls` what of a certificate is the subject");
         return None;
     }
+    if written == ANONYMOUS && !known.anonymous.is_empty() {
+        return Some(written.to_owned());
+    }
     if written == ANONYMOUS {
         report
-            .error(node.place, "callers without a credential are given roles in one place, and it is not here")
-            .hint("name the role in `identity.anonymous.roles` in yett.yaml");
+            .error(node.place, "nobody calls without a credential: yett.yaml has no `identity.anonymous`")
+            .hint("name the role in `identity.anonymous.roles` there, or leave this binding out");
         return None;
     }
     let candidates =

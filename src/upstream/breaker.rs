@@ -281,6 +281,8 @@ impl Ending {
             | Reason::StreamLimit => Self::Answered,
             // Our own shortage, and our own patience.
             Reason::UpstreamFailed("no_socket" | "restarting") => Self::Nothing,
+            // No message has gone there: an authorization server, or one caller's grant, says nothing of the server.
+            Reason::UpstreamFailed("no_credential" | "token_endpoint" | "token_refused" | "token_unusable") => Self::Nothing,
             Reason::UpstreamFailed(_) | Reason::UpstreamTimeout => Self::Fault,
             _ => Self::Nothing,
         }

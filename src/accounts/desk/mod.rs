@@ -28,7 +28,7 @@ pub use self::page::Page;
 use self::page::{consent_page, escaped};
 use self::trouble::Trouble;
 use super::tokens::{AccountFailure, Accounts};
-use crate::config::{Issuer, OauthClient};
+use crate::config::{Issuer, OauthClient, ServerSelection};
 use crate::layers::authn::{Issuers, SignedIn};
 use crate::oauth::{AuthorizationServer, Proof, unguessable};
 use crate::seal::Key;
@@ -73,8 +73,9 @@ pub struct Desk {
     issuers: Issuers,
     sign_ins: Arc<[SignIn]>,
     cookies: Cookies,
-    /// The URL of the listener.
+    /// The URL of the listener, and the servers that it offers.
     gateway: String,
+    offered: ServerSelection,
 }
 
 /// How the users of one issuer sign in.
@@ -91,11 +92,11 @@ impl Desk {
         accounts: Arc<Accounts>,
         (issuers, configured): (Issuers, &[Issuer]),
         key: Key,
-        gateway: &str,
+        (gateway, offered): (&str, ServerSelection),
     ) -> Result<Self, ConnectError> {
         let sign_in = |issuer: &Issuer| issuer.sign_in.as_ref().map(|settings| SignIn::new(&issuer.name, settings));
         let sign_ins = configured.iter().filter_map(sign_in).collect::<Result<_, _>>()?;
-        Ok(Self { accounts, issuers, sign_ins, cookies: Cookies::new(key, gateway), gateway: gateway.to_owned() })
+        Ok(Self { accounts, issuers, sign_ins, cookies: Cookies::new(key, gateway), gateway: gateway.to_owned(), offered })
     }
 
     /// Whether a path is one of the pages.
@@ -160,7 +161,7 @@ impl Desk {
 
     /// What is about to be connected, and for whom.
     async fn consent(&self, server: &str, visitor: &Visitor) -> Result<Answer, Trouble> {
-        let service = self.accounts.service(server).ok_or(Trouble::NoServer)?;
+        let service = self.service(server)?;
         let account = self.accounts.connected(&whose(server, &visitor.who)).await.map_err(AccountFailure::from)?;
         let page = consent_page(server, &self.gateway, visitor, (account.as_ref(), service.scope()));
         Ok(Answer::Show(page, vec![]))
@@ -177,7 +178,7 @@ impl Desk {
         if get("form").is_none_or(|token| !is_same(token, &visitor.form)) {
             return Err(Trouble::ForeignForm);
         }
-        let service = self.accounts.service(server).ok_or(Trouble::NoServer)?;
+        let service = self.service(server)?;
         let whose = whose(server, &visitor.who);
         match get("act") {
             Some("connect") => {
@@ -248,7 +249,7 @@ impl Desk {
     /// Where a browser was sent.
     fn sender(&self, journey: &Journey) -> Result<&AuthorizationServer, Trouble> {
         match journey.errand {
-            Errand::Connect => self.accounts.service(&journey.server).ok_or(Trouble::NoServer),
+            Errand::Connect => self.service(&journey.server),
             Errand::SignIn => {
                 let known = self.sign_ins.iter().find(|sign_in| sign_in.issuer == journey.issuer);
                 known.map(|sign_in| &sign_in.server).ok_or(Trouble::NotSignedIn)
@@ -275,11 +276,19 @@ impl Desk {
         if (&visitor.who.issuer, &visitor.who.subject) != (&journey.issuer, &journey.subject) {
             return Err(Trouble::ForeignState);
         }
-        let service = self.accounts.service(&journey.server).ok_or(Trouble::NoServer)?;
+        let service = self.service(&journey.server)?;
         let granted = service.redeem(answered, &self.way_back(Errand::Connect, &journey.server), &journey.proof).await?;
         let whose = (whose(&journey.server, &visitor.who), visitor.who.tenant.clone());
         self.accounts.connect(whose, granted, service.scope()).await?;
         Ok(Answer::Go(self.page_of(&journey.server), vec![]))
+    }
+
+    fn service(&self, server: &str) -> Result<&AuthorizationServer, Trouble> {
+        let offered = match &self.offered {
+            ServerSelection::All => true,
+            ServerSelection::Only(names) => names.iter().any(|name| name == server),
+        };
+        self.accounts.service(server).filter(|_| offered).ok_or(Trouble::NoServer)
     }
 
     /// Where a browser comes back: `redirect_uri`, as it is registered.
