@@ -9,7 +9,7 @@ before and during; what the flood was answered. Goals: memory grows by at most 3
 times the peak at least 90 % of it. Limits are the defaults: the flood comes from `--peers` addresses beside the healthy client's, each of which
 may hold 200 connections. A fresh gateway for each flood. Ends 0 if the memory and goodput goals hold.
 """
-import argparse, asyncio, json, pathlib, subprocess, sys, tempfile, time
+import argparse, asyncio, json, pathlib, ssl, struct, subprocess, sys, tempfile, time
 from lab import Client, Gateway, Upstream, binary, quantile, request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -117,8 +117,38 @@ class Flood:
                 await asyncio.sleep(20 / self.rate)
         await asyncio.gather(*[one(number) for number in range(20)])
 
+    async def resets(self):
+        """Rapid reset over HTTP/2, forty times the rate: a request and its RST_STREAM, until the connection is ended; then the next."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        frame = lambda kind, flags, stream, payload: struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+        text = lambda value: struct.pack(">B", len(value)) + value if len(value) < 127 else struct.pack(">BB", 127, len(value) - 127) + value
+        head, _ = request(self.keys["flood"], "get_fast")
+        lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[2:] if line and not line.startswith(b"Content-Length")]
+        authority = b"127.0.0.1:%d" % self.lab.tls_port
+        fields = [[b":method", b"POST"], [b":scheme", b"https"], [b":path", b"/mcp/crm"], [b":authority", authority], *lines]
+        block = b"".join(b"\0" + text(name.lower()) + text(value) for name, value in fields)
+        pair = lambda stream: frame(1, 4, stream, block) + frame(3, 0, stream, struct.pack(">I", 8))
 
-FLOODS = ["unauthenticated", "malformed", "rate_limited", "big_bodies", "slow_heads", "slow_bodies", "slow_readers", "hung", "connections"]
+        async def one(number):
+            while time.monotonic() < self.end:
+                due = time.monotonic() + 1000 / (40 * self.rate / 4)
+                try:
+                    local = (f"127.0.0.{2 + number % self.peers}", 0)
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.lab.tls_port, ssl=context, local_addr=local)
+                    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + b"".join(pair(2 * n + 1) for n in range(1000)))
+                    came = await asyncio.wait_for(reader.read(), 15)
+                    goaway = frame(7, 0, 0, bytes(8))[:4]
+                    self.count("calmed" if goaway in came and came.rstrip(b"\0")[-1] == 11 else "ended")
+                    writer.close()
+                except (OSError, EOFError, asyncio.TimeoutError) as error:
+                    self.count(type(error).__name__)
+                await asyncio.sleep(max(0, due - time.monotonic()))
+        await asyncio.gather(*[one(number) for number in range(4)])
+
+
+FLOODS = ["unauthenticated", "malformed", "rate_limited", "big_bodies", "slow_heads", "slow_bodies", "slow_readers", "hung", "connections", "resets"]
 
 
 async def peak_of(lab, end):
@@ -132,6 +162,8 @@ async def peak_of(lab, end):
 async def measure(name, a, upstream):
     lab = Gateway(binary(a.yett), upstream.port, rate="200/s", burst=200)
     keys = {who: lab.key(who) for who in ("healthy", "flood")}
+    if name == "resets":
+        lab.add_tls()
     lab.start()
     try:
         await healthy(lab, keys["healthy"], 2)

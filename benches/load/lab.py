@@ -2,7 +2,7 @@
 
 Standard library only. Everything listens on 127.0.0.1 and ends with the script.
 """
-import asyncio, json, os, pathlib, signal, socket, subprocess, tempfile, time, urllib.request
+import asyncio, json, os, pathlib, re, signal, socket, subprocess, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
@@ -49,6 +49,15 @@ class Gateway:
             raise SystemExit(f"yett {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def add_tls(self):
+        """One more listener, before the other; its port is `tls_port` then."""
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.pem"],
+                       cwd=self.path, check=True, capture_output=True)
+        config = self.path / "yett.yaml"
+        listener = 'listeners: [ { name: tls, address: "127.0.0.1:0", tls: { cert: tls.pem, key: tls.key } }, '
+        config.write_text(config.read_text().replace("listeners: [ ", listener))
+
     def start(self):
         self.log = open(self.path / "log", "w+")
         self.process = subprocess.Popen([self.binary, "serve"], cwd=self.path, stderr=self.log, env={"RUST_LOG": "info"})
@@ -60,6 +69,7 @@ class Gateway:
                 if said.get("message") == "serving":
                     port = lambda key: int(said[key].strip("[]").rsplit(":", 1)[1])
                     self.port, self.health = port("listeners"), port("health")
+                    self.tls_port = int(re.findall(r":(\d+)", said["listeners"])[0])
                     return
             time.sleep(0.05)
         raise SystemExit("the gateway does not start:\n" + (self.path / "log").read_text())

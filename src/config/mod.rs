@@ -213,6 +213,8 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Requests on one connection (10,000).
     pub requests_per_connection: u32,
+    /// HTTP/2 streams at once on one connection (100).
+    pub streams: u32,
 }
 
 /// Health and metrics.

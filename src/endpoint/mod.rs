@@ -164,6 +164,12 @@ impl Endpoint {
         (response.status(), call)
     }
 
+    /// Records that a request's head was refused, and answers.
+    pub async fn refuse_head(&self, status: u16, word: &'static str, peer: Peer) -> Response<EdgeBody> {
+        let route = self.routes.resolve("/");
+        self.refuse(Reason::Framing(status, word), peer, &route).await.0
+    }
+
     /// Records that no TLS connection came about. Nothing is answered: whatever TLS says of it has been said.
     pub async fn refuse_handshake(&self, word: &'static str, peer: Peer) {
         let route = self.routes.resolve("/");

@@ -21,7 +21,6 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -33,6 +32,7 @@ pub use super::closing::{StallHandle, close_refused};
 use super::head::{BodyFraming, HeadScan, check_scanned};
 pub use super::limits::FramingLimits;
 use super::pace::{Alarm, BodyPace, after};
+use super::patience::Patience;
 pub use super::refusal::{HeadError, RefusalHandle, refusal_response};
 use super::replies::ReplyWatch;
 use crate::places::Untaken;
@@ -56,12 +56,7 @@ pub struct FilteredStream<S> {
     refusal: RefusalHandle,
     /// Who reads while a request is answered, to be woken when it has been.
     reader: Option<Waker>,
-    /// When a client that takes nothing is given up; `None` while it takes what is written.
-    give_up: Option<Instant>,
-    /// The same of what TLS holds back until it is flushed.
-    flush_by: Option<Instant>,
-    write_alarm: Alarm,
-    stalled: StallHandle,
+    patience: Patience,
     untaken: Untaken,
 }
 
@@ -106,10 +101,7 @@ impl<S> FilteredStream<S> {
             alarm: Alarm::default(),
             refusal: RefusalHandle::default(),
             reader: None,
-            give_up: None,
-            flush_by: None,
-            write_alarm: Alarm::default(),
-            stalled: StallHandle::default(),
+            patience: Patience::new(limits.stall_timeout),
             untaken: Untaken::default(),
         }
     }
@@ -127,7 +119,7 @@ impl<S> FilteredStream<S> {
 
     /// Where to ask, after the end, whether the client had stopped reading.
     pub fn stall_handle(&self) -> StallHandle {
-        self.stalled.clone()
+        self.patience.handle()
     }
 
     /// The connection below.
@@ -246,31 +238,6 @@ impl<S> FilteredStream<S> {
         }
     }
 
-    /// What became of a write. hyper asks again when the client takes something, or when the alarm rings.
-    fn poll_written(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.give_up = None;
-            return written;
-        }
-        let deadline = *self.give_up.get_or_insert_with(|| after(Instant::now(), self.limits.stall_timeout));
-        ready!(self.write_alarm.poll(deadline, cx));
-        self.stalled.0.store(true, Ordering::Release);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// What became of a flush, or of a goodbye that has to be flushed. A socket has nothing to flush; TLS may hold a record that the
-    /// client does not take, and nothing else would ever ask about it.
-    fn poll_flushed(&mut self, flushed: Poll<io::Result<()>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if flushed.is_ready() {
-            self.flush_by = None;
-            return flushed;
-        }
-        let deadline = *self.flush_by.get_or_insert_with(|| after(Instant::now(), self.limits.stall_timeout));
-        ready!(self.write_alarm.poll(deadline, cx));
-        self.stalled.0.store(true, Ordering::Release);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
     fn wrote(&mut self, bytes: usize) {
         self.untaken.took(bytes);
         if let Phase::Refused { owed, .. } = &mut self.phase
@@ -369,7 +336,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        let written = ready!(this.poll_written(written, cx))?;
+        let written = ready!(this.patience.poll_written(written, cx))?;
         this.reply.observe(bytes.get(..written).unwrap_or_default());
         this.wrote(written);
         Poll::Ready(Ok(written))
@@ -378,7 +345,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
-        let written = ready!(this.poll_written(written, cx))?;
+        let written = ready!(this.patience.poll_written(written, cx))?;
         this.reply.observe_vectored(slices, written);
         this.wrote(written);
         Poll::Ready(Ok(written))
@@ -391,7 +358,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.inner).poll_flush(cx);
-        this.poll_flushed(flushed, cx)
+        this.patience.poll_flushed(flushed, cx)
     }
 
     /// Leaves the connection open while a refusal is owed an answer: hyper shuts down before its future ends.
@@ -401,7 +368,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FilteredStream<S> {
             return Poll::Ready(Ok(()));
         }
         let closed = Pin::new(&mut this.inner).poll_shutdown(cx);
-        this.poll_flushed(closed, cx)
+        this.patience.poll_flushed(closed, cx)
     }
 }
 

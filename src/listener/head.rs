@@ -87,6 +87,53 @@ pub(super) fn check_scanned(head: &[u8], limits: &HeadLimits) -> Result<Head, He
     Ok(Head { method, body: fields.framing(method, version)? })
 }
 
+/// The pseudo-headers of a head that HTTP/2 has brought.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pseudo<'a> {
+    /// `:method`
+    pub(super) method: &'a [u8],
+    /// `:path`
+    pub(super) target: &'a [u8],
+    /// `:authority`
+    pub(super) authority: Option<&'a [u8]>,
+}
+
+/// [`check`] for a head that HTTP/2 has brought in pieces: the same rules, as far as its framing leaves any to break. Whatever passes could
+/// be sent on by HTTP/1.1 as it is.
+pub(super) fn check_pieces<'a>(
+    pseudo: Pseudo<'_>,
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    limits: &HeadLimits,
+) -> Result<Head, HeadError> {
+    check_method(pseudo.method)?;
+    let method = kind_of(pseudo.method)?;
+    check_target(pseudo.target, method, limits)?;
+    let (mut known, mut hosts) = (Fields::default(), 0);
+    if let Some(authority) = pseudo.authority {
+        known.host(authority)?;
+    }
+    for (index, (name, value)) in fields.enumerate() {
+        // The authority is what the Host line is in HTTP/1.1.
+        if index + usize::from(known.host && hosts == 0) >= limits.headers {
+            return Err(HeadError::TooManyHeaders);
+        }
+        check_value(value)?;
+        match pseudo.authority {
+            Some(authority) if name.eq_ignore_ascii_case(b"host") => {
+                hosts += 1;
+                if hosts > 1 {
+                    return Err(HeadError::HostRepeated);
+                }
+                if !authority.eq_ignore_ascii_case(value) {
+                    return Err(HeadError::HostDiffers);
+                }
+            }
+            _ => known.field(name, value)?,
+        }
+    }
+    Ok(Head { method, body: known.framing(method, Version::Http11)? })
+}
+
 /// The lines of a head, without their ends.
 pub(crate) fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(head);
@@ -177,10 +224,7 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<(MethodKind, Version
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(HeadError::RequestLine);
     };
-    let is_method_byte = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
-    if method.is_empty() || method.len() > METHOD_MAX || !method.iter().all(is_method_byte) {
-        return Err(HeadError::Method);
-    }
+    check_method(method)?;
     let version = match version {
         b"HTTP/1.1" => Version::Http11,
         b"HTTP/1.0" => Version::Http10,
@@ -189,7 +233,19 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<(MethodKind, Version
         }
         _ => return Err(HeadError::RequestLine),
     };
-    let kind = match method {
+    let kind = kind_of(method)?;
+    check_target(target, kind, limits)?;
+    Ok((kind, version))
+}
+
+fn check_method(method: &[u8]) -> Result<(), HeadError> {
+    let is_method_byte = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+    let good = !method.is_empty() && method.len() <= METHOD_MAX && method.iter().all(is_method_byte);
+    if good { Ok(()) } else { Err(HeadError::Method) }
+}
+
+fn kind_of(method: &[u8]) -> Result<MethodKind, HeadError> {
+    Ok(match method {
         b"GET" => MethodKind::Get,
         b"HEAD" => MethodKind::Head,
         b"POST" => MethodKind::Post,
@@ -197,9 +253,7 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<(MethodKind, Version
         b"OPTIONS" => MethodKind::Options,
         b"CONNECT" => return Err(HeadError::Connect),
         _ => MethodKind::Other,
-    };
-    check_target(target, kind, limits)?;
-    Ok((kind, version))
+    })
 }
 
 fn check_target(target: &[u8], method: MethodKind, limits: &HeadLimits) -> Result<(), HeadError> {
@@ -243,8 +297,11 @@ impl Fields {
         }
         let (name, value) =
             memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).ok_or(HeadError::HeaderLine)?;
+        self.field(name, value.strip_prefix(b":").unwrap_or(value))
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         check_name(name)?;
-        let value = value.strip_prefix(b":").unwrap_or(value);
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(trim(value)),
             6 if name.eq_ignore_ascii_case(b"expect") => {
@@ -319,6 +376,14 @@ fn check_name(name: &[u8]) -> Result<(), HeadError> {
         }
     }
     Ok(())
+}
+
+/// What [`HeadScan`] looks for in bytes. White space around a value belongs to lines; here some reader would take it for a part of the value.
+fn check_value(value: &[u8]) -> Result<(), HeadError> {
+    if let Some(byte) = value.iter().find(|byte| !matches!(byte, b'\t' | b' '..=b'~')) {
+        return Err(if byte.is_ascii() { HeadError::ControlByte } else { HeadError::NonAscii });
+    }
+    if trim(value).len() == value.len() { Ok(()) } else { Err(HeadError::ValueSpace) }
 }
 
 fn is_host(value: &[u8]) -> bool {

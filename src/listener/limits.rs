@@ -21,6 +21,8 @@ pub struct FramingLimits {
     pub body_window: Duration,
     /// Requests on one connection; it is closed quietly after the reply to the last. 10,000.
     pub requests: u32,
+    /// HTTP/2 streams at once on one connection. 100.
+    pub streams: u32,
     /// How long a client may take nothing of what is written to it. 30 s.
     pub stall_timeout: Duration,
     /// How much of a reply waits for the client in this process. 64 KiB.
@@ -37,6 +39,7 @@ impl Default for FramingLimits {
             body_rate: 500,
             body_window: Duration::from_secs(10),
             requests: 10_000,
+            streams: 100,
             stall_timeout: Duration::from_secs(30),
             queue: 64 * 1024,
         }

@@ -1,8 +1,8 @@
 //! Bytes: sockets, limits, and the head filter in front of hyper. Knows HTTP, not MCP.
 //!
-//! HTTP/1.1, in plain text or over TLS (`crate::tls`). A connection belongs to one task, its handshake included: it has its place before it says a
-//! word, and a handshake that hangs holds up nobody else. What the head filter refuses is
-//! recorded by the endpoint before it is answered, and then the connection is closed.
+//! HTTP/1.1, in plain text or over TLS (`crate::tls`), and HTTP/2 over TLS where the client asks for it. A connection belongs to one task, its
+//! handshake included: it has its place before it says a word, and a handshake that hangs holds up nobody else. What the head filter refuses
+//! is recorded by the endpoint before it is answered, and then the connection is closed; of HTTP/2 the stream, unless it was a flood.
 
 mod accept;
 pub(crate) mod chunked;
@@ -12,15 +12,17 @@ mod conversation;
 pub mod descriptors;
 pub mod framing;
 pub mod head;
+mod http2;
 mod limits;
 pub mod operators;
 mod pace;
+mod patience;
 pub mod refusal;
 mod replies;
 mod secure;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::service::service_fn;
@@ -42,7 +44,7 @@ use conversation::{Ended, hold};
 use framing::FramingLimits;
 use head::HeadLimits;
 use refusal::refusal_response;
-use secure::{Wire, shake_hands};
+use secure::{Wire, shake_hands, wants_http2};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -92,14 +94,14 @@ impl Listener {
             metrics: Arc::clone(&self.metrics),
             peer: Peer::at(peer.ip()),
         };
-        let tls = self.tls.clone();
+        let (tls, tasks) = (self.tls.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
             let metrics = Arc::clone(&client.metrics);
             metrics.connections.inc();
             match tls {
                 None => client.converse(stream, stop).await,
                 // On the heap: without TLS nobody pays for its room.
-                Some(tls) => Box::pin(client.converse_over(&tls, stream, stop)).await,
+                Some(tls) => Box::pin(client.converse_over(&tls, stream, tasks, stop)).await,
             }
             metrics.connections.dec();
             drop(place);
@@ -116,11 +118,16 @@ struct Client {
 }
 
 impl Client {
-    async fn converse_over(mut self, tls: &tls::Server, stream: TcpStream, stop: CancellationToken) {
+    async fn converse_over(mut self, tls: &tls::Server, stream: TcpStream, tasks: TaskTracker, stop: CancellationToken) {
         match shake_hands(tls, stream, self.limits.header_timeout, &stop).await {
             Ok((stream, certificate)) => {
                 self.peer.certificate = certificate;
-                self.converse(stream, stop).await;
+                if wants_http2(&stream) {
+                    let (metrics, address) = (Arc::clone(&self.metrics), self.peer.address);
+                    tell(Box::pin(http2::hold(stream, self, tasks, stop)).await, &metrics, address);
+                } else {
+                    self.converse(stream, stop).await;
+                }
             }
             Err(Some(word)) => self.endpoint.refuse_handshake(word, self.peer).await,
             Err(None) => {}
@@ -144,10 +151,14 @@ impl Client {
             let (_, call) = endpoint.refuse_framing(error.status(), error.reason(), peer.clone()).await;
             refusal_response(error, &call.to_string())
         };
-        if hold(stream, limits, service, (stop, untaken), refused).await == Ended::Stalled {
-            metrics.connections_stalled.inc();
-            tracing::info!(peer = %address, "a client took nothing, or too little, of its answer; its connection was cut");
-        }
+        tell(hold(stream, limits, service, (stop, untaken), refused).await, &metrics, address);
+    }
+}
+
+fn tell(ended: Ended, metrics: &Metrics, peer: IpAddr) {
+    if ended == Ended::Stalled {
+        metrics.connections_stalled.inc();
+        tracing::info!(%peer, "a client took nothing, or too little, of its answer; its connection was cut");
     }
 }
 
@@ -160,6 +171,7 @@ fn framing_limits(limits: &config::Limits) -> FramingLimits {
         body_rate: limits.body_rate,
         body_window: limits.body_window,
         requests: limits.requests_per_connection,
+        streams: limits.streams,
         stall_timeout: limits.stall_timeout,
         // The rest of what is kept for a stream lies between us and the server, in `upstream/`.
         queue: limits.stream_buffer / 4,

@@ -80,6 +80,24 @@ pub enum HeadError {
     /// Not `name`, `address` or `[address]`, with an optional port up to 65535.
     #[error("the Host header is malformed")]
     HostInvalid,
+    /// HTTP/2: `:authority` and `Host` that do not say the same.
+    #[error("the Host header and the authority differ")]
+    HostDiffers,
+    /// HTTP/2: a scheme that is not the listener's.
+    #[error("the scheme is not https")]
+    Scheme,
+    /// HTTP/2: white space around a value, which has no lines to indent.
+    #[error("a header value begins or ends in white space")]
+    ValueSpace,
+    /// HTTP/2: the library takes the head for malformed.
+    #[error("the head breaks the rules of HTTP/2")]
+    Malformed,
+    /// HTTP/2: the library takes the frames for wrong.
+    #[error("the frames break the rules of HTTP/2")]
+    Frames,
+    /// HTTP/2: more frames that ask for nothing, or more requests taken back, than anybody needs.
+    #[error("too many frames or resets that serve no purpose")]
+    Flood,
     /// Not 1 to 19 decimal digits.
     #[error("Content-Length is malformed")]
     ContentLength,
@@ -145,6 +163,12 @@ impl HeadError {
             | Self::HostMissing
             | Self::HostRepeated
             | Self::HostInvalid
+            | Self::HostDiffers
+            | Self::Scheme
+            | Self::ValueSpace
+            | Self::Malformed
+            | Self::Frames
+            | Self::Flood
             | Self::ContentLength
             | Self::ContentLengthRepeated
             | Self::LengthAndEncoding
@@ -184,6 +208,12 @@ impl HeadError {
             Self::HostMissing => "host_missing",
             Self::HostRepeated => "host_repeated",
             Self::HostInvalid => "host_invalid",
+            Self::HostDiffers => "host_differs",
+            Self::Scheme => "scheme",
+            Self::ValueSpace => "value_space",
+            Self::Malformed => "http2_malformed",
+            Self::Frames => "http2_frames",
+            Self::Flood => "http2_flood",
             Self::ContentLength => "content_length",
             Self::ContentLengthRepeated => "content_length_repeated",
             Self::LengthAndEncoding => "content_length_and_transfer_encoding",

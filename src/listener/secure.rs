@@ -27,6 +27,11 @@ impl Wire for tls::Stream {
     }
 }
 
+/// Whether the client asked for HTTP/2, and was told that it is spoken.
+pub(super) fn wants_http2(stream: &tls::Stream) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2)
+}
+
 /// Shakes hands within the time that a client has for a head. What failed is a word for the record, or nothing worth one.
 pub(super) async fn shake_hands(
     server: &tls::Server,

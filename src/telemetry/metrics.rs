@@ -64,6 +64,10 @@ pub struct Metrics {
     pub connections_refused: Counter<u64, AtomicU64>,
     /// Connections cut because their client took nothing.
     pub connections_stalled: Counter<u64, AtomicU64>,
+    /// HTTP/2 connections ended because their client sent too much that serves no purpose.
+    pub http2_calmed: Counter<u64, AtomicU64>,
+    /// HTTP/2 streams refused for want of a place.
+    pub http2_refused: Counter<u64, AtomicU64>,
     /// Memory that large request bodies hold, in units of 16 KiB.
     pub large_bodies: Level,
     /// Large request bodies that wait for memory.
@@ -176,6 +180,7 @@ impl Metrics {
         let spans = traces::Counts::new();
         let (audit_overload, connections, connections_refused) = (Counter::default(), Gauge::default(), Counter::default());
         let connections_stalled = Counter::default();
+        let (http2_calmed, http2_refused) = (Counter::default(), Counter::default());
         let (large_bodies, large_bodies_waiting) = (Level::default(), Level::default());
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
@@ -203,6 +208,8 @@ impl Metrics {
             "Connections cut because their client took nothing",
             Counter::clone(&connections_stalled),
         );
+        ours.register("http2_connections_calmed", "HTTP/2 connections ended as a flood", Counter::clone(&http2_calmed));
+        ours.register("http2_streams_refused", "HTTP/2 streams over a limit", Counter::clone(&http2_refused));
         ours.register("large_bodies", "Memory of large request bodies, in units of 16 KiB", Level::clone(&large_bodies));
         let waiting = "Large request bodies that wait for memory";
         ours.register("large_bodies_waiting", waiting, Level::clone(&large_bodies_waiting));
@@ -241,6 +248,8 @@ impl Metrics {
             connections,
             connections_refused,
             connections_stalled,
+            http2_calmed,
+            http2_refused,
             large_bodies,
             large_bodies_waiting,
             large_replies,

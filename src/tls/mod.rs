@@ -21,6 +21,9 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+/// The name of HTTP/2 in a handshake (RFC 7301).
+pub const HTTP2: &[u8] = b"h2";
+
 /// How one listener speaks TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -30,6 +33,8 @@ pub struct Settings {
     pub key: PathBuf,
     /// The oldest version that is spoken.
     pub oldest: Version,
+    /// Whether HTTP/2 is spoken with clients that ask for it.
+    pub http2: bool,
     /// Whether clients are asked for certificates, and which are good.
     pub clients: Option<Clients>,
 }

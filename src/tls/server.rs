@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::ClientCertificate;
 use super::material::{Pair, Problem, Unusable};
 use super::trust::{InForce, Trust};
-use super::{Settings, Version, provider};
+use super::{HTTP2, Settings, Version, provider};
 use crate::clock::Clock;
 
 /// A connection whose handshake is over.
@@ -190,7 +190,9 @@ fn config(settings: &Settings, pair: &Pair, trust: Option<&Trust>, time: Arc<Tim
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&pair.key))));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // The first that the client has too.
+    let spoken = [settings.http2.then_some(HTTP2), Some(b"http/1.1".as_slice())];
+    config.alpn_protocols = spoken.into_iter().flatten().map(<[u8]>::to_vec).collect();
     // See the module: nothing is resumed. Tickets are off unless somebody sets a ticketer.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

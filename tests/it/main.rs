@@ -24,6 +24,7 @@ mod dlp;
 mod faults;
 mod flood;
 mod fuzz_corpora;
+mod http2;
 mod http_sse;
 mod hung_up;
 mod injection;

@@ -93,6 +93,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_peer: 200,
             requests_per_connection: 10_000,
+            streams: 100,
         }
     }
 }
@@ -144,6 +145,7 @@ fn limits(node: &Node, report: &mut Report) -> Option<Limits> {
         requests_per_connection: fields
             .optional("requests_per_connection", number(1..=1_000_000_000))
             .unwrap_or(default.requests_per_connection),
+        streams: fields.optional("streams", number(1..=1000)).unwrap_or(default.streams),
     };
     fields.finish(&[]);
     Some(read)

@@ -9,7 +9,7 @@ use super::Context;
 use crate::config::units::{duration, within};
 use crate::config::{CertificateSubject, Mtls};
 use crate::tls::{Clients, Pair, Problem, Settings, Unusable, Version};
-use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, parsed, scalar};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, parsed, scalar};
 
 /// What is left of a certificate when `check` begins to say so.
 const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -28,6 +28,7 @@ pub(super) fn tls(node: &Node, host: Option<&str>, context: &Context<'_>, report
     let certificate = fields.required("cert", path(context));
     let key = fields.required("key", path(context));
     let oldest = fields.optional("min_version", choice(VERSIONS, &[])).unwrap_or(Version::Tls13);
+    let http2 = fields.optional("http2", boolean).unwrap_or(true);
     let clients = fields.optional("client_auth", |node, report| clients(node, context, report));
     if oldest == Version::Tls12 {
         let place = fields.place("min_version");
@@ -41,7 +42,7 @@ pub(super) fn tls(node: &Node, host: Option<&str>, context: &Context<'_>, report
         check_pair(Pair::read(certificate, key, Timestamp::now()), (certificate, places), host, fields.report());
     }
     fields.finish(&[]);
-    Some(Settings { certificate: certificate?, key: key?, oldest, clients })
+    Some(Settings { certificate: certificate?, key: key?, oldest, http2, clients })
 }
 
 fn check_pair(

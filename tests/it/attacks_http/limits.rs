@@ -1,7 +1,7 @@
 //! The limits of SECURITY.md 4.3 that belong to connections, heads, bodies and replies: each at its edge, and one beyond.
 //!
 //! Limits of time are set short by configuration; what is waited for is the event, never a moment. (Limits of messages, such as
-//! depth, are the parser's tests; HTTP/2 and its limits are not served.)
+//! depth, are the parser's tests; those of HTTP/2 are in `http2/`.)
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -243,6 +245,19 @@ impl Post {
         let mut bytes = format!("{head}\r\n").into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
+    }
+
+    pub(crate) fn body_bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The same for HTTP/2: `Host` is the authority.
+    pub(crate) fn over_http2(&self) -> http::Request<Full<Bytes>> {
+        let mut request = http::Request::post(format!("https://{}{}", self.address, self.target));
+        for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+            request = request.header(name, value);
+        }
+        request.body(Full::from(self.body.clone())).expect("a request")
     }
 
     /// Sends it on a connection of its own, and reads the answer.

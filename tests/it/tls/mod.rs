@@ -29,7 +29,7 @@ use crate::support::stage::Stage;
 use crate::support::tls::TlsClient;
 use crate::support::token::Issuer;
 
-const AGENT: &str = "spiffe://corp.example/agent";
+pub(crate) const AGENT: &str = "spiffe://corp.example/agent";
 
 /// Who may call by certificate.
 const CALLERS: &str = "version: 1
@@ -38,42 +38,42 @@ bindings:
 ";
 
 /// A stage with a second listener, which speaks TLS.
-struct Secure {
-    stage: Stage,
-    address: SocketAddr,
+pub(crate) struct Secure {
+    pub(crate) stage: Stage,
+    pub(crate) address: SocketAddr,
     /// Of clients' certificates.
     corp: Authority,
     /// Of the gateway's.
     public: Authority,
-    client: TlsClient,
+    pub(crate) client: TlsClient,
     issuer: Issuer,
 }
 
 /// How the second listener is set up.
 #[derive(Default)]
-struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// More keys of its `tls`.
-    tls: &'a str,
+    pub(crate) tls: &'a str,
     /// More keys of the listener.
-    listener: &'a str,
+    pub(crate) listener: &'a str,
     /// More keys of the issuer.
-    issuer: &'a str,
+    pub(crate) issuer: &'a str,
     /// The value of `mtls`, if callers are known by certificate.
-    mtls: Option<&'a str>,
+    pub(crate) mtls: Option<&'a str>,
 }
 
 impl Setting<'_> {
     /// Asks for certificates, and takes the URI for the caller.
-    fn mutual(mode: &str) -> Setting<'_> {
+    pub(crate) fn mutual(mode: &str) -> Setting<'_> {
         Setting { tls: mode, mtls: Some("{ subject: san_uri }"), ..Setting::default() }
     }
 }
 
 const OPTIONAL: &str = "client_auth: { ca: clients.pem, mode: optional, crl: clients.crl }";
-const REQUIRED: &str = "client_auth: { ca: clients.pem, crl: clients.crl }";
+pub(crate) const REQUIRED: &str = "client_auth: { ca: clients.pem, crl: clients.crl }";
 
 impl Secure {
-    async fn new(setting: Setting<'_>) -> Self {
+    pub(crate) async fn new(setting: Setting<'_>) -> Self {
         let (corp, public, issuer) = (Authority::new("corp"), Authority::new("public"), Issuer::new("idp"));
         let server = public.issue(&Leaf::server("127.0.0.1"));
         let stage = Stage::trusting_with(&[&issuer], |builder| {
@@ -104,7 +104,7 @@ identity:
         Self { stage, address, corp, public, client, issuer }
     }
 
-    fn gateway(&self) -> &Gateway {
+    pub(crate) fn gateway(&self) -> &Gateway {
         &self.stage.gateway
     }
 
@@ -113,23 +113,23 @@ identity:
     }
 
     /// A good call to the second listener, with no credential.
-    fn call(&self) -> Post {
+    pub(crate) fn call(&self) -> Post {
         self.call_with("x").without("Authorization")
     }
 
     /// The same with a token.
-    fn call_with(&self, token: &str) -> Post {
+    pub(crate) fn call_with(&self, token: &str) -> Post {
         let client = crate::support::client::Client::modern(self.address, "crm", token);
         client.post(&client.message(Some(&json!(1)), "tools/call", json!({ "name": "echo", "arguments": {} })))
     }
 
     /// A good call with an API key.
-    fn keyed(&self) -> Post {
+    pub(crate) fn keyed(&self) -> Post {
         self.call_with(&self.stage.key)
     }
 
     /// A client that shows a certificate of `corp`.
-    fn showing(&self, leaf: &Leaf) -> TlsClient {
+    pub(crate) fn showing(&self, leaf: &Leaf) -> TlsClient {
         self.client.showing(&self.corp.issue(leaf))
     }
 
@@ -153,12 +153,12 @@ identity:
         fresh[0].clone()
     }
 
-    fn denials(&self) -> Vec<Value> {
+    pub(crate) fn denials(&self) -> Vec<Value> {
         self.gateway().denials()
     }
 
     /// The record of what an answer says was decided.
-    fn decision(&self, answer: &Answer) -> Value {
+    pub(crate) fn decision(&self, answer: &Answer) -> Value {
         self.gateway().records_of(&answer.call()).remove(0)
     }
 
@@ -169,7 +169,7 @@ identity:
         all.into_iter().filter(|record| record["what"]["act"].as_str().is_some_and(|act| act.starts_with("tls."))).collect()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stage.gateway.stop_and_verify().await;
     }
 }
