@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{AppendError, Draft, Kind, Log};
 use crate::clock::Clock;
-use crate::config::{Config, Server};
-use crate::oauth::{AuthorizationServer, GrantError, Granted};
+use crate::config::{Config, Endpoints, Server};
+use crate::oauth::{AuthorizationServer, Denied, GrantError, Granted, Proof, digest_of};
 use crate::secret::Secret;
 use crate::state::{self, Account, StoreError, Tokens, Whose};
 use crate::telemetry::{AccountEvent, Metrics};
@@ -23,6 +23,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// However long an authorization server says that a token is good.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// How long newer tokens are tried to be kept: they and the way to them fit into the lease of `state/accounts.rs`.
+const KEEPING: Duration = Duration::from_secs(15);
 
 /// How long a call waits while another process renews the tokens, and how often it looks.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -62,10 +65,18 @@ pub struct Parts {
 /// Accounts at all servers that have them.
 #[derive(Debug)]
 pub struct Accounts {
-    services: BTreeMap<String, AuthorizationServer>,
-    /// Issuers whose users can connect accounts.
-    issuers: Vec<String>,
+    services: BTreeMap<String, Service>,
+    /// Issuers whose users can connect accounts, by name, with what they are.
+    issuers: BTreeMap<String, String>,
     pub(super) parts: Parts,
+}
+
+/// A server with accounts.
+#[derive(Debug)]
+struct Service {
+    authorization: AuthorizationServer,
+    /// All that tokens of it were given for and to: under the same name there may be another one some day.
+    terms: String,
 }
 
 /// Which tokens of which account: those of a later stamp are others.
@@ -96,7 +107,7 @@ impl Accounts {
             return Ok(None);
         }
         let signing_in = config.identity.issuers.iter().filter(|issuer| issuer.sign_in.is_some());
-        let issuers = signing_in.map(|issuer| issuer.name.clone()).collect();
+        let issuers = signing_in.map(|issuer| (issuer.name.clone(), issuer.issuer.clone())).collect();
         for server in services.keys() {
             parts.metrics.account_events_of(server);
         }
@@ -105,7 +116,7 @@ impl Accounts {
 
     /// Whether callers of this issuer can connect accounts.
     pub fn are_for(&self, issuer: &str) -> bool {
-        self.issuers.iter().any(|known| known == issuer)
+        self.issuers.contains_key(issuer)
     }
 
     /// Changes whenever tokens that were given may be good no more.
@@ -114,7 +125,19 @@ impl Accounts {
     }
 
     pub(super) fn service(&self, server: &str) -> Option<&AuthorizationServer> {
-        self.services.get(server)
+        self.services.get(server).map(|service| &service.authorization)
+    }
+
+    /// What tokens of this caller and server are given for.
+    fn bond(&self, whose: &Whose) -> Option<String> {
+        let (service, issuer) = (self.services.get(&whose.server)?, self.issuers.get(&whose.issuer)?);
+        Some(digest_of(&format!("{}\n{issuer}", service.terms)))
+    }
+
+    /// The account of a caller, if its tokens were given for what is there now.
+    async fn find(&self, whose: &Whose) -> Result<Option<(Account, Tokens)>, StoreError> {
+        let bond = self.bond(whose);
+        Ok(self.parts.store.find(whose).await?.filter(|(account, _)| Some(&account.bond) == bond.as_ref()))
     }
 
     /// A token for this caller and server. `refused` are those that the server did not take.
@@ -129,10 +152,10 @@ impl Accounts {
     }
 
     async fn find_or_renew(&self, whose: &Whose, refused: Option<Stamp>) -> Result<Given, AccountError> {
-        let service = self.services.get(&whose.server).ok_or(AccountError::NotConnected)?;
+        let service = self.service(&whose.server).ok_or(AccountError::NotConnected)?;
         let started = Instant::now();
         loop {
-            let found = self.parts.store.find(whose).await.map_err(|error| store_down(&error))?;
+            let found = self.find(whose).await.map_err(|error| store_down(&error))?;
             let (account, tokens) = found.ok_or(AccountError::NotConnected)?;
             let (now, stamp) = (self.parts.clock.now(), Stamp(account.id.clone(), account.version));
             let left = tokens.expires.map(|end| end.duration_since(now));
@@ -142,8 +165,12 @@ impl Accounts {
             }
             // Without one the caller has to come again.
             let refresh = tokens.refresh.as_ref().ok_or(AccountError::NotConnected)?;
-            if self.parts.store.lease(&account, now).await.map_err(|error| store_down(&error))? {
-                return self.renew(service, &account, refresh).await;
+            // Before the lease, which is for what cannot be done twice.
+            service.is_known().await?;
+            if self.parts.store.lease(&account, now).await.map_err(|error| store_down(&error))?
+                && let Some(given) = self.renew(service, &account, refresh).await?
+            {
+                return Ok(given);
             }
             if started.elapsed() > PATIENCE {
                 return Err(AccountError::Grant(GrantError::Unreachable));
@@ -152,12 +179,13 @@ impl Accounts {
         }
     }
 
+    /// Newer tokens; `None` where somebody else has left some, or taken the account away: it has to be looked at again.
     async fn renew(
         &self,
         service: &AuthorizationServer,
         account: &Account,
         refresh: &Secret<String>,
-    ) -> Result<Given, AccountError> {
+    ) -> Result<Option<Given>, AccountError> {
         let server = &account.whose.server;
         let (store, metrics, now) = (&self.parts.store, &self.parts.metrics, self.parts.clock.now());
         match service.renew(refresh).await {
@@ -165,26 +193,28 @@ impl Accounts {
                 // RFC 6749, section 6: the old one stays good where no new one comes.
                 let again = Secret::new(refresh.expose().clone());
                 let (tokens, lifetime) = tokens_of(granted, Some(again), now);
-                if !store.renew(account, &tokens, now).await.map_err(|error| store_down(&error))? {
-                    // It was taken away meanwhile, and so are these.
-                    self.give_back(account, &tokens).await;
-                    return Err(AccountError::NotConnected);
+                if !self.keep(account, &tokens).await {
+                    let there = store.find(&account.whose).await.map_err(|error| store_down(&error))?;
+                    if there.is_none() {
+                        // It was taken away meanwhile, and so are these.
+                        self.give_back(account, &tokens).await;
+                    }
+                    return Ok(None);
                 }
                 metrics.account(server, AccountEvent::Renewed);
-                Ok(Given { access: tokens.access, lifetime, stamp: Stamp(account.id.clone(), account.version + 1) })
+                Ok(Some(Given { access: tokens.access, lifetime, stamp: Stamp(account.id.clone(), account.version + 1) }))
             }
             Err(GrantError::Spent) => {
-                tracing::warn!(
-                    server,
-                    account = account.id,
-                    "an account is lost: its authorization server takes its grant no more"
-                );
-                metrics.account(server, AccountEvent::Lost);
-                if let Err(error) = self.record("account.lost", account, "gateway").await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the loss of an account could not be recorded");
+                // What is spent is the grant of this version: another replica may have had the next one for it.
+                let taken = store.take(&account.id, Some(account.version)).await.map_err(|error| store_down(&error))?;
+                if taken.is_some() {
+                    tracing::warn!(server, account = account.id, "an account is lost: its grant is taken no more");
+                    metrics.account(server, AccountEvent::Lost);
+                    if let Err(error) = self.record("account.lost", account, "gateway").await {
+                        tracing::error!(error = &error as &dyn std::error::Error, "the loss of an account could not be recorded");
+                    }
                 }
-                store.remove(&account.id).await.map_err(|error| store_down(&error))?;
-                Err(AccountError::NotConnected)
+                Ok(None)
             }
             Err(error) => {
                 metrics.account(server, AccountEvent::NotRenewed);
@@ -195,45 +225,84 @@ impl Accounts {
         }
     }
 
-    /// Connects an account: recorded, then kept.
-    pub(super) async fn connect(
-        &self,
-        whose: (Whose, Option<String>),
-        granted: Granted,
-        asked: &[String],
-    ) -> Result<Account, AccountFailure> {
+    /// Keeps newer tokens. What they were got for is spent: a store that does not answer is asked again while the lease lasts. Whether they are
+    /// kept; `true` too where nobody can say, since they are good in any case.
+    async fn keep(&self, account: &Account, tokens: &Tokens) -> bool {
+        let started = Instant::now();
+        loop {
+            match self.parts.store.renew(account, tokens, self.parts.clock.now()).await {
+                Ok(kept) => return kept,
+                Err(error) => {
+                    store_down(&error);
+                    if started.elapsed() > KEEPING {
+                        return true;
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Connects an account: the code redeemed, that recorded, the tokens kept; to the end, whether the browser waits for it or not.
+    pub(super) async fn connect(self: &Arc<Self>, whose: Whose, way: WayBack) -> Result<(), ConnectFailure> {
+        let accounts = Arc::clone(self);
+        let work = self.parts.tasks.spawn(async move {
+            let service = accounts.service(&whose.server).ok_or(AccountFailure::Unknown)?;
+            let issuer = way.issuer.as_deref();
+            let granted = service.redeem((way.code.expose(), issuer), &way.redirect_uri, &way.proof).await?;
+            let now = accounts.parts.clock.now();
+            let scopes = granted.scopes.clone().unwrap_or_else(|| service.scope().to_vec());
+            let (tokens, _) = tokens_of(granted, None, now);
+            let bond = accounts.bond(&whose).ok_or(AccountFailure::Unknown)?;
+            let account = accounts.parts.store.make((&whose, &bond), scopes, now).await.map_err(AccountFailure::from)?;
+            let kept = async {
+                accounts.record("account.connect", &account, "user").await?;
+                Ok::<_, AccountFailure>(accounts.parts.store.put(&account, &tokens).await?)
+            };
+            if let Err(error) = kept.await {
+                // Nobody else has them.
+                accounts.give_back(&account, &tokens).await;
+                return Err(error.into());
+            }
+            accounts.parts.metrics.account(&account.whose.server, AccountEvent::Connected);
+            Ok(())
+        });
+        // A task that panicked has said so.
+        work.await.unwrap_or(Err(ConnectFailure::Ours(AccountFailure::Unknown)))
+    }
+
+    /// Takes away what a caller has connected: recorded, removed, and told to the authorization server; to the end as well.
+    pub(super) async fn disconnect(self: &Arc<Self>, whose: Whose) -> Result<(), AccountFailure> {
+        let accounts = Arc::clone(self);
+        let work = self.parts.tasks.spawn(async move {
+            let Some((account, _)) = accounts.parts.store.find(&whose).await? else { return Ok(()) };
+            accounts.record("account.revoke", &account, "user").await?;
+            if let Some((account, tokens)) = accounts.parts.store.take(&account.id, None).await? {
+                accounts.parts.metrics.account(&account.whose.server, AccountEvent::Revoked);
+                accounts.give_back(&account, &tokens).await;
+            }
+            Ok(())
+        });
+        work.await.unwrap_or(Err(AccountFailure::Unknown))
+    }
+
+    /// What this caller has connected, and whether it can still be used.
+    pub(super) async fn connected(&self, whose: &Whose) -> Result<Option<(Account, bool)>, StoreError> {
         let now = self.parts.clock.now();
-        let scopes = granted.scopes.clone().unwrap_or_else(|| asked.to_vec());
-        let account = self.parts.store.make(whose, scopes, now)?;
-        let (tokens, _) = tokens_of(granted, None, now);
-        self.record("account.connect", &account, "user").await?;
-        self.parts.store.put(&account, &tokens).await?;
-        self.parts.metrics.account(&account.whose.server, AccountEvent::Connected);
-        Ok(account)
-    }
-
-    /// Takes away what a caller has connected: recorded, removed, and told to the authorization server. Whether anything was there.
-    pub(super) async fn disconnect(&self, whose: &Whose) -> Result<bool, AccountFailure> {
-        let Some((account, tokens)) = self.parts.store.find(whose).await? else { return Ok(false) };
-        self.record("account.revoke", &account, "user").await?;
-        self.parts.store.remove(&account.id).await?;
-        self.parts.metrics.account(&account.whose.server, AccountEvent::Revoked);
-        self.give_back(&account, &tokens).await;
-        Ok(true)
-    }
-
-    /// Whether this caller has connected an account.
-    pub(super) async fn connected(&self, whose: &Whose) -> Result<Option<Account>, StoreError> {
-        Ok(self.parts.store.find(whose).await?.map(|(account, _)| account))
+        let usable = |tokens: &Tokens| tokens.refresh.is_some() || tokens.expires.is_none_or(|end| end > now);
+        Ok(self.find(whose).await?.map(|(account, tokens)| (account, usable(&tokens))))
     }
 
     /// Tells the authorization server that tokens are used no more. As well as may be: they are gone here, whatever it says.
     pub async fn give_back(&self, account: &Account, tokens: &Tokens) {
-        let Some(service) = self.services.get(&account.whose.server) else { return };
-        let told = match &tokens.refresh {
+        // What was given by another one is not shown to this one.
+        let same = self.bond(&account.whose).is_some_and(|bond| bond == account.bond);
+        let service = self.service(&account.whose.server).filter(|_| same);
+        let told = match (service, &tokens.refresh) {
             // RFC 7009, section 2.1: what was given with it goes with it.
-            Some(refresh) => service.revoke(refresh, "refresh_token").await,
-            None => service.revoke(&tokens.access, "access_token").await,
+            (Some(service), Some(refresh)) => service.revoke(refresh, "refresh_token").await,
+            (Some(service), None) => service.revoke(&tokens.access, "access_token").await,
+            (None, _) => false,
         };
         if !told {
             tracing::warn!(server = account.whose.server, "tokens that are used no more could not be taken back at their issuer");
@@ -241,8 +310,9 @@ impl Accounts {
     }
 
     async fn record(&self, act: &str, account: &Account, by: &str) -> Result<(), AccountFailure> {
-        let Whose { issuer, subject, server } = &account.whose;
-        let caller = Caller { issuer, subject, tenant: account.tenant.as_deref() };
+        let Whose { issuer, subject, tenant, server } = &account.whose;
+        let tenant = Some(tenant.as_str()).filter(|tenant| !tenant.is_empty());
+        let caller = Caller { issuer, subject, tenant };
         let subject = self.parts.vault.pseudonym(caller, self.parts.clock.now()).await?;
         let mut draft = Draft::new(Kind::Admin);
         draft.object("what", |what| {
@@ -262,14 +332,40 @@ pub(super) enum AccountFailure {
     Vault(#[from] crate::vault::VaultError),
     #[error("it could not be recorded; nothing was done")]
     NotRecorded(#[from] AppendError),
+    #[error("no such server, or the work broke off")]
+    Unknown,
+}
+
+/// Why nothing was connected.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectFailure {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Ours(#[from] AccountFailure),
+}
+
+/// What a browser has come back with.
+#[derive(Debug)]
+pub(super) struct WayBack {
+    pub(super) code: Secret<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) redirect_uri: String,
+    pub(super) proof: Proof,
 }
 
 /// Where accounts at this server are, if it has any.
-fn service(server: &Server) -> Option<Result<AuthorizationServer, ConnectError>> {
+fn service(server: &Server) -> Option<Result<Service, ConnectError>> {
     let settings = server.connects_accounts()?;
-    let url = server.url().map(ToString::to_string);
-    let resource = settings.resource.clone().or(url).filter(|_| !settings.no_resource);
-    Some(AuthorizationServer::new(&settings.client, resource))
+    let url = server.url().map(ToString::to_string).unwrap_or_default();
+    let resource = Some(settings.resource.clone().unwrap_or_else(|| url.clone())).filter(|_| !settings.no_resource);
+    let place = match &settings.client.endpoints {
+        Endpoints::Discovered(issuer) => issuer.clone(),
+        Endpoints::Written(written) => written.token.to_string(),
+    };
+    let terms = format!("{url}\n{}\n{place}\n{}", resource.as_deref().unwrap_or_default(), settings.client.client_id);
+    let authorization = AuthorizationServer::new(&settings.client, resource);
+    Some(authorization.map(|authorization| Service { authorization, terms }))
 }
 
 /// What is kept of what came, and how long it is good.

@@ -38,7 +38,7 @@ async fn revoke(State(shared): State<Arc<Shared>>, Path(id): Path<String>, RawQu
 /// An account as JSON, for operators. No token is in it.
 pub fn shown_account(account: &Account) -> Value {
     json!({
-        "id": account.id, "issuer": account.whose.issuer, "subject": account.whose.subject, "tenant": account.tenant,
+        "id": account.id, "issuer": account.whose.issuer, "subject": account.whose.subject, "tenant": Some(&account.whose.tenant).filter(|tenant| !tenant.is_empty()),
         "server": account.whose.server, "scopes": account.scopes, "connected": account.connected, "renewed": account.renewed,
     })
 }

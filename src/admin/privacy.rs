@@ -275,7 +275,8 @@ impl Privacy {
     async fn replay(&self) -> Result<(), PrivacyError> {
         let logs = self.logs.clone();
         // Each by itself: either may have been restored from an older copy.
-        let (empty, no_keys) = (self.vault.is_empty().await?, self.keys.is_empty());
+        let no_keys = self.keys.is_empty() && self.keys.accounts().list().await?.is_empty();
+        let empty = self.vault.is_empty().await?;
         for (name, directory) in tokio::task::spawn_blocking(move || logs_below(&logs)).await?? {
             // Where nobody is in them no record can be about anybody.
             let in_vault = self.vault.applied(&name).await?.or((!empty).then_some(0));

@@ -13,7 +13,7 @@ use crate::layers::authn::Issuers;
 use crate::master_key::{BROWSERS, MasterKey};
 use crate::seal::Key;
 use crate::secret::Secret;
-use crate::state;
+use crate::state::{self, Switches};
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
 
@@ -24,16 +24,23 @@ pub(super) struct Pages {
     configured: Vec<Issuer>,
     /// Seals what browsers keep.
     key: Secret<Vec<u8>>,
+    switches: Arc<Switches>,
 }
 
 impl Pages {
     /// Of the accounts that there are, if there are any.
-    pub(super) fn new(accounts: Option<&Arc<Accounts>>, issuers: &Issuers, config: &Config, master: &MasterKey) -> Option<Self> {
+    pub(super) fn new(
+        (accounts, switches): (Option<&Arc<Accounts>>, &Arc<Switches>),
+        issuers: &Issuers,
+        config: &Config,
+        master: &MasterKey,
+    ) -> Option<Self> {
         Some(Self {
             accounts: Arc::clone(accounts?),
             issuers: issuers.clone(),
             configured: config.identity.issuers.clone(),
             key: master.derive_bytes(BROWSERS),
+            switches: Arc::clone(switches),
         })
     }
 
@@ -42,7 +49,7 @@ impl Pages {
         let key = Key::new(Secret::new(self.key.expose().clone()))?;
         let known = (self.issuers.clone(), self.configured.as_slice());
         let (url, offered) = (listener.public_url.as_str(), listener.servers.clone());
-        let desk = Desk::new(Arc::clone(&self.accounts), known, key, (url, offered));
+        let desk = Desk::new(Arc::clone(&self.accounts), known, key, (url, offered, Arc::clone(&self.switches)));
         desk.map_err(|source| StartError::SignIn { url: url.to_owned(), source })
     }
 }

@@ -85,7 +85,7 @@ impl Gateway {
         let key_sets = KeySets::start(&config.identity.issuers, &clock, &metrics).await?;
         let keys = key_sets.keys();
         let known = known_issuers(&config, &key_sets, (&clock, &metrics), (&services, &stop))?;
-        let pages = Pages::new(accounts.as_ref(), &known, &config, &master);
+        let pages = Pages::new((accounts.as_ref(), &switches), &known, &config, &master);
         let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
         let readiness = readiness(&config, log.condition(), claims, keys, (secrets.keeper(), &state));
         let _ = ready.set(Arc::clone(&readiness));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Uri;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::request::{Proof, Request};
@@ -15,6 +16,9 @@ use crate::outbound;
 use crate::protocol::json::{Kind, Value};
 use crate::secret::Secret;
 use crate::upstream::ConnectError;
+
+/// Codes at once: half of what the endpoint is asked at once.
+const REDEEMING: usize = 8;
 
 /// How long its metadata is believed.
 const METADATA: Duration = Duration::from_mins(10);
@@ -57,6 +61,10 @@ pub struct AuthorizationServer {
     authorities: Option<Vec<u8>>,
     place: Place,
     known: Mutex<Known>,
+    /// One looks where it is; the others wait for what comes of it.
+    looking: tokio::sync::Mutex<()>,
+    /// Codes that are redeemed at once. Whoever has a browser can have one tried; renewals do not wait behind them.
+    redeeming: Semaphore,
 }
 
 #[derive(Debug)]
@@ -71,6 +79,7 @@ enum Place {
 struct Known {
     /// Where browsers were sent and codes shown at first: those hosts stay, see [`Endpoint::still_on`].
     first: Option<[Endpoint; 2]>,
+    first_revocation: Option<Endpoint>,
     found: Option<(Instant, Arc<Found>)>,
 }
 
@@ -119,6 +128,8 @@ impl AuthorizationServer {
             authorities,
             place,
             known: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            redeeming: Semaphore::new(REDEEMING),
         })
     }
 
@@ -141,6 +152,7 @@ impl AuthorizationServer {
         redirect_uri: &str,
         proof: &Proof,
     ) -> Result<Granted, Denied> {
+        let _place = self.redeeming.try_acquire().map_err(|_full| Denied::Grant(GrantError::Unreachable))?;
         let found = self.asked().await?;
         found.check_issuer(issuer)?;
         let fields = [
@@ -156,6 +168,11 @@ impl AuthorizationServer {
     pub async fn is_sender(&self, issuer: Option<&str>) -> Result<(), Denied> {
         let found = self.asked().await?;
         found.check_issuer(issuer)
+    }
+
+    /// Whether it is known where to ask it.
+    pub async fn is_known(&self) -> Result<(), GrantError> {
+        self.asked().await.map(drop)
     }
 
     /// Newer tokens for what was given with older ones.
@@ -191,12 +208,15 @@ impl AuthorizationServer {
             Place::Written(found) => return Ok(Arc::clone(found)),
             Place::Discovered(discovery, issuer) => (discovery, issuer),
         };
-        let known = self.known.lock().found.clone();
-        if let Some((at, found)) = &known
-            && at.elapsed() < METADATA
-        {
-            return Ok(Arc::clone(found));
+        let fresh = || self.known.lock().found.clone().filter(|(at, _)| at.elapsed() < METADATA);
+        if let Some((_, found)) = fresh() {
+            return Ok(found);
         }
+        let _looking = self.looking.lock().await;
+        if let Some((_, found)) = fresh() {
+            return Ok(found);
+        }
+        let known = self.known.lock().found.clone();
         match (self.discover(discovery, issuer).await, known) {
             (Ok(found), _) => Ok(found),
             (Err(error), Some((_, found))) => {
@@ -230,7 +250,14 @@ impl AuthorizationServer {
         let authorization = authorization.still_on(&first_authorization, AUTHORIZATION)?;
         let token = token.still_on(&first_token, TOKEN)?;
         let trusted = self.authorities.as_deref();
-        let revocation = metadata.endpoint(REVOCATION)?.map(|endpoint| endpoint.client(BOUNDS, trusted)).transpose()?;
+        // It gets tokens and our secret as well. Without a usable one tokens are not given back.
+        let revocation = metadata.endpoint(REVOCATION).ok().flatten();
+        if known.first_revocation.is_none() {
+            known.first_revocation.clone_from(&revocation);
+        }
+        let revocation = revocation.zip(known.first_revocation.clone());
+        let revocation = revocation.and_then(|(endpoint, first)| endpoint.still_on(&first, REVOCATION).ok());
+        let revocation = revocation.and_then(|endpoint| endpoint.client(BOUNDS, trusted).ok());
         let names_itself = metadata.root().get("authorization_response_iss_parameter_supported").and_then(Value::as_bool);
         let found = Arc::new(Found {
             authorization: authorization.url.clone(),

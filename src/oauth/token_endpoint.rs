@@ -16,6 +16,9 @@ use crate::upstream::ConnectError;
 pub(super) const BOUNDS: Bounds =
     Bounds { connect: Duration::from_secs(5), total: Duration::from_secs(10), answer: 64 << 10, at_once: 16 };
 
+/// Most scopes of one token that are kept.
+const SCOPES: usize = 64;
+
 const ANSWER: Limits = Limits { depth: 8, nodes: 256, string: 16 << 10 };
 
 /// Why there is no token.
@@ -158,8 +161,14 @@ fn granted(body: bytes::Bytes) -> Result<Granted, GrantError> {
         lifetime: seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
         refresh: secret("refresh_token").filter(|token| !token.expose().is_empty()),
         identity: secret("id_token"),
-        scopes: text("scope").map(|text| text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()),
+        // Shown to operators and users: what is none by appendix A.4 is none.
+        scopes: text("scope")
+            .map(|text| text.split(' ').filter(|scope| is_scope(scope)).take(SCOPES).map(str::to_owned).collect()),
     })
+}
+
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 /// Which error it names, if it is one that OAuth knows.

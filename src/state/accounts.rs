@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::StoreError;
 use super::key_text::new_id;
@@ -20,8 +20,10 @@ use crate::secret::Secret;
 const WRAP: &str = "accounts wrap";
 const FACT: &str = "accounts";
 
-/// How long one may take who renews tokens: longer than an authorization server is waited for.
-const LEASE: SignedDuration = SignedDuration::from_secs(20);
+/// How long one may take who renews tokens: longer than a token endpoint is waited for, and the store after it.
+const LEASE: SignedDuration = SignedDuration::from_secs(40);
+
+const COLUMNS: &str = "id, issuer, subject, tenant, server, bond, scopes, connected, renewed, version, sealed";
 
 /// Whose an account is, and at which server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub struct Whose {
     pub issuer: String,
     /// What the issuer calls the caller.
     pub subject: String,
+    /// Their tenant, as their issuer calls it; empty without one.
+    pub tenant: String,
     /// The server's name.
     pub server: String,
 }
@@ -41,8 +45,8 @@ pub struct Account {
     pub id: String,
     /// Whose.
     pub whose: Whose,
-    /// Their tenant, as their issuer calls it.
-    pub tenant: Option<String>,
+    /// What its tokens were given for: they are shown to nobody else who has the same name later.
+    pub bond: String,
     /// What its tokens are good for, as far as anybody has said.
     pub scopes: Vec<String>,
     /// When it was connected.
@@ -90,24 +94,31 @@ impl Accounts {
 
     /// The account of that caller at that server.
     pub async fn find(&self, whose: &Whose) -> Result<Option<(Account, Tokens)>, StoreError> {
-        let statement = "SELECT * FROM accounts WHERE issuer = $1 AND subject = $2 AND server = $3";
-        let asked = sqlx::query(statement).bind(whose.issuer.clone()).bind(whose.subject.clone()).bind(whose.server.clone());
+        let statement =
+            format!("SELECT {COLUMNS} FROM accounts WHERE issuer = $1 AND subject = $2 AND tenant = $3 AND server = $4");
+        let asked = sqlx::query(AssertSqlSafe(statement))
+            .bind(whose.issuer.clone())
+            .bind(whose.subject.clone())
+            .bind(whose.tenant.clone())
+            .bind(whose.server.clone());
         let row = within(async { Ok::<_, StoreError>(asked.fetch_optional(self.store.pool()).await?) }).await?;
         row.map(|row| self.opened(&row)).transpose()
     }
 
     /// All of them, without tokens, by whose they are.
     pub async fn list(&self) -> Result<Vec<Account>, StoreError> {
-        let asked = sqlx::query("SELECT * FROM accounts ORDER BY issuer, subject, server");
+        let statement = format!("SELECT {COLUMNS} FROM accounts ORDER BY issuer, subject, tenant, server");
+        let asked = sqlx::query(AssertSqlSafe(statement));
         let rows = within(async { Ok::<_, StoreError>(asked.fetch_all(self.store.pool()).await?) }).await?;
         rows.iter().map(|row| Ok(read(row)?)).collect()
     }
 
     /// The one with that id.
-    pub async fn by_id(&self, id: &str) -> Result<Option<(Account, Tokens)>, StoreError> {
-        let asked = sqlx::query("SELECT * FROM accounts WHERE id = $1").bind(id.to_owned());
+    pub async fn by_id(&self, id: &str) -> Result<Option<Account>, StoreError> {
+        let statement = format!("SELECT {COLUMNS} FROM accounts WHERE id = $1");
+        let asked = sqlx::query(AssertSqlSafe(statement)).bind(id.to_owned());
         let row = within(async { Ok::<_, StoreError>(asked.fetch_optional(self.store.pool()).await?) }).await?;
-        row.map(|row| self.opened(&row)).transpose()
+        Ok(row.map(|row| read(&row)).transpose()?)
     }
 
     /// The ids of all accounts of a caller.
@@ -117,35 +128,38 @@ impl Accounts {
         within(async { Ok::<_, StoreError>(asked.fetch_all(self.store.pool()).await?) }).await
     }
 
-    /// An account that nothing knows yet, so that it can be recorded before it is good for anything.
-    pub fn make(
-        &self,
-        (whose, tenant): (Whose, Option<String>),
-        scopes: Vec<String>,
-        now: Timestamp,
-    ) -> Result<Account, StoreError> {
-        let id = new_id().ok_or(StoreError::Random)?;
-        Ok(Account { id: format!("a{id}"), whose, tenant, scopes, connected: now, renewed: None, version: 0 })
+    /// An account that nothing knows yet, so that it can be recorded before it is good for anything. Of a caller who has one there it is that one
+    /// anew: records that are about it stay so.
+    pub async fn make(&self, (whose, bond): (&Whose, &str), scopes: Vec<String>, now: Timestamp) -> Result<Account, StoreError> {
+        let (id, version) = match self.find(whose).await? {
+            Some((known, _)) => (known.id, known.version + 1),
+            None => (format!("a{}", new_id().ok_or(StoreError::Random)?), 0),
+        };
+        let (whose, bond) = (whose.clone(), bond.to_owned());
+        Ok(Account { id, whose, bond, scopes, connected: now, renewed: None, version })
     }
 
-    /// Puts it into the place of the one that its caller had there.
+    /// Keeps it, in the place of what its caller had there.
     pub async fn put(&self, account: &Account, tokens: &Tokens) -> Result<(), StoreError> {
         let sealed = self.sealed(account, tokens)?;
         let put = within(async {
             let mut work = self.store.change().await?;
-            remove_of(&mut work, &account.whose).await?;
-            insert(&mut work, account, sealed).await?;
+            if !replace(&mut work, account, &sealed).await? {
+                insert(&mut work, account, sealed).await?;
+            }
             Ok::<_, StoreError>(work.commit().await?)
         });
-        put.await?;
+        let put = put.await;
+        // Also where nobody knows how it went.
         self.note_change();
-        Ok(())
+        put
     }
 
     /// Takes the right to renew the tokens of this version. Whether it was there to take.
     pub async fn lease(&self, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
         let until = now.checked_add(LEASE).unwrap_or(now).as_second();
-        let statement = "UPDATE accounts SET lease = $1 WHERE id = $2 AND version = $3 AND lease < $4";
+        // One that lies further ahead was taken by a clock that is wrong.
+        let statement = "UPDATE accounts SET lease = $1 WHERE id = $2 AND version = $3 AND (lease < $4 OR lease > $1)";
         let asked = sqlx::query(statement).bind(until).bind(account.id.clone()).bind(account.version).bind(now.as_second());
         within(async { Ok::<_, StoreError>(asked.execute(self.store.pool()).await?.rows_affected() == 1) }).await
     }
@@ -169,19 +183,27 @@ impl Accounts {
         within(async { Ok::<_, StoreError>(asked.execute(self.store.pool()).await?.rows_affected() == 1) }).await
     }
 
-    /// Removes an account. Whether it was there.
-    pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
-        let removed = within(async {
+    /// Takes an account away, with the tokens that it has then; of a certain version alone, if one is named.
+    pub async fn take(&self, id: &str, version: Option<i64>) -> Result<Option<(Account, Tokens)>, StoreError> {
+        let statement = format!("DELETE FROM accounts WHERE id = $1 AND (version = $2 OR $2 < 0) RETURNING {COLUMNS}");
+        let asked = sqlx::query(AssertSqlSafe(statement)).bind(id.to_owned()).bind(version.unwrap_or(-1));
+        let taken = within(async {
             let mut work = self.store.change().await?;
-            let removed = remove_by_id(&mut work, id).await?;
+            let row = asked.fetch_optional(&mut *work).await?;
             work.commit().await?;
-            self.store.wipe().await?;
-            Ok::<_, StoreError>(removed)
+            Ok::<_, StoreError>(row)
         });
-        let removed = removed.await;
-        // Also where nobody knows how it went.
+        let taken = taken.await;
         self.note_change();
-        removed
+        let Some(row) = taken? else { return Ok(None) };
+        match within(self.store.wipe()).await {
+            // It is gone; a backup that reads the file holds what stood there for a while longer.
+            Err(StoreError::Journal) => {
+                tracing::warn!(account = id, "an account is gone, and stands in the journal of the store still");
+            }
+            wiped => wiped?,
+        }
+        self.opened(&row).map(Some)
     }
 
     fn sealed(&self, account: &Account, tokens: &Tokens) -> Result<Vec<u8>, StoreError> {
@@ -215,8 +237,9 @@ impl Accounts {
 
 /// SECURITY: a row that is put in another's place opens nothing.
 fn label(account: &Account) -> Label {
-    let Whose { issuer, subject, server } = &account.whose;
-    Label::new("an account", &[account.id.as_bytes(), issuer.as_bytes(), subject.as_bytes(), server.as_bytes()])
+    let Whose { issuer, subject, tenant, server } = &account.whose;
+    let parts = [&account.id, issuer, subject, tenant, server, &account.bond];
+    Label::new("an account", &parts.map(String::as_bytes))
 }
 
 /// What seals tokens: a key of chance, which stands in the store under the master key, so that the master key can change.
@@ -257,22 +280,31 @@ pub(super) async fn remove_by_id(work: &mut AnyConnection, id: &str) -> Result<b
     Ok(done.rows_affected() == 1)
 }
 
-async fn remove_of(work: &mut AnyConnection, whose: &Whose) -> Result<(), StoreError> {
-    let statement = "DELETE FROM accounts WHERE issuer = $1 AND subject = $2 AND server = $3";
-    let asked = sqlx::query(statement).bind(whose.issuer.clone()).bind(whose.subject.clone()).bind(whose.server.clone());
-    asked.execute(work).await?;
-    Ok(())
+/// Puts an account anew into its own row. Whether that is there.
+async fn replace(work: &mut AnyConnection, account: &Account, sealed: &[u8]) -> Result<bool, StoreError> {
+    let statement = "UPDATE accounts SET bond = $1, scopes = $2, connected = $3, renewed = NULL, version = version + 1, lease = 0, \
+                     sealed = $4 WHERE id = $5";
+    let done = sqlx::query(statement)
+        .bind(account.bond.clone())
+        .bind(account.scopes.join(" "))
+        .bind(account.connected.to_string())
+        .bind(sealed.to_vec())
+        .bind(account.id.clone())
+        .execute(work)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 async fn insert(work: &mut AnyConnection, account: &Account, sealed: Vec<u8>) -> Result<(), StoreError> {
-    let statement = "INSERT INTO accounts (id, issuer, subject, server, tenant, scopes, connected, version, lease, sealed) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
+    let statement = "INSERT INTO accounts (id, issuer, subject, tenant, server, bond, scopes, connected, version, lease, sealed) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)";
     sqlx::query(statement)
         .bind(account.id.clone())
         .bind(account.whose.issuer.clone())
         .bind(account.whose.subject.clone())
+        .bind(account.whose.tenant.clone())
         .bind(account.whose.server.clone())
-        .bind(account.tenant.clone())
+        .bind(account.bond.clone())
         .bind(account.scopes.join(" "))
         .bind(account.connected.to_string())
         .bind(account.version)
@@ -288,8 +320,13 @@ fn read(row: &AnyRow) -> Result<Account, sqlx::Error> {
     let renewed: Option<String> = row.try_get("renewed")?;
     Ok(Account {
         id: row.try_get("id")?,
-        whose: Whose { issuer: row.try_get("issuer")?, subject: row.try_get("subject")?, server: row.try_get("server")? },
-        tenant: row.try_get("tenant")?,
+        whose: Whose {
+            issuer: row.try_get("issuer")?,
+            subject: row.try_get("subject")?,
+            tenant: row.try_get("tenant")?,
+            server: row.try_get("server")?,
+        },
+        bond: row.try_get("bond")?,
         scopes: scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
         connected: time(&row.try_get::<String, _>("connected")?)?,
         renewed: renewed.as_deref().map(time).transpose()?,

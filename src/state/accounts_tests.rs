@@ -4,7 +4,8 @@ use super::*;
 use crate::state::ApiKeys;
 
 fn whose(subject: &str, server: &str) -> Whose {
-    Whose { issuer: "corp".to_owned(), subject: subject.to_owned(), server: server.to_owned() }
+    let [issuer, tenant] = ["corp", ""].map(str::to_owned);
+    Whose { issuer, subject: subject.to_owned(), tenant, server: server.to_owned() }
 }
 
 fn tokens(access: &str, refresh: Option<&str>) -> Tokens {
@@ -29,19 +30,23 @@ async fn an_account_is_its_callers_at_its_server_alone_and_one_takes_the_place_o
     let folder = tempfile::tempdir().unwrap();
     let (_keys, accounts) = opened(folder.path(), 1).await.unwrap();
     let now = Timestamp::from_second(500).unwrap();
-    let first = accounts.make((whose("ada", "mail"), None), vec!["mail.read".to_owned()], now).unwrap();
+    let first = accounts.make((&whose("ada", "mail"), "bond"), vec!["mail.read".to_owned()], now).await.unwrap();
     accounts.put(&first, &tokens("access-1", Some("refresh-1"))).await.unwrap();
     let (found, kept) = accounts.find(&whose("ada", "mail")).await.unwrap().unwrap();
     assert_eq!(found, first);
     assert_eq!((kept.access.expose().as_str(), kept.refresh.unwrap().expose().as_str()), ("access-1", "refresh-1"));
     assert_eq!(kept.expires.unwrap().as_second(), 1_000);
-    for other in [whose("eve", "mail"), whose("ada", "crm")] {
+    let elsewhere = Whose { tenant: "acme".to_owned(), ..whose("ada", "mail") };
+    for other in [whose("eve", "mail"), whose("ada", "crm"), elsewhere] {
         assert!(accounts.find(&other).await.unwrap().is_none(), "{other:?}");
     }
-    let second = accounts.make((whose("ada", "mail"), None), Vec::new(), now).unwrap();
+    let second = accounts.make((&whose("ada", "mail"), "bond"), Vec::new(), now).await.unwrap();
     accounts.put(&second, &tokens("access-2", None)).await.unwrap();
     assert_eq!(accounts.list().await.unwrap(), std::slice::from_ref(&second));
-    assert!(!accounts.remove(&first.id).await.unwrap() && accounts.remove(&second.id).await.unwrap());
+    assert_eq!((&second.id, second.version), (&first.id, 1), "the same one anew");
+    let (_, taken) = accounts.take(&second.id, None).await.unwrap().unwrap();
+    assert_eq!(taken.access.expose(), "access-2");
+    assert!(accounts.take(&second.id, None).await.unwrap().is_none());
     assert!(accounts.find(&whose("ada", "mail")).await.unwrap().is_none());
     let stored = std::fs::read(folder.path().join("state.db")).unwrap();
     assert!(!stored.windows(8).any(|window| window == b"access-2" || window == b"refresh-"));
@@ -52,7 +57,7 @@ async fn tokens_are_renewed_by_one_at_a_time_and_never_after_they_were_taken_awa
     let folder = tempfile::tempdir().unwrap();
     let (_keys, accounts) = opened(folder.path(), 1).await.unwrap();
     let now = Timestamp::from_second(500).unwrap();
-    let account = accounts.make((whose("ada", "mail"), None), Vec::new(), now).unwrap();
+    let account = accounts.make((&whose("ada", "mail"), "bond"), Vec::new(), now).await.unwrap();
     accounts.put(&account, &tokens("access-1", Some("refresh-1"))).await.unwrap();
     assert!(accounts.lease(&account, now).await.unwrap());
     assert!(!accounts.lease(&account, now).await.unwrap(), "somebody holds it");
@@ -65,7 +70,8 @@ async fn tokens_are_renewed_by_one_at_a_time_and_never_after_they_were_taken_awa
     assert!(accounts.lease(&found, later).await.unwrap());
     accounts.give_back(&found).await.unwrap();
     assert!(accounts.lease(&found, later).await.unwrap());
-    accounts.remove(&found.id).await.unwrap();
+    assert!(accounts.take(&found.id, Some(0)).await.unwrap().is_none(), "an older version");
+    assert!(accounts.take(&found.id, Some(1)).await.unwrap().is_some());
     assert!(!accounts.renew(&found, &tokens("access-3", None), later).await.unwrap(), "it is gone, and stays gone");
     assert!(accounts.list().await.unwrap().is_empty());
 }
@@ -75,7 +81,7 @@ async fn a_row_of_another_caller_or_master_key_opens_nothing_and_a_rotation_keep
     let folder = tempfile::tempdir().unwrap();
     let (keys, accounts) = opened(folder.path(), 1).await.unwrap();
     let now = Timestamp::from_second(500).unwrap();
-    let account = accounts.make((whose("ada", "mail"), None), Vec::new(), now).unwrap();
+    let account = accounts.make((&whose("ada", "mail"), "bond"), Vec::new(), now).await.unwrap();
     accounts.put(&account, &tokens("access-1", None)).await.unwrap();
     sqlx::query("UPDATE accounts SET subject = 'eve'").execute(keys.store().pool()).await.unwrap();
     assert!(matches!(accounts.find(&whose("eve", "mail")).await, Err(StoreError::Sealed(_))));

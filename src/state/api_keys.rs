@@ -385,7 +385,7 @@ impl ApiKeys {
             }
             keys
         });
-        within(async {
+        let erased = within(async {
             let mut work = self.store.change().await?;
             for id in ids {
                 sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
@@ -394,7 +394,10 @@ impl ApiKeys {
             work.commit().await?;
             self.store.wipe().await
         })
-        .await
+        .await;
+        // Tokens that are remembered go as well, whatever became of it.
+        self.accounts.note_change();
+        erased
     }
 
     /// Cuts the journal to nothing; see [`ApiKeys::erase`].

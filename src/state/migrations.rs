@@ -40,20 +40,21 @@ UPDATE api_keys SET made = created;",
     // One row: how often keys or switches were changed.
     "CREATE TABLE changes (n INTEGER NOT NULL) STRICT;
 INSERT INTO changes (n) VALUES (0);",
-    // `lease` is until when somebody renews the tokens, in seconds since 1970.
+    // `tenant` is empty where there is none. `lease` is until when somebody renews the tokens, in seconds since 1970.
     "CREATE TABLE accounts (
     id        TEXT NOT NULL PRIMARY KEY,
     issuer    TEXT NOT NULL,
     subject   TEXT NOT NULL,
+    tenant    TEXT NOT NULL,
     server    TEXT NOT NULL,
-    tenant    TEXT,
+    bond      TEXT NOT NULL,
     scopes    TEXT NOT NULL,
     connected TEXT NOT NULL,
     renewed   TEXT,
     version   INTEGER NOT NULL,
     lease     INTEGER NOT NULL,
     sealed    BLOB NOT NULL,
-    UNIQUE (issuer, subject, server)
+    UNIQUE (issuer, subject, tenant, server)
 ) STRICT, WITHOUT ROWID;",
 ];
 

@@ -279,10 +279,11 @@ impl Ending {
             Reason::UpstreamFailed("backlog" | "status" | "too_deep" | "too_large")
             | Reason::SessionNotFound
             | Reason::StreamLimit => Self::Answered,
-            // Our own shortage, and our own patience.
-            Reason::UpstreamFailed("no_socket" | "restarting") => Self::Nothing,
-            // No message has gone there: an authorization server, or one caller's grant, says nothing of the server.
-            Reason::UpstreamFailed("no_credential" | "token_endpoint" | "token_refused" | "token_unusable") => Self::Nothing,
+            // Our own shortage, and our own patience; and no message has gone there: an authorization server, or one caller's grant, says
+            // nothing of the server.
+            Reason::UpstreamFailed(
+                "no_credential" | "no_socket" | "restarting" | "token_endpoint" | "token_refused" | "token_unusable",
+            ) => Self::Nothing,
             Reason::UpstreamFailed(_) | Reason::UpstreamTimeout => Self::Fault,
             _ => Self::Nothing,
         }

@@ -120,6 +120,9 @@ function configuration() {
     clientDefaults: { id_token_signed_response_alg: "RS256" },
     // Scopes of resources are not named in its metadata: clients that find no others ask for all that are.
     scopes: ["openid", "offline_access"],
+    // ID tokens say of people what access tokens do.
+    claims: { openid: ["sub", "groups", "tenant"] },
+    conformIdTokenClaims: false,
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
     // A client that is nobody's tool speaks for itself. What is asked about carries the same claims as what is signed.
     extraTokenClaims: (_ctx, token) =>

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::layers::authn::SignedIn;
 use crate::oauth::Proof;
 use crate::seal::{Key, Label, SealError};
+use crate::state::Whose;
 
 /// How long a sign-in, or a way to an authorization server and back, may take.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(10);
@@ -41,6 +42,8 @@ pub(super) struct Journey {
     pub(super) issuer: String,
     /// The user who connects an account; nobody yet while it signs in.
     pub(super) subject: String,
+    /// Their tenant; empty without one.
+    pub(super) tenant: String,
     pub(super) proof: Proof,
     until: i64,
 }
@@ -66,9 +69,9 @@ impl Visitor {
 }
 
 impl Journey {
-    pub(super) fn new(errand: Errand, (server, issuer, subject): (&str, &str, &str), proof: Proof, now: Timestamp) -> Self {
-        let (server, issuer, subject) = (server.to_owned(), issuer.to_owned(), subject.to_owned());
-        Self { errand, server, issuer, subject, proof, until: end(now) }
+    pub(super) fn new(errand: Errand, whose: &Whose, proof: Proof, now: Timestamp) -> Self {
+        let Whose { issuer, subject, tenant, server } = whose.clone();
+        Self { errand, server, issuer, subject, tenant, proof, until: end(now) }
     }
 
     /// By the name of the server, or of the issuer.
@@ -104,8 +107,9 @@ impl Cookies {
         };
         let until = take("until")?.parse().ok().filter(|until| *until > now.as_second())?;
         let proof = Proof { state: take("state")?, verifier: take("verifier")?, nonce: take("nonce")? };
-        let (server, issuer, subject) = (take("server")?, take("issuer")?, take("subject")?);
-        Some(Journey { errand, server, issuer, subject, proof, until })
+        let (server, issuer) = (take("server")?, take("issuer")?);
+        let (subject, tenant) = (take("subject")?, take("tenant")?);
+        Some(Journey { errand, server, issuer, subject, tenant, proof, until })
     }
 
     pub(super) fn keep_visitor(&self, visitor: &Visitor) -> Result<String, SealError> {
@@ -127,6 +131,7 @@ impl Cookies {
             ("server", &journey.server),
             ("issuer", &journey.issuer),
             ("subject", &journey.subject),
+            ("tenant", &journey.tenant),
             ("state", &journey.proof.state),
             ("verifier", &journey.proof.verifier),
             ("nonce", &journey.proof.nonce),
@@ -148,6 +153,10 @@ impl Cookies {
     fn keep(&self, name: &'static str, fields: &[(&str, &str)]) -> Result<String, SealError> {
         let plain = Serializer::new(String::new()).extend_pairs(fields).finish();
         let sealed = self.key.seal(&Label::new(name, &[]), plain.as_bytes())?;
+        // Browsers drop larger ones without a word, and would sign in for ever.
+        if sealed.len() > LARGEST / 4 * 3 - 256 {
+            return Err(SealError::Broken("a name that is too long for a cookie"));
+        }
         Ok(self.cookie(name, &URL_SAFE_NO_PAD.encode(sealed), LIFE.as_secs()))
     }
 
@@ -204,7 +213,9 @@ mod tests {
         assert_eq!(cookies.visitor(&shown(&kept), now), Some(visitor));
         assert_eq!(cookies.visitor(&shown(&kept), Timestamp::from_second(1_600).unwrap()), None, "its time is over");
 
-        let journey = Journey::new(Errand::Connect, ("mail", "corp", "ada"), Proof::new().unwrap(), now);
+        let [issuer, subject, tenant, server] = ["corp", "ada", "", "mail"].map(str::to_owned);
+        let whose = Whose { issuer, subject, tenant, server };
+        let journey = Journey::new(Errand::Connect, &whose, Proof::new().unwrap(), now);
         let sent = cookies.keep_journey(&journey).unwrap();
         assert_eq!(cookies.journey(&shown(&sent), now), Some(journey));
         // Neither is the other, however it is named.

@@ -27,12 +27,13 @@ use self::browser::{Cookies, Errand, Journey, Visitor};
 pub use self::page::Page;
 use self::page::{consent_page, escaped};
 use self::trouble::Trouble;
-use super::tokens::{AccountFailure, Accounts};
+use super::tokens::{AccountFailure, Accounts, WayBack};
 use crate::config::{Issuer, OauthClient, ServerSelection};
 use crate::layers::authn::{Issuers, SignedIn};
 use crate::oauth::{AuthorizationServer, Proof, unguessable};
 use crate::seal::Key;
-use crate::state::Whose;
+use crate::secret::Secret;
+use crate::state::{Switches, Whose};
 use crate::upstream::ConnectError;
 
 /// Where the pages are on a listener, and where issuers send browsers back to.
@@ -76,6 +77,7 @@ pub struct Desk {
     /// The URL of the listener, and the servers that it offers.
     gateway: String,
     offered: ServerSelection,
+    switches: Arc<Switches>,
 }
 
 /// How the users of one issuer sign in.
@@ -92,11 +94,19 @@ impl Desk {
         accounts: Arc<Accounts>,
         (issuers, configured): (Issuers, &[Issuer]),
         key: Key,
-        (gateway, offered): (&str, ServerSelection),
+        (gateway, offered, switches): (&str, ServerSelection, Arc<Switches>),
     ) -> Result<Self, ConnectError> {
         let sign_in = |issuer: &Issuer| issuer.sign_in.as_ref().map(|settings| SignIn::new(&issuer.name, settings));
         let sign_ins = configured.iter().filter_map(sign_in).collect::<Result<_, _>>()?;
-        Ok(Self { accounts, issuers, sign_ins, cookies: Cookies::new(key, gateway), gateway: gateway.to_owned(), offered })
+        Ok(Self {
+            accounts,
+            issuers,
+            sign_ins,
+            cookies: Cookies::new(key, gateway),
+            gateway: gateway.to_owned(),
+            offered,
+            switches,
+        })
     }
 
     /// Whether a path is one of the pages.
@@ -113,7 +123,8 @@ impl Desk {
     pub async fn answer(&self, visit: &Visit<'_>) -> Answer {
         let answered = match place(visit.path) {
             None => Err(Trouble::NoServer),
-            Some(Place::Page(server)) if *visit.method == Method::GET => self.open(server, visit).await,
+            // What a HEAD would show is what a GET does.
+            Some(Place::Page(server)) if matches!(*visit.method, Method::GET | Method::HEAD) => self.open(server, visit).await,
             Some(Place::Page(server)) if *visit.method == Method::POST => self.submitted(server, visit).await,
             Some(Place::Back(errand, name)) if *visit.method == Method::GET => self.back((errand, name), visit).await,
             Some(_) => Err(Trouble::Method),
@@ -145,7 +156,9 @@ impl Desk {
             tracing::warn!(error = &error as &dyn std::error::Error, issuer = chosen.issuer, "users cannot sign in");
             Trouble::IssuerSilent
         })?;
-        let journey = Journey::new(Errand::SignIn, (server, &chosen.issuer, ""), proof, self.now());
+        let [issuer, server] = [chosen.issuer.as_str(), server].map(str::to_owned);
+        let nobody = Whose { issuer, subject: String::new(), tenant: String::new(), server };
+        let journey = Journey::new(Errand::SignIn, &nobody, proof, self.now());
         Ok(Answer::Go(to, vec![self.cookies.keep_journey(&journey)?]))
     }
 
@@ -181,18 +194,19 @@ impl Desk {
         let service = self.service(server)?;
         let whose = whose(server, &visitor.who);
         match get("act") {
+            // What is stopped is stopped for browsers too. Taking away goes on.
+            Some("connect") if self.switches.stops(Some(server)) => Err(Trouble::Stopped),
             Some("connect") => {
                 let proof = Proof::new().ok_or(Trouble::Random)?;
                 let to = service.authorization(&self.way_back(Errand::Connect, server), &proof).await.map_err(|error| {
                     tracing::warn!(error = &error as &dyn std::error::Error, server, "accounts cannot be connected");
                     Trouble::ServerSilent
                 })?;
-                let whom = (server, whose.issuer.as_str(), whose.subject.as_str());
-                let journey = Journey::new(Errand::Connect, whom, proof, self.now());
+                let journey = Journey::new(Errand::Connect, &whose, proof, self.now());
                 Ok(Answer::Show(Page::onward(&to), vec![self.cookies.keep_journey(&journey)?]))
             }
             Some("disconnect") => {
-                self.accounts.disconnect(&whose).await?;
+                self.accounts.disconnect(whose).await?;
                 Ok(Answer::Go(self.page_of(server), vec![]))
             }
             Some("leave") => {
@@ -273,13 +287,23 @@ impl Desk {
     async fn connected(&self, journey: &Journey, answered: (&str, Option<&str>), visit: &Visit<'_>) -> Result<Answer, Trouble> {
         let visitor = self.cookies.visitor(visit.headers, self.now()).ok_or(Trouble::NotSignedIn)?;
         // Somebody else has signed in on this browser meanwhile.
-        if (&visitor.who.issuer, &visitor.who.subject) != (&journey.issuer, &journey.subject) {
+        let SignedIn { issuer, subject, tenant } = &visitor.who;
+        let tenant = tenant.as_deref().unwrap_or_default();
+        if (issuer, subject, tenant) != (&journey.issuer, &journey.subject, journey.tenant.as_str()) {
             return Err(Trouble::ForeignState);
         }
-        let service = self.service(&journey.server)?;
-        let granted = service.redeem(answered, &self.way_back(Errand::Connect, &journey.server), &journey.proof).await?;
-        let whose = (whose(&journey.server, &visitor.who), visitor.who.tenant.clone());
-        self.accounts.connect(whose, granted, service.scope()).await?;
+        self.service(&journey.server)?;
+        if self.switches.stops(Some(&journey.server)) {
+            return Err(Trouble::Stopped);
+        }
+        let (code, issuer) = answered;
+        let way = WayBack {
+            code: Secret::new(code.to_owned()),
+            issuer: issuer.map(str::to_owned),
+            redirect_uri: self.way_back(Errand::Connect, &journey.server),
+            proof: journey.proof.clone(),
+        };
+        self.accounts.connect(whose(&journey.server, &visitor.who), way).await?;
         Ok(Answer::Go(self.page_of(&journey.server), vec![]))
     }
 
@@ -336,7 +360,8 @@ fn place(path: &str) -> Option<Place<'_>> {
 }
 
 fn whose(server: &str, who: &SignedIn) -> Whose {
-    Whose { issuer: who.issuer.clone(), subject: who.subject.clone(), server: server.to_owned() }
+    let SignedIn { issuer, subject, tenant } = who.clone();
+    Whose { issuer, subject, tenant: tenant.unwrap_or_default(), server: server.to_owned() }
 }
 
 fn is_same(one: &str, other: &str) -> bool {

@@ -75,13 +75,13 @@ pub(super) fn consent_page(
     server: &str,
     gateway: &str,
     visitor: &Visitor,
-    (account, scopes): (Option<&Account>, &[String]),
+    (account, scopes): (Option<&(Account, bool)>, &[String]),
 ) -> Page {
     let SignedIn { issuer, subject, .. } = &visitor.who;
     let (asked, gateway) = (scopes.join(" "), gateway.split_once("://").map_or(gateway, |(_, host)| host));
     let you = format!("{subject} ({issuer})");
     let mut known = vec![("You are", you.as_str()), ("Gateway", gateway), ("Server", server)];
-    let since = account.map(|account| account.connected.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let since = account.map(|(account, _)| account.connected.strftime("%Y-%m-%d %H:%M UTC").to_string());
     known.extend(since.as_deref().map(|since| ("Connected since", since)));
     known.extend(Some(asked.as_str()).filter(|asked| !asked.is_empty()).map(|asked| ("Asked for", asked)));
     let facts = facts(&known);
@@ -92,7 +92,12 @@ pub(super) fn consent_page(
              If you are not the person named here, leave.",
             &[("connect", "Connect"), ("leave", "Leave")],
         ),
-        Some(_) => (
+        Some((_, false)) => (
+            format!("Your account at {server} has run out"),
+            "It cannot be renewed, and agents that call this server in your name have to wait until you connect it again.",
+            &[("connect", "Connect again"), ("disconnect", "Disconnect"), ("leave", "Leave")],
+        ),
+        Some((_, true)) => (
             format!("Your account at {server} is connected"),
             "Agents that call this server in your name use your account there. You can close this page.",
             &[("disconnect", "Disconnect"), ("connect", "Connect again"), ("leave", "Leave")],
@@ -134,7 +139,9 @@ pub(super) fn escaped(text: &str) -> String {
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
             // Turns the text around it, or hides some of it.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => safe.push('\u{fffd}'),
+            '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
+                safe.push('\u{fffd}');
+            }
             other => safe.push(other),
         }
     }

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::Answer;
 use super::page::Page;
-use crate::accounts::tokens::AccountFailure;
+use crate::accounts::tokens::{AccountFailure, ConnectFailure};
 use crate::oauth::Denied;
 use crate::seal::SealError;
 
@@ -41,6 +41,17 @@ pub(super) enum Trouble {
     ServerSilent,
     #[error("the issuer, or its user, has refused")]
     SignInRefused,
+    #[error("stopped by an operator")]
+    Stopped,
+}
+
+impl From<ConnectFailure> for Trouble {
+    fn from(failure: ConnectFailure) -> Self {
+        match failure {
+            ConnectFailure::Denied(denied) => Self::Grant(denied),
+            ConnectFailure::Ours(failure) => Self::Ours(failure),
+        }
+    }
 }
 
 impl Trouble {
@@ -65,6 +76,7 @@ impl Trouble {
             Self::IssuerSilent | Self::ServerSilent => {
                 ("authorization_server", StatusCode::BAD_GATEWAY, "The other side does not answer", LATER)
             }
+            Self::Stopped => ("killed", StatusCode::SERVICE_UNAVAILABLE, "Stopped", "The operator has stopped this server."),
             Self::NoServer => ("no_server", StatusCode::NOT_FOUND, "Nothing to connect", "There is no account to connect here."),
             Self::Method => ("method", StatusCode::METHOD_NOT_ALLOWED, "Nothing was done", AGAIN),
             Self::Ours(_) | Self::Random | Self::Seal(_) => {

@@ -141,19 +141,19 @@ impl Operations {
     /// Takes an account away from its caller. Its tokens are good until whoever gave them has been told.
     pub async fn revoke_account(&self, id: &str, requester: &str) -> Result<(Account, Tokens), OperationError> {
         let _turn = self.turn.lock().await;
-        let found = self.keys.accounts().by_id(id).await?;
-        let (account, tokens) = found.ok_or_else(|| OperationError::NoAccount(id.to_owned()))?;
-        let Whose { issuer, subject, server } = &account.whose;
+        let gone = || OperationError::NoAccount(id.to_owned());
+        let account = self.keys.accounts().by_id(id).await?.ok_or_else(gone)?;
+        let Whose { issuer, subject, tenant, server } = &account.whose;
         is_fit(requester, Some(subject))?;
-        let subject = self.vault.pseudonym(Caller { issuer, subject, tenant: account.tenant.as_deref() }, self.now()).await?;
+        let tenant = Some(tenant.as_str()).filter(|tenant| !tenant.is_empty());
+        let subject = self.vault.pseudonym(Caller { issuer, subject, tenant }, self.now()).await?;
         let mut draft = Draft::new(Kind::Admin);
         draft.object("what", |what| {
             what.text("account", &account.id).text("act", "account.revoke").text("requester", requester);
             what.text("sub", &subject.name).text("target", server);
         });
         self.log.append(draft).durable().await?;
-        self.keys.accounts().remove(id).await?;
-        Ok((account, tokens))
+        self.keys.accounts().take(id, None).await?.ok_or_else(gone)
     }
 
     /// Warns of keys that will be refused soon: a record and a line of the log each, once a day.

@@ -7,7 +7,9 @@ use super::super::progress::About;
 use super::super::tasks::Tasks;
 use crate::chain::{Channel, Claim, Outlet, Reason, RequestContext, What};
 use crate::layers::authn::Principal;
-use crate::protocol::{Access, AccessError, Answerable, ClientMessage, Message, ProtocolVersion, RequestId, Shape, Target, code};
+use crate::protocol::{
+    Access, AccessError, Answerable, ClientMessage, Message, Method, ProtocolVersion, RequestId, Shape, Target, code,
+};
 use crate::session::{Question, Session};
 
 /// A message, and how it stands in its session.
@@ -58,8 +60,11 @@ pub(super) fn own_id(message: &Message) -> Option<RequestId> {
     message.id().filter(|_| message.shape() == Shape::Request).cloned()
 }
 
-/// What a client that shakes hands says it can be asked.
+/// What a client says it can be asked when it shakes hands.
 pub(super) fn declared(decoded: &Decoded) -> Answerable {
+    if decoded.access.method != Method::Initialize {
+        return Answerable::NOTHING;
+    }
     Answerable::of(decoded.message.rpc().and_then(|message| message.param("capabilities")))
 }
 

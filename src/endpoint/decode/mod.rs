@@ -79,9 +79,8 @@ impl Middleware for Decode {
         let mirrored = mirrored(&head, decoded.version).map_err(|reason| Rejection::new(reason).answering(&reply_to))?;
         let trace = trace_context::settle(&head.headers, decoded.message.rpc(), &context);
         let [handshake, ending] = [Method::Initialize, Method::EndSession].map(|method| decoded.access.method == method);
-        let declares = if handshake { declared(&decoded) } else { Answerable::NOTHING };
-        let (version, answerable, in_session, (turn, _greeting)) =
-            (decoded.version, answerable(&decoded), decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
+        let (answerable, declares) = (answerable(&decoded), declared(&decoded));
+        let (in_session, (turn, _greeting)) = (decoded.session.is_some(), http_sse::turn(decoded.session.as_ref()));
         let asks = decoded.message.rpc().filter(|_| decoded.access.answers || !answerable.is_empty());
         let bond = asks.and_then(|message| states::bond(message, &decoded.access, &principal, &context));
         let (tasks, showing) = decoded.tasks.split(&decoded.access, decoded.version);
@@ -114,9 +113,8 @@ impl Middleware for Decode {
         });
         end_of_stage().await;
         http_sse::wait(turn.as_deref()).await;
-        let sends = sends_users(version, answerable, declares);
-        let result = next.run(McpRequest { carried, evidence: principal.clone() }).await;
-        let result = result.map_err(|rejection| if sends { rejection.sending_users() } else { rejection });
+        let sent = next.run(McpRequest { carried, evidence: principal.clone() });
+        let result = sent.await.map_err(|rejection| sending_users(rejection, reply_to.version, [answerable, declares]));
         if gone(&result) || ending {
             head.headers.get(&SESSION_ID).inspect(|id| self.sessions.end(id));
         }
@@ -248,9 +246,10 @@ fn answering(response: McpResponse, reply_to: ReplyTo) -> McpResponse {
     McpResponse { body, session, polling }
 }
 
-/// Whether a user can be sent to a page by a refusal. Other revisions have no way for it.
-fn sends_users(version: ProtocolVersion, answerable: Answerable, declares: Answerable) -> bool {
-    version == ProtocolVersion::V2025_11_25 && (answerable.sends_users() || declares.sends_users())
+/// A refusal that sends its client's user to a page, where both can. Other revisions have no way for it.
+fn sending_users(rejection: Rejection, version: ProtocolVersion, declared: [Answerable; 2]) -> Rejection {
+    let sends = version == ProtocolVersion::V2025_11_25 && declared.iter().any(|declared| declared.sends_users());
+    if sends { rejection.sending_users() } else { rejection }
 }
 
 /// `Mcp-Param-*` headers, in revisions that have them.

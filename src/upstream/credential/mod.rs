@@ -114,9 +114,11 @@ impl Credential {
             Self::Connected(connections) => {
                 let call = call.filter(|call| connections.are_for(call.caller.issuer()));
                 let OnBehalf { caller, gateway } = call.ok_or_else(|| Reason::Denied(Some(NO_ACCOUNT.to_owned())))?;
-                let (issuer, subject) = (caller.issuer().to_owned(), caller.subject().to_owned());
+                let [issuer, subject] = [caller.issuer(), caller.subject()].map(str::to_owned);
+                let tenant = caller.tenant().unwrap_or_default().to_owned();
                 let page = Desk::link(gateway, server, &issuer);
-                Ok(Pass::Connected(connections.of(Whose { issuer, subject, server: server.to_owned() }, page)))
+                let whose = Whose { issuer, subject, tenant, server: server.to_owned() };
+                Ok(Pass::Connected(connections.of(whose, page)))
             }
             Self::Own(pass) => Ok(pass.clone()),
             Self::Exchange(exchange) => {

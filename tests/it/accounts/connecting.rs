@@ -132,3 +132,46 @@ async fn a_key_has_no_account_and_says_so_without_a_page() {
     assert_eq!(scene.server.count(), 0);
     scene.gateway.stop_and_verify().await;
 }
+
+#[tokio::test]
+async fn an_account_goes_with_whoever_is_erased_and_with_the_terms_that_it_was_given_for() {
+    let scene = Scene::set().await;
+    let (ada, eve) = (scene.token("ada", "mail").await, scene.token("eve", "mail").await);
+    scene.connected("ada", "ada-at-home").await;
+    scene.connected("eve", "eve-at-home").await;
+    assert!(scene.call(&ada).await.json()["result"].is_object() && scene.call(&eve).await.json()["result"].is_object());
+    let who = yett::vault::Identity { issuer: "corp".to_owned(), subject: "ada".to_owned() };
+    let [basis, approver, requester] = ["case 7", "dpo", "ticket-1"].map(str::to_owned);
+    let order = yett::admin::Order { who, basis, approver, requester };
+    scene.gateway.running.operations().privacy().erase(&order).await.unwrap();
+    assert_eq!(told(&scene.call(&ada).await).0, json!(-31203), "at once, though its token was remembered");
+    assert!(scene.call(&eve).await.json()["result"].is_object());
+
+    // The server gets another authorization server: nothing of the old one is shown to it.
+    let Scene { corp, mail, server, gateway } = scene;
+    let folder = gateway.stop_and_verify().await;
+    let other = super::mail(json!({})).await;
+    let config = folder.path().join("yett.yaml");
+    let written = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, written.replace(&mail.issuer, &other.issuer)).unwrap();
+    let (seen, gateway) = (server.count(), folder.start().await);
+    let scene = Scene { corp, mail: other, server, gateway };
+    let eve = scene.token("eve", "mail").await;
+    assert_eq!(told(&scene.call(&eve).await).0, json!(-31203));
+    assert_eq!((scene.server.count(), scene.mail.asked("/token").await), (seen, 0));
+    scene.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_gets_no_new_accounts_and_loses_those_that_are_taken_away() {
+    let scene = Scene::set().await;
+    let mut browser = scene.connected("ada", "ada-at-home").await;
+    scene.gateway.admin("PUT", "/v1/switches/server:mail").await;
+    let page = browser.open(&scene.page("/accounts/mail")).await;
+    let refused = browser.clone().press(&page, "connect").await;
+    assert!(refused.status() == 503 && refused.text().contains("Reference: "), "{}", refused.text());
+    let gone = browser.press(&page, "disconnect").await;
+    assert!(gone.text().contains("Connect your account"), "{}", gone.text());
+    assert_eq!(scene.mail.asked("/token/revocation").await, 1);
+    scene.gateway.stop_and_verify().await;
+}

@@ -5,6 +5,7 @@
 mod attacks;
 mod connecting;
 mod renewal;
+mod replicas;
 
 use serde_json::{Value, json};
 

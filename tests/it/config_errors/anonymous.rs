@@ -72,7 +72,9 @@ fn its_roles_are_named_exist_and_stand_in_one_place() {
     // A binding may name them where there are any, and only there.
     let bound = super::ACCESS.replace("issuers: [api-key]", "issuers: [anonymous]");
     let message = "nobody calls without a credential: yett.yaml has no `identity.anonymous`";
-    assert_eq!(Folder::new(MINIMAL).file("policies/access.yaml", &bound).errors(), [format!("policies/access.yaml:6:31 {message}")]);
-    let folder = Folder::new(&format!("{MINIMAL}{OPEN}")).file("policies/access.yaml", &bound);
-    assert_eq!(folder.errors(), Vec::<String>::new());
+    assert_eq!(
+        Folder::new(MINIMAL).file("policies/access.yaml", &bound).errors(),
+        [format!("policies/access.yaml:6:31 {message}")]
+    );
+    Folder::new(&format!("{MINIMAL}{OPEN}")).file("policies/access.yaml", &bound).loaded();
 }

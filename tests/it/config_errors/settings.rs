@@ -146,7 +146,6 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    auth: { basic: { username: \"a:b\", password: abc } }\npolicies:",
         "8:32 this user name holds a colon or a control character",
     ),
-    ("policies:", "    auth: { user_oauth: {} }\npolicies:", "8:13 `user_oauth` is not enforced by this build yet"),
     (
         "policies:",
         "    auth: { client_credentials: { token_url: \"http://login.example/t\", client_id: c, client_secret: s } }\npolicies:",
