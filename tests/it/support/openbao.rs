@@ -120,6 +120,14 @@ impl OpenBao {
         self.root(Method::POST, "identity/oidc/key/yett/rotate", json!({ "verification_ttl": verification })).await;
     }
 
+    /// Stops it in its tracks, so that it answers nobody; or lets it go on.
+    pub(crate) fn pause(&self, paused: bool) {
+        let id = self.child.id().expect("a process").to_string();
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let done = std::process::Command::new("kill").args([signal, &id]).status().expect("kill");
+        assert!(done.success(), "kill {signal} {id}: {done}");
+    }
+
     async fn send(&self, token: &str, method: Method, path: &str, body: Value) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut ask = Ask::json(body).method(method).at(format!("/v1/{path}"));
