@@ -29,7 +29,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long anything may take that a test waits for. Long: only a failing test waits to the end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for `work`; says what was waited for when it does not come.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
