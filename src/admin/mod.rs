@@ -13,6 +13,7 @@ mod prune;
 mod prune_api;
 mod refused;
 mod reload;
+mod replay;
 mod retention;
 mod search;
 mod token;

@@ -9,16 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
-use super::StoreError;
 use super::key_text::new_id;
 use super::store::{Store, within};
+use super::{StoreError, under_master};
 use crate::master_key::MasterKey;
 use crate::seal::{Key, Label};
 use crate::secret::Secret;
-
-/// The use of the master key that wraps what seals tokens, and the fact that holds the wrapped key.
-const WRAP: &str = "accounts wrap";
-const FACT: &str = "accounts";
 
 /// How long one may take who renews tokens: longer than a token endpoint is waited for, and the store after it.
 const LEASE: SignedDuration = SignedDuration::from_secs(40);
@@ -78,7 +74,7 @@ pub struct Accounts {
 
 impl Accounts {
     pub(super) async fn open(store: Store, master: &MasterKey) -> Result<Self, StoreError> {
-        let key = within(sealing_key(&store, master)).await?;
+        let key = within(under_master::sealer(&store, master)).await?;
         Ok(Self { store, key, changes: AtomicU64::new(0) })
     }
 
@@ -240,38 +236,6 @@ fn label(account: &Account) -> Label {
     let Whose { issuer, subject, tenant, server } = &account.whose;
     let parts = [&account.id, issuer, subject, tenant, server, &account.bond];
     Label::new("an account", &parts.map(String::as_bytes))
-}
-
-/// What seals tokens: a key of chance, which stands in the store under the master key, so that the master key can change.
-async fn sealing_key(store: &Store, master: &MasterKey) -> Result<Key, StoreError> {
-    let parent = Key::new(master.derive_bytes(WRAP))?;
-    if let Some(wrapped) = super::api_keys::fact(store, FACT).await? {
-        return Ok(parent.unwrapped(&Label::new("the key of accounts", &[]), &wrapped)?);
-    }
-    let wrapped = parent.wrap(&Label::new("the key of accounts", &[]), &Key::generate()?)?;
-    // Another replica may have made one meanwhile: what stands there holds.
-    let statement = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    sqlx::query(statement).bind(FACT).bind(wrapped).execute(store.pool()).await?;
-    let stands =
-        super::api_keys::fact(store, FACT).await?.ok_or(StoreError::Damaged { what: "the key of accounts".to_owned() })?;
-    Ok(parent.unwrapped(&Label::new("the key of accounts", &[]), &stands)?)
-}
-
-/// The key of a store, wrapped under another master key; `None` where there is none yet, or it is under that one already.
-pub(super) async fn rewrapped(store: &Store, old: &MasterKey, new: &MasterKey) -> Result<Option<Vec<u8>>, StoreError> {
-    let label = Label::new("the key of accounts", &[]);
-    let Some(wrapped) = super::api_keys::fact(store, FACT).await? else { return Ok(None) };
-    let parent = Key::new(new.derive_bytes(WRAP))?;
-    if parent.unwrapped(&label, &wrapped).is_ok() {
-        return Ok(None);
-    }
-    let key = Key::new(old.derive_bytes(WRAP))?.unwrapped(&label, &wrapped)?;
-    Ok(Some(parent.wrap(&label, &key)?))
-}
-
-/// The fact that holds it.
-pub(super) const fn fact_name() -> &'static str {
-    FACT
 }
 
 /// Removes an account by its id. Whether it was there.

@@ -13,13 +13,9 @@ use super::key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Moment, SecretHash,
 use super::key_text::{mint, new_id, parse};
 use super::store::{Place, Store, within};
 use super::switches::Switches;
-use super::{Accounts, StoreError, accounts, key_rows};
+use super::{Accounts, StoreError, key_rows, under_master};
 use crate::master_key::MasterKey;
-use crate::seal::{Key, Label};
 use crate::secret::Secret;
-
-/// The use of the master key that wraps what hashes API keys.
-const WRAP: &str = "api-key wrap";
 
 /// Between two warnings of one key, less a moment: whoever looks once a day sees one a day.
 const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60 - 1);
@@ -89,10 +85,10 @@ pub enum KeyError {
 /// All keys, in memory and in the store.
 #[derive(Debug)]
 pub struct ApiKeys {
-    store: Store,
+    pub(super) store: Store,
     hasher: hmac::Key,
     aging: Aging,
-    keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
+    pub(super) keys: ArcSwap<HashMap<Arc<str>, Arc<ApiKey>>>,
     /// Keys that are revoked here, which the store does not know.
     unsaid: Mutex<BTreeSet<Arc<str>>>,
     accounts: Arc<Accounts>,
@@ -102,7 +98,7 @@ impl ApiKeys {
     /// Opens a store, in a data directory or elsewhere, and loads keys and switches from it, and what seals [`ApiKeys::accounts`].
     pub async fn open(place: impl Into<Place>, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
         let store = Store::open(&place.into()).await?;
-        let hasher = hmac::Key::new(hmac::HMAC_SHA256, hasher(&store, master).await?.expose());
+        let hasher = hmac::Key::new(hmac::HMAC_SHA256, under_master::hasher(&store, master).await?.expose());
         let keys = key_rows::all(&store).await?;
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
         let switches = Switches::load(store.clone()).await?;
@@ -120,25 +116,6 @@ impl ApiKeys {
     /// How old secrets may grow.
     pub fn aging(&self) -> Aging {
         self.aging
-    }
-
-    /// Keeps keys good under another master key: what hashes them stays, and is stored under the new one. It may be repeated.
-    pub async fn rotate_master(place: impl Into<Place>, old: &MasterKey, new: &MasterKey) -> Result<(), StoreError> {
-        let store = Store::open(&place.into()).await?;
-        if let Some(wrapped) = accounts::rewrapped(&store, old, new).await? {
-            set_fact(&store, accounts::fact_name(), wrapped).await?;
-        }
-        let bytes = match hasher(&store, new).await {
-            Ok(_) if sealed_hasher(&store).await?.is_some() => None,
-            _ => Some(hasher(&store, old).await?),
-        };
-        if let Some(bytes) = bytes {
-            let sealed = Key::new(new.derive_bytes(WRAP))?.seal(&Label::new("the hasher of API keys", &[]), bytes.expose())?;
-            set_fact(&store, "api-key", sealed).await?;
-        }
-        store.wipe().await?;
-        store.close().await;
-        Ok(())
     }
 
     /// What callers have connected, in the same store.
@@ -360,51 +337,6 @@ impl ApiKeys {
         ids
     }
 
-    /// How far a log has been applied: the index of the first record that may order an erasure which was not done here.
-    pub async fn applied(&self, log: &str) -> Result<Option<u64>, StoreError> {
-        let found = within(fact(&self.store, &applied(log))).await?;
-        Ok(found.and_then(|text| str::from_utf8(&text).ok()?.parse().ok()))
-    }
-
-    /// Notes that nothing before record `next` of a log orders an erasure that was not done here.
-    pub async fn advance(&self, log: &str, next: u64) -> Result<(), StoreError> {
-        within(set_fact(&self.store, &applied(log), next.to_string().into_bytes())).await
-    }
-
-    /// Whether there is no key: then no record can order one's erasure.
-    pub fn is_empty(&self) -> bool {
-        self.keys.load().is_empty()
-    }
-
-    /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.
-    pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
-        self.keys.rcu(|keys| {
-            let mut keys = HashMap::clone(keys);
-            for id in ids {
-                keys.remove(id.as_ref());
-            }
-            keys
-        });
-        let erased = within(async {
-            let mut work = self.store.change().await?;
-            for id in ids {
-                sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
-                accounts::remove_by_id(&mut work, id.as_ref()).await?;
-            }
-            work.commit().await?;
-            self.store.wipe().await
-        })
-        .await;
-        // Tokens that are remembered go as well, whatever became of it.
-        self.accounts.note_change();
-        erased
-    }
-
-    /// Cuts the journal to nothing; see [`ApiKeys::erase`].
-    pub async fn wipe(&self) -> Result<(), StoreError> {
-        within(self.store.wipe()).await
-    }
-
     /// All keys, oldest first.
     pub fn list(&self) -> Vec<Arc<ApiKey>> {
         let mut keys: Vec<_> = self.keys.load().values().cloned().collect();
@@ -435,35 +367,6 @@ impl ApiKeys {
         hash.copy_from_slice(hmac::sign(&self.hasher, token.as_bytes()).as_ref());
         SecretHash(hash)
     }
-}
-
-/// The fact that says how far a log has been applied.
-fn applied(log: &str) -> String {
-    format!("applied {log}")
-}
-
-/// What hashes API keys: made from the master key, or from the first one there was, then stored under the present one. Secrets are
-/// not stored, so nothing could hash them again.
-async fn hasher(store: &Store, master: &MasterKey) -> Result<Secret<Vec<u8>>, StoreError> {
-    match sealed_hasher(store).await? {
-        None => Ok(master.derive_bytes("api-key")),
-        Some(sealed) => Ok(Key::new(master.derive_bytes(WRAP))?.open(&Label::new("the hasher of API keys", &[]), &sealed)?),
-    }
-}
-
-async fn sealed_hasher(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
-    fact(store, "api-key").await
-}
-
-pub(super) async fn fact(store: &Store, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(name.to_owned());
-    Ok(found.fetch_optional(store.pool()).await?)
-}
-
-async fn set_fact(store: &Store, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
-    let statement = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    sqlx::query(statement).bind(name.to_owned()).bind(value).execute(store.pool()).await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod accounts;
 mod api_keys;
+mod erasing;
+mod facts;
 mod following;
 mod heads;
 mod key;
@@ -14,6 +16,7 @@ mod key_text;
 mod migrations;
 mod store;
 mod switches;
+mod under_master;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
