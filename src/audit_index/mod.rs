@@ -18,6 +18,7 @@ mod query;
 mod row;
 mod server;
 mod store;
+mod tables;
 mod text;
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-//! `index.db`: its tables, and how a batch of lines gets into them.
+//! `index.db`: how it is opened, and how a batch of lines gets into its tables.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -8,53 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _, Sqlite, SqliteTransaction};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteTransaction};
 
-use super::row::{FINDING, NUMBERS, Row, TEXTS, WORDS};
+use super::row::Row;
+use super::tables::{SCHEMA, forget_pruned, wipe, write};
 use crate::audit::{Cursor, FollowError, Follower, VerifyIo};
 use crate::tlog::Hash;
 
 /// Its name in a log's directory.
 pub const FILE: &str = "index.db";
-
-/// Columns stand in the order of `row.rs`. Indices leave out what is not there, since half of all records are outcomes.
-const SCHEMA: &str = "
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE IF NOT EXISTS record (
-    position INTEGER PRIMARY KEY, t INTEGER NOT NULL,
-    kind INTEGER, principal INTEGER, issuer INTEGER, client INTEGER, tenant INTEGER, server INTEGER, method INTEGER, name INTEGER,
-    effect INTEGER, reason INTEGER, detail INTEGER, rule INTEGER, status INTEGER,
-    call TEXT, session TEXT, trace TEXT, peer TEXT,
-    us INTEGER, events INTEGER, bytes INTEGER, n INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS record_by_time ON record (t);
-CREATE INDEX IF NOT EXISTS record_by_kind ON record (kind);
-CREATE INDEX IF NOT EXISTS record_by_principal ON record (principal) WHERE principal IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_server ON record (server) WHERE server IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_name ON record (name) WHERE name IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_effect ON record (effect) WHERE effect IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_rule ON record (rule) WHERE rule IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_call ON record (call) WHERE call IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_session ON record (session) WHERE session IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace IS NOT NULL;
-CREATE TABLE IF NOT EXISTS finding (
-    record INTEGER NOT NULL,
-    layer INTEGER, kind INTEGER, rule INTEGER, action INTEGER, side INTEGER,
-    count INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS finding_by_record ON finding (record);
-CREATE INDEX IF NOT EXISTS finding_by_layer ON finding (layer);
-CREATE INDEX IF NOT EXISTS finding_by_kind ON finding (kind);
-CREATE INDEX IF NOT EXISTS finding_by_rule ON finding (rule);
-CREATE TABLE IF NOT EXISTS place (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    position INTEGER NOT NULL, segment INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, leaf TEXT NOT NULL,
-    t INTEGER NOT NULL, damaged INTEGER, boot TEXT
-) STRICT;
-PRAGMA application_id = 1497715796;
-PRAGMA user_version = 1;
-COMMIT;";
 
 /// Says in the file that it is one of ours: `YETT`. Whoever names a file by mistake must not lose it.
 const APPLICATION: i64 = 0x5945_5454;
@@ -65,9 +26,6 @@ const VERSION: i64 = 1;
 /// Lines and bytes of lines in one transaction: a few tens of milliseconds, a few megabytes.
 const BATCH: usize = 2_000;
 const BATCH_BYTES: usize = 4 << 20;
-
-/// Rows in one statement; times the columns of a record far below what SQLite binds.
-const CHUNK: usize = 100;
 
 /// How long a statement waits for another process with the same index.
 const BUSY: Duration = Duration::from_secs(5);
@@ -327,91 +285,6 @@ impl Place {
         .await?;
         Ok(())
     }
-}
-
-async fn wipe(transaction: &mut SqliteTransaction<'_>) -> Result<(), IndexError> {
-    for statement in ["DELETE FROM finding", "DELETE FROM record", "DELETE FROM word", "DELETE FROM place"] {
-        sqlx::query(statement).execute(&mut **transaction).await?;
-    }
-    Ok(())
-}
-
-/// Pseudonyms that only such records have. No other column of words is searched by whom it is about.
-const PRINCIPALS: &str = "DELETE FROM word WHERE id IN (SELECT principal FROM record WHERE position < ?1)
-    AND NOT EXISTS (SELECT 1 FROM record WHERE principal = word.id AND position >= ?1)
-    AND NOT EXISTS (SELECT 1 FROM record WHERE name = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE kind = word.id)
-    AND NOT EXISTS (SELECT 1 FROM record WHERE server = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE rule = word.id)";
-
-/// What retention took from the log is nobody's to find either. Returns whether there was any.
-async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<bool, IndexError> {
-    let mut rows = 0;
-    for statement in [PRINCIPALS, "DELETE FROM finding WHERE record < ?1", "DELETE FROM record WHERE position < ?1"] {
-        rows += sqlx::query(statement).bind(first).execute(&mut **transaction).await?.rows_affected();
-    }
-    Ok(rows > 0)
-}
-
-async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row]) -> Result<(), IndexError> {
-    let words: HashSet<&str> = rows.iter().flat_map(Row::all_words).collect();
-    let numbers = numbers_of(transaction, &words.into_iter().collect::<Vec<_>>()).await?;
-    let number = |word: &Option<String>| word.as_deref().and_then(|word| numbers.get(word).copied());
-    for chunk in rows.chunks(CHUNK) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO record (position, t");
-        let columns = WORDS.iter().map(|(name, _)| name).chain(TEXTS.iter().map(|(name, _)| name));
-        for column in columns.chain(NUMBERS.iter().map(|(name, _)| name)) {
-            insert.push(", ").push(column);
-        }
-        insert.push(") ").push_values(chunk, |mut values, row| {
-            values.push_bind(row.position).push_bind(row.t);
-            for word in &row.words {
-                values.push_bind(number(word));
-            }
-            for text in &row.texts {
-                values.push_bind(text.as_deref());
-            }
-            for value in row.numbers {
-                values.push_bind(value);
-            }
-        });
-        insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
-    }
-    let findings = rows.iter().flat_map(|row| row.findings.iter().map(|finding| (row.position, finding)));
-    for chunk in findings.collect::<Vec<_>>().chunks(CHUNK) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO finding (record, count");
-        for column in FINDING {
-            insert.push(", ").push(column);
-        }
-        insert.push(") ").push_values(chunk, |mut values, (record, finding)| {
-            values.push_bind(*record).push_bind(finding.count);
-            for word in &finding.words {
-                values.push_bind(number(word));
-            }
-        });
-        insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
-    }
-    Ok(())
-}
-
-/// The numbers of words, given out to those that have none.
-async fn numbers_of(transaction: &mut SqliteTransaction<'_>, words: &[&str]) -> Result<HashMap<String, i64>, IndexError> {
-    let mut numbers = HashMap::new();
-    for chunk in words.chunks(CHUNK) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO word (text) ");
-        insert.push_values(chunk, |mut values, word| {
-            values.push_bind(*word);
-        });
-        insert.build().persistent(false).execute(&mut **transaction).await?;
-        let mut select = QueryBuilder::<Sqlite>::new("SELECT text, id FROM word WHERE text IN (");
-        let mut list = select.separated(", ");
-        for word in chunk {
-            list.push_bind(*word);
-        }
-        select.push(")");
-        for row in select.build().persistent(false).fetch_all(&mut **transaction).await? {
-            numbers.insert(row.try_get(0)?, row.try_get(1)?);
-        }
-    }
-    Ok(numbers)
 }
 
 /// What the system calls the time since it was started; empty where it does not say.

@@ -5,12 +5,14 @@
 //! read: the head is never older than the last one, and calls still open are carried from segment to segment.
 
 mod error;
+mod scan;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::Path;
 
 pub use error::RecoveryError;
+use scan::{Scan, Tail};
 
 use super::chain::{Broken, Chain};
 use super::epoch::{Epoch, EpochError};
@@ -18,15 +20,13 @@ use super::frame::FrameReader;
 use super::fs::Storage;
 use super::heads::{self, FoundHeads, KnownHead};
 use super::layout::{Layout, compressed_index, epoch_number, segment_index};
-use super::line::{Line, carried, is_one_batch};
-use super::lines::{LineReader, RawLine};
 use super::log::{Opened, Unfinished};
 use super::queue::Entry;
 use super::record::{Draft, Kind};
 use super::stamp::Stamp;
 use super::value::sha256_hex;
 use crate::seal::Key;
-use crate::tlog::{Checkpoint, Frontier, Hash};
+use crate::tlog::{Frontier, Hash};
 
 /// Most records that can stand behind the newest head: what comes in a second or a thousand, and on a full volume the outcomes of as
 /// many calls as can be open.
@@ -266,81 +266,8 @@ fn create(storage: &dyn Storage, layout: &Layout, heads: FoundHeads) -> Result<R
     })
 }
 
-/// Walks the last segments.
-struct Scan {
-    chain: Chain,
-    head: Option<Checkpoint>,
-    open: HashMap<Box<str>, u64>,
-    last_kind_stop: bool,
-    /// The last record under a head is a `stop`; and behind the head is what does not begin a run.
-    counted_stop: bool,
-    foreign: bool,
-    tail: Tail,
-}
-
-/// What is known of the last segment.
-#[derive(Default)]
-struct Tail {
-    /// Of the file.
-    length: u64,
-    /// Of its lines.
-    bytes: u64,
-    started: Option<Stamp>,
-    /// Bytes of the lines that the head counts.
-    counted: u64,
-    /// Whole lines that it does not count.
-    uncounted: Vec<u8>,
-    /// Behind the last newline.
-    torn: Vec<u8>,
-}
-
 impl Scan {
-    fn segment(&mut self, source: Box<dyn Read>, path: &Path, first: u64, last: bool) -> Result<(), RecoveryError> {
-        let broken = |index, reason| RecoveryError::Broken { segment: path.to_owned(), index, reason };
-        if first != self.chain.next {
-            return Err(broken(self.chain.next.min(first), Broken::Index { found: first, follows: false }));
-        }
-        self.compare_head()?;
-        let mut lines = LineReader::new(BufReader::with_capacity(256 * 1024, source));
-        while let Some(raw) = lines.next_line().map_err(failed("read", path))? {
-            let index = self.chain.next;
-            let bytes = match raw {
-                RawLine::Whole(bytes) => bytes,
-                // Never acknowledged: a batch is acknowledged only after all its bytes, newlines included, were synced.
-                RawLine::Torn(bytes) if last && is_one_batch(bytes) => {
-                    self.tail.torn = bytes.to_vec();
-                    break;
-                }
-                RawLine::Room if last => break,
-                RawLine::Room | RawLine::Torn(_) => return Err(broken(index, Broken::Torn)),
-                RawLine::Endless => return Err(broken(index, Broken::Endless)),
-            };
-            let line = self.chain.accept(bytes).map_err(|reason| broken(index, reason))?;
-            if self.head.as_ref().is_none_or(|head| line.index < head.size) {
-                self.counted_stop = line.kind == "stop";
-            } else {
-                self.foreign |= !may_follow_stop(line.kind);
-            }
-            if last {
-                self.tail.take(bytes, &line, self.head.as_ref().is_some_and(|head| line.index < head.size));
-            }
-            follow(&mut self.open, &line);
-            self.last_kind_stop = line.kind == "stop";
-            self.compare_head()?;
-        }
-        Ok(())
-    }
-
-    /// Does the head agree, if it speaks of all up to the record just read?
-    fn compare_head(&self) -> Result<(), RecoveryError> {
-        let Some(head) = self.head.as_ref().filter(|head| head.size == self.chain.next) else { return Ok(()) };
-        // A segment without the tree it begins with has failed before.
-        match &self.chain.tree {
-            Some(tree) if tree.root() != head.root => Err(RecoveryError::HeadDiffers { size: head.size }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
+    /// Moves what was never acknowledged, and says from where a writer goes on.
     fn repair(
         self,
         storage: &dyn Storage,
@@ -382,33 +309,6 @@ impl Scan {
             heads,
             quarantined,
         })
-    }
-}
-
-impl Tail {
-    fn take(&mut self, bytes: &[u8], line: &Line<'_>, counted: bool) {
-        self.started.get_or_insert(line.time);
-        let length = u64::try_from(bytes.len() + 1).unwrap_or(u64::MAX);
-        self.bytes += length;
-        if counted {
-            self.counted += length;
-        } else {
-            self.uncounted.extend_from_slice(bytes);
-            self.uncounted.push(b'\n');
-        }
-    }
-}
-
-fn follow(open: &mut HashMap<Box<str>, u64>, line: &Line<'_>) {
-    for (call, index) in line.carry.map(carried).unwrap_or_default() {
-        open.insert(call.into(), index);
-    }
-    if let Some(call) = line.call {
-        if line.open {
-            open.insert(call.into(), line.index);
-        } else if line.kind == "call.outcome" {
-            open.remove(call);
-        }
     }
 }
 

@@ -112,39 +112,6 @@ fn the_open_calls_that_a_segment_begins_with_fit_into_its_first_batch_and_none_i
 }
 
 #[test]
-fn whether_a_log_is_being_written_is_asked_of_its_lock() {
-    use super::super::lock::may_be_held;
-    let fixture = Fixture::new();
-    let lock = fixture.log_dir().join("lock");
-    assert!(!may_be_held(&lock), "there is no log");
-    let (log, _) = fixture.open();
-    assert!(may_be_held(&lock));
-    log.close();
-    assert!(!may_be_held(&lock));
-    fs::remove_file(&lock).unwrap();
-    assert!(!may_be_held(&lock) && !lock.exists(), "looking makes a file");
-    fs::create_dir(&lock).unwrap();
-    assert!(!may_be_held(&lock));
-}
-
-#[test]
-fn who_only_looks_is_not_in_the_way_of_a_start() {
-    use super::super::lock::Lock;
-    let fixture = Fixture::new();
-    fixture.open().0.close();
-    let path = fixture.log_dir().join("lock");
-    let look = || {
-        let file = fs::File::open(&path).unwrap();
-        file.lock_shared().unwrap();
-        file
-    };
-    let mut looking = Some(look());
-    assert!(Lock::take_after(&path, || drop(looking.take())).is_ok(), "a look has kept a start out");
-    let _for_good = look();
-    assert!(matches!(Lock::take(&path), Err(LockError::Held(_))));
-}
-
-#[test]
 fn nothing_stands_behind_the_last_record_however_many_append() {
     let fixture = Fixture::new();
     for round in 1..=20 {
@@ -218,128 +185,6 @@ fn one_sync_covers_all_that_was_queued_during_the_last_one() {
     assert_eq!((disk.syncs(), disk.writes()), (3, 3));
 }
 
-#[test]
-fn what_is_acknowledged_survives_a_power_cut() {
-    let fixture = Fixture::new();
-    let disk = FaultyDisk::new(Faults::default());
-    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-    let in_audit = |step: &String| !step.starts_with("sync_dir .tmp");
-    assert_eq!(
-        disk.journal().into_iter().filter(in_audit).collect::<Vec<_>>(),
-        [
-            "sync_dir audit",
-            "sync_dir gw.example",
-            "sync_dir r1",
-            "create 0000000000000.jsonl",
-            "sync_dir seg",
-            "destroy 000000.key",
-            "create 000000.key",
-            "write 000000.key",
-            "sync 000000.key",
-            "sync_dir keys",
-            "take reserve",
-            "append 0000000000000.jsonl",
-            "sync 0000000000000.jsonl",
-            "sync_dir checkpoints",
-            "write 0000000000000.notes",
-            "sync 0000000000000.notes",
-            "publish checkpoint"
-        ]
-    );
-    for call in 0..20 {
-        let index = put(&log, denial(&call.to_string()));
-        let end: usize = fixture.lines()[..=usize::try_from(index).unwrap()].iter().map(|line| line.len() + 1).sum();
-        assert!(disk.synced() >= end as u64);
-    }
-    log.close();
-    assert_eq!(
-        disk.journal()[disk.journal().len() - 3..],
-        ["sync 0000000000000.notes", "publish checkpoint", "cut 0000000000000.jsonl"]
-    );
-}
-
-#[test]
-fn room_is_refused_when_the_disk_is_behind_and_given_again_later() {
-    let fixture = Fixture::new();
-    let disk = FaultyDisk::new(Faults::default());
-    let options = Options { queue: 8, ..fixture.options() };
-    let (log, _) = open_with(options, Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-    disk.pause();
-    let slots: Vec<_> = (0..2).map(|_| log.try_reserve().unwrap()).collect();
-    let receipts: Vec<_> = (0..4).map(|call| log.append(denial(&call.to_string()))).collect();
-    assert_eq!(log.try_reserve().unwrap_err(), Full);
-    drop(slots);
-    // The slots are back, the records are not written yet.
-    assert_eq!(log.load().queued, 4);
-    let slots: Vec<_> = (0..2).map(|_| log.try_reserve().unwrap()).collect();
-    assert_eq!(log.try_reserve().unwrap_err(), Full);
-    disk.resume();
-    assert!(receipts.into_iter().all(|receipt| receipt.wait().is_ok()));
-    assert_eq!(log.load().queued, 0);
-    assert!(log.try_reserve().is_ok());
-    drop(slots);
-    assert_eq!(log.load().slots, 0);
-}
-
-#[test]
-fn after_one_failed_sync_nothing_is_acknowledged_and_nothing_is_synced_again() {
-    let fixture = Fixture::new();
-    let disk = FaultyDisk::new(Faults { sync: Some(2), ..Faults::default() });
-    let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-    put(&log, start());
-    let condition = log.condition();
-    assert_eq!(*condition.borrow(), Condition::Writing);
-    let batch = log.append(decision("c1"));
-    assert_eq!(batch.wait(), Err(AppendError::Failed));
-    assert_eq!(*condition.borrow(), Condition::Failed, "whoever sees a failed receipt finds the log failed");
-    assert_eq!(log.append(outcome("c1")).wait(), Err(AppendError::Failed));
-    assert_eq!(log.try_reserve().unwrap_err(), Full);
-    let failure = log.failure().unwrap();
-    assert_eq!((failure.action, failure.source.raw_os_error()), ("sync", Some(5)));
-    log.close();
-    assert_eq!(disk.syncs(), 2);
-
-    // The line was written but not acknowledged; the next start takes it in, writes it again and ends the call.
-    let disk = FaultyDisk::new(Faults::default());
-    let (log, opened) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-    assert_eq!(opened.unfinished, [Unfinished { call: "c1".to_owned(), index: 2 }]);
-    let length: usize = fixture.lines()[1..3].iter().map(|line| line.len() + 1).sum();
-    let offset = fixture.lines()[0].len() + 1;
-    assert!(disk.journal().contains(&format!("replace_tail {offset}+{length}")), "{:?}", disk.journal());
-    log.close();
-    assert_eq!(fixture.verify().fault, None);
-}
-
-#[test]
-fn a_short_write_fails_its_batch_and_is_moved_by_the_next_start() {
-    for kept in [0, 1, 100, 250] {
-        let fixture = Fixture::new();
-        let disk = FaultyDisk::new(Faults { short_write: Some((2, kept)), ..Faults::default() });
-        let (log, _) = open_with(fixture.options(), Arc::clone(&disk) as _, Arc::new(SystemClock)).unwrap();
-        put(&log, start());
-        assert_eq!(log.append(decision("c1")).wait(), Err(AppendError::Failed));
-        assert_eq!(disk.syncs(), 1, "a batch that was not written is not synced");
-        drop(log);
-
-        let (log, opened) = fixture.open();
-        assert_eq!(opened.quarantined_bytes, kept as u64);
-        assert_eq!(opened.unfinished, []);
-        log.close();
-        assert_eq!(fixture.kinds(), ["key.rotate", "start", "recovery", "key.rotate"]);
-        assert_eq!(fixture.verify().verdict(), if kept > 0 { Verdict::Gaps } else { Verdict::Unanchored });
-    }
-}
-
-#[test]
-fn a_panic_of_the_writer_fails_all_callers() {
-    let fixture = Fixture::new();
-    let disk = FaultyDisk::new(Faults { panic: Some(1), ..Faults::default() });
-    let (log, _) = open_with(fixture.options(), disk, Arc::new(SystemClock)).unwrap();
-    assert_eq!(log.append(start()).wait(), Err(AppendError::Failed));
-    assert_eq!(*log.condition().borrow(), Condition::Failed);
-    assert_eq!(log.append(start()).wait(), Err(AppendError::Failed));
-}
-
 #[tokio::test]
 async fn a_receipt_can_be_awaited_and_a_dropped_one_loses_nothing() {
     let fixture = Fixture::new();
@@ -404,21 +249,6 @@ fn aud_064_segments_are_sealed_by_size_and_age_and_a_new_one_is_durable_before_i
     assert!(fixture.segment(4).exists());
     assert_eq!(fixture.kinds()[4..], ["tick", "call.decision"]);
     assert_eq!(fixture.verify().segments, 2);
-}
-
-#[test]
-fn a_second_writer_is_refused_and_the_lock_goes_with_the_first() {
-    let fixture = Fixture::new();
-    let (log, _) = fixture.open();
-    let refused = fixture.try_open().unwrap_err();
-    assert!(matches!(&refused, OpenError::Lock(LockError::Held(path)) if path.ends_with("lock")), "{refused}");
-    put(&log, start());
-    log.close();
-    let (second, opened) = fixture.open();
-    assert_eq!(opened.next_index, 4, "key.rotate, start, recovery, key.rotate: the first run wrote no stop");
-    drop(log);
-    drop(second);
-    fixture.open();
 }
 
 #[test]
