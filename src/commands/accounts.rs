@@ -6,9 +6,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::keys::{asked_by, plain};
-use super::offline::Offline;
+use super::offline::{Offline, Order};
 use super::terminal::Terminal;
-use super::{ConfigPath, Exit, load};
+use super::{Exit, load};
 use crate::admin::{AdminClient, Operations, shown_account};
 use crate::config::Config;
 
@@ -16,16 +16,7 @@ use crate::config::Config;
 #[derive(Debug, clap::Args)]
 pub(super) struct Accounts {
     #[command(flatten)]
-    path: ConfigPath,
-    /// Work on a stopped gateway; authorization servers are not told
-    #[arg(long, global = true)]
-    offline: bool,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    /// Who asks for it, as the record is to name them
-    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
-    requester: String,
+    order: Order,
     #[command(subcommand)]
     action: Action,
 }
@@ -34,7 +25,7 @@ pub(super) struct Accounts {
 enum Action {
     /// List accounts, without tokens
     List,
-    /// Take an account away: its caller has to connect it again
+    /// Take an account away: its caller has to connect it again; with `--offline` its authorization server is not told
     Revoke {
         /// The account's id
         id: String,
@@ -42,11 +33,11 @@ enum Action {
 }
 
 pub(super) async fn run(command: Accounts, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let Some(config) = load(&command.path, terminal) else {
+    let Some(config) = load(&command.order.path, terminal) else {
         return Ok(Exit::Bad);
     };
-    let answer = if command.offline { offline(&config, &command).await? } else { online(&config, &command).await? };
-    if command.json {
+    let answer = if command.order.offline { offline(&config, &command).await? } else { online(&config, &command).await? };
+    if command.order.json {
         terminal.line(&answer);
     } else {
         show(&answer, terminal);
@@ -58,7 +49,7 @@ async fn online(config: &Config, command: &Accounts) -> anyhow::Result<Value> {
     let client = AdminClient::new(config.admin, &config.data_dir)?;
     let (method, path) = match &command.action {
         Action::List => (Method::GET, "/v1/accounts".to_owned()),
-        Action::Revoke { id } => (Method::DELETE, format!("/v1/accounts/{}?{}", plain(id)?, asked_by(&command.requester))),
+        Action::Revoke { id } => (Method::DELETE, format!("/v1/accounts/{}?{}", plain(id)?, asked_by(&command.order.requester))),
     };
     Ok(client.call(method, &path, None).await?)
 }
@@ -74,7 +65,7 @@ async fn apply(operations: &Operations, command: &Accounts) -> anyhow::Result<Va
     Ok(match &command.action {
         Action::List => json!({ "accounts": operations.accounts().await?.iter().map(shown_account).collect::<Vec<_>>() }),
         Action::Revoke { id } => {
-            let (account, _tokens) = operations.revoke_account(id, &command.requester).await?;
+            let (account, _tokens) = operations.revoke_account(id, &command.order.requester).await?;
             json!({ "account": shown_account(&account) })
         }
     })

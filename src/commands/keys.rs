@@ -10,9 +10,9 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::offline::Offline;
+use super::offline::{Offline, Order};
 use super::terminal::Terminal;
-use super::{ConfigPath, Exit, load, master};
+use super::{Exit, load, master};
 use crate::admin::{AdminClient, MAX_OVERLAP, Operations, check_key, shown_key};
 use crate::config::Config;
 use crate::secret::Secret;
@@ -22,16 +22,7 @@ use crate::state::{ApiKey, NewKey, Rotation};
 #[derive(Debug, clap::Args)]
 pub(super) struct Keys {
     #[command(flatten)]
-    path: ConfigPath,
-    /// Work on a stopped gateway
-    #[arg(long, global = true)]
-    offline: bool,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    /// Who asks for it, as the record is to name them
-    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
-    requester: String,
+    order: Order,
     #[command(subcommand)]
     action: Action,
 }
@@ -94,17 +85,17 @@ struct Rotate {
 }
 
 pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let Some(config) = load(&command.path, terminal) else {
+    let Some(config) = load(&command.order.path, terminal) else {
         return Ok(Exit::Bad);
     };
     if let Action::RotateMaster { new } = &command.action {
-        if !command.offline {
+        if !command.order.offline {
             bail!("a running gateway holds the key that is to go: stop it, and say `--offline`");
         }
-        return master::rotate(&config, new, &command.requester, terminal).await;
+        return master::rotate(&config, new, &command.order.requester, terminal).await;
     }
-    let answer = if command.offline { offline(&config, &command).await? } else { online(&config, &command).await? };
-    if command.json {
+    let answer = if command.order.offline { offline(&config, &command).await? } else { online(&config, &command).await? };
+    if command.order.json {
         terminal.line(&answer);
     } else {
         show(&answer, terminal);
@@ -114,7 +105,7 @@ pub(super) async fn run(command: Keys, terminal: &mut Terminal) -> anyhow::Resul
 
 async fn online(config: &Config, command: &Keys) -> anyhow::Result<Value> {
     let client = AdminClient::new(config.admin, &config.data_dir)?;
-    let requester = &command.requester;
+    let requester = &command.order.requester;
     let by = asked_by(requester);
     let (method, path, body) = match &command.action {
         Action::Create(create) => {
@@ -151,7 +142,7 @@ async fn offline(config: &Config, command: &Keys) -> anyhow::Result<Value> {
 }
 
 async fn apply(operations: &Operations, command: &Keys, config: &Config) -> anyhow::Result<Value> {
-    let (aging, now, requester) = (operations.aging(), operations.now(), &command.requester);
+    let (aging, now, requester) = (operations.aging(), operations.now(), &command.order.requester);
     let shown = |key: &ApiKey| shown_key(key, aging, now);
     let made = |(key, secret): &(Arc<ApiKey>, Secret<String>)| json!({ "key": shown(key), "secret": secret.expose() });
     Ok(match &command.action {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::ConfigPath;
 use crate::admin::{Operations, Stores};
 use crate::anchor::HeadKeeper;
 use crate::audit::{Disk, Draft, Kind, Log, Options};
@@ -14,6 +15,22 @@ use crate::gateway::{aging, place};
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::state::{ApiKeys, HeadStore};
 use crate::vault::Vault;
+
+/// Where an operation on stores is done, how it is shown, and who asks for it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Order {
+    #[command(flatten)]
+    pub(super) path: ConfigPath,
+    /// Work on a stopped gateway
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Who asks for it, as the record is to name them
+    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
+    pub(super) requester: String,
+}
 
 /// The stores of a stopped gateway.
 pub(super) struct Offline {
