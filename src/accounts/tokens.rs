@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{AppendError, Draft, Kind, Log};
 use crate::clock::Clock;
-use crate::config::{Config, Endpoints, Server};
+use crate::config::{Config, Endpoints, Resource, Server};
 use crate::oauth::{AuthorizationServer, Denied, GrantError, Granted, Proof, digest_of};
 use crate::secret::Secret;
 use crate::state::{self, Account, StoreError, Tokens, Whose};
@@ -309,14 +309,25 @@ impl Accounts {
         }
     }
 
+    /// Records that somebody has signed in to look at their account at a server. What it lets them do is good for minutes.
+    pub(super) async fn signed_in(&self, whose: &Whose) -> Result<(), AccountFailure> {
+        self.tell("account.sign_in", None, whose, "user").await
+    }
+
     async fn record(&self, act: &str, account: &Account, by: &str) -> Result<(), AccountFailure> {
-        let Whose { issuer, subject, tenant, server } = &account.whose;
+        self.tell(act, Some(&account.id), &account.whose, by).await
+    }
+
+    async fn tell(&self, act: &str, account: Option<&str>, whose: &Whose, by: &str) -> Result<(), AccountFailure> {
+        let Whose { issuer, subject, tenant, server } = whose;
         let tenant = Some(tenant.as_str()).filter(|tenant| !tenant.is_empty());
-        let caller = Caller { issuer, subject, tenant };
-        let subject = self.parts.vault.pseudonym(caller, self.parts.clock.now()).await?;
+        let subject = self.parts.vault.pseudonym(Caller { issuer, subject, tenant }, self.parts.clock.now()).await?;
         let mut draft = Draft::new(Kind::Admin);
         draft.object("what", |what| {
-            what.text("account", &account.id).text("act", act).text("by", by).text("sub", &subject.name).text("target", server);
+            if let Some(account) = account {
+                what.text("account", account);
+            }
+            what.text("act", act).text("by", by).text("sub", &subject.name).text("target", server);
         });
         self.parts.log.append(draft).durable().await?;
         Ok(())
@@ -358,7 +369,11 @@ pub(super) struct WayBack {
 fn service(server: &Server) -> Option<Result<Service, ConnectError>> {
     let settings = server.connects_accounts()?;
     let url = server.url().map(ToString::to_string).unwrap_or_default();
-    let resource = Some(settings.resource.clone().unwrap_or_else(|| url.clone())).filter(|_| !settings.no_resource);
+    let resource = match &settings.resource {
+        Resource::Url => Some(url.clone()),
+        Resource::Named(resource) => Some(resource.clone()),
+        Resource::Unsaid => None,
+    };
     let place = match &settings.client.endpoints {
         Endpoints::Discovered(issuer) => issuer.clone(),
         Endpoints::Written(written) => written.token.to_string(),

@@ -31,7 +31,7 @@ pub use outline::Outline;
 pub(crate) use sections::gateway_url;
 pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use telemetry::{LogFormat, LogLevel, Logs, Telemetry, Traces};
-pub use upstream::{Auth, Endpoints, Grant, IdentityJwt, OauthClient, UpstreamTls, UserOauth, WrittenEndpoints};
+pub use upstream::{Auth, Endpoints, Grant, IdentityJwt, OauthClient, Resource, UpstreamTls, UserOauth, WrittenEndpoints};
 pub use values::{Environment, Process};
 
 /// Reads a duration as the configuration writes it: `250ms`, `10s`, `15m`, `1h`, `30d`.

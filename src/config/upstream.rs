@@ -52,10 +52,19 @@ pub enum Auth {
 pub struct UserOauth {
     /// Where the accounts are.
     pub client: OauthClient,
-    /// The server as a URI, which its tokens are to be for (RFC 8707), where that is not its URL.
-    pub resource: Option<String>,
-    /// Its authorization server is not to be told, since it knows no resources.
-    pub no_resource: bool,
+    /// What its tokens are to be for.
+    pub resource: Resource,
+}
+
+/// What an authorization server is told that tokens are for (RFC 8707).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The server, by this URI.
+    Named(String),
+    /// Nothing: it knows no resources.
+    Unsaid,
+    /// The server, by its URL.
+    Url,
 }
 
 /// The gateway as a client of an authorization server that users' browsers are sent to.

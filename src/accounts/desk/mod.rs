@@ -280,6 +280,7 @@ impl Desk {
             tracing::warn!(error = %error, issuer = known.issuer, "an ID token is refused");
             Trouble::NobodyNamed
         })?;
+        self.accounts.signed_in(&whose(&journey.server, &who)).await?;
         let visitor = Visitor::new(who, unguessable().ok_or(Trouble::Random)?, self.now());
         Ok(Answer::Go(self.page_of(&journey.server), vec![self.cookies.keep_visitor(&visitor)?]))
     }

@@ -6,7 +6,7 @@ use http::Uri;
 use super::Context;
 use super::issuer::certificates;
 use super::locations::key_set_url;
-use crate::config::{Endpoints, OauthClient, UserOauth, WrittenEndpoints};
+use crate::config::{Endpoints, OauthClient, Resource, UserOauth, WrittenEndpoints};
 use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Node, Report, parsed};
 
@@ -44,9 +44,7 @@ pub(super) fn user_oauth(node: &Node, context: &Context<'_>, report: &mut Report
     let client_id = fields.required("client_id", parsed(client_id));
     let client_secret = fields.optional("client_secret", context.secret(Form::Token { least: 1 }, "this secret is empty"));
     let scopes = fields.list_or_empty("scopes", parsed(scope));
-    let no_resource = fields.value("resource").and_then(super::plain) == Some(NO_RESOURCE);
-    let resource =
-        if no_resource { fields.optional("resource", |_, _| None) } else { fields.optional("resource", parsed(resource)) };
+    let resource = fields.optional("resource", parsed(told_resource)).unwrap_or(Resource::Url);
     let authorities = fields.optional("ca", |node, report| certificates(node, context, report));
     if !context.signs_in {
         let place = node.place;
@@ -59,7 +57,7 @@ pub(super) fn user_oauth(node: &Node, context: &Context<'_>, report: &mut Report
     let written = written.map(|written| Endpoints::Written(Box::new(WrittenEndpoints { revocation, ..written })));
     let endpoints = issuer.map(Endpoints::Discovered).or(written)?;
     let client = OauthClient { endpoints, client_id: client_id?, client_secret, scopes, authorities };
-    Some(UserOauth { client, resource, no_resource })
+    Some(UserOauth { client, resource })
 }
 
 /// How the users of an issuer sign in with a browser.
@@ -131,6 +129,10 @@ pub(super) fn client_id(text: &str) -> Result<String, Invalid> {
 pub(super) fn scope(text: &str) -> Result<String, Invalid> {
     let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
     if good { Ok(text.to_owned()) } else { Err(Invalid::new("is not a scope", "write each scope as an item of its own")) }
+}
+
+fn told_resource(text: &str) -> Result<Resource, Invalid> {
+    if text == NO_RESOURCE { Ok(Resource::Unsaid) } else { resource(text).map(Resource::Named) }
 }
 
 /// RFC 8707, section 2: an absolute URI without a fragment.

@@ -66,6 +66,8 @@ async fn a_caller_connects_an_account_once_and_calls_with_it_and_no_byte_of_thei
     assert_eq!(told(&scene.call(&grace).await).0, json!(-31203));
     scene.gateway.metric_is("yett_account_events_total{server=\"mail\",event=\"connected\"}", 1.0).await;
     let records = scene.gateway.records(&yett::audit::Filter::default());
+    let signed_in = records.iter().filter(|record| record["what"]["act"] == "account.sign_in").count();
+    assert_eq!(signed_in, 1, "before anything was shown to them");
     let connected: Vec<_> = records.iter().filter(|record| record["what"]["act"] == "account.connect").collect();
     assert_eq!(connected.len(), 1);
     assert_eq!((&connected[0]["what"]["target"], &connected[0]["what"]["by"]), (&json!("mail"), &json!("user")));
