@@ -56,6 +56,7 @@ pub struct Listener {
     connections: Arc<Connections>,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
+    wary: Arc<http2::Wary>,
 }
 
 impl Listener {
@@ -69,7 +70,7 @@ impl Listener {
         tasks: TaskTracker,
     ) -> Self {
         let connections = Arc::new(Connections::new(limits.connections, limits.connections_per_peer, clients));
-        Self { socket, endpoint, limits: framing_limits(limits), tls: None, connections, metrics, tasks }
+        Self { socket, endpoint, limits: framing_limits(limits), tls: None, connections, metrics, tasks, wary: Arc::default() }
     }
 
     /// The same over TLS, where `tls` says how.
@@ -93,6 +94,7 @@ impl Listener {
             limits: self.limits,
             metrics: Arc::clone(&self.metrics),
             peer: Peer::at(peer.ip()),
+            wary: Arc::clone(&self.wary),
         };
         let (tls, tasks) = (self.tls.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
@@ -115,6 +117,8 @@ struct Client {
     limits: FramingLimits,
     metrics: Arc<Metrics>,
     peer: Peer,
+    /// Whom HTTP/2 gives little credit.
+    wary: Arc<http2::Wary>,
 }
 
 impl Client {
@@ -135,7 +139,7 @@ impl Client {
     }
 
     async fn converse(self, stream: impl Wire, stop: CancellationToken) {
-        let Self { endpoint, limits, metrics, peer } = self;
+        let Self { endpoint, limits, metrics, peer, wary: _ } = self;
         let (answering, asking) = (Arc::clone(&endpoint), peer.clone());
         let untaken = Untaken::default();
         let counted = untaken.clone();

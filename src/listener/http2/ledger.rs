@@ -128,8 +128,10 @@ pub(super) enum Due {
 }
 
 impl Ledger {
-    pub(super) fn new(limits: FramingLimits, now: Instant) -> Self {
+    /// Of a new connection, whose peer may be known for a flood.
+    pub(super) fn new(limits: FramingLimits, known: bool, now: Instant) -> Self {
         let streams = limits.streams;
+        let resets = if known { FEW } else { streams.saturating_sub(1).max(FEW) };
         Self {
             limits,
             streams: BTreeMap::new(),
@@ -139,7 +141,7 @@ impl Ledger {
             window: Window::new(WINDOW),
             initial: WINDOW,
             noise: Budget::new(NOISE, NOISE_PACE, now),
-            resets: Budget::new(streams.saturating_sub(1).max(FEW), RESET_PACE, now),
+            resets: Budget::new(resets, RESET_PACE, now),
             refusals: Budget::new(streams.saturating_mul(REFUSED).max(NOISE), REFUSED_PACE, now),
             begun: None,
             idle_since: now,

@@ -20,7 +20,7 @@ impl Scene {
     fn new() -> Self {
         let now = Instant::now();
         let limits = FramingLimits { streams: 20, ..FramingLimits::default() };
-        Self { ledger: Ledger::new(limits, now), inbound: Splitter::outbound(), outbound: Splitter::outbound(), now }
+        Self { ledger: Ledger::new(limits, false, now), inbound: Splitter::outbound(), outbound: Splitter::outbound(), now }
     }
 
     fn comes(&mut self, bytes: &[u8]) -> Result<(), HeadError> {

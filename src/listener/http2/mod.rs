@@ -13,6 +13,7 @@ mod frames;
 mod ledger;
 mod meeting;
 mod requests;
+mod wary;
 mod wire;
 
 use std::error::Error;
@@ -32,6 +33,7 @@ use super::refusal::HeadError;
 use super::secure::Wire;
 use crate::places::Untaken;
 use meeting::Meeting;
+pub(super) use wary::Wary;
 use wire::{Company, Recorder, WatchedStream};
 
 /// The least that HTTP/2 has for a window, and its largest frame (RFC 9113, sections 6.9.2 and 4.2).
@@ -61,7 +63,7 @@ pub(super) async fn hold<W: Wire + Send + 'static>(
     if stream.tcp().set_nodelay(true).is_err() {
         return Ended::Closed;
     }
-    let Client { endpoint, limits, metrics, peer } = client;
+    let Client { endpoint, limits, metrics, peer, wary } = client;
     let (meeting, untaken, leave) = (Meeting::default(), Untaken::default(), CancellationToken::new());
     let record: Recorder = {
         let (endpoint, peer, tasks) = (Arc::clone(&endpoint), peer.clone(), tasks.clone());
@@ -76,7 +78,15 @@ pub(super) async fn hold<W: Wire + Send + 'static>(
             })
         })
     };
-    let company = Company { meeting: meeting.clone(), record, metrics, untaken: untaken.clone(), leave: leave.clone() };
+    let company = Company {
+        meeting: meeting.clone(),
+        record,
+        metrics,
+        untaken: untaken.clone(),
+        leave: leave.clone(),
+        wary,
+        peer: peer.address,
+    };
     let watched = WatchedStream::new(stream, limits, company);
     let stalled = watched.stall_handle();
     let service = requests::service(endpoint, peer, limits, untaken.clone(), meeting);

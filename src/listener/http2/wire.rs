@@ -5,6 +5,7 @@
 //! had enough the connection is taken from the library: it is recorded, told by GOAWAY, and closed.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use super::fragment::HeaderBlock;
 use super::frames::{CONTINUATION, Event, FrameHead, HEADERS, Splitter, code, goaway};
 use super::ledger::{Due, Gate, Ledger};
 use super::meeting::Meeting;
+use super::wary::Wary;
 use crate::listener::closing::{StallHandle, close_refused};
 use crate::listener::framing::FramingLimits;
 use crate::listener::pace::Alarm;
@@ -45,6 +47,9 @@ pub(super) struct Company {
     pub(super) untaken: Untaken,
     /// Cancelled when no more streams are to be opened.
     pub(super) leave: CancellationToken,
+    /// Who floods is remembered.
+    pub(super) wary: Arc<Wary>,
+    pub(super) peer: IpAddr,
 }
 
 /// See the module.
@@ -74,7 +79,7 @@ impl<S: Wire + Send + 'static> WatchedStream<S> {
     pub(super) fn new(inner: S, limits: FramingLimits, company: Company) -> Self {
         Self {
             inner: Some(inner),
-            ledger: Ledger::new(limits, Instant::now()),
+            ledger: Ledger::new(limits, company.wary.remembers(company.peer, Instant::now()), Instant::now()),
             inbound: Splitter::inbound(),
             outbound: Splitter::outbound(),
             block: HeaderBlock::default(),
@@ -194,6 +199,9 @@ impl<S: Wire + Send + 'static> WatchedStream<S> {
         let word = if self.outbound.is_between() { goaway(last, reason) } else { Vec::new() };
         if reason == code::ENHANCE_YOUR_CALM {
             self.company.metrics.http2_calmed.inc();
+        }
+        if error == Some(HeadError::Flood) {
+            self.company.wary.note(self.company.peer, Instant::now());
         }
         let record = error.map(|error| (self.company.record)(error));
         self.farewell = Some(Box::pin(async move {

@@ -45,11 +45,21 @@ async fn http_052_a_rapid_reset_is_told_to_calm_down_and_starts_no_more_calls_th
     assert_calmed(&secure, "rapid reset", &mut raw, "http2_flood").await;
     let started = secure.stage.upstream.calls().len();
     assert!(started <= 100, "{started} calls");
+    // The next connection of the same peer begins with little credit.
+    let mut again = Raw::open(&secure).await;
+    let pair = |number: u32| {
+        let stream = number * 2 + 1;
+        [frame(HEADERS, END_HEADERS, stream, &head), frame(DATA, END_STREAM, stream, &body), reset(stream)].concat()
+    };
+    again.send(&(0..50).flat_map(pair).collect::<Vec<_>>()).await;
+    assert_calmed(&secure, "once more", &mut again, "http2_flood").await;
+    let more = secure.stage.upstream.calls().len() - started;
+    assert!(more <= 11, "{more} calls");
     secure.stage.upstream.on_tool("echo", Reply::text("well"));
     assert_eq!(honest.send(&secure.keyed()).await.status, 200, "another connection");
     assert!(secure.gateway().metric("yett_http2_connections_calmed_total").await >= 1.0);
     let floods = secure.denials().into_iter().filter(|record| record["dec"]["reason"] == "http2_flood");
-    assert_eq!(floods.count(), 1, "{:?}", secure.denials());
+    assert_eq!(floods.count(), 2, "{:?}", secure.denials());
     secure.end().await;
 }
 
