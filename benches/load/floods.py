@@ -118,11 +118,12 @@ class Flood:
         await asyncio.gather(*[one(number) for number in range(20)])
 
     async def resets(self):
-        """The same in a process of the lowest priority: its TLS and its frames are the attacker's to pay, on another machine."""
+        """The same in a process that gets only what others leave of one core: its TLS and its frames are the attacker's to pay, on another machine."""
         ours, theirs = multiprocessing.Pipe(False)
 
         def apart():
-            os.nice(19)
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
             asyncio.run(self.reset_all())
             theirs.send(self.answers)
         process = multiprocessing.get_context("fork").Process(target=apart)
