@@ -42,6 +42,8 @@ pub mod protocol;
 
 pub mod policy;
 
+pub mod decide;
+
 pub mod audit;
 
 pub mod audit_index;

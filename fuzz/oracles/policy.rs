@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use tempfile::TempDir;
-use yett::layers::authz::Authorizer;
+use yett::decide::Engine;
 use yett::layers::dlp::Rules;
 use yett::layers::rate_limit::RateLimits;
 use yett::policy::{Known, Policy, read_folder};
@@ -63,7 +63,7 @@ fn check_policy(policy: &Policy) {
     for limit in &policy.limits {
         assert!(limit.calls > 0 && limit.burst > 0 && !limit.period.is_zero(), "a limit of nothing: {limit:?}");
     }
-    let _engines = (Authorizer::new(policy), Rules::new(policy.dlp.as_ref()), RateLimits::new(&policy.limits));
+    let _engines = (Engine::new(policy), Rules::new(policy.dlp.as_ref()), RateLimits::new(&policy.limits));
 }
 
 /// Whether `role` inherits from `wanted` in at most `steps` steps.

@@ -43,10 +43,11 @@ pub use unsaid::Unsaid;
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits, Mtls};
+use crate::decide::Engine;
 use crate::endpoint::{BodyMemory, Decode};
 use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers};
-use crate::layers::authz::{Authorizer, Authz};
+use crate::layers::authz::Authz;
 use crate::layers::dlp::{DlpLayer, Rules};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
@@ -134,7 +135,7 @@ impl Chain {
             + 'static,
     {
         let policy = &parts.policy;
-        let authorizer = Authorizer::new(policy);
+        let engine = Engine::new(policy);
         let injection = policy.injection.unwrap_or(Injection::DEFAULT);
         let service = ServiceBuilder::new()
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
@@ -154,7 +155,7 @@ impl Chain {
             .layer(Station::new(KillSwitch::new(parts.switches, parts.vigil), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
             .layer(Station::new(parts.rate_limits, probe))
-            .layer(Station::new(Authz::new(authorizer, &policy.hash), probe))
+            .layer(Station::new(Authz::new(engine, &policy.hash), probe))
             // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
             // After authz, or a header that is missed would tell which tools there are. Before the scans, which leave to the body what
             // stands in it.

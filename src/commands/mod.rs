@@ -12,6 +12,7 @@ mod kill;
 mod launch;
 mod master;
 mod offline;
+mod policy;
 mod privacy;
 mod proofs;
 mod prune;
@@ -56,6 +57,8 @@ enum Command {
     Kill(kill::Kill),
     /// Undo `kill`
     Unkill(kill::Unkill),
+    /// Test policies, explain decisions, show who may call what
+    Policy(policy::PolicyCommand),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
     /// Ask a gateway on this host whether it is ready (for containers without a shell)
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
+        Command::Policy(command) => policy::run(&command, &mut terminal),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::outline::Outline;
 use super::values::{Environment, Process, resolve};
-use super::{Config, sections};
+use super::{Config, Server, sections};
 use crate::policy;
 use crate::yaml::{Node, Place, Report, Value, read, read_file};
 
@@ -65,6 +65,58 @@ pub fn load_str(text: &str, base_dir: &Path) -> Result<Loaded, Report> {
 /// As [`load`].
 pub fn load_str_with(text: &str, base_dir: &Path, environment: &dyn Environment) -> Result<Loaded, Report> {
     load_bytes("yett.yaml", text.as_bytes(), base_dir, environment, Report::new())
+}
+
+/// What policies are about and what they say: all that a decision needs, and no secret.
+#[derive(Debug)]
+pub struct Judged {
+    /// The servers.
+    pub servers: Vec<Arc<Server>>,
+    /// The policy.
+    pub policy: policy::Policy,
+    /// Names that it may refer to.
+    pub known: policy::Known,
+    /// What is weak in the policy; has no errors.
+    pub warnings: Report,
+}
+
+/// Loads what decisions are made by: the servers that `yett.yaml` names, and the policy in its folder or in `policies`. Secrets are not
+/// needed, so that a machine that tests policies holds none; what else is wrong in the file is for `yett check`.
+///
+/// # Errors
+/// Everything that is wrong in the policy, and what makes the servers of `yett.yaml` unreadable.
+pub fn load_policy(path: &Path, policies: Option<&Path>) -> Result<Judged, Report> {
+    let mut report = Report::new();
+    let name = path.display().to_string();
+    let bytes = match read_file(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let file = report.add_file(name, "");
+            report.error(Place::whole(file), format!("the file cannot be read: {error}")).hint("name it with `--config`");
+            return Err(report);
+        }
+    };
+    let base = path.parent().unwrap_or(Path::new(""));
+    let Some(mut root) = read(&name, &bytes, &mut report) else {
+        return Err(report);
+    };
+    // Whatever of it concerns secrets and listeners does not concern decisions.
+    let mut aside = Report::new();
+    resolve(&mut root, base, &Process, &mut aside);
+    let context = sections::Context::of(&root, base, &Process);
+    let servers = sections::servers_alone(&root, &context, &mut aside);
+    let known = context.known.clone();
+    if let Some(missing) = known.servers.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
+        let place = root.get("servers").map_or(root.place, |node| node.place);
+        report.error(place, format!("the server `{missing}` cannot be read")).hint("see `yett check`");
+    }
+    let folder = policies.map(Path::to_owned).or_else(|| policies_path(&root).map(|written| base.join(written)));
+    let Some(folder) = folder else {
+        report.error(root.place, "the key `policies` is missing").hint("name the folder there, or with `--policies`");
+        return Err(report);
+    };
+    let policy = policy::read_folder(&folder, &known, &mut report);
+    if report.has_errors() { Err(report) } else { Ok(Judged { servers, policy, known, warnings: report }) }
 }
 
 fn load_bytes(

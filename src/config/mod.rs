@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
 pub use issuer::{ClaimPath, Claims, Introspection, Issuer, KeySource};
-pub use load::{Loaded, load, load_str, load_str_with, load_with};
+pub use load::{Judged, Loaded, load, load_policy, load_str, load_str_with, load_with};
 pub use network::Network;
 pub use outline::Outline;
 pub(crate) use sections::gateway_url;
@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     units::duration(text).ok()
 }
 
-use crate::policy::{Classification, Policy};
+use crate::policy::{Classification, Operation, Policy};
 use crate::secret::Secret;
 use crate::secrets::{Live, Settings};
 use crate::tls;
@@ -324,6 +324,8 @@ pub struct Server {
     pub capture: Capture,
     /// The same for single tools.
     pub captures: BTreeMap<String, Capture>,
+    /// What its tools do, where the operator says so.
+    pub operations: BTreeMap<String, Operation>,
     /// How long one call may take (60 s).
     pub timeout: Duration,
     /// What it may cost at once.

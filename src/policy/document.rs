@@ -77,6 +77,8 @@ fn assemble(gathered: Gathered, hash: String) -> Policy {
     Policy {
         roles: gathered.roles.into_iter().map(|placed| placed.value).collect(),
         bindings: gathered.bindings.into_iter().map(|placed| placed.value).collect(),
+        cases: gathered.cases.into_iter().map(|placed| placed.value).collect(),
+        rules: gathered.rules.into_iter().map(|placed| placed.value).collect(),
         limits: gathered.limits.into_iter().map(|placed| placed.value).collect(),
         dlp: gathered.dlp.map(|_| Dlp {
             default_clearance: gathered.clearance.as_ref().map(|placed| placed.value.default).unwrap_or_default(),

@@ -1,17 +1,25 @@
 //! Policy *documents*: what `policies/*.yaml` may say, checked. Evaluates nothing.
 //!
 //! The files of one folder are one policy: lists join; a name given twice, or a single-valued key in two files, is an error.
-//! Engines (`layers/authz/decide.rs`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
+//! Engines (`decide`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
 
+mod bindings;
+mod cases;
 mod checks;
 mod dlp;
 mod document;
+mod injection;
+mod origin;
 mod patterns;
+mod roles;
+mod rules;
 mod sections;
 
 use std::time::Duration;
 
+pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use document::{Known, read_folder};
+pub use origin::Origin;
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";
@@ -23,12 +31,16 @@ pub struct Policy {
     pub roles: Vec<Role>,
     /// Who holds which role.
     pub bindings: Vec<Binding>,
+    /// What is taken away again, in file order.
+    pub rules: Vec<Rule>,
     /// How fast a caller may be.
     pub limits: Vec<RateLimit>,
     /// What counts as sensitive. `None`: secrets are blocked in requests and masked in replies, nothing else.
     pub dlp: Option<Dlp>,
     /// What a sign of injection does. `None`: requests log, results label, definitions quarantine.
     pub injection: Option<Injection>,
+    /// What is to become of some accesses, in file order.
+    pub cases: Vec<Case>,
     /// SHA-256 over the files' names and bytes, in name order; lower-case hex.
     pub hash: String,
 }
@@ -42,6 +54,8 @@ pub struct Role {
     pub inherits: Vec<String>,
     /// What it may do.
     pub allow: Vec<Grant>,
+    /// Where it is written.
+    pub origin: Origin,
 }
 
 /// What a role may do on some servers. Each list holds globs: `*` stops at `/`, `**` does not.
@@ -61,6 +75,8 @@ pub struct Grant {
     pub server_requests: Vec<ServerRequest>,
     /// Scopes that a caller's token must hold, all of them, for any of this.
     pub scopes: Vec<String>,
+    /// Where it is written.
+    pub origin: Origin,
 }
 
 /// What a server may ask of a client.
@@ -91,6 +107,67 @@ pub struct Binding {
     pub clients: Vec<String>,
     /// Tenants.
     pub tenants: Vec<String>,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// Takes something away from everybody it applies to.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// What.
+    pub deny: Selector,
+    /// The only text of it that its callers see.
+    pub reason: Option<String>,
+    /// Decides and records, but lets through (`mode: shadow` of the rule or its file).
+    pub shadow: bool,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// What a rule is about. Without `tools`, `prompts`, `resources` and `methods` it is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Selector {
+    /// Server names, or `*`.
+    pub servers: Vec<String>,
+    /// Tool names, globs; compared without regard to ASCII case.
+    pub tools: Vec<String>,
+    /// Prompt names, globs.
+    pub prompts: Vec<String>,
+    /// Resource URIs, globs.
+    pub resources: Vec<String>,
+    /// Extension methods, exact.
+    pub methods: Vec<String>,
+    /// Only what does one of these; empty means whatever it does.
+    pub operations: Vec<Operation>,
+}
+
+/// What using a tool does, by the operator's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Nothing but look.
+    Read,
+    /// It changes something; what nothing is said of does too.
+    #[default]
+    Write,
+    /// It changes what cannot be changed back.
+    Destructive,
+}
+
+impl Operation {
+    /// The words of the documents.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("read", Self::Read), ("write", Self::Write), ("destructive", Self::Destructive)];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Destructive => "destructive",
+        }
+    }
 }
 
 /// How fast one caller may be.

@@ -37,6 +37,7 @@
 //! may fall back to its default, because a report with an error never becomes a configuration.
 
 mod file;
+mod json;
 mod reader;
 mod report;
 mod suggest;
@@ -46,6 +47,7 @@ mod tree;
 mod tests;
 
 pub use file::read_file;
+pub use json::to_json;
 pub use reader::{
     Fields, Invalid, Later, boolean, choice, entries, items, key_name, known_or_not, later, later_because, name, number, parsed,
     scalar, text, version,

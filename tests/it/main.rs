@@ -18,6 +18,7 @@ mod config_errors;
 mod conformance;
 mod connect;
 mod cors;
+mod decisions;
 mod descriptors;
 mod differential;
 mod dlp;

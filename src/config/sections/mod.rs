@@ -59,6 +59,11 @@ pub(super) struct Context<'a> {
     signs_in: bool,
 }
 
+/// The servers of a file of which nothing else is wanted.
+pub(super) fn servers_alone(root: &Node, context: &Context<'_>, report: &mut Report) -> Vec<Arc<Server>> {
+    root.get("servers").and_then(|node| servers::servers(node, context, &[], report)).unwrap_or_default()
+}
+
 impl<'a> Context<'a> {
     /// Looks through the whole tree for what sections may refer to.
     pub(super) fn of(root: &Node, base: &'a Path, environment: &'a dyn Environment) -> Self {

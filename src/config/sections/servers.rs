@@ -14,7 +14,7 @@ use super::stdio::stdio;
 use super::upstream_tls::upstream_tls;
 use crate::config::units::{duration, size, within};
 use crate::config::{Auth, Breaker, Capture, IdentityJwt, Listener, Server, ServerLimits, ServerSelection, Transport};
-use crate::policy::Classification;
+use crate::policy::{Classification, Operation};
 use crate::reach::is_loopback;
 use crate::yaml::{Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, number, parsed, scalar, text};
 
@@ -55,7 +55,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let purpose = fields.optional("purpose", text);
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
     let capture = fields.optional("capture", choice(CAPTURES, &[])).unwrap_or_default();
-    let captures = fields.optional("tools", tools).unwrap_or_default();
+    let Tools { captures, operations } = fields.optional("tools", tools).unwrap_or_default();
     let timeout =
         fields.optional("timeout", within(duration, Duration::from_millis(10)..=Duration::from_hours(1), "from 10ms to 1h"));
     let limits = fields.optional("limits", limits).unwrap_or_default();
@@ -87,6 +87,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         classification,
         capture,
         captures,
+        operations,
         timeout: timeout.unwrap_or(Duration::from_mins(1)),
         limits,
         breaker,
@@ -176,16 +177,25 @@ fn transport(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<Trans
 }
 
 /// `tools:`, what the operator says about single tools.
-fn tools(node: &Node, report: &mut Report) -> Option<BTreeMap<String, Capture>> {
-    let mut captures = BTreeMap::new();
+#[derive(Default)]
+struct Tools {
+    captures: BTreeMap<String, Capture>,
+    operations: BTreeMap<String, Operation>,
+}
+
+fn tools(node: &Node, report: &mut Report) -> Option<Tools> {
+    let mut tools = Tools::default();
     for entry in entries(node, report)? {
         let mut fields = Fields::of(&entry.value, "servers.*.tools.*", report)?;
         if let Some(capture) = fields.optional("capture", choice(CAPTURES, &[])) {
-            captures.insert(entry.key.text.clone(), capture);
+            tools.captures.insert(entry.key.text.clone(), capture);
         }
-        fields.finish(&[later("operation"), later("labels")]);
+        if let Some(operation) = fields.optional("operation", choice(Operation::WORDS, &[])) {
+            tools.operations.insert(entry.key.text.clone(), operation);
+        }
+        fields.finish(&[later("labels")]);
     }
-    Some(captures)
+    Some(tools)
 }
 
 impl Default for ServerLimits {

@@ -55,15 +55,13 @@ impl Ground {
         }
     }
 
-    /// Whether it is good for this server at all, whatever a policy says.
-    pub(super) fn reaches(&self, server: &str) -> bool {
+    /// The servers that it is good for, whatever a policy says; `None` for all.
+    pub(super) fn servers(&self) -> Option<&[String]> {
         match self {
-            Self::ApiKey(_, presented) => {
-                presented.key.servers.as_ref().is_none_or(|servers| servers.iter().any(|known| known == server))
-            }
-            Self::Certificate(_) | Self::Nothing | Self::Token(..) => true,
+            Self::ApiKey(_, presented) => presented.key.servers.as_deref(),
+            Self::Certificate(_) | Self::Nothing | Self::Token(..) => None,
             #[cfg(test)]
-            Self::Firm => true,
+            Self::Firm => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::ground::Ground;
 use crate::chain::Reason;
+use crate::decide::Caller;
 use crate::secret::Secret;
 use crate::vault::Pseudonym;
 
@@ -107,7 +108,24 @@ impl Principal {
 
     /// Whether the credential is good for this server at all, whatever a policy says.
     pub fn reaches(&self, server: &str) -> bool {
-        self.facts.ground.reaches(server)
+        self.caller().reaches(server)
+    }
+
+    /// Them as decisions see them.
+    pub fn caller(&self) -> Caller<'_> {
+        let facts = &*self.facts;
+        Caller {
+            issuer: &facts.issuer,
+            subject: &facts.subject,
+            authn: facts.authn,
+            client: facts.client.as_deref(),
+            tenant: facts.tenant.as_deref(),
+            groups: &facts.groups,
+            claimed_roles: &facts.claimed_roles,
+            attributes: &facts.attributes,
+            scopes: self.scopes.as_deref(),
+            servers: facts.ground.servers(),
+        }
     }
 
     /// Whether the credential is good still. Refuses what a new request with it would be refused for.

@@ -1,17 +1,17 @@
 //! What a server says it can do, as far as the caller may use it: the answers to `initialize` and `server/discover`.
 
-use super::decide::Held;
+use crate::decide::Held;
 use crate::protocol::json::{Kind, NodeId, Value};
 use crate::protocol::{ListKind, Message, ProtocolVersion, TASKS_EXTENSION};
 
 /// Takes out of a result what nothing would come of. Lists stay: they can be empty.
-pub(super) fn narrow(message: &mut Message, held: &Held<'_>, server: &str) {
+pub(super) fn narrow(message: &mut Message, held: &Held<'_>) {
     let Some(result) = message.result().map(Value::id) else { return };
     let (document, edits) = message.split();
     let result = document.value(result);
     let Some(capabilities) = result.get("capabilities").filter(|value| value.kind() == Kind::Object) else { return };
-    let tools = held.has_any(server, ListKind::Tools);
-    let completes = held.has_any(server, ListKind::Prompts) || held.has_any(server, ListKind::Resources);
+    let tools = held.has_any(ListKind::Tools);
+    let completes = held.has_any(ListKind::Prompts) || held.has_any(ListKind::Resources);
     // Agreed on in a handshake; the stateless revision has an extension for it.
     let agreed = result.get("protocolVersion").and_then(Value::as_str);
     let tasks = tools && agreed == Some(ProtocolVersion::V2025_11_25.as_str());

@@ -2,26 +2,34 @@
 
 use std::sync::Arc;
 
-use super::decide::{Authorizer, Verdict};
 use super::listen;
 use super::permit::Permit;
 use super::reply::ReplyJudge;
 use super::tasks::TaskJudge;
-use crate::chain::{Carried, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing};
+use crate::chain::{
+    Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
+};
+use crate::config::Server;
+use crate::decide::{Arguments, Engine, Held, Ruling, Scene, Verdict};
 use crate::layers::authn::Principal;
 use crate::protocol::{Access, Target};
 
-/// Judges accesses by the roles of a policy.
+/// Judges accesses by a policy.
 #[derive(Debug)]
 pub struct Authz {
-    authorizer: Arc<Authorizer>,
+    engine: Arc<Engine>,
     policy: Arc<str>,
 }
 
 impl Authz {
     /// A station for this policy; `hash` goes into every record it decides.
-    pub fn new(authorizer: Authorizer, hash: &str) -> Self {
-        Self { authorizer: Arc::new(authorizer), policy: hash.into() }
+    pub fn new(engine: Engine, hash: &str) -> Self {
+        Self { engine: Arc::new(engine), policy: hash.into() }
+    }
+
+    fn held<'a>(&'a self, request: &'a McpRequest<Principal>, server: &'a Server) -> Held<'a> {
+        let scene = Scene { server, now: request.context.received, peer: Some(request.context.peer.address) };
+        self.engine.held_by(request.evidence.caller(), scene)
     }
 }
 
@@ -35,36 +43,42 @@ impl Middleware for Authz {
         let Some(server) = request.context.route.server.clone() else {
             return Err(Reason::NoSuchPath.into());
         };
-        let verdict = self.authorizer.decide(&request.evidence, &server.name, &request.access);
+        let held = self.held(&request, &server);
+        let arguments = Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")));
+        let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
         if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
             trail.with(|decision| decision.detail = Some("credential_servers"));
         }
         if matches!(verdict, Verdict::NeedsScopes(_)) {
             trail.with(|decision| decision.detail = Some("scope_missing"));
         }
-        let rule = granted(verdict, &request.evidence, &request.access)?;
+        note_shadows(&trail, shadow);
+        if let Some(rule) = verdict.rule() {
+            trail.with(|decision| decision.rule = Some((**rule).into()));
+        }
+        granted(verdict, &request.evidence, &request.access)?;
         if !request.access.method.exists_in(request.exchange.version) {
             return Err(Reason::UnknownMethod.into());
         }
-        if request.access.answers && !self.authorizer.held_by(&request.evidence).lets_ask_anything(&server.name) {
+        if request.access.answers && !held.lets_ask_anything() {
             // SECURITY: no question of this server has reached this caller, so an answer is one that nobody asked for.
             return Err(Reason::InvalidParams("no question of this server is open").into());
         }
-        trail.with(|decision| decision.rule = Some((*rule).into()));
         trail.pass("authz");
         let mut listens = None;
         let McpRequest { carried, evidence } = &mut request;
-        let Carried { message, access, .. } = &mut **carried;
+        let Carried { message, access, context, .. } = &mut **carried;
         if let (Target::Listen { tasks, lists, resources }, Some(message)) = (&access.target, message.rpc_mut()) {
+            let scene = Scene { server: &server, now: context.received, peer: Some(context.peer.address) };
             listens = Some(Box::new(listen::Wanted::of(message, lists, resources)));
-            listen::narrow(message, tasks, &self.authorizer.held_by(evidence), &server.name);
+            listen::narrow(message, tasks, &self.engine.held_by(evidence.caller(), scene));
         }
 
         let judge = ReplyJudge {
-            authorizer: Arc::clone(&self.authorizer),
+            engine: Arc::clone(&self.engine),
             principal: request.evidence.clone(),
-            server: server.name.clone(),
-            trail: trail.clone(),
+            server: Arc::clone(&server),
+            context: request.context.clone(),
             answerable: request.exchange.answerable,
             listens,
             tasks: TaskJudge {
@@ -78,15 +92,23 @@ impl Middleware for Authz {
                 },
             },
         };
-        let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.authorizer));
+        let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.engine));
         next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
     }
 }
 
-/// The rule that allows, or the answer that tells nothing.
-fn granted(verdict: Verdict, principal: &Principal, access: &Access) -> Result<Arc<str>, Reason> {
+/// What rules in shadow would have denied is on record, and goes on.
+fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
+    for rule in shadow {
+        let rule = rule.to_string().into();
+        trail.find(Finding { layer: "authz", rule, kind: "rule", action: Action::Shadowed, side: Direction::Request, count: 1 });
+    }
+}
+
+/// Nothing, or the answer that tells nothing.
+fn granted(verdict: Verdict, principal: &Principal, access: &Access) -> Result<(), Reason> {
     match (verdict, &access.target) {
-        (Verdict::Allow { rule }, _) => Ok(rule),
+        (Verdict::Allow { .. }, _) => Ok(()),
         // Who has shown no token can get none with more scopes: a client that were told to would try for ever.
         (Verdict::NeedsScopes(_), _) if principal.scopes().is_none() => Err(Reason::Denied(None)),
         (Verdict::NeedsScopes(scopes), _) => Err(Reason::InsufficientScope(scopes)),

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 
-use super::decide::Held;
+use crate::decide::Held;
 use crate::protocol::json::Value;
 use crate::protocol::{ListKind, Message, RequestId, Task};
 
@@ -15,17 +15,17 @@ const RESOURCES: &str = "resourceSubscriptions";
 const TASKS: &str = "taskIds";
 
 /// Takes out of the request what is not granted, and what is not there: to the caller the two are one.
-pub(super) fn narrow(message: &mut Message, tasks: &[Task], held: &Held<'_>, server: &str) {
+pub(super) fn narrow(message: &mut Message, tasks: &[Task], held: &Held<'_>) {
     let Some(wanted) = message.param("notifications").map(Value::id) else { return };
     let (document, edits) = message.split();
     let wanted = document.value(wanted);
-    edits.retain(document, wanted.id(), |value| list_of(value).is_none_or(|list| held.has_any(server, list)));
+    edits.retain(document, wanted.id(), |value| list_of(value).is_none_or(|list| held.has_any(list)));
     if let Some(uris) = wanted.get(RESOURCES) {
-        let shows = |uri: &str| held.may_read(server, uri);
+        let shows = |uri: &str| held.may_read(uri);
         edits.retain(document, uris.id(), |uri| uri.as_str().is_some_and(shows));
     }
     if let Some(ids) = wanted.get(TASKS) {
-        let granted = |shown: &str| tasks.iter().any(|task| task.shown == shown && held.may_call(server, &task.tool));
+        let granted = |shown: &str| tasks.iter().any(|task| task.shown == shown && held.may_call(&task.tool));
         edits.retain(document, ids.id(), |id| id.as_str().is_some_and(granted));
     }
 }

@@ -1,13 +1,13 @@
 //! Filtering `*/list` results by the decision that calls are judged by.
 
-use super::decide::Held;
+use crate::decide::{Held, Shown};
 use crate::protocol::json::{Kind, RawJson, Value};
 use crate::protocol::{ListKind, Message, is_plain_item};
 
 /// Keeps of a list result what the caller may see, and forbids shared caching of it.
 ///
 /// Order, `nextCursor` and every byte of what is kept stay as they were; a page may become empty while the list goes on.
-pub(super) fn filter(message: &mut Message, list: ListKind, held: &Held<'_>, server: &str) {
+pub(super) fn filter(message: &mut Message, list: ListKind, held: &Held<'_>) {
     let Some(result) = message.result().map(Value::id) else {
         return;
     };
@@ -20,7 +20,7 @@ pub(super) fn filter(message: &mut Message, list: ListKind, held: &Held<'_>, ser
         edits.retain(document, items.id(), |item| {
             // SECURITY: an item with `Name` beside `name` would be judged by one and shown by the other.
             let name = item.get(list.key()).and_then(Value::as_str).filter(|_| is_plain_item(item));
-            name.is_some_and(|name| held.shows(server, list, name))
+            name.is_some_and(|name| held.shows(list, name) != Shown::Deny)
         });
     }
     forbid_shared_caching(message);

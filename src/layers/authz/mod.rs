@@ -1,6 +1,7 @@
 //! Authorization: who may ask what of which server.
 //!
-//! **Does**: gives a [`Permit`] where some role of the caller grants the access, and nothing otherwise.
+//! **Does**: gives a [`Permit`] where some role of the caller grants the access and no rule takes it away, and nothing otherwise. What decides
+//! is [`crate::decide`].
 //!
 //! **Request**: enforced on calls, gets, reads, subscriptions, completions, listens and extension methods; anything not granted
 //! is refused. What the caller may not see and what does not exist are one answer, given before the server is asked. A server
@@ -21,16 +22,14 @@
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
 //!
-//! **Findings**: `server-request` for everything that a server asks; `resource-update`, `foreign-task` and `unasked` for what was
-//! dropped; the deciding rule is `role:<name>`.
+//! **Findings**: `rule` for rules in shadow that would have denied; `server-request` for everything that a server asks; `resource-update`, `foreign-task` and `unasked` for what was
+//! dropped; the deciding rule is `role:<name>` or `rule:<name>`.
 //!
 //! **Cost**: a few string compares and glob matches per message; patterns are split at load.
 //!
-//! **Limits**: attribute rules, argument rules and tenants come with decisions; operation classes too.
+//! **Limits**: tenants come later.
 
 mod capabilities;
-mod decide;
-mod glob;
 mod layer;
 mod listen;
 mod listing;
@@ -39,7 +38,5 @@ mod questions;
 mod reply;
 mod tasks;
 
-pub use decide::{Authorizer, Verdict};
-pub(crate) use glob::Glob;
 pub use layer::Authz;
 pub use permit::Permit;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::decide::Authorizer;
 use crate::config::Server;
+use crate::decide::Engine;
 use crate::layers::authn::Principal;
 
 /// A caller, and the server they may ask this of. Made only by this layer.
@@ -11,12 +11,12 @@ use crate::layers::authn::Principal;
 pub struct Permit {
     principal: Principal,
     server: Arc<Server>,
-    authorizer: Arc<Authorizer>,
+    engine: Arc<Engine>,
 }
 
 impl Permit {
-    pub(super) fn new(principal: Principal, server: Arc<Server>, authorizer: Arc<Authorizer>) -> Self {
-        Self { principal, server, authorizer }
+    pub(super) fn new(principal: Principal, server: Arc<Server>, engine: Arc<Engine>) -> Self {
+        Self { principal, server, engine }
     }
 
     /// Who.
@@ -26,7 +26,7 @@ impl Permit {
 
     /// Whether a binding gives the caller this role. One that another role of theirs inherits from does not count.
     pub fn has_role(&self, role: &str) -> bool {
-        self.authorizer.held_by(&self.principal).has(role)
+        self.engine.has_role(self.principal.caller(), role)
     }
 
     /// Of which server.

@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
-use super::decide::{Authorizer, Held};
+use jiff::SignedDuration;
+
 use super::listen::{self, Wanted};
 use super::questions::{self, Expected, Question};
 use super::tasks::{Heard, TaskJudge};
 use super::{capabilities, listing};
-use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
+use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, RequestContext, ServerMessage};
+use crate::config::Server;
+use crate::decide::{Engine, Held, Scene};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
 use crate::protocol::{self, Answerable, Asked, ListKind, Message, Method, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
-    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) engine: Arc<Engine>,
     pub(super) principal: Principal,
-    pub(super) server: String,
-    pub(super) trail: Trail,
+    pub(super) server: Arc<Server>,
+    /// When and from where the request came.
+    pub(super) context: RequestContext,
     /// What the client says it can be asked.
     pub(super) answerable: Answerable,
     /// What was asked for, where only that is to be told.
@@ -74,21 +78,25 @@ impl ReplyJudge {
     }
 
     fn held(&self) -> Held<'_> {
-        self.authorizer.held_by(&self.principal)
+        // What comes later than its request is judged at its own time.
+        let since = SignedDuration::try_from(self.context.started.elapsed()).unwrap_or_default();
+        let now = self.context.received.saturating_add(since).unwrap_or(self.context.received);
+        let scene = Scene { server: &self.server, now, peer: Some(self.context.peer.address) };
+        self.engine.held_by(self.principal.caller(), scene)
     }
 
     fn judge_response(&self, message: &mut Message) -> Result<(), Rejection> {
         let (method, held) = (self.tasks.method, self.held());
         if let Some(list) = method.list() {
-            listing::filter(message, list, &held, &self.server);
+            listing::filter(message, list, &held);
         }
         if matches!(method, Method::Discover | Method::Initialize) {
-            capabilities::narrow(message, &held, &self.server);
+            capabilities::narrow(message, &held);
         }
         if matches!(method, Method::Discover | Method::ResourcesRead) {
             listing::forbid_shared_caching(message);
         }
-        match self.tasks.judge(message, &held, &self.server) {
+        match self.tasks.judge(message, &held) {
             Heard::Passes => Ok(()),
             Heard::Foreign => Err(Reason::UpstreamFailed("foreign_task").into()),
             Heard::Unasked => Err(Reason::UpstreamFailed("unexpected_task").into()),
@@ -115,9 +123,9 @@ impl ReplyJudge {
         let held = self.held();
         let granted = |question: &Question| match question {
             // Asks nothing of anybody; but what comes back for it is an answer, and taken only where answers are.
-            Question::State => held.lets_ask_anything(&self.server),
+            Question::State => held.lets_ask_anything(),
             // What the client has not declared it would not understand: the server is at fault (MCP-029).
-            Question::Of(asked) => self.answerable.has(*asked) && held.lets_ask(&self.server, *asked),
+            Question::Of(asked) => self.answerable.has(*asked) && held.lets_ask(*asked),
             Question::Other(_) => false,
         };
         let passes = may_ask && asked.iter().all(granted);
@@ -133,8 +141,8 @@ impl ReplyJudge {
         let asked = Asked::by(message.message.method(), message.message.params());
         let asked = asked.or_else(|| self.tasks.asked(&message.message)).filter(|_| message.responder.is_some());
         let held = self.held();
-        let granted = asked.filter(|asked| self.answerable.has(*asked) && held.lets_ask(&self.server, *asked));
-        let granted = granted.filter(|_| self.tasks.judge(&mut message.message, &held, &self.server) == Heard::Passes);
+        let granted = asked.filter(|asked| self.answerable.has(*asked) && held.lets_ask(*asked));
+        let granted = granted.filter(|_| self.tasks.judge(&mut message.message, &held) == Heard::Passes);
         granted.inspect(|asked| self.note(asked.method(), Action::Logged)).is_some()
     }
 
@@ -156,19 +164,19 @@ impl ReplyJudge {
 
     fn find(&self, rule: &'static str, kind: &'static str, action: Action) {
         let side = Direction::Response;
-        self.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1 });
+        self.context.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1 });
     }
 
     fn may_hear(&self, message: &mut Message) -> bool {
         let held = self.held();
         let method = message.method().unwrap_or_default();
         if let Some(list) = ListKind::changed(method) {
-            return held.has_any(&self.server, list);
+            return held.has_any(list);
         }
         match method {
             "notifications/resources/updated" => {
                 let uri = message.param("uri").and_then(Value::as_str);
-                let may = uri.is_some_and(|uri| held.may_read(&self.server, uri));
+                let may = uri.is_some_and(|uri| held.may_read(uri));
                 if !may {
                     // SECURITY: that something has changed tells that it exists, and when somebody is at it (MCP-021).
                     self.find("resource-update", "notifications/resources/updated", Action::Blocked);
@@ -177,7 +185,7 @@ impl ReplyJudge {
             }
             "notifications/tasks" if !self.lets_task_ask(message) => false,
             _ => {
-                let passes = self.tasks.judge(message, &held, &self.server) == Heard::Passes;
+                let passes = self.tasks.judge(message, &held) == Heard::Passes;
                 if !passes {
                     self.find("foreign-task", "task", Action::Blocked);
                 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::decide::Held;
 use crate::chain::OwnTasks;
+use crate::decide::Held;
 use crate::protocol::{
     Asked, Mention, Message, Method, ProtocolVersion, Shape, TaskPlace, asked_about, named_by_server, withhold_tasks,
 };
@@ -30,12 +30,12 @@ pub(super) struct TaskJudge {
 
 impl TaskJudge {
     /// Judges a message, and takes out of it what stands beside what it says.
-    pub(super) fn judge(&self, message: &mut Message, held: &Held<'_>, server: &str) -> Heard {
+    pub(super) fn judge(&self, message: &mut Message, held: &Held<'_>) -> Heard {
         let mut places = named_by_server(message, self.method, self.version);
         if places.is_empty() {
             return Heard::Passes;
         }
-        let is_own = |place: &TaskPlace| self.is_own(message, place, held, server);
+        let is_own = |place: &TaskPlace| self.is_own(message, place, held);
         if places.iter().any(|place| place.mention == Mention::Created) && !self.may_create {
             return Heard::Unasked;
         }
@@ -58,7 +58,7 @@ impl TaskJudge {
         own.asked_of(asked_about(question)?)
     }
 
-    fn is_own(&self, message: &Message, place: &TaskPlace, held: &Held<'_>, server: &str) -> bool {
+    fn is_own(&self, message: &Message, place: &TaskPlace, held: &Held<'_>) -> bool {
         let Some((own, id)) = self.own.as_ref().zip(message.value(place.node).as_str()) else { return false };
         if place.mention == Mention::Related && own.asked_of(id).is_some() {
             return true;
@@ -67,6 +67,6 @@ impl TaskJudge {
         let named_only =
             self.method == Method::Listen || (place.mention == Mention::Subject && message.shape() == Shape::Response);
         let tool = own.tool_of(id).filter(|_| !named_only || own.is_named(id));
-        tool.is_some_and(|tool| held.may_call(server, &tool))
+        tool.is_some_and(|tool| held.may_call(&tool))
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::layers::authz::Glob;
+use crate::decide::Glob;
 use crate::policy::Restore;
 use crate::protocol::Message;
 use crate::protocol::json::Value;

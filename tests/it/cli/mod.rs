@@ -13,6 +13,7 @@ mod check;
 pub(crate) mod http;
 mod keys;
 mod kill;
+mod policy;
 mod privacy;
 pub(crate) mod process;
 mod proofs;

@@ -7,9 +7,42 @@ use super::{Folder, MINIMAL};
 #[test]
 fn each_mistake_in_a_policy_has_its_message() {
     for (text, expected) in [
-        ("rules: []\n", "2:1 `rules` is not enforced by this build yet"),
+        ("rules: []\n", "2:8 `rules` is empty"),
         ("approvals: []\n", "2:1 `approvals` is not enforced by this build yet"),
-        ("tests: []\n", "2:1 `tests` is not enforced by this build yet"),
+        ("tests: []\n", "2:8 `tests` is empty"),
+        ("rules: [{ deny: { servers: [crm] } }]\n", "2:9 the key `name` is missing in `rules[]`"),
+        ("rules: [{ name: a }]\n", "2:9 the key `deny` is missing in `rules[]`"),
+        ("rules: [{ name: a, deny: { tools: [x] } }]\n", "2:26 the key `servers` is missing in `rules[].deny`"),
+        ("rules: [{ name: a, deny: { servers: [crm], tools: [crm/x] } }]\n", "2:52 `crm/x` holds a `/`"),
+        (
+            "rules: [{ name: a, deny: { servers: [crm], operations: [delete] } }]\n",
+            "2:57 `delete` is not one of the accepted words",
+        ),
+        ("rules: [{ name: a, deny: { servers: [crm] }, reason: \"\" }]\n", "2:54 `` is empty"),
+        (
+            "rules: [{ name: a, deny: { servers: [crm] } }, { name: a, deny: { servers: [crm] } }]\n",
+            "2:56 the rule `a` is given twice",
+        ),
+        ("tests: [{ name: a, as: {}, call: crm/x, expect: allow }]\n", "2:24 this caller has no issuer"),
+        ("tests: [{ name: a, as: { issuer: api-key }, expect: allow }]\n", "2:17 this test asks for nothing"),
+        (
+            "tests: [{ name: a, as: { issuer: api-key }, call: crm/x, get: crm/x, expect: allow }]\n",
+            "2:17 this test asks for more than one thing",
+        ),
+        (
+            "tests: [{ name: a, as: { issuer: api-key }, call: search, expect: allow }]\n",
+            "2:51 `search` does not say of which server",
+        ),
+        ("tests: [{ name: a, as: { issuer: api-key }, call: cmr/x, expect: allow }]\n", "2:51 no server is called `cmr`"),
+        ("tests: [{ name: a, as: { issuer: api-key }, call: crm/x, at: noon, expect: allow }]\n", "2:62 `noon` is not a moment"),
+        (
+            "tests: [{ name: a, as: { issuer: api-key }, call: crm/x, expect: yes }]\n",
+            "2:66 `yes` is not one of the accepted words",
+        ),
+        (
+            "tests: [{ name: a, as: { issuer: api-key, attributes: { x: y } }, call: crm/x, expect: deny }]\n",
+            "2:57 no issuer gives its callers an attribute `x`",
+        ),
         ("role: {}\n", "2:1 unknown key `role`"),
         ("roles: { a: { allow: [{ servers: [crm], arguments: {} }] } }\n", "2:41 `arguments` is not enforced by this build yet"),
         ("roles: { a: { allow: [{ servers: [crm], tools: [crm/x] }] } }\n", "2:49 `crm/x` holds a `/`"),

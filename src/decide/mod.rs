@@ -1,0 +1,22 @@
+//! The engine: policy, caller and access in, decision out. Pure.
+//!
+//! Enforcement, lists, streams, `explain`, tests, shadow mode and replay all ask here, so that they cannot disagree. Roles grant, rules only
+//! take away, no grant means deny, and an error never allows. What a rule takes away whatever the arguments, the time and the place, does
+//! not exist for the caller: lists leave it out, and calls are answered as those of what is not there.
+
+mod bindings;
+mod caller;
+mod engine;
+mod explain;
+mod glob;
+mod grants;
+mod held;
+mod rules;
+mod verdict;
+
+pub use caller::Caller;
+pub use engine::{Engine, Scene};
+pub use explain::{ConsideredBinding, ConsideredGrant, ConsideredRule, Explanation, GrantOutcome, RuleOutcome};
+pub(crate) use glob::Glob;
+pub use held::{Arguments, Held};
+pub use verdict::{Ruling, Shown, Verdict};

@@ -1,0 +1,186 @@
+//! Rules take away what roles grant: which of them are about an access, and what they say of it. Deny wins, and an error denies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::glob::Glob;
+use crate::config::Server;
+use crate::policy::{Operation, Origin, Rule, Selector};
+use crate::protocol::{Access, Target};
+
+/// What a rule can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item<'a> {
+    /// A tool that is called.
+    Tool(&'a str),
+    /// A prompt.
+    Prompt(&'a str),
+    /// A resource, or a template, by URI.
+    Resource(&'a str),
+    /// An extension's method.
+    Method(&'a str),
+}
+
+impl<'a> Item<'a> {
+    /// What an access is about, if a rule can be about it.
+    pub(super) fn of(access: &'a Access) -> Option<Self> {
+        match &access.target {
+            Target::Tool(name) => Some(Self::Tool(name)),
+            // A task is the call that made it.
+            Target::Task(task) => Some(Self::Tool(&task.tool)),
+            Target::Prompt(name) => Some(Self::Prompt(name)),
+            Target::Resource(uri) => Some(Self::Resource(uri)),
+            Target::Method(name) => Some(Self::Method(name)),
+            Target::Answer(_) | Target::Listen { .. } | Target::None | Target::Session => None,
+        }
+    }
+
+    /// What using it does: of tools what the operator says, or `write`; what else there is only reads, but for methods that nobody knows.
+    pub(super) fn operation(self, server: &Server) -> Operation {
+        match self {
+            Self::Tool(name) => server.operations.get(name).copied().unwrap_or(Operation::Write),
+            Self::Prompt(_) | Self::Resource(_) => Operation::Read,
+            Self::Method(_) => Operation::Write,
+        }
+    }
+}
+
+/// One entry of `rules:`, compiled.
+#[derive(Debug)]
+pub(super) struct CompiledRule {
+    /// `rule:<name>`.
+    pub(super) rule: Arc<str>,
+    pub(super) origin: Origin,
+    /// What its callers may know of it.
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) shadow: bool,
+    selector: CompiledSelector,
+}
+
+#[derive(Debug)]
+struct CompiledSelector {
+    tools: Vec<Glob>,
+    prompts: Vec<Glob>,
+    resources: Vec<Glob>,
+    methods: Vec<String>,
+    operations: Vec<Operation>,
+    /// Whether it names none of those, and so means all.
+    everything: bool,
+}
+
+/// All rules of a policy, found by server and by the tools that they name.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    all: Vec<CompiledRule>,
+    everywhere: Places,
+    on: HashMap<String, Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    /// Of rules that name tools and nothing else, each without a wildcard: by the names, in lower case.
+    tools: HashMap<String, Vec<usize>>,
+    others: Vec<usize>,
+}
+
+impl Rules {
+    pub(super) fn new(rules: &[Rule]) -> Self {
+        let mut compiled = Self::default();
+        for (at, rule) in rules.iter().enumerate() {
+            compiled.all.push(CompiledRule::new(rule));
+            for server in &rule.deny.servers {
+                let places =
+                    if server == "*" { &mut compiled.everywhere } else { compiled.on.entry(server.clone()).or_default() };
+                places.add(at, &rule.deny);
+            }
+        }
+        compiled
+    }
+
+    /// Those that are about this item, in no order; each with its place in the files.
+    pub(super) fn about<'a>(&'a self, server: &'a Server, item: Item<'a>) -> impl Iterator<Item = (usize, &'a CompiledRule)> {
+        let operation = item.operation(server);
+        let lower = match item {
+            Item::Tool(name) => name.to_ascii_lowercase(),
+            Item::Method(_) | Item::Prompt(_) | Item::Resource(_) => String::new(),
+        };
+        let places = [Some(&self.everywhere), self.on.get(&server.name)];
+        let named = places.into_iter().flatten().filter_map({
+            let lower = lower.clone();
+            move |places| places.tools.get(&lower)
+        });
+        let named = named.flatten().copied();
+        let others = places.into_iter().flatten().flat_map(|places| places.others.iter().copied());
+        named.chain(others).filter_map(move |at| {
+            let rule = self.all.get(at)?;
+            rule.selector.selects(item, &lower, operation).then_some((at, rule))
+        })
+    }
+
+    /// All of them, in the order of the files.
+    pub(super) fn all(&self) -> &[CompiledRule] {
+        &self.all
+    }
+}
+
+impl Places {
+    fn add(&mut self, at: usize, selector: &Selector) {
+        let exact = selector.prompts.is_empty()
+            && selector.resources.is_empty()
+            && selector.methods.is_empty()
+            && !selector.tools.is_empty()
+            && selector.tools.iter().all(|tool| !tool.contains('*'));
+        if exact {
+            for tool in &selector.tools {
+                let rules = self.tools.entry(tool.to_ascii_lowercase()).or_default();
+                // Once, though a file may name a tool in two spellings.
+                if rules.last() != Some(&at) {
+                    rules.push(at);
+                }
+            }
+        } else if self.others.last() != Some(&at) {
+            self.others.push(at);
+        }
+    }
+}
+
+impl CompiledRule {
+    fn new(rule: &Rule) -> Self {
+        Self {
+            rule: format!("rule:{}", rule.name).into(),
+            origin: rule.origin.clone(),
+            reason: rule.reason.as_deref().map(Into::into),
+            shadow: rule.shadow,
+            selector: CompiledSelector::new(&rule.deny),
+        }
+    }
+}
+
+impl CompiledSelector {
+    fn new(written: &Selector) -> Self {
+        let compile = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+        Self {
+            // SECURITY: a deny holds for every spelling that a server may take for the same tool; a grant for one.
+            tools: written.tools.iter().map(|pattern| Glob::new(&pattern.to_ascii_lowercase())).collect(),
+            prompts: compile(&written.prompts),
+            resources: compile(&written.resources),
+            methods: written.methods.clone(),
+            operations: written.operations.clone(),
+            everything: [&written.tools, &written.prompts, &written.resources, &written.methods]
+                .iter()
+                .all(|list| list.is_empty()),
+        }
+    }
+
+    fn selects(&self, item: Item<'_>, lower: &str, operation: Operation) -> bool {
+        let any = |patterns: &[Glob], text: &str| patterns.iter().any(|pattern| pattern.matches(text));
+        (self.operations.is_empty() || self.operations.contains(&operation))
+            && (self.everything
+                || match item {
+                    Item::Tool(_) => any(&self.tools, lower),
+                    Item::Prompt(name) => any(&self.prompts, name),
+                    Item::Resource(uri) => any(&self.resources, uri),
+                    Item::Method(name) => self.methods.iter().any(|known| known == name),
+                })
+    }
+}

@@ -1,0 +1,32 @@
+//! `injection:`, what a sign of it does on each surface.
+
+use super::{Injection, Surface};
+use crate::yaml::{Fields, Node, Report, choice};
+
+pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
+    const REQUESTS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("block", Surface::Block)];
+    const RESULTS: &[(&str, Surface)] = &[
+        ("off", Surface::Off),
+        ("log", Surface::Log),
+        ("label", Surface::Label),
+        ("strip", Surface::Strip),
+        ("block", Surface::Block),
+    ];
+    const DEFINITIONS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("quarantine", Surface::Quarantine)];
+
+    let mut fields = Fields::of(node, "injection", report)?;
+    let requests = fields.optional("requests", choice(REQUESTS, &["label"])).unwrap_or(Surface::Log);
+    let results = fields.optional("results", choice(RESULTS, &[])).unwrap_or(Surface::Label);
+    let definitions = fields.optional("definitions", choice(DEFINITIONS, &[])).unwrap_or(Surface::Quarantine);
+    for (key, surface) in [("requests", requests), ("results", results), ("definitions", definitions)] {
+        if surface == Surface::Off {
+            let place = fields.place(key);
+            fields
+                .report()
+                .warning(place, format!("injection is not looked for in {key}"))
+                .hint("`log` changes nothing for callers and leaves a record");
+        }
+    }
+    fields.finish(&[]);
+    Some(Injection { requests, results, definitions })
+}

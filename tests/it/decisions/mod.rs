@@ -1,0 +1,5 @@
+//! One engine decides: what rules take away is gone from lists and from calls alike.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod rules;

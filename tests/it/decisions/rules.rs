@@ -1,0 +1,110 @@
+//! `rules:` take away what roles grant.
+
+use serde_json::{Value, json};
+use yett::protocol::encode_header;
+
+use crate::support::client::Client;
+use crate::support::gateway::Gateway;
+use crate::support::http::Answer;
+use crate::support::server::{Upstream, tool};
+
+const POLICY: &str = r#"version: 1
+roles:
+  user: { allow: [{ servers: [crm], tools: ["*"], prompts: ["*"], resources: ["file:///**"] }] }
+bindings: [{ role: user, groups: [users] }]
+rules:
+  - { name: no-deletes, deny: { servers: [crm], tools: [delete_*] } }
+  - { name: nothing-destructive, deny: { servers: ["*"], operations: [destructive] } }
+  - { name: no-secrets, deny: { servers: [crm], resources: ["file:///secret/**"], prompts: [draft_*] } }
+  - { name: maybe-no-search, deny: { servers: [crm], tools: [search] }, mode: shadow }
+"#;
+
+async fn gateway(crm: &Upstream) -> Gateway {
+    crm.set_tools([tool("search"), tool("delete_user"), tool("DELETE_all"), tool("drop"), tool("update")]);
+    Gateway::start()
+        .policy(POLICY)
+        .server("crm", crm, "tools: { drop: { operation: destructive }, search: { operation: read } }")
+        .await
+}
+
+async fn both(gateway: &Gateway) -> [Client; 2] {
+    let key = gateway.key("una", &["users"]).await;
+    [gateway.modern("crm", &key), gateway.legacy("crm", &key).await]
+}
+
+/// What a caller can compare: everything but the id of the record and the name they sent themselves.
+fn comparable(answer: &Answer, name: &str) -> Value {
+    let text = String::from_utf8_lossy(&answer.body).replace(&answer.call(), "CALL").replace(name, "NAME");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_rule_takes_away_is_neither_listed_nor_called_and_looks_like_what_is_not_there() {
+    let crm = Upstream::start().await;
+    let gateway = gateway(&crm).await;
+    for client in both(&gateway).await {
+        let names = client.list_tools().await;
+        let names =
+            names.json()["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>();
+        assert_eq!(names, ["search", "update"]);
+        for (name, rule) in [
+            ("delete_user", "rule:no-deletes"),
+            // Some servers fold case: a deny holds for every spelling.
+            ("DELETE_all", "rule:no-deletes"),
+            ("drop", "rule:nothing-destructive"),
+        ] {
+            let seen = crm.count();
+            let answer = client.call(name, json!({})).await;
+            assert_eq!((answer.status, answer.code()), (200, Some(-32602)), "{name}: {answer:?}");
+            assert_eq!(answer.message(), format!("Unknown tool: {name}"));
+            assert_eq!(crm.count(), seen, "{name} reached the server");
+            let records = gateway.records_of(&answer.call());
+            assert_eq!(
+                (&records[0]["dec"]["effect"], &records[0]["dec"]["rule"]),
+                (&json!("deny"), &json!(rule)),
+                "{records:#?}"
+            );
+        }
+        // What no role could grant, since it is no name of a tool, is answered by the same code.
+        let unknown = comparable(&client.call("a/b", json!({})).await, "a/b");
+        assert_eq!(comparable(&client.call("drop", json!({})).await, "drop"), unknown);
+    }
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn resources_and_prompts_are_taken_away_as_tools_are() {
+    let crm = Upstream::start().await;
+    let gateway = gateway(&crm).await;
+    for client in both(&gateway).await {
+        for (method, params, name, code) in [
+            ("resources/read", json!({ "uri": "file:///secret/a" }), "file:///secret/a", -32602),
+            ("prompts/get", json!({ "name": "draft_1" }), "draft_1", -32602),
+        ] {
+            let seen = crm.count();
+            let message = client.message(Some(&json!(1)), method, params);
+            let answer = client.post(&message).header("Mcp-Name", &encode_header(name)).send().await;
+            let is_refused = answer.code() == Some(code) || answer.code() == Some(-32002);
+            assert!(answer.status == 200 && is_refused, "{method}: {answer:?}");
+            assert_eq!(crm.count(), seen, "{method} reached the server");
+            let records = gateway.records_of(&answer.call());
+            assert_eq!(records[0]["dec"]["rule"], "rule:no-secrets", "{records:#?}");
+        }
+    }
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_rule_in_shadow_is_on_record_and_lets_through() {
+    let crm = Upstream::start().await;
+    let gateway = gateway(&crm).await;
+    for client in both(&gateway).await {
+        let answer = client.call("search", json!({})).await;
+        assert_eq!((answer.status, answer.code()), (200, None), "{answer:?}");
+        let records = gateway.ended(&answer.call()).await;
+        let finding =
+            records[0]["dec"]["findings"].as_array().unwrap().iter().find(|finding| finding["layer"] == "authz").unwrap();
+        assert_eq!((&finding["rule"], &finding["action"]), (&json!("rule:maybe-no-search"), &json!("shadow")), "{records:#?}");
+    }
+    gateway.stop_and_verify().await;
+}
