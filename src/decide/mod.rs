@@ -4,19 +4,28 @@
 //! take away, no grant means deny, and an error never allows. What a rule takes away whatever the arguments, the time and the place, does
 //! not exist for the caller: lists leave it out, and calls are answered as those of what is not there.
 
+mod arithmetic;
 mod bindings;
 mod caller;
+mod condition;
 mod engine;
 mod explain;
+mod facts;
+mod functions;
 mod glob;
 mod grants;
 mod held;
 mod rules;
+#[cfg(test)]
+mod tests;
+mod values;
 mod verdict;
 
 pub use caller::Caller;
+pub use condition::{Failure, Outcome};
 pub use engine::{Engine, Scene};
 pub use explain::{ConsideredBinding, ConsideredGrant, ConsideredRule, Explanation, GrantOutcome, RuleOutcome};
+pub use facts::{AccessFacts, Facts, PrincipalFacts, ServerFacts};
 pub(crate) use glob::Glob;
 pub use held::{Arguments, Held};
 pub use verdict::{Ruling, Shown, Verdict};

@@ -6,6 +6,7 @@
 mod bindings;
 mod cases;
 mod checks;
+pub mod condition;
 mod dlp;
 mod document;
 mod injection;

@@ -220,6 +220,11 @@ impl Report {
         self.files.get(usize::try_from(file.0).ok()?)
     }
 
+    /// The text of a file as it stands on disk, to find a place in what was made from it. It may hold secrets.
+    pub(crate) fn text_of(&self, file: FileId) -> Option<&str> {
+        self.source(file).map(|source| source.text.as_str())
+    }
+
     fn line(&self, file: FileId, line: usize) -> Option<&str> {
         lines(&self.source(file)?.text).nth(line.checked_sub(1)?)
     }
