@@ -4,6 +4,7 @@
 //! take away, no grant means deny, and an error never allows. What a rule takes away whatever the arguments, the time and the place, does
 //! not exist for the caller: lists leave it out, and calls are answered as those of what is not there.
 
+pub mod arguments;
 mod arithmetic;
 mod bindings;
 mod caller;

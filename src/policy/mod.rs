@@ -3,6 +3,7 @@
 //! The files of one folder are one policy: lists join; a name given twice, or a single-valued key in two files, is an error.
 //! Engines (`decide`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
 
+pub mod arguments;
 mod bindings;
 mod cases;
 mod checks;
