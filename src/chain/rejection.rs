@@ -63,6 +63,8 @@ pub enum Reason {
     Page(u16, &'static str),
     /// Our own failure.
     Internal(&'static str),
+    /// Arguments outside of the schema that their tool has: what is told.
+    InvalidArguments(Box<str>),
     /// Parameters that cannot be read.
     InvalidParams(&'static str),
     /// The operator has stopped this.
@@ -227,6 +229,7 @@ impl Reason {
             Self::ForeignState => "foreign_state",
             Self::Framing(_, word) | Self::Handshake(word) | Self::Page(_, word) => word,
             Self::HeaderMismatch(_) => "header_mismatch",
+            Self::InvalidArguments(_) => "input_schema",
             Self::HostNotAllowed => "host_not_allowed",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::Internal(_) => "internal",

@@ -334,6 +334,8 @@ pub struct Server {
     pub breaker: Breaker,
     /// Whether its results carry the number of their record.
     pub receipts: bool,
+    /// Whether calls are held to the schemas that its lists give its tools.
+    pub input_schemas: bool,
 }
 
 /// How a server is reached.

@@ -171,6 +171,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::HostNotAllowed | Reason::OriginNotAllowed => bare(StatusCode::FORBIDDEN),
         Reason::InsufficientScope(_) => error(StatusCode::FORBIDDEN, code::FORBIDDEN, "The token lacks a scope"),
         Reason::Internal(_) => error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "Internal error"),
+        Reason::InvalidArguments(what) => error(ok, code::INVALID_PARAMS, what),
         Reason::InvalidParams(what) => error(ok, code::INVALID_PARAMS, what),
         Reason::Killed => unavailable("Stopped by the operator"),
         Reason::Malformed(code, what) => {

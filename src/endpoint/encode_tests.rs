@@ -28,6 +28,7 @@ fn reasons() -> Vec<Reason> {
         Reason::HostNotAllowed,
         Reason::InsufficientScope(["crm.read".to_owned()].into()),
         Reason::Internal("a_secret_of_ours"),
+        Reason::InvalidArguments("`a\"\n` must be text".into()),
         Reason::InvalidParams("unreadable"),
         Reason::Killed,
         Reason::Malformed(code::PARSE_ERROR, "no JSON".to_owned()),
@@ -85,6 +86,7 @@ fn listed(reason: &Reason) {
         | Reason::HostNotAllowed
         | Reason::InsufficientScope(_)
         | Reason::Internal(_)
+        | Reason::InvalidArguments(_)
         | Reason::InvalidParams(_)
         | Reason::Killed
         | Reason::Malformed(..)

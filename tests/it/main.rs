@@ -30,6 +30,7 @@ mod http_sse;
 mod hung_up;
 mod injection;
 mod input_required;
+mod input_schemas;
 mod issuers;
 mod lifecycle;
 mod limits_message;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::check::tie;
 use super::known::{Known, Seen};
+use super::schemas::{Schemas, Unfit};
 use crate::chain::{
     Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing,
     Trail,
@@ -14,11 +15,13 @@ use crate::protocol::{ListKind, MarkError, Method, ParamMarks, Target, is_tool_n
 
 const LAYER: &str = "mirrors";
 const RULE: &str = "x-mcp-header";
+const SCHEMA_RULE: &str = "input_schema";
 
-/// Holds headers to the arguments that they repeat.
+/// Holds headers to the arguments that they repeat, and arguments to the schemas of their tools.
 #[derive(Debug, Default)]
 pub struct Mirrors {
     known: Arc<Known>,
+    schemas: Arc<Schemas>,
 }
 
 impl Middleware for Mirrors {
@@ -26,19 +29,27 @@ impl Middleware for Mirrors {
     type Out = McpRequest<Permit>;
 
     async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
-        if !request.exchange.version.has_mirrored_headers() {
-            return next.run(request).await;
-        }
         let server = Arc::clone(request.evidence.server());
-        self.check(&mut request.carried, &server.name)?;
+        let mirrored = request.exchange.version.has_mirrored_headers();
+        if mirrored {
+            self.check(&mut request.carried, &server.name)?;
+        }
+        if server.input_schemas {
+            self.check_schema(&request.carried, &server.name)?;
+        }
         let trail = request.context.trail.clone();
         let lists_tools = request.access.method == Method::ToolsList;
         let response = next.run(request).await?;
-        if !lists_tools {
+        if !lists_tools || !(mirrored || server.input_schemas) {
             return Ok(response);
         }
-        let known = Arc::clone(&self.known);
-        response.map_messages(move |message| Ok(Some(read_list(message, &known, &server.name, &trail))))
+        let (known, schemas) = (Arc::clone(&self.known), Arc::clone(&self.schemas));
+        response.map_messages(move |message| {
+            if server.input_schemas {
+                note_schemas(&message, &schemas, &server.name);
+            }
+            Ok(Some(if mirrored { read_list(message, &known, &server.name, &trail) } else { message }))
+        })
     }
 }
 
@@ -56,6 +67,40 @@ impl Mirrors {
         };
         let Some(message) = carried.message.rpc() else { return Ok(()) };
         tie(message, marks, &mut carried.exchange.mirrored).map_err(|_mismatch| Reason::HeaderMismatch("Mcp-Param"))
+    }
+}
+
+impl Mirrors {
+    fn check_schema(&self, carried: &Carried, server: &str) -> Result<(), Reason> {
+        let Target::Tool(tool) = &carried.access.target else { return Ok(()) };
+        let arguments = carried.message.rpc().and_then(|message| message.param("arguments"));
+        let unfit = match self.schemas.check(server, tool, arguments) {
+            Ok(()) => return Ok(()),
+            Err(unfit) => unfit,
+        };
+        let (detail, told) = match unfit {
+            Unfit::Arguments(told) => ("schema_misfit", format!("Invalid arguments: {told}")),
+            Unfit::Unseen => {
+                let told = "The input schema of this tool is not known yet: list the tools of this server (`tools/list`), then call again";
+                ("schema_unseen", told.to_owned())
+            }
+            Unfit::Unusable(why) => ("schema_unusable", format!("This tool cannot be called: of its input schema, {why}")),
+        };
+        carried.context.trail.with(|decision| {
+            decision.rule = Some(SCHEMA_RULE.into());
+            decision.detail = Some(detail);
+        });
+        Err(Reason::InvalidArguments(told.into()))
+    }
+}
+
+/// Remembers the schemas of a list, also of tools that this caller is not shown: they are the server's, not the caller's.
+fn note_schemas(message: &ServerMessage, schemas: &Schemas, server: &str) {
+    let tools = message.message.result().and_then(|result| result.get(ListKind::Tools.member()));
+    for tool in tools.into_iter().flat_map(Value::items) {
+        if let Some(name) = tool.get(ListKind::Tools.key()).and_then(Value::as_str) {
+            schemas.note(server, name, tool.get("inputSchema"));
+        }
     }
 }
 
