@@ -69,6 +69,8 @@ pub enum Reason {
     InvalidParams(&'static str),
     /// The operator has stopped this.
     Killed,
+    /// Arguments outside of what a role grants: what would be accepted.
+    Misfit(Box<str>),
     /// Bytes that are not a message: JSON-RPC code and a text that holds nothing of them.
     Malformed(i64, String),
     /// An HTTP method the endpoint does not have.
@@ -90,6 +92,8 @@ pub enum Reason {
     OriginNotAllowed,
     /// A queue is full.
     Overloaded,
+    /// A rule could not be judged, and so denied: what the caller is told is this.
+    PolicyError(Box<Self>),
     /// Over the caller's own limit.
     RateLimited(Duration),
     /// The audit log cannot record this, so it does not happen.
@@ -159,6 +163,13 @@ pub enum Challenge {
     InvalidRequest,
     /// Nothing was sent: no `error` in the challenge. RFC 6750, section 3.
     Missing,
+}
+
+impl Reason {
+    /// What its caller is told: of what only the record is to know, the reason that stands in its place.
+    pub fn told(&self) -> &Self {
+        if let Self::PolicyError(told) = self { told } else { self }
+    }
 }
 
 impl Rejection {
@@ -237,6 +248,7 @@ impl Reason {
             Self::Killed => "killed",
             Self::Malformed(..) => "malformed",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Misfit(_) => "arguments",
             Self::MissingCapability(_) => "missing_capability",
             Self::MissingMeta(_) => "missing_meta",
             Self::MissingSession => "missing_session",
@@ -246,6 +258,7 @@ impl Reason {
             Self::NotRecorded => "not_recorded",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::Overloaded => "overloaded",
+            Self::PolicyError(_) => "policy_error",
             Self::RateLimited(_) => "rate_limited",
             Self::SessionEnded => "session_ended",
             Self::SessionNotFound => "session_not_found",

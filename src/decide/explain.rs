@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::bindings::applies;
-use super::held::{Arguments, Held};
-use super::rules::Item;
-use super::verdict::{Ruling, Verdict};
-use crate::policy::{Effect, Origin};
+use super::condition::Failure;
+use super::facts::Arguments;
+use super::held::Held;
+use super::rules::{CompiledRule, Item, Judged};
+use super::verdict::Ruling;
+use crate::policy::Origin;
 use crate::protocol::Access;
 
 /// A decision with its grounds.
@@ -48,10 +50,14 @@ pub struct ConsideredGrant {
 /// What a grant says of an access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantOutcome {
+    /// That depends on the arguments, which nobody has given.
+    Depends,
     /// It is granted.
     Grants,
     /// The token lacks these scopes.
     LacksScopes(Vec<String>),
+    /// It wants other arguments: which.
+    Misfit(String),
     /// The access is not among what is granted.
     NotCovered,
     /// The grant is about other servers.
@@ -78,32 +84,14 @@ pub struct ConsideredRule {
 pub enum RuleOutcome {
     /// It denies it.
     Denies,
+    /// That depends on the arguments, which nobody has given.
+    Depends,
+    /// It cannot be judged, and so denies it: why.
+    Fails(Failure),
     /// It is about something else.
     NotAbout,
-}
-
-impl Verdict {
-    /// What becomes of the access.
-    pub fn effect(&self) -> Effect {
-        match self {
-            Self::Allow { .. } => Effect::Allow,
-            Self::Hidden { .. } | Self::NeedsScopes(_) | Self::NoServer | Self::UnknownMethod | Self::UnknownTarget => {
-                Effect::Deny
-            }
-        }
-    }
-
-    /// Why, in a few words.
-    pub fn because(&self) -> &'static str {
-        match self {
-            Self::Allow { .. } => "a role grants it and no rule takes it away",
-            Self::Hidden { .. } => "a rule takes it away; for this caller it does not exist",
-            Self::NeedsScopes(_) => "a role grants it to tokens with more scopes",
-            Self::NoServer => "no role of the caller grants anything on this server",
-            Self::UnknownMethod => "no role of the caller grants this method",
-            Self::UnknownTarget => "no role of the caller grants it",
-        }
-    }
+    /// Its condition does not hold.
+    Spares,
 }
 
 impl Held<'_> {
@@ -118,18 +106,26 @@ impl Held<'_> {
         let grants = self.every_grant().map(|(rule, grant)| ConsideredGrant {
             rule: Arc::clone(rule),
             origin: grant.origin.clone(),
-            outcome: self.grant_outcome(grant, access),
+            outcome: self.grant_outcome(grant, access, arguments),
         });
-        let about = |at: usize| {
-            let item = Item::of(access);
-            item.is_some_and(|item| engine.rules.about(self.scene().server, item).any(|(place, _)| place == at))
+        let outcome = |at: usize, rule: &CompiledRule| {
+            let Some(item) = Item::of(access) else { return RuleOutcome::NotAbout };
+            if !engine.rules.about(self.scene().server, item).any(|(place, _)| place == at) {
+                return RuleOutcome::NotAbout;
+            }
+            match rule.judge(&self.facts(item, access.method, arguments)) {
+                Judged::Denies => RuleOutcome::Denies,
+                Judged::Depends => RuleOutcome::Depends,
+                Judged::Fails(failure) => RuleOutcome::Fails(failure),
+                Judged::Spares => RuleOutcome::Spares,
+            }
         };
         let rules = engine.rules.all().iter().enumerate().map(|(at, rule)| ConsideredRule {
             rule: Arc::clone(&rule.rule),
             origin: rule.origin.clone(),
             shadow: rule.shadow,
             reason: rule.reason.clone(),
-            outcome: if about(at) { RuleOutcome::Denies } else { RuleOutcome::NotAbout },
+            outcome: outcome(at, rule),
         });
         Explanation {
             ruling: self.decide(access, arguments),
@@ -143,8 +139,10 @@ impl Held<'_> {
 impl fmt::Display for GrantOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Depends => f.write_str("grants it with some arguments"),
             Self::Grants => f.write_str("grants it"),
             Self::LacksScopes(scopes) => write!(f, "wants the scopes {}", scopes.join(", ")),
+            Self::Misfit(wanted) => write!(f, "wants other arguments: {wanted}"),
             Self::NotCovered => f.write_str("does not name it"),
             Self::OtherServer => f.write_str("is about other servers"),
         }
@@ -153,9 +151,12 @@ impl fmt::Display for GrantOutcome {
 
 impl fmt::Display for RuleOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Denies => "denies it",
-            Self::NotAbout => "is about something else",
-        })
+        match self {
+            Self::Denies => f.write_str("denies it"),
+            Self::Depends => f.write_str("denies it with some arguments"),
+            Self::Fails(failure) => write!(f, "cannot be judged ({}), so it denies it", failure.as_str()),
+            Self::NotAbout => f.write_str("is about something else"),
+            Self::Spares => f.write_str("does not apply: its condition says so"),
+        }
     }
 }

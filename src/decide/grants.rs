@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::arguments::Misfit;
+use super::facts::Arguments;
 use super::glob::Glob;
-use crate::policy::{Grant, Origin, ServerRequest};
+use crate::policy::{ArgumentRules, Grant, Origin, ServerRequest};
 use crate::protocol::{Access, Asked, ListKind, Method, Target, is_canonical, is_canonical_template, is_tool_name};
 
 /// A role with its own and inherited grants.
@@ -12,6 +14,17 @@ pub(super) struct CompiledRole {
     /// `role:<name>`.
     pub(super) rule: Arc<str>,
     pub(super) grants: Vec<Arc<CompiledGrant>>,
+}
+
+/// Whether arguments are what a grant wants.
+#[derive(Debug)]
+pub(super) enum Fit {
+    /// They are, or it wants nothing of them.
+    Yes,
+    /// They are not.
+    Not(Misfit),
+    /// Nobody has given any.
+    Unknown,
 }
 
 /// One entry of `allow:`.
@@ -26,6 +39,8 @@ pub(super) struct CompiledGrant {
     server_requests: Vec<ServerRequest>,
     /// What a token must hold for any of it.
     pub(super) scopes: Vec<String>,
+    /// What the arguments must be like.
+    arguments: Option<ArgumentRules>,
 }
 
 impl CompiledGrant {
@@ -40,6 +55,7 @@ impl CompiledGrant {
             methods: grant.methods.clone(),
             server_requests: grant.server_requests.clone(),
             scopes: grant.scopes.clone(),
+            arguments: grant.arguments.clone(),
         }
     }
 
@@ -61,6 +77,22 @@ impl CompiledGrant {
             Target::Method(name) => self.methods.iter().any(|known| known == name),
             Target::Answer(asked) => self.lets_ask(*asked),
         }
+    }
+
+    /// What its rules say of the arguments of what it covers.
+    pub(super) fn fits(&self, access: &Access, arguments: Arguments<'_>) -> Fit {
+        // A task was judged when it was made, a completion fills in what is not there yet, and the rest has no arguments.
+        let judged = matches!(access.target, Target::Tool(_) | Target::Prompt(_)) && access.method != Method::Complete;
+        match (&self.arguments, arguments) {
+            (Some(rules), Arguments::Known(arguments)) if judged => rules.check(arguments).map_or_else(Fit::Not, |()| Fit::Yes),
+            (Some(_), Arguments::Unknown) if judged => Fit::Unknown,
+            _ => Fit::Yes,
+        }
+    }
+
+    /// Whether an item of a list is used without regard to arguments.
+    pub(super) fn is_free(&self, list: ListKind) -> bool {
+        self.arguments.is_none() || !matches!(list, ListKind::Tools | ListKind::Prompts)
     }
 
     /// Whether an item of a list is.

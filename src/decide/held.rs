@@ -3,29 +3,24 @@
 
 use std::sync::Arc;
 
+use super::arguments::Misfit;
 use super::caller::Caller;
+use super::condition::Failure;
 use super::engine::{Engine, Scene};
 use super::explain::GrantOutcome;
-use super::grants::{CompiledGrant, CompiledRole};
-use super::rules::{CompiledRule, Item};
+use super::facts::{AccessFacts, Arguments, Facts, PrincipalFacts, ServerFacts};
+use super::grants::{CompiledGrant, CompiledRole, Fit};
+use super::rules::{CompiledRule, Item, Judged};
 use super::verdict::{Ruling, Shown, Verdict};
-use crate::protocol::json::Value;
-use crate::protocol::{Access, Asked, ListKind, Target};
-
-/// The arguments of what is asked.
-#[derive(Clone, Copy, Debug)]
-pub enum Arguments<'a> {
-    /// Those of a message; `None` if it has none.
-    Known(Option<Value<'a>>),
-    /// Nobody has given any: it is asked whether something could be done.
-    Unknown,
-}
+use crate::protocol::{Access, Asked, ListKind, Method, Target};
 
 /// The roles of one caller: what [`Held::decide`] looks through, once found, for every item of a list.
 #[derive(Debug)]
 pub struct Held<'a> {
     engine: &'a Engine,
     roles: Vec<&'a CompiledRole>,
+    /// What conditions call them.
+    names: Vec<&'a str>,
     caller: Caller<'a>,
     scene: Scene<'a>,
 }
@@ -38,97 +33,190 @@ impl<'a> Held<'a> {
         } else {
             Vec::new()
         };
-        Self { engine, roles, caller, scene }
+        Self::with(engine, roles, caller, scene)
     }
 
     /// Of nobody in particular, who holds this role.
     pub(super) fn of_role(engine: &'a Engine, role: &str, scene: Scene<'a>) -> Self {
-        Self { engine, roles: engine.roles.get(role).into_iter().collect(), caller: Caller::default(), scene }
+        Self::with(engine, engine.roles.get(role).into_iter().collect(), Caller::default(), scene)
+    }
+
+    fn with(engine: &'a Engine, roles: Vec<&'a CompiledRole>, caller: Caller<'a>, scene: Scene<'a>) -> Self {
+        let names = roles.iter().filter_map(|role| role.rule.strip_prefix("role:")).collect();
+        Self { engine, roles, names, caller, scene }
     }
 
     /// Decides one access.
     pub fn decide(&self, access: &Access, arguments: Arguments<'_>) -> Ruling {
-        let granted = self.grant(access);
-        if !matches!(granted, Verdict::Allow { .. }) {
-            return Ruling { verdict: granted, shadow: Vec::new() };
-        }
-        let mut ruling = Ruling { verdict: granted, shadow: Vec::new() };
-        if let Some(item) = Item::of(access) {
-            self.take_away(item, arguments, &mut ruling);
+        let mut ruling = Ruling { verdict: self.grant(access, arguments), shadow: Vec::new() };
+        let is_granted = matches!(ruling.verdict, Verdict::Allow { .. } | Verdict::Depends { .. } | Verdict::Misfit { .. });
+        if let Some(item) = Item::of(access).filter(|_| is_granted) {
+            // A task is judged as the call that made it was, and nobody has its arguments any more: they were judged then.
+            let is_task = matches!(access.target, Target::Task(_));
+            self.take_away(item, &self.facts(item, access.method, arguments), is_task, &mut ruling);
         }
         ruling
     }
 
     /// What the roles say, before any rule.
-    fn grant(&self, access: &Access) -> Verdict {
+    fn grant(&self, access: &Access, arguments: Arguments<'_>) -> Verdict {
         let Some((any, _)) = self.grants().next() else { return Verdict::NoServer };
-        let covers = |grant: &CompiledGrant| grant.covers(access);
-        let allowed = match &access.target {
-            // What may be listened to is left of what was asked for, and what is shown of a list too.
-            Target::None | Target::Session | Target::Listen { .. } => Some(any),
-            Target::Answer(_)
-            | Target::Method(_)
-            | Target::Prompt(_)
-            | Target::Resource(_)
-            | Target::Task(_)
-            | Target::Tool(_) => self.find(covers),
-        };
-        if let Some(rule) = allowed {
-            return Verdict::Allow { rule: Arc::clone(rule) };
+        // What may be listened to is left of what was asked for, and what is shown of a list too.
+        if matches!(access.target, Target::None | Target::Session | Target::Listen { .. }) {
+            return Verdict::Allow { rule: Arc::clone(any) };
+        }
+        let (mut unknown, mut nearest): (Option<&Arc<str>>, Option<(&Arc<str>, Misfit)>) = (None, None);
+        for (rule, grant) in self.grants().filter(|(_, grant)| grant.covers(access) && self.missing(grant) == 0) {
+            match grant.fits(access, arguments) {
+                Fit::Yes => return Verdict::Allow { rule: Arc::clone(rule) },
+                Fit::Unknown => unknown = unknown.or(Some(rule)),
+                Fit::Not(misfit) => {
+                    if nearest.as_ref().is_none_or(|(_, known)| misfit.failures() < known.failures()) {
+                        nearest = Some((rule, misfit));
+                    }
+                }
+            }
+        }
+        if let Some(rule) = unknown {
+            return Verdict::Depends { rule: Arc::clone(rule) };
+        }
+        if let Some((rule, misfit)) = nearest {
+            return Verdict::Misfit { rule: Arc::clone(rule), misfit };
         }
         // Where the grant has gone since it was asked, the answer stays behind too.
         let is_answer = matches!(access.target, Target::Answer(_));
-        match self.wanting(covers).filter(|_| !is_answer) {
+        match self.wanting(|grant| grant.covers(access)).filter(|_| !is_answer) {
             Some(scopes) => Verdict::NeedsScopes(scopes.into()),
             None if matches!(access.target, Target::Method(_)) => Verdict::UnknownMethod,
             None => Verdict::UnknownTarget,
         }
     }
 
-    /// What the rules take away of what is granted. Of several that deny, the first in the files is on record, and one that hides goes
-    /// before one that refuses: what is hidden is to be known by nothing.
-    fn take_away(&self, item: Item<'_>, _arguments: Arguments<'_>, ruling: &mut Ruling) {
-        let mut hides: Option<(usize, &CompiledRule)> = None;
+    /// What the rules take away of what is granted. One that hides goes before one that refuses, since what is hidden is to be known by
+    /// nothing; a refusal goes before help with the arguments; and of several of a kind the first in the files is on record.
+    fn take_away(&self, item: Item<'_>, facts: &Facts<'_>, is_task: bool, ruling: &mut Ruling) {
+        let mut first: [Option<(usize, &CompiledRule, Option<Failure>)>; 2] = [None, None];
+        let mut depends: Option<(usize, &CompiledRule)> = None;
         for (at, rule) in self.engine.rules.about(self.scene.server, item) {
+            let failure = match rule.judge(facts) {
+                Judged::Spares => continue,
+                Judged::Depends if is_task || rule.shadow => continue,
+                Judged::Depends => {
+                    depends = depends.filter(|(before, _)| *before < at).or(Some((at, rule)));
+                    continue;
+                }
+                Judged::Denies => None,
+                Judged::Fails(failure) => Some(failure),
+            };
             if rule.shadow {
                 ruling.shadow.push(Arc::clone(&rule.rule));
-            } else if hides.is_none_or(|(first, _)| at < first) {
-                hides = Some((at, rule));
+                continue;
+            }
+            let [hides, refuses] = &mut first;
+            let slot = if rule.stable { hides } else { refuses };
+            if slot.is_none_or(|(before, ..)| at < before) {
+                *slot = Some((at, rule, failure));
             }
         }
-        if let Some((_, rule)) = hides {
-            ruling.verdict = Verdict::Hidden { rule: Arc::clone(&rule.rule) };
+        ruling.shadow.sort();
+        ruling.shadow.dedup();
+        let [hides, refuses] = first;
+        if let Some((_, rule, failure)) = hides {
+            ruling.verdict = Verdict::Hidden { rule: Arc::clone(&rule.rule), failure };
+        } else if let Some((_, rule, failure)) = refuses {
+            ruling.verdict = Verdict::Refused { rule: Arc::clone(&rule.rule), reason: rule.reason.clone(), failure };
+        } else if let (Some((_, rule)), Verdict::Allow { .. }) = (depends, &ruling.verdict) {
+            ruling.verdict = Verdict::Depends { rule: Arc::clone(&rule.rule) };
         }
     }
 
-    /// Whether an item of a list is shown: the same decision as for using it with arguments unknown, but that a scope which is missing
-    /// hides nothing: its caller is to know for what they may get one.
-    pub fn shows(&self, list: ListKind, name: &str) -> Shown {
-        if !self.grants().any(|(_, grant)| grant.covers_item(list, name)) {
-            return Shown::Deny;
+    /// Everything that conditions may name.
+    pub(super) fn facts<'f>(&'f self, item: Item<'f>, method: Method, arguments: Arguments<'f>) -> Facts<'f> {
+        let (caller, server) = (&self.caller, self.scene.server);
+        let name = |wanted: fn(Item<'f>) -> Option<&'f str>| wanted(item);
+        Facts {
+            principal: PrincipalFacts {
+                issuer: caller.issuer,
+                subject: caller.subject,
+                authn: caller.authn,
+                client: caller.client,
+                tenant: caller.tenant,
+                region: None,
+                groups: caller.groups,
+                claimed_roles: caller.claimed_roles,
+                roles: &self.names,
+                scopes: caller.scopes.unwrap_or_default(),
+                attributes: caller.attributes,
+            },
+            access: AccessFacts {
+                method: if method == Method::Other { item.method() } else { method.name() },
+                operation: item.operation(server).as_str(),
+                tool: name(Item::tool),
+                prompt: name(Item::prompt),
+                resource: name(Item::resource),
+            },
+            server: ServerFacts {
+                name: &server.name,
+                owner: server.owner.as_deref(),
+                purpose: server.purpose.as_deref(),
+                classification: server.classification.as_str(),
+                region: None,
+                labels: &[],
+            },
+            arguments,
+            now: self.scene.now,
+            peer: self.scene.peer,
         }
+    }
+
+    /// Whether an item of a list is shown: the same decision as for using it with arguments, time and place unknown, but that a scope
+    /// which is missing hides nothing: its caller is to know for what they may get one.
+    pub fn shows(&self, list: ListKind, name: &str) -> Shown {
+        let mut free = None;
+        for (_, grant) in self.grants().filter(|(_, grant)| grant.covers_item(list, name)) {
+            free = Some(free.unwrap_or(false) || grant.is_free(list));
+        }
+        let Some(free) = free else { return Shown::Deny };
         let item = match list {
             ListKind::Tools => Item::Tool(name),
             ListKind::Prompts => Item::Prompt(name),
             ListKind::Resources | ListKind::Templates => Item::Resource(name),
         };
-        self.left(item)
+        match self.left(item) {
+            Shown::Allow if !free => Shown::Depends,
+            left => left,
+        }
     }
 
-    /// What the rules leave of an item, with arguments unknown.
+    /// What the rules leave of an item, whatever the arguments, the time and the place.
     fn left(&self, item: Item<'_>) -> Shown {
-        let denied = self.engine.rules.about(self.scene.server, item).any(|(_, rule)| !rule.shadow);
-        if denied { Shown::Deny } else { Shown::Allow }
+        let mut left = Shown::Allow;
+        let facts = self.facts(item, item.protocol_method(), Arguments::Unknown);
+        for (_, rule) in self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow) {
+            if !rule.stable {
+                left = Shown::Depends;
+            } else if rule.judge(&facts) != Judged::Spares {
+                return Shown::Deny;
+            }
+        }
+        left
     }
 
-    /// Whether a tool may be called.
+    /// Whether a tool may be called, as far as that can be said without its arguments.
     pub fn may_call(&self, tool: &str) -> bool {
-        self.find(|grant| grant.has_tool(tool)).is_some() && self.left(Item::Tool(tool)) != Shown::Deny
+        self.find(|grant| grant.has_tool(tool)).is_some() && self.is_left(Item::Tool(tool))
     }
 
     /// Whether a resource may be read.
     pub fn may_read(&self, uri: &str) -> bool {
-        self.find(|grant| grant.has_resource(uri, false)).is_some() && self.left(Item::Resource(uri)) != Shown::Deny
+        self.find(|grant| grant.has_resource(uri, false)).is_some() && self.is_left(Item::Resource(uri))
+    }
+
+    /// Whether no rule takes it away now, from here, as far as that can be said without arguments.
+    fn is_left(&self, item: Item<'_>) -> bool {
+        let facts = self.facts(item, item.protocol_method(), Arguments::Unknown);
+        let mut rules = self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow);
+        rules.all(|(_, rule)| matches!(rule.judge(&facts), Judged::Spares | Judged::Depends))
     }
 
     /// Whether anything of a kind is shown at all.
@@ -182,7 +270,7 @@ impl<'a> Held<'a> {
     }
 
     /// What one grant says of an access.
-    pub(super) fn grant_outcome(&self, grant: &CompiledGrant, access: &Access) -> GrantOutcome {
+    pub(super) fn grant_outcome(&self, grant: &CompiledGrant, access: &Access, arguments: Arguments<'_>) -> GrantOutcome {
         if !grant.is_of(&self.scene.server.name) {
             GrantOutcome::OtherServer
         } else if !grant.covers(access) {
@@ -190,7 +278,11 @@ impl<'a> Held<'a> {
         } else if self.missing(grant) > 0 {
             GrantOutcome::LacksScopes(grant.scopes.clone())
         } else {
-            GrantOutcome::Grants
+            match grant.fits(access, arguments) {
+                Fit::Yes => GrantOutcome::Grants,
+                Fit::Not(misfit) => GrantOutcome::Misfit(misfit.to_string()),
+                Fit::Unknown => GrantOutcome::Depends,
+            }
         }
     }
 

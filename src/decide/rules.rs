@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::condition::{Failure, Outcome};
+use super::facts::Facts;
 use super::glob::Glob;
 use crate::config::Server;
-use crate::policy::{Operation, Origin, Rule, Selector};
-use crate::protocol::{Access, Target};
+use crate::policy::{Condition, Operation, Origin, Rule, Selector};
+use crate::protocol::{Access, Method, Target};
 
 /// What a rule can be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,38 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// The method by which it is used.
+    pub(super) fn method(self) -> &'a str {
+        match self {
+            Self::Tool(_) => "tools/call",
+            Self::Prompt(_) => "prompts/get",
+            Self::Resource(_) => "resources/read",
+            Self::Method(name) => name,
+        }
+    }
+
+    /// The same as the protocol knows it.
+    pub(super) fn protocol_method(self) -> Method {
+        match self {
+            Self::Tool(_) => Method::ToolsCall,
+            Self::Prompt(_) => Method::PromptsGet,
+            Self::Resource(_) => Method::ResourcesRead,
+            Self::Method(_) => Method::Other,
+        }
+    }
+
+    pub(super) fn tool(self) -> Option<&'a str> {
+        if let Self::Tool(name) = self { Some(name) } else { None }
+    }
+
+    pub(super) fn prompt(self) -> Option<&'a str> {
+        if let Self::Prompt(name) = self { Some(name) } else { None }
+    }
+
+    pub(super) fn resource(self) -> Option<&'a str> {
+        if let Self::Resource(uri) = self { Some(uri) } else { None }
+    }
+
     /// What using it does: of tools what the operator says, or `write`; what else there is only reads, but for methods that nobody knows.
     pub(super) fn operation(self, server: &Server) -> Operation {
         match self {
@@ -55,6 +89,23 @@ pub(super) struct CompiledRule {
     pub(super) reason: Option<Arc<str>>,
     pub(super) shadow: bool,
     selector: CompiledSelector,
+    /// Under which condition, and what that has to say for the rule to apply.
+    condition: Option<(Condition, bool)>,
+    /// Whether it says the same of every call of its caller.
+    pub(super) stable: bool,
+}
+
+/// What a rule says of what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It denies it.
+    Denies,
+    /// It does not apply.
+    Spares,
+    /// It cannot be said, so it is denied.
+    Fails(Failure),
+    /// That depends on arguments that nobody has given.
+    Depends,
 }
 
 #[derive(Debug)]
@@ -152,6 +203,19 @@ impl CompiledRule {
             reason: rule.reason.as_deref().map(Into::into),
             shadow: rule.shadow,
             selector: CompiledSelector::new(&rule.deny),
+            stable: rule.when.iter().chain(&rule.unless).all(|condition| condition.reads().nothing()),
+            condition: rule.when.clone().map(|when| (when, true)).or_else(|| rule.unless.clone().map(|unless| (unless, false))),
+        }
+    }
+
+    /// What it says of what it is about. An error denies, whichever way the condition is asked.
+    pub(super) fn judge(&self, facts: &Facts<'_>) -> Judged {
+        let Some((condition, applies)) = &self.condition else { return Judged::Denies };
+        match (condition.holds(facts), applies) {
+            (Outcome::Holds, true) | (Outcome::HoldsNot, false) => Judged::Denies,
+            (Outcome::Holds, false) | (Outcome::HoldsNot, true) => Judged::Spares,
+            (Outcome::Unknown, _) => Judged::Depends,
+            (Outcome::Failed(failure), _) => Judged::Fails(failure),
         }
     }
 }

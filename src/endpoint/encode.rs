@@ -141,7 +141,7 @@ fn answer(rejection: &Rejection) -> Answer {
     let unavailable = |message| error(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message);
     // A notification cannot be answered by a JSON-RPC error at 200: nobody would take it for a refusal.
     let ok = if has_id { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    match rejection.reason() {
+    match rejection.reason().told() {
         Reason::Blocked(_) => error(ok, code::BLOCKED, "The request was blocked by policy"),
         Reason::BlockedResult(_) if is_call && has_id => Answer {
             status: StatusCode::OK,
@@ -178,6 +178,10 @@ fn answer(rejection: &Rejection) -> Answer {
             Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithNullId, message: what.clone() }
         }
         Reason::MethodNotAllowed => bare(StatusCode::METHOD_NOT_ALLOWED),
+        Reason::Misfit(sentence) if is_call && has_id => {
+            Answer { status: ok, code: code::INVALID_PARAMS, body: Shown::ToolError, message: sentence.to_string() }
+        }
+        Reason::Misfit(sentence) => error(ok, code::INVALID_PARAMS, sentence),
         Reason::MissingCapability(_) => {
             error(StatusCode::BAD_REQUEST, code::MISSING_CAPABILITY, "The client has not declared a required capability")
         }
@@ -195,6 +199,8 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::StreamLimit if subscribes => unavailable("The stream has reached its limit; subscribe again"),
         Reason::StreamLimit => error(ok, code::UPSTREAM_FAILED, "The MCP server sent more than a stream may have"),
         Reason::StreamOver => unavailable("The stream is over; subscribe again"),
+        // What is told is one of the others.
+        Reason::PolicyError(_) => error(ok, code::FORBIDDEN, "Forbidden by policy"),
         Reason::RateLimited(wait) => {
             let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
@@ -253,7 +259,7 @@ fn error_message(rejection: &Rejection, answer: &Answer, id: &str, call: CallId)
             r#"{{"jsonrpc":"2.0",{id}"result":{{{modern}"content":[{{"type":"text","text":{message}}}],"isError":true,"_meta":{{"io.yett/call":"{call}"}}}}}}"#
         ));
     }
-    let data = data(rejection.reason(), call);
+    let data = data(rejection.reason().told(), call);
     Bytes::from(format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{},"message":{message},"data":{data}}}}}"#, answer.code))
 }
 

@@ -33,6 +33,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Killed,
         Reason::Malformed(code::PARSE_ERROR, "no JSON".to_owned()),
         Reason::MethodNotAllowed,
+        Reason::Misfit("`priority` must be one of `low`, `normal`.".into()),
         Reason::MissingCapability("io.modelcontextprotocol/tasks"),
         Reason::MissingMeta("io.modelcontextprotocol/protocolVersion"),
         Reason::MissingSession,
@@ -44,6 +45,7 @@ fn reasons() -> Vec<Reason> {
         Reason::OriginNotAllowed,
         Reason::Page(400, "state"),
         Reason::Overloaded,
+        Reason::PolicyError(Box::new(Reason::UnknownTarget(Thing::Tool, "x".to_owned()))),
         Reason::RateLimited(wait),
         Reason::SessionEnded,
         Reason::SessionNotFound,
@@ -91,6 +93,7 @@ fn listed(reason: &Reason) {
         | Reason::Killed
         | Reason::Malformed(..)
         | Reason::MethodNotAllowed
+        | Reason::Misfit(_)
         | Reason::MissingCapability(_)
         | Reason::MissingMeta(_)
         | Reason::MissingSession
@@ -101,6 +104,7 @@ fn listed(reason: &Reason) {
         | Reason::OriginNotAllowed
         | Reason::Page(..)
         | Reason::Overloaded
+        | Reason::PolicyError(_)
         | Reason::RateLimited(_)
         | Reason::SessionEnded
         | Reason::SessionNotFound

@@ -19,7 +19,9 @@ mod sections;
 
 use std::time::Duration;
 
+pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
+pub use condition::Condition;
 pub use document::{Known, read_folder};
 pub use origin::Origin;
 
@@ -77,6 +79,8 @@ pub struct Grant {
     pub server_requests: Vec<ServerRequest>,
     /// Scopes that a caller's token must hold, all of them, for any of this.
     pub scopes: Vec<String>,
+    /// What the arguments of its tools and prompts must be like.
+    pub arguments: Option<ArgumentRules>,
     /// Where it is written.
     pub origin: Origin,
 }
@@ -120,6 +124,10 @@ pub struct Rule {
     pub name: String,
     /// What.
     pub deny: Selector,
+    /// Applies only where this holds.
+    pub when: Option<Condition>,
+    /// Applies only where this does not hold.
+    pub unless: Option<Condition>,
     /// The only text of it that its callers see.
     pub reason: Option<String>,
     /// Decides and records, but lets through (`mode: shadow` of the rule or its file).

@@ -3,10 +3,8 @@
 use super::document::Known;
 use super::patterns::{method, prompt, resource, scope, tool};
 use super::sections::{Gathered, Placed, server, unique};
-use super::{Grant, Origin, Role, ServerRequest};
-use crate::yaml::{Entry, Fields, Later, Node, Report, choice, key_name, later, name, parsed};
-
-const GRANT_LATER: &[Later] = &[later("arguments")];
+use super::{ArgumentRules, Grant, Origin, Role, ServerRequest};
+use crate::yaml::{Entry, Fields, Node, Report, choice, key_name, name, parsed};
 
 /// `server_requests:`
 const SERVER_REQUESTS: &[(&str, ServerRequest)] =
@@ -55,7 +53,12 @@ fn grant(node: &Node, known: &Known, report: &mut Report) -> Option<Grant> {
             .warning(place, "this role may call every tool of every server, also those added later")
             .hint("name the servers or the tools");
     }
-    fields.finish(GRANT_LATER);
+    let arguments = fields.optional("arguments", ArgumentRules::read);
+    if arguments.is_some() && tools.is_empty() && prompts.is_empty() {
+        let place = fields.place("arguments");
+        fields.report().warning(place, "this grant names nothing that has arguments").hint("add `tools` or `prompts`");
+    }
+    fields.finish(&[]);
     let origin = Origin::at(node.place, report);
-    Some(Grant { servers, tools, prompts, resources, methods, server_requests, scopes, origin })
+    Some(Grant { servers, tools, prompts, resources, methods, server_requests, scopes, arguments, origin })
 }

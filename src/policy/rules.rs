@@ -3,10 +3,8 @@
 use super::document::Known;
 use super::patterns::{method, prompt, resource, tool};
 use super::sections::{MODES, Placed, server};
-use super::{Operation, Origin, Rule, Selector};
-use crate::yaml::{Fields, Invalid, Later, Node, Report, choice, later, name, parsed};
-
-const RULE_LATER: &[Later] = &[later("when"), later("unless")];
+use super::{Condition, Operation, Origin, Rule, Selector};
+use crate::yaml::{Fields, Invalid, Node, Report, choice, name, parsed};
 
 /// Longest text that a caller is told.
 const MAX_REASON: usize = 500;
@@ -16,11 +14,24 @@ pub(super) fn rule(node: &Node, shadow: bool, known: &Known, report: &mut Report
     let called = fields.required("name", name);
     let place = fields.place("name");
     let deny = fields.required("deny", |node, report| selector(node, known, report));
+    let when = fields.optional("when", |node, report| Condition::read(node, known, report));
+    let unless = fields.optional("unless", |node, report| Condition::read(node, known, report));
+    if fields.has("when") && fields.has("unless") {
+        let place = fields.place("unless");
+        fields.report().error(place, "this rule has both `when` and `unless`").hint("join them: `when: 'a && !(b)'`");
+    }
     let reason = fields.optional("reason", parsed(reason));
+    let is_known_before = when.iter().chain(&unless).all(|condition| condition.reads().nothing());
+    if reason.is_some() && is_known_before {
+        let place = fields.place("reason");
+        let said = "nobody is told this reason: what the rule denies does not exist for its callers";
+        let hint = "callers see what a rule refuses by its arguments, the time or the place; leave `reason` out";
+        fields.report().warning(place, said).hint(hint);
+    }
     let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(shadow);
-    fields.finish(RULE_LATER);
+    fields.finish(&[]);
     let origin = Origin::at(place, report);
-    Some(Placed { value: Rule { name: called?, deny: deny?, reason, shadow, origin }, place })
+    Some(Placed { value: Rule { name: called?, deny: deny?, when, unless, reason, shadow, origin }, place })
 }
 
 fn selector(node: &Node, known: &Known, report: &mut Report) -> Option<Selector> {

@@ -44,13 +44,20 @@ impl Middleware for Authz {
             return Err(Reason::NoSuchPath.into());
         };
         let held = self.held(&request, &server);
-        let arguments = Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")));
+        let arguments = match request.access.target {
+            // What made it was judged with its arguments; this message has none of it.
+            Target::Task(_) => Arguments::Unknown,
+            _ => Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments"))),
+        };
         let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
         if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
             trail.with(|decision| decision.detail = Some("credential_servers"));
         }
         if matches!(verdict, Verdict::NeedsScopes(_)) {
             trail.with(|decision| decision.detail = Some("scope_missing"));
+        }
+        if let Some(failure) = verdict.failure() {
+            trail.with(|decision| decision.detail = Some(failure.as_str()));
         }
         note_shadows(&trail, shadow);
         if let Some(rule) = verdict.rule() {
@@ -107,17 +114,23 @@ fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
 
 /// Nothing, or the answer that tells nothing.
 fn granted(verdict: Verdict, principal: &Principal, access: &Access) -> Result<(), Reason> {
-    match (verdict, &access.target) {
-        (Verdict::Allow { .. }, _) => Ok(()),
+    let failed = verdict.failure().is_some();
+    let refusal = match (verdict, &access.target) {
+        (Verdict::Allow { .. }, _) => return Ok(()),
+        (Verdict::Misfit { misfit, .. }, _) => Reason::Misfit(misfit.to_string().into()),
+        (Verdict::Refused { reason, .. }, _) => Reason::Denied(reason.as_deref().map(str::to_owned)),
+        // SECURITY: only what is asked without arguments can depend on them, and a message has its arguments.
+        (Verdict::Depends { .. }, _) => Reason::Denied(None),
         // Who has shown no token can get none with more scopes: a client that were told to would try for ever.
-        (Verdict::NeedsScopes(_), _) if principal.scopes().is_none() => Err(Reason::Denied(None)),
-        (Verdict::NeedsScopes(scopes), _) => Err(Reason::InsufficientScope(scopes)),
-        (Verdict::NoServer, _) => Err(Reason::NoSuchPath),
-        (_, Target::Tool(name)) => Err(Reason::UnknownTarget(Thing::Tool, name.clone())),
-        (_, Target::Prompt(name)) => Err(Reason::UnknownTarget(Thing::Prompt, name.clone())),
-        (_, Target::Resource(uri)) => Err(Reason::UnknownTarget(Thing::Resource, uri.clone())),
-        (_, Target::Task(_)) => Err(Reason::UnknownTask),
-        (_, Target::Answer(_)) => Err(Reason::InvalidParams("no question of this server is open")),
-        (_, Target::Listen { .. } | Target::Method(_) | Target::None | Target::Session) => Err(Reason::UnknownMethod),
-    }
+        (Verdict::NeedsScopes(_), _) if principal.scopes().is_none() => Reason::Denied(None),
+        (Verdict::NeedsScopes(scopes), _) => Reason::InsufficientScope(scopes),
+        (Verdict::NoServer, _) => Reason::NoSuchPath,
+        (_, Target::Tool(name)) => Reason::UnknownTarget(Thing::Tool, name.clone()),
+        (_, Target::Prompt(name)) => Reason::UnknownTarget(Thing::Prompt, name.clone()),
+        (_, Target::Resource(uri)) => Reason::UnknownTarget(Thing::Resource, uri.clone()),
+        (_, Target::Task(_)) => Reason::UnknownTask,
+        (_, Target::Answer(_)) => Reason::InvalidParams("no question of this server is open"),
+        (_, Target::Listen { .. } | Target::Method(_) | Target::None | Target::Session) => Reason::UnknownMethod,
+    };
+    Err(if failed { Reason::PolicyError(Box::new(refusal)) } else { refusal })
 }

@@ -82,9 +82,10 @@ fn schema_phrases(schema: &Json, named: bool) -> Vec<String> {
     if let Some(names) = schema.get("required").and_then(Json::as_array).filter(|names| !names.is_empty()) {
         phrases.push(format!("have the members {}", list(names)));
     }
-    if let (Some(names), Some(Json::Bool(false))) = (schema.get("properties"), schema.get("additionalProperties")) {
-        let names: Vec<Json> = names.as_object().into_iter().flat_map(|names| names.keys().cloned().map(Json::from)).collect();
-        phrases.push(format!("have no members but {}", list(&names)));
+    if let (Some(Json::Object(members)), Some(Json::Bool(false))) = (schema.get("properties"), schema.get("additionalProperties"))
+    {
+        let known: Vec<Json> = members.keys().cloned().map(Json::from).collect();
+        phrases.push(format!("have no members but {}", list(&known)));
     }
     if let Some(items) = schema.get("items") {
         let items = schema_phrases(items, true);

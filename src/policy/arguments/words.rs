@@ -198,7 +198,9 @@ impl Walk<'_, '_> {
             Takes::Schema => self.schema(node),
             Takes::Schemas => {
                 if let Value::Sequence(nodes) = &node.value {
-                    nodes.iter().for_each(|node| self.schema(node));
+                    for node in nodes {
+                        self.schema(node);
+                    }
                 }
             }
             Takes::Type => match &node.value {

@@ -44,7 +44,15 @@ fn each_mistake_in_a_policy_has_its_message() {
             "2:57 no issuer gives its callers an attribute `x`",
         ),
         ("role: {}\n", "2:1 unknown key `role`"),
-        ("roles: { a: { allow: [{ servers: [crm], arguments: {} }] } }\n", "2:41 `arguments` is not enforced by this build yet"),
+        (
+            "rules: [{ name: a, deny: { servers: [crm] }, when: 'principal.name == \"x\"' }]\n",
+            "2:63 `principal` has no member `name`",
+        ),
+        (
+            "rules: [{ name: a, deny: { servers: [crm] }, when: 'now == now', unless: 'now == now' }]\n",
+            "2:74 this rule has both `when` and `unless`",
+        ),
+        ("rules: [{ name: a, deny: { servers: [crm] }, when: !has(x) }]\n", "2:52 "),
         ("roles: { a: { allow: [{ servers: [crm], tools: [crm/x] }] } }\n", "2:49 `crm/x` holds a `/`"),
         ("roles: { a: { allow: [{ servers: [crm], tools: [\"***\"] }] } }\n", "2:49 `***` holds `***`"),
         ("roles: { a: { allow: [{ servers: [crm], resources: [\"**\"] }] } }\n", "2:53 `**` has no scheme"),

@@ -136,6 +136,7 @@ impl<'r> Judge<'r> {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "called like its siblings")]
     fn query(&self, query: &Query) -> Judged {
         let plain = query.with.is_none()
             && query.locks.is_empty()
@@ -372,6 +373,7 @@ fn ensure(good: bool) -> Judged {
     if good { Ok(()) } else { Err(Refused) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a judgement is handed on")]
 fn flow(judged: Judged) -> ControlFlow<()> {
     match judged {
         Ok(()) => ControlFlow::Continue(()),

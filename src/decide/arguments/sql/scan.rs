@@ -79,11 +79,8 @@ fn skip_quoted(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, close: char)
         match c {
             // SQLite ends `[a]]` at the first bracket, SQL Server does not.
             ']' if close == ']' => return if rest.peek() == Some(&']') { Err(Refused) } else { Ok(()) },
-            _ if c == close => {
-                if rest.next_if_eq(&close).is_none() {
-                    return Ok(());
-                }
-            }
+            _ if c == close && rest.next_if_eq(&close).is_some() => {}
+            _ if c == close => return Ok(()),
             '\\' => return Err(Refused),
             '\n' | '\t' => {}
             _ if c.is_control() => return Err(Refused),
