@@ -1,6 +1,6 @@
 //! What does the chain cost a message: its mechanics, the real layers with nothing to look for, and everything on?
 //!
-//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for twelve stations, as many as
+//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for thirteen stations, as many as
 //! the chain has, that hand it on, there and back. The
 //! other cases are the real chain, with authentication, strict parsing of both messages, keyed commitments and two audit records: 256
 //! calls are in flight at a time, so that the audit writer (a disk that syncs for nothing) answers in batches as it does under load;
@@ -34,7 +34,7 @@ use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
-use yett::layers::rate_limit::RateLimits;
+use yett::limits::{HostTime, Ledger};
 use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
 use yett::protocol::{Access, Answerable, ClientMessage, Message, ProtocolVersion, Side};
@@ -191,7 +191,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),
         limits: config.listeners.first().expect("a listener").limits.clone(),
-        rate_limits: RateLimits::new(&config.policy.limits),
+        ledger: Ledger::in_memory(HostTime::new(Arc::new(SystemClock))),
         policy: Arc::clone(&config.policy),
         scanner: Arc::new(Scanner::new().expect("rules")),
         quarantine: Arc::new(Quarantine::default()),
@@ -258,10 +258,11 @@ impl Service<McpRequest<()>> for End {
     }
 }
 
-/// Twelve stations: as many as the chain has.
+/// Thirteen stations: as many as the chain has.
 fn stations(criterion: &mut Criterion) {
     let station = || Station::new(Pass, &());
     let service = ServiceBuilder::new()
+        .layer(station())
         .layer(station())
         .layer(station())
         .layer(station())
@@ -302,7 +303,7 @@ fn stations(criterion: &mut Criterion) {
         });
         McpRequest { carried, evidence: () }
     };
-    criterion.bench_function("chain/twelve stations, nothing to do", |bencher| {
+    criterion.bench_function("chain/thirteen stations, nothing to do", |bencher| {
         bencher.to_async(&bench.runtime).iter_batched(
             request,
             |request| {

@@ -3,7 +3,7 @@
 //! The modules stand in the order in which a message meets them:
 //!
 //! ```text
-//! client ─▶ listener ─▶ endpoint ─▶ chain: audit ▸ authn ▸ fair share ▸ decode ▸ kill switch ▸ rate limit ▸ authz ▸ injection ▸ dlp
+//! client ─▶ listener ─▶ endpoint ─▶ chain: audit ▸ authn ▸ fair share ▸ decode ▸ kill switch ▸ rate limit ▸ authz ▸ quota ▸ injection ▸ dlp
 //!                                          ▸ admission ▸ write-ahead ─────────────────────────────────────────────────┐
 //! client ◀─ listener ◀─ endpoint ◀─ the same layers, the other way round ◀─────────────── upstream ◀─▶ MCP server ◀────┘
 //! ```
@@ -27,6 +27,8 @@ pub mod jwks;
 pub mod introspection;
 
 pub mod places;
+
+pub mod limits;
 
 pub mod upstream;
 

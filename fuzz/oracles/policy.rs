@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 
 use tempfile::TempDir;
+use yett::clock::SystemClock;
 use yett::decide::Engine;
 use yett::layers::dlp::Rules;
+use yett::layers::quota::Quota;
 use yett::layers::rate_limit::RateLimits;
+use yett::limits::{HostTime, Ledger};
 use yett::policy::{Known, Policy, read_folder};
 use yett::yaml::Report;
 
@@ -61,9 +65,12 @@ fn check_policy(policy: &Policy) {
         assert!(conditions.iter().any(|list| !list.is_empty()), "binds everybody: {binding:?}");
     }
     for limit in &policy.limits {
-        assert!(limit.calls > 0 && limit.burst > 0 && !limit.period.is_zero(), "a limit of nothing: {limit:?}");
+        let nothing = limit.rate.is_some_and(|rate| rate.calls == 0 || rate.burst == 0 || rate.period.is_zero());
+        assert!(!nothing, "a limit of nothing: {limit:?}");
     }
-    let _engines = (Engine::new(policy), Rules::new(policy.dlp.as_ref()), RateLimits::new(&policy.limits));
+    let ledger = Ledger::in_memory(HostTime::new(Arc::new(SystemClock)));
+    let _limits = (RateLimits::new(&policy.limits, &ledger), Quota::new(&policy.limits, &ledger));
+    let _engines = (Engine::new(policy), Rules::new(policy.dlp.as_ref()));
 }
 
 /// Whether `role` inherits from `wanted` in at most `steps` steps.

@@ -53,7 +53,9 @@ use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
 use crate::layers::kill_switch::KillSwitch;
 use crate::layers::mirrors::Mirrors;
+use crate::layers::quota::Quota;
 use crate::layers::rate_limit::RateLimits;
+use crate::limits::Ledger;
 use crate::policy::{Injection, Policy};
 use crate::session::Sessions;
 use crate::state::{ApiKeys, Switches};
@@ -91,8 +93,8 @@ pub struct Parts<U> {
     pub sessions: Arc<Sessions>,
     /// Limits of the listener.
     pub limits: Limits,
-    /// The buckets of every caller.
-    pub rate_limits: RateLimits,
+    /// The counters of every limit; they outlive the policy.
+    pub ledger: Ledger,
     /// The policy that judges every message of this chain.
     pub policy: Arc<Policy>,
     /// Injection rules, compiled once for all chains.
@@ -154,9 +156,11 @@ impl Chain {
             // Before the limits: an order to stop costs its callers no quota.
             .layer(Station::new(KillSwitch::new(parts.switches, parts.vigil), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
-            .layer(Station::new(parts.rate_limits, probe))
+            .layer(Station::new(RateLimits::new(&policy.limits, &parts.ledger), probe))
             .layer(Station::new(Authz::new(engine, &policy.hash), probe))
-            // (quota: after authz, since a refused call spends none. pins: before the scans, which they save.)
+            // After authz, since a refused call spends nothing, and a hidden tool is not to be told by its 429.
+            .layer(Station::new(Quota::new(&policy.limits, &parts.ledger), probe))
+            // (pins: before the scans, which they save.)
             // After authz, or a header that is missed would tell which tools there are. Before the scans, which leave to the body what
             // stands in it.
             .layer(Station::new(Mirrors::default(), probe))

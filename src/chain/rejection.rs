@@ -77,6 +77,8 @@ pub enum Reason {
     MethodNotAllowed,
     /// The client has not declared the extension that the request belongs to.
     MissingCapability(&'static str),
+    /// The same call again and again: what a model reads.
+    LoopGuard(Box<str>),
     /// A required `_meta` key is missing.
     MissingMeta(&'static str),
     /// A legacy request without its session id.
@@ -94,8 +96,13 @@ pub enum Reason {
     Overloaded,
     /// A rule could not be judged, and so denied: what the caller is told is this.
     PolicyError(Box<Self>),
-    /// Over the caller's own limit.
-    RateLimited(Duration),
+    /// Over a limit: after how long there may be room, and what is left now.
+    RateLimited {
+        /// How long.
+        wait: Duration,
+        /// Calls, or bytes.
+        remaining: u64,
+    },
     /// The audit log cannot record this, so it does not happen.
     NotRecorded,
     /// The session of a stream was ended.
@@ -246,6 +253,7 @@ impl Reason {
             Self::Internal(_) => "internal",
             Self::InvalidParams(_) => "invalid_params",
             Self::Killed => "killed",
+            Self::LoopGuard(_) => "loop",
             Self::Malformed(..) => "malformed",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Misfit(_) => "arguments",
@@ -259,7 +267,7 @@ impl Reason {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::Overloaded => "overloaded",
             Self::PolicyError(_) => "policy_error",
-            Self::RateLimited(_) => "rate_limited",
+            Self::RateLimited { .. } => "rate_limited",
             Self::SessionEnded => "session_ended",
             Self::SessionNotFound => "session_not_found",
             Self::Stopping => "shutdown",

@@ -75,6 +75,11 @@ impl Engine {
         Held::of_role(self, role, scene).shows(ListKind::Tools, tool)
     }
 
+    /// The roles that bindings give a caller. Those that they inherit from are not among them.
+    pub fn roles_of(&self, caller: Caller<'_>) -> Vec<&str> {
+        self.bindings.of(caller).map(|binding| binding.role.as_str()).collect()
+    }
+
     /// Whether a binding gives a caller this role. One that another role of theirs inherits from does not count.
     pub fn has_role(&self, caller: Caller<'_>, role: &str) -> bool {
         self.bindings.of(caller).any(|binding| binding.role == role)

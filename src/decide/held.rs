@@ -65,7 +65,8 @@ impl<'a> Held<'a> {
         if matches!(access.target, Target::None | Target::Session | Target::Listen { .. }) {
             return Verdict::Allow { rule: Arc::clone(any) };
         }
-        let (mut unknown, mut nearest): (Option<&Arc<str>>, Option<(&Arc<str>, Misfit)>) = (None, None);
+        let mut unknown: Option<&Arc<str>> = None;
+        let mut nearest: Option<(&Arc<str>, Misfit)> = None;
         for (rule, grant) in self.grants().filter(|(_, grant)| grant.covers(access) && self.missing(grant) == 0) {
             match grant.fits(access, arguments) {
                 Fit::Yes => return Verdict::Allow { rule: Arc::clone(rule) },
@@ -182,10 +183,8 @@ impl<'a> Held<'a> {
             ListKind::Prompts => Item::Prompt(name),
             ListKind::Resources | ListKind::Templates => Item::Resource(name),
         };
-        match self.left(item) {
-            Shown::Allow if !free => Shown::Depends,
-            left => left,
-        }
+        let left = self.left(item);
+        if left == Shown::Allow && !free { Shown::Depends } else { left }
     }
 
     /// What the rules leave of an item, whatever the arguments, the time and the place.

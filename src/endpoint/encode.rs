@@ -86,7 +86,7 @@ fn refused(rejection: &Rejection, call: CallId, route: &Route) -> Response<EdgeB
             let allowed = if route.legacy_sse { "GET, POST" } else { "POST, GET, DELETE" };
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
-        Reason::BreakerOpen(wait) | Reason::RateLimited(wait) => {
+        Reason::BreakerOpen(wait) | Reason::RateLimited { wait, .. } => {
             headers.insert(RETRY_AFTER, seconds(*wait).into());
         }
         Reason::Killed
@@ -173,15 +173,16 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::Internal(_) => error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "Internal error"),
         Reason::InvalidArguments(what) => error(ok, code::INVALID_PARAMS, what),
         Reason::InvalidParams(what) => error(ok, code::INVALID_PARAMS, what),
+        // What a model can put right it is told as the result of its tool.
+        Reason::LoopGuard(sentence) | Reason::Misfit(sentence) if is_call && has_id => {
+            Answer { status: ok, code: code::INVALID_PARAMS, body: Shown::ToolError, message: sentence.to_string() }
+        }
+        Reason::LoopGuard(sentence) | Reason::Misfit(sentence) => error(ok, code::INVALID_PARAMS, sentence),
         Reason::Killed => unavailable("Stopped by the operator"),
         Reason::Malformed(code, what) => {
             Answer { status: StatusCode::BAD_REQUEST, code: *code, body: Shown::ErrorWithNullId, message: what.clone() }
         }
         Reason::MethodNotAllowed => bare(StatusCode::METHOD_NOT_ALLOWED),
-        Reason::Misfit(sentence) if is_call && has_id => {
-            Answer { status: ok, code: code::INVALID_PARAMS, body: Shown::ToolError, message: sentence.to_string() }
-        }
-        Reason::Misfit(sentence) => error(ok, code::INVALID_PARAMS, sentence),
         Reason::MissingCapability(_) => {
             error(StatusCode::BAD_REQUEST, code::MISSING_CAPABILITY, "The client has not declared a required capability")
         }
@@ -201,7 +202,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::StreamOver => unavailable("The stream is over; subscribe again"),
         // What is told is one of the others.
         Reason::PolicyError(_) => error(ok, code::FORBIDDEN, "Forbidden by policy"),
-        Reason::RateLimited(wait) => {
+        Reason::RateLimited { wait, .. } => {
             let message = format!("Rate limit reached; try again in {} s", seconds(*wait));
             error(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, &message)
         }
@@ -286,6 +287,10 @@ fn data(reason: &Reason, call: CallId) -> String {
             let elicitation = format!(r#"{{"mode":"url","elicitationId":"{call}","url":{page},"message":{}}}"#, why.as_str());
             let elicitations = if *sends { format!(r#""elicitations":[{elicitation}],"#) } else { String::new() };
             format!(r#"{{{elicitations}"url":{page},"call":"{call}"}}"#)
+        }
+        Reason::RateLimited { wait, remaining } => {
+            let wait = wait.as_millis();
+            format!(r#"{{"call":"{call}","retry_after_ms":{wait},"remaining":{remaining}}}"#)
         }
         Reason::UnsupportedVersion(requested) => {
             // No revision with a handshake: a client that finds its own here would take the server behind us for one that has it.

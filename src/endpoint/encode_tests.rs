@@ -31,6 +31,7 @@ fn reasons() -> Vec<Reason> {
         Reason::InvalidArguments("`a\"\n` must be text".into()),
         Reason::InvalidParams("unreadable"),
         Reason::Killed,
+        Reason::LoopGuard("This is the 6th identical call of `a` within 60 s. Change the arguments or stop.".into()),
         Reason::Malformed(code::PARSE_ERROR, "no JSON".to_owned()),
         Reason::MethodNotAllowed,
         Reason::Misfit("`priority` must be one of `low`, `normal`.".into()),
@@ -46,7 +47,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Page(400, "state"),
         Reason::Overloaded,
         Reason::PolicyError(Box::new(Reason::UnknownTarget(Thing::Tool, "x".to_owned()))),
-        Reason::RateLimited(wait),
+        Reason::RateLimited { wait, remaining: 0 },
         Reason::SessionEnded,
         Reason::SessionNotFound,
         Reason::Stopping,
@@ -91,6 +92,7 @@ fn listed(reason: &Reason) {
         | Reason::InvalidArguments(_)
         | Reason::InvalidParams(_)
         | Reason::Killed
+        | Reason::LoopGuard(_)
         | Reason::Malformed(..)
         | Reason::MethodNotAllowed
         | Reason::Misfit(_)
@@ -105,7 +107,7 @@ fn listed(reason: &Reason) {
         | Reason::Page(..)
         | Reason::Overloaded
         | Reason::PolicyError(_)
-        | Reason::RateLimited(_)
+        | Reason::RateLimited { .. }
         | Reason::SessionEnded
         | Reason::SessionNotFound
         | Reason::Stopping

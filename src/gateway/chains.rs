@@ -12,7 +12,7 @@ use crate::layers::audit::Flood;
 use crate::layers::authn::Issuers;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
-use crate::layers::rate_limit::RateLimits;
+use crate::limits::Ledger;
 use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::state::{ApiKeys, Switches};
@@ -51,6 +51,8 @@ pub(super) struct Lasting {
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) memory: BodyMemory,
     pub(super) shares: FairShare,
+    /// One set of counters for all listeners: a second port is not a second allowance.
+    pub(super) ledger: Ledger,
     pub(super) admission: Admission,
     pub(super) vigil: Arc<Vigil>,
     pub(super) upstreams: Vec<Upstream>,
@@ -62,8 +64,6 @@ pub(super) struct Ruling {
     policy: Arc<Policy>,
     durability: Durability,
     tempo: Tempo,
-    /// One set of buckets for all listeners: a second port is not a second allowance.
-    rate_limits: RateLimits,
 }
 
 /// See the module.
@@ -76,12 +76,8 @@ pub(super) struct Chains {
 
 impl Chains {
     pub(super) fn new(lasting: Lasting, config: &config::Config) -> Self {
-        let ruling = Ruling {
-            policy: Arc::clone(&config.policy),
-            durability: config.audit.durability,
-            tempo: tempo(&config.audit),
-            rate_limits: RateLimits::new(&config.policy.limits),
-        };
+        let ruling =
+            Ruling { policy: Arc::clone(&config.policy), durability: config.audit.durability, tempo: tempo(&config.audit) };
         Self { lasting, in_force: Vec::new(), ruling }
     }
 
@@ -95,12 +91,8 @@ impl Chains {
     /// Judges every call that begins from now on by `config`. What has begun ends as it began, except subscriptions, which would never
     /// end: under another policy their clients have to ask again.
     pub(super) fn rule_by(&mut self, config: &config::Config) {
-        let ruling = Ruling {
-            policy: Arc::clone(&config.policy),
-            durability: config.audit.durability,
-            tempo: tempo(&config.audit),
-            rate_limits: self.ruling.rate_limits.renewed(&config.policy.limits),
-        };
+        let ruling =
+            Ruling { policy: Arc::clone(&config.policy), durability: config.audit.durability, tempo: tempo(&config.audit) };
         // All are built before the first is in force.
         let chains: Vec<_> = self.in_force.iter().map(|(limits, _)| Arc::new(self.build(limits, &ruling))).collect();
         for ((_, place), chain) in self.in_force.iter().zip(chains) {
@@ -128,7 +120,7 @@ impl Chains {
             switches: Arc::clone(&lasting.switches),
             sessions: Arc::clone(&lasting.sessions),
             limits: limits.clone(),
-            rate_limits: ruling.rate_limits.clone(),
+            ledger: lasting.ledger.clone(),
             policy: Arc::clone(&ruling.policy),
             scanner: Arc::clone(&lasting.scanner),
             quarantine: Arc::clone(&lasting.quarantine),

@@ -31,6 +31,7 @@ use crate::layers::audit::{Alone, Flood, Unheard};
 use crate::layers::authn::Issuers;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
+use crate::limits::{HostTime, Ledger};
 use crate::listener::descriptors;
 use crate::master_key::{MasterKey, REQUEST_STATES};
 use crate::secrets::Keeper;
@@ -68,7 +69,8 @@ impl Gateway {
         let ready = Arc::new(OnceLock::new());
         let stock = Arc::new(Stock::default());
         let accepted = config.identity.api_keys.enabled.then(|| Arc::clone(&api_keys));
-        let mut metrics = metrics(&log, &stock, &sessions, &ready, (accepted.as_ref(), &state, &clock));
+        let ledger = Ledger::in_memory(HostTime::new(Arc::clone(&clock)));
+        let mut metrics = metrics((&log, &stock), (&sessions, &ledger), &ready, (accepted.as_ref(), &state, &clock));
         let (sampling, exporter) = export_traces(config.telemetry.traces.take(), &mut metrics)?;
         let metrics = Arc::new(metrics);
 
@@ -106,6 +108,7 @@ impl Gateway {
             // One set of places for all listeners: a second port is not a second allowance.
             memory: BodyMemory::new(BODIES, largest, &metrics),
             shares: FairShare::new(CALLS),
+            ledger,
             admission: Admission::new(&config.servers, &metrics),
             vigil: Arc::clone(&vigil),
             upstreams: upstreams.clone(),

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Readiness;
 use crate::layers::audit::Flood;
+use crate::limits::Ledger;
 use crate::session::Sessions;
 use crate::state::{self, ApiKeys, Following};
 use crate::telemetry::{Metrics, Reading};
@@ -270,9 +271,8 @@ fn low_bits(number: u64) -> u32 {
 
 /// Metrics, with what other parts count anyway.
 pub(super) fn metrics(
-    log: &Arc<Log>,
-    stock: &Arc<Stock>,
-    sessions: &Arc<Sessions>,
+    (log, stock): (&Arc<Log>, &Arc<Stock>),
+    (sessions, ledger): (&Arc<Sessions>, &Ledger),
     ready: &Arc<OnceLock<Arc<Readiness>>>,
     (keys, state, clock): (Option<&Arc<ApiKeys>>, &Arc<Following>, &Arc<dyn Clock>),
 ) -> Metrics {
@@ -306,6 +306,8 @@ pub(super) fn metrics(
     metrics.watch(Reading::AuditSegmentFailures, move || large(watched.failures()));
     let watched = Arc::clone(sessions);
     metrics.watch(Reading::Sessions, move || count(watched.len()));
+    let watched = ledger.clone();
+    metrics.watch(Reading::LimitKeys, move || count(watched.keys()));
     let watched = Arc::clone(ready);
     let is_ready = move || watched.get().is_some_and(|readiness| readiness.check().is_ok());
     metrics.watch(Reading::Ready, move || f64::from(u8::from(is_ready())));

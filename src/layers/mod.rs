@@ -8,4 +8,5 @@ pub mod fair_share;
 pub mod injection;
 pub mod kill_switch;
 pub mod mirrors;
+pub mod quota;
 pub mod rate_limit;

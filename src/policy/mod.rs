@@ -11,18 +11,18 @@ pub mod condition;
 mod dlp;
 mod document;
 mod injection;
+mod limits;
 mod origin;
 mod patterns;
 mod roles;
 mod rules;
 mod sections;
 
-use std::time::Duration;
-
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
 pub use document::{Known, read_folder};
+pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 
 /// The issuer of callers without a credential, and their subject.
@@ -37,8 +37,8 @@ pub struct Policy {
     pub bindings: Vec<Binding>,
     /// What is taken away again, in file order.
     pub rules: Vec<Rule>,
-    /// How fast a caller may be.
-    pub limits: Vec<RateLimit>,
+    /// How much callers may do.
+    pub limits: Vec<Limit>,
     /// What counts as sensitive. `None`: secrets are blocked in requests and masked in replies, nothing else.
     pub dlp: Option<Dlp>,
     /// What a sign of injection does. `None`: requests log, results label, definitions quarantine.
@@ -178,19 +178,6 @@ impl Operation {
             Self::Destructive => "destructive",
         }
     }
-}
-
-/// How fast one caller may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Its name.
-    pub name: String,
-    /// Calls per `period`.
-    pub calls: u32,
-    /// The period of `calls`.
-    pub period: Duration,
-    /// How many may come at once.
-    pub burst: u32,
 }
 
 /// How sensitive a thing is, and how sensitive a thing somebody may see.

@@ -1,28 +1,17 @@
 //! One policy file: from the tree to the types of [`crate::policy`], each with its place for the checks across files.
 
-use std::time::Duration;
-
 use super::bindings::binding;
 use super::cases::case;
 use super::dlp::dlp;
 use super::document::Known;
 use super::injection::injection;
+use super::limits::limit;
 use super::roles::role;
 use super::rules::rule;
-use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, RateLimit, Restore, Role, Rule};
-use crate::config::units::{Rate, rate};
-use crate::yaml::{
-    Fields, Later, Node, Place, Report, choice, closest, entries, later, later_because, name, number, parsed, scalar, version,
-};
+use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule};
+use crate::yaml::{Fields, Later, Node, Place, Report, choice, closest, entries, later, scalar, version};
 
 const LATER: &[Later] = &[later("approvals"), later("flows")];
-const LIMIT_LATER: &[Later] = &[
-    later_because("quota", "use `rate` and `burst`, or a newer release"),
-    later("concurrency"),
-    later("servers"),
-    later("tools"),
-    later("roles"),
-];
 /// `mode:`; whether it is shadow.
 pub(super) const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)];
 
@@ -33,13 +22,13 @@ pub(super) struct Gathered {
     pub(super) bindings: Vec<Placed<Binding>>,
     pub(super) rules: Vec<Placed<Rule>>,
     pub(super) cases: Vec<Placed<Case>>,
-    pub(super) limits: Vec<Placed<RateLimit>>,
+    pub(super) limits: Vec<Placed<Limit>>,
     /// The first `dlp:`.
     pub(super) dlp: Option<Place>,
     pub(super) clearance: Option<Placed<Clearance>>,
     pub(super) dlp_rules: Vec<Placed<DlpRule>>,
     pub(super) restores: Vec<Placed<Restore>>,
-    /// Every role for which values are restored: not a use of it, since it gives nobody the role.
+    /// Every role for which values are restored, or whose calls are limited: not a use of it, since it gives nobody the role.
     pub(super) restoring_roles: Vec<Placed<String>>,
     pub(super) injection: Option<Placed<Injection>>,
     /// Every role that something refers to, and where.
@@ -101,7 +90,7 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
         Some(())
     });
     fields.list("limits", |node, report| {
-        let limit = limit(node, report)?;
+        let limit = limit(node, shadow, known, gathered, report)?;
         unique(&mut gathered.limits, limit, |limit| &limit.name, "limit", report);
         Some(())
     });
@@ -115,13 +104,13 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
 }
 
 fn refuse_shadow(fields: &mut Fields<'_, '_>) {
-    for key in ["roles", "bindings", "limits", "injection"] {
+    for key in ["roles", "bindings", "injection"] {
         if fields.has(key) {
             let place = fields.place("mode");
             fields
                 .report()
                 .error(place, format!("`mode: shadow` is not enforced for `{key}` by this build yet"))
-                .hint(format!("move `{key}` to another file; `rules` and `dlp` rules can be in shadow"))
+                .hint(format!("move `{key}` to another file; `rules`, `dlp` rules and `limits` can be in shadow"))
                 .note("see docs/configuration.md, \"Not enforced yet\"");
         }
     }
@@ -140,28 +129,6 @@ pub(super) fn server(node: &Node, star: bool, known: &Known, report: &mut Report
     };
     report.error(node.place, format!("no server is called {}", scalar.shown())).hint(hint);
     None
-}
-
-fn limit(node: &Node, report: &mut Report) -> Option<Placed<RateLimit>> {
-    let mut fields = Fields::of(node, "limits[]", report)?;
-    let name = fields.required("name", name);
-    fields.list("per", choice(&[("subject", ())], &["group", "client", "tenant", "issuer", "role", "server", "tool"]));
-    let only_later = fields.has("quota") || fields.has("concurrency");
-    let rate = if only_later { fields.optional("rate", parsed(rate)) } else { fields.required("rate", parsed(rate)) };
-    let burst = fields.optional("burst", number(1..=u32::MAX));
-    let place = fields.place("name");
-    fields.finish(LIMIT_LATER);
-    let rate = rate?;
-    let value =
-        RateLimit { name: name?, calls: rate.calls, period: rate.period, burst: burst.unwrap_or_else(|| default_burst(rate)) };
-    Some(Placed { value, place })
-}
-
-/// Ten seconds' worth, and at least one.
-fn default_burst(rate: Rate) -> u32 {
-    const WORTH: Duration = Duration::from_secs(10);
-    let calls = u128::from(rate.calls) * WORTH.as_millis() / rate.period.as_millis().max(1);
-    u32::try_from(calls).unwrap_or(u32::MAX).max(1)
 }
 
 /// Adds `new` unless its name is taken, in this file or in one before.

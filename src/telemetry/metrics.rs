@@ -18,6 +18,7 @@ use super::accounts::Accounts;
 use super::copies::Copies;
 use super::exposition::Exposition;
 use super::issuers::Issuers;
+use super::limits::Limits;
 use super::process::Process;
 use super::reloads::Reloads;
 use super::secrets::Secrets;
@@ -46,6 +47,7 @@ pub struct Metrics {
     duration: Durations,
     upstream_duration: Durations,
     findings: Family<FindingLabels, Counter<u64, AtomicU64>>,
+    pub(super) limits: Limits,
     pub(super) servers: Servers,
     pub(super) accounts: Accounts,
     pub(super) secrets: Secrets,
@@ -124,6 +126,8 @@ pub enum Reading {
     AuditSlow,
     /// Calls that have begun and not ended.
     CallsInFlight,
+    /// Keys that limits count under.
+    LimitKeys,
     /// 1 while `/readyz` says 200.
     Ready,
     /// Legacy sessions.
@@ -156,6 +160,7 @@ impl Reading {
             }
             Self::AuditQueue => ("audit_queue_records", "Records handed over and not yet durable.", None),
             Self::CallsInFlight => ("calls_in_flight", "Messages that have begun and not ended, streams among them.", None),
+            Self::LimitKeys => ("limit_keys", "Keys under which limits count something; there is room for 1000000.", None),
             Self::Ready => ("ready", "Whether the gateway is ready (1) or not (0), as /readyz says.", None),
             Self::Sessions => ("sessions", "Legacy sessions in memory.", None),
             Self::StateReachable => ("state_reachable", "Whether the state store can be reached (1) or not (0).", None),
@@ -185,7 +190,7 @@ impl Metrics {
         let (large_replies, large_replies_waiting) = (Level::default(), Level::default());
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
         let (secrets, issuers, accounts) = (Secrets::default(), Issuers::default(), Accounts::default());
-        let (witnesses, copies) = (Witnesses::default(), Copies::default());
+        let (witnesses, copies, limits) = (Witnesses::default(), Copies::default(), Limits::default());
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -216,6 +221,7 @@ impl Metrics {
         ours.register("large_replies", "Memory of large replies, in units of 16 KiB", Level::clone(&large_replies));
         let waiting = "Large replies that wait for memory";
         ours.register("large_replies_waiting", waiting, Level::clone(&large_replies_waiting));
+        limits.register(&mut ours);
         servers.register(&mut ours);
         secrets.register(&mut ours);
         accounts.register(&mut ours);
@@ -233,6 +239,7 @@ impl Metrics {
             calls,
             duration,
             findings,
+            limits,
             servers,
             secrets,
             accounts,
@@ -275,6 +282,7 @@ impl Metrics {
             tracer.call(context, outcome);
         }
         let (method, upstream) = context.trail.with(|decision| {
+            self.limits.count(outcome, decision.rule.as_deref(), decision.detail);
             for finding in &decision.findings {
                 let labels = FindingLabels { layer: finding.layer, kind: finding.kind, action: finding.action.as_str() };
                 self.findings.get_or_create(&labels).inc_by(u64::from(finding.count));

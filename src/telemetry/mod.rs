@@ -7,6 +7,7 @@ mod accounts;
 mod copies;
 mod exposition;
 mod issuers;
+mod limits;
 mod logs;
 mod metrics;
 mod process;

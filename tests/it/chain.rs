@@ -29,7 +29,7 @@ use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::Issuers;
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
-use yett::layers::rate_limit::RateLimits;
+use yett::limits::{HostTime, Ledger};
 use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
 use yett::protocol::{Message, Side};
@@ -147,7 +147,7 @@ impl Fixture {
             switches: Arc::new(switches),
             sessions: Arc::new(Sessions::default()),
             limits: config.listeners[0].limits.clone(),
-            rate_limits: RateLimits::new(&config.policy.limits),
+            ledger: Ledger::in_memory(HostTime::new(Arc::new(SystemClock))),
             policy: Arc::clone(&config.policy),
             scanner: Arc::new(Scanner::new().unwrap()),
             quarantine: Arc::new(Quarantine::default()),

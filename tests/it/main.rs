@@ -33,6 +33,7 @@ mod input_required;
 mod input_schemas;
 mod issuers;
 mod lifecycle;
+mod limits;
 mod limits_message;
 mod matrix;
 mod mirrors;

@@ -44,10 +44,11 @@ impl Middleware for Authz {
             return Err(Reason::NoSuchPath.into());
         };
         let held = self.held(&request, &server);
-        let arguments = match request.access.target {
-            // What made it was judged with its arguments; this message has none of it.
-            Target::Task(_) => Arguments::Unknown,
-            _ => Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments"))),
+        let arguments = if matches!(request.access.target, Target::Task(_)) {
+            // What made it was judged with its arguments; this message has none of them.
+            Arguments::Unknown
+        } else {
+            Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")))
         };
         let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
         if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {

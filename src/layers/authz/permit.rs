@@ -29,6 +29,11 @@ impl Permit {
         self.engine.has_role(self.principal.caller(), role)
     }
 
+    /// The roles that bindings give the caller. Those that they inherit from are not among them.
+    pub fn roles(&self) -> Vec<&str> {
+        self.engine.roles_of(self.principal.caller())
+    }
+
     /// Of which server.
     pub fn server(&self) -> &Arc<Server> {
         &self.server

@@ -1,73 +1,45 @@
 //! Rate limit: how fast one caller may be.
 //!
-//! **Does**: takes one token from the caller's bucket of every `limits:` entry, or refuses with 429 and `Retry-After`.
+//! **Does**: takes one token from the caller's bucket of every `rate` that counts callers alone, all of them or none, or refuses with 429
+//! and `Retry-After`.
 //!
-//! **Request**: counted per issuer, subject and tenant, before authorization: a caller who floods us buys no policy evaluations.
-//! Limits that select servers, tools or roles are quotas and stand behind authorization.
+//! **Request**: every message counts, notifications too, before authorization: a caller who floods us buys no policy evaluations. Callers
+//! are counted by issuer and tenant, and subject, group or client within them. What selects servers, tools or roles, and everything that
+//! is no rate, is counted by `quota`, behind authorization.
 //!
 //! **Reply**: passes.
 //!
 //! **Streams**: pass; a stream costs what its request cost.
 //!
-//! **When it cannot decide**: it always can; buckets are local to this process until Redis joins.
+//! **When it cannot decide**: closed. Where a caller is new and there is no room to count them, 503.
 //!
-//! **Findings**: the name of the limit becomes the deciding rule.
+//! **Findings**: the name of the limit becomes the deciding rule; a limit in shadow leaves a finding and never refuses.
 //!
-//! **Cost**: one hash map look-up and one compare-and-swap for each limit (GCRA).
+//! **Cost**: one short lock and one hash map look-up for each limit (GCRA).
 //!
 //! **Limits**: replicas each grant the whole rate until they share a store.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-
-use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
+use crate::chain::{Action, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
 use crate::layers::authn::Principal;
-use crate::policy::RateLimit;
+use crate::limits::{Asked, Counted, Ledger, Measure, Plan, Verdict};
+use crate::policy::Limit;
 
-/// Callers remembered by one limit before idle ones are forgotten.
-const REMEMBERED: usize = 50_000;
+const LAYER: &str = "rate";
 
-/// A caller, as limits count: who they are, not which key or token they use today.
-type Caller = (Arc<str>, Arc<str>);
-
-/// The station. Clones share their buckets.
+/// The station.
 #[derive(Clone, Debug)]
 pub struct RateLimits {
-    limits: Arc<[Arc<Limit>]>,
-    clock: DefaultClock,
-}
-
-#[derive(Debug)]
-struct Limit {
-    written: RateLimit,
-    buckets: DefaultKeyedRateLimiter<Caller>,
+    limits: Arc<[Counted]>,
+    ledger: Ledger,
 }
 
 impl RateLimits {
-    /// Compiles the `limits:` of a policy.
-    pub fn new(limits: &[RateLimit]) -> Self {
-        let limits = limits.iter().filter_map(Limit::compile).map(Arc::new).collect();
-        Self { limits, clock: DefaultClock::default() }
-    }
-
-    /// Those of another policy. A limit that says the same as before keeps its buckets: a reload is no new allowance.
-    #[must_use]
-    pub fn renewed(&self, limits: &[RateLimit]) -> Self {
-        let kept = |limit: &RateLimit| self.limits.iter().find(|kept| kept.written == *limit).map(Arc::clone);
-        let renewed = |limit| kept(limit).or_else(|| Limit::compile(limit).map(Arc::new));
-        Self { limits: limits.iter().filter_map(renewed).collect(), clock: self.clock.clone() }
-    }
-}
-
-impl Limit {
-    fn compile(written: &RateLimit) -> Option<Self> {
-        let calls = NonZeroU32::new(written.calls)?;
-        let burst = NonZeroU32::new(written.burst)?;
-        let quota = Quota::with_period(written.period / calls.get())?.allow_burst(burst);
-        Some(Self { written: written.clone(), buckets: RateLimiter::keyed(quota) })
+    /// Those of the `limits:` of a policy that are counted here.
+    pub fn new(limits: &[Limit], ledger: &Ledger) -> Self {
+        let here = limits.iter().filter(|limit| limit.rate.is_some() && limit.counts_callers_alone());
+        Self { limits: here.map(|limit| Counted::new(ledger.keyer(), limit)).collect(), ledger: ledger.clone() }
     }
 }
 
@@ -77,27 +49,57 @@ impl Middleware for RateLimits {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         if !self.limits.is_empty() {
-            self.take(&request)?;
+            self.take(&request).await?;
         }
-        request.context.trail.pass("rate");
+        request.context.trail.pass(LAYER);
         next.run(request).await
     }
 }
 
 impl RateLimits {
-    fn take(&self, request: &McpRequest<Principal>) -> Result<(), Rejection> {
-        let principal = &request.evidence;
-        // The pseudonym stands for issuer and subject, and is short.
-        let caller = (Arc::clone(&principal.pseudonym().name), principal.tenant().unwrap_or_default().into());
-        for limit in &*self.limits {
-            if limit.buckets.len() >= REMEMBERED {
-                limit.buckets.retain_recent();
+    async fn take(&self, request: &McpRequest<Principal>) -> Result<(), Rejection> {
+        let plan = self.plan(&request.evidence);
+        let trail = &request.context.trail;
+        match self.ledger.take(plan.charges()).await {
+            Verdict::Taken { shadowed, .. } => {
+                for (limit, measure) in shadowed.iter().filter_map(|over| plan.owner(over)) {
+                    let (rule, kind) = (limit.name.as_str().into(), measure.as_str());
+                    let (action, side) = (Action::Shadowed, Direction::Request);
+                    trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1 });
+                }
+                Ok(())
             }
-            if let Err(refused) = limit.buckets.check_key(&caller) {
-                request.context.trail.with(|decision| decision.rule = Some(format!("limit:{}", limit.written.name).into()));
-                return Err(Reason::RateLimited(refused.wait_time_from(self.clock.now())).into());
+            Verdict::Refused(over) => {
+                let name = plan.owner(&over).map_or("", |(limit, _)| limit.name.as_str());
+                trail.with(|decision| decision.rule = Some(format!("limit:{name}").into()));
+                Err(Reason::RateLimited { wait: over.wait, remaining: over.remaining }.into())
+            }
+            Verdict::Full => {
+                trail.with(|decision| decision.detail = Some("limit_keys"));
+                Err(Reason::Overloaded.into())
             }
         }
-        Ok(())
+    }
+
+    fn plan(&self, principal: &Principal) -> Plan<'_> {
+        let asked = Asked {
+            issuer: principal.issuer(),
+            subject: principal.subject(),
+            tenant: principal.tenant().unwrap_or_default(),
+            client: principal.client().unwrap_or_default(),
+            groups: principal.groups(),
+            // None of these makes a key here.
+            roles: &[],
+            server: "",
+            tool: None,
+            route: "",
+        };
+        let mut plan = Plan::default();
+        for counted in &*self.limits {
+            if let Some(rate) = counted.limit.rate {
+                plan.count(self.ledger.keyer(), counted, Measure::Rate, rate.into(), 1, &asked);
+            }
+        }
+        plan
     }
 }

@@ -52,7 +52,7 @@ fn each_mistake_in_a_policy_has_its_message() {
             "rules: [{ name: a, deny: { servers: [crm] }, when: 'now == now', unless: 'now == now' }]\n",
             "2:74 this rule has both `when` and `unless`",
         ),
-        ("rules: [{ name: a, deny: { servers: [crm] }, when: !has(x) }]\n", "2:52 "),
+        ("rules: [{ name: a, deny: { servers: [crm] }, when: !has(x) }]\n", "2:46 a tag stands before this value"),
         ("roles: { a: { allow: [{ servers: [crm], tools: [crm/x] }] } }\n", "2:49 `crm/x` holds a `/`"),
         ("roles: { a: { allow: [{ servers: [crm], tools: [\"***\"] }] } }\n", "2:49 `***` holds `***`"),
         ("roles: { a: { allow: [{ servers: [crm], resources: [\"**\"] }] } }\n", "2:53 `**` has no scheme"),
@@ -69,8 +69,26 @@ fn each_mistake_in_a_policy_has_its_message() {
         ("bindings: [{ role: reader, issuers: [corp] }]\n", "2:38 no issuer is called `corp`"),
         ("bindings: [{ role: reader, issuers: [mtls] }]\n", "2:38 nobody is known by certificate"),
         ("limits: [{ name: a, rate: 5 }]\n", "2:27 `5` is not a rate"),
-        ("limits: [{ name: a, per: [group], rate: 5/s }]\n", "2:27 `group` is not enforced by this build yet"),
-        ("limits: [{ name: a, quota: 5/day }]\n", "2:21 `quota` is not enforced by this build yet"),
+        ("limits: [{ name: a, per: [person], rate: 5/s }]\n", "2:27 `person` is not one of the accepted words"),
+        ("limits: [{ name: a }]\n", "2:10 this limit limits nothing"),
+        ("limits: [{ name: a, burst: 5, quota: 5/day }]\n", "2:28 `burst` belongs to a `rate`"),
+        (
+            "limits: [{ name: a, rate: 1/day, burst: 400 }]\n",
+            "2:41 it would take more than a year until this burst is there again",
+        ),
+        ("limits: [{ name: a, quota: 5/year }]\n", "2:28 `5/year` is not a quota"),
+        ("limits: [{ name: a, quota: 0/day }]\n", "2:28 `0/day` is not a quota"),
+        ("limits: [{ name: a, request_bytes: 5MB/day }]\n", "2:36 `5MB/day` is not a volume"),
+        ("limits: [{ name: a, result_bytes: 5/day }]\n", "2:35 `5/day` is not a volume"),
+        ("limits: [{ name: a, concurrency: 0 }]\n", "2:34 `0` is not a whole number in range"),
+        ("limits: [{ name: a, quota: 5/day, servers: [cmr] }]\n", "2:45 no server is called `cmr`"),
+        ("limits: [{ name: a, quota: 5/day, tools: [crm/x] }]\n", "2:43 `crm/x` holds a `/`"),
+        ("limits: [{ name: a, quota: 5/day, tools: [] }]\n", "2:42 `tools` is empty"),
+        ("limits: [{ name: a, quota: 5/day, roles: [nobody] }]\n", "2:43 no role is called `nobody`"),
+        ("limits: [{ name: a, repeats: { calls: 5 } }]\n", "2:30 the key `within` is missing in `limits[].repeats`"),
+        ("limits: [{ name: a, repeats: { calls: 51, within: 60s } }]\n", "2:39 `51` is not a whole number in range"),
+        ("limits: [{ name: a, repeats: { calls: 5, within: 2h } }]\n", "2:50 `2h` is out of range"),
+        ("limits: [{ name: a, rate: 5/s, loop: 5 }]\n", "2:32 unknown key `loop` in `limits[]`"),
         ("limits: [{ name: a, rate: 5/s }, { name: a, rate: 6/s }]\n", "2:42 the limit `a` is given twice"),
         ("dlp: { rules: [{ name: a, words: l.txt, action: log }] }\n", "2:27 `words` is not enforced by this build yet"),
         ("dlp: { rules: [{ name: a, detect: [card], action: log, servers: [] }] }\n", "2:65 `servers` is empty"),
@@ -128,7 +146,8 @@ fn policies_of_all_files_join() {
     let rules: Vec<_> =
         dlp.rules.iter().map(|rule| (rule.name.as_str(), rule.action, rule.shadow, rule.requests, rule.responses)).collect();
     assert_eq!(rules, [("a", DlpAction::Block, true, true, true), ("b", DlpAction::Mask, false, true, false)]);
-    let limits: Vec<_> = policy.limits.iter().map(|limit| (limit.calls, limit.period.as_secs(), limit.burst)).collect();
+    let rates = policy.limits.iter().filter_map(|limit| limit.rate);
+    let limits: Vec<_> = rates.map(|rate| (rate.calls, rate.period.as_secs(), rate.burst)).collect();
     assert_eq!(limits, [(120, 60, 20), (5, 3600, 3)]);
 }
 
@@ -142,4 +161,15 @@ fn the_policy_hash_covers_names_and_bytes() {
     assert_eq!(base, hash(&[("policies/a.yaml", "version: 1\n"), ("policies/README.md", "x")]));
     assert_ne!(base, hash(&[("policies/a.yaml", "version: 1\n#\n")]));
     assert_ne!(base, hash(&[("policies/b.yaml", "version: 1\n")]));
+}
+
+#[test]
+fn a_quota_that_its_own_rate_never_reaches_is_a_warning() {
+    let text = "version: 1\nlimits: [{ name: a, rate: 1/min, burst: 1, quota: 62/hour }, { name: b, rate: 1/min, burst: 1, quota: 61/hour }]\n";
+    let warnings = Folder::new(MINIMAL).file("policies/x.yaml", text).loaded().warnings.to_string();
+    assert_eq!(
+        warnings.matches("this quota is never reached: the rate lets 61 calls through in its window").count(),
+        1,
+        "{warnings}"
+    );
 }

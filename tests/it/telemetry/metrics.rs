@@ -161,6 +161,7 @@ async fn operators_can_look_up_every_metric() {
     rare.issuer_discovery("corp", true);
     rare.introspects("corp");
     rare.upstream_refused("crm", "queue_full");
+    rare.limit_refused("per-caller");
     rare.process_ended("files", "stopped");
     rare.process_fault("files", "too_large");
     rare.stream_fault("crm", "foreign_id");

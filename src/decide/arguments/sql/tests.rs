@@ -332,7 +332,7 @@ fn large_and_deep_texts_are_refused_without_using_up_the_stack() {
     let worker = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         for text in &deep {
             for dialect in ALL {
-                assert!(!reads(dialect, text), "{dialect:?}: {}", &text[..40]);
+                assert!(!reads(dialect, text), "{dialect:?}: {}", text.get(..40).unwrap_or(text));
             }
         }
     });

@@ -1,0 +1,368 @@
+//! The store in memory: all or nothing, exact, bounded; against a model written as slowly as possible.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::rule::Slot;
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// One call a second, and three at once.
+const RATE: Rule = Rule::Rate { every: SECOND, burst: 3 };
+
+fn wall(text: &str) -> i64 {
+    text.parse::<Timestamp>().unwrap().as_second()
+}
+
+/// Both clocks after so many milliseconds.
+fn after(milliseconds: u64) -> Moment {
+    let start = wall("2026-02-27T23:58:00Z");
+    Moment { ticks: milliseconds * 1_000_000, wall: start + i64::try_from(milliseconds / 1000).unwrap() }
+}
+
+fn key(number: u64) -> Key {
+    // Spread as hashes are.
+    Key(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), number.wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(17))
+}
+
+fn charge(number: u64, rule: Rule) -> Charge {
+    Charge { key: key(number), rule, cost: 1, shadow: false }
+}
+
+fn take(store: &Memory, charges: &[Charge], at: Moment) -> Verdict {
+    match store.take(charges, at) {
+        Answer::Here(verdict) => verdict,
+        Answer::Later(_) => panic!("it is in memory"),
+    }
+}
+
+fn is_taken(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Taken { .. })
+}
+
+#[test]
+fn a_rate_lets_a_burst_through_and_then_one_at_a_time() {
+    let store = Memory::new(100);
+    let one = [charge(1, RATE)];
+    for at in [0, 0, 0] {
+        assert!(is_taken(&take(&store, &one, after(at))));
+    }
+    let Verdict::Refused(over) = take(&store, &one, after(400)) else { panic!("a fourth at once") };
+    assert_eq!(over, Over { charge: 0, wait: Duration::from_millis(600), remaining: 0 });
+    assert!(!is_taken(&take(&store, &one, after(999))), "a refused one costs nothing, and waits no shorter");
+    assert!(is_taken(&take(&store, &one, after(1000))));
+    assert!(!is_taken(&take(&store, &one, after(1000))));
+}
+
+#[test]
+fn a_quota_begins_anew_with_its_window() {
+    for (window, last, first) in [
+        (Window::Minute, "2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z"),
+        (Window::Month, "2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z"),
+        (Window::Month, "2028-02-29T23:59:59Z", "2028-03-01T00:00:00Z"),
+        (Window::Week, "2026-11-29T23:59:59Z", "2026-11-30T00:00:00Z"),
+    ] {
+        let store = Memory::new(100);
+        let one = [charge(1, Rule::Quota { window, most: 2 })];
+        let at = |text: &str| Moment { ticks: 0, wall: wall(text) };
+        assert!(is_taken(&take(&store, &one, at(last))) && is_taken(&take(&store, &one, at(last))));
+        let Verdict::Refused(over) = take(&store, &one, at(last)) else { panic!("a third in {window:?}") };
+        assert_eq!((over.wait, over.remaining), (Duration::from_secs(1), 0), "{window:?}");
+        assert!(is_taken(&take(&store, &one, at(first))), "{window:?}");
+    }
+}
+
+#[test]
+fn avl_028_a_wall_clock_that_jumps_is_no_new_allowance_and_stops_nobody_for_good() {
+    let store = Memory::new(100);
+    let one = [charge(1, Rule::Quota { window: Window::Hour, most: 1 })];
+    let at = |seconds: u64, text: &str| Moment { ticks: seconds * SECOND, wall: wall(text) };
+    assert!(is_taken(&take(&store, &one, at(0, "2026-11-29T12:30:00Z"))));
+    // Back by a day, and by a minute: what was counted stays.
+    for back in ["2026-11-28T12:30:00Z", "2026-11-29T12:29:00Z", "2026-11-29T11:59:00Z"] {
+        assert!(!is_taken(&take(&store, &one, at(60, back))), "{back}");
+    }
+    // Ahead and back: the next window has begun once, and not again.
+    assert!(is_taken(&take(&store, &one, at(120, "2026-11-29T13:00:00Z"))));
+    for (seconds, jump) in [(130, "2026-11-29T12:30:00Z"), (140, "2026-11-29T13:30:00Z"), (150, "2026-11-29T12:59:59Z")] {
+        assert!(!is_taken(&take(&store, &one, at(seconds, jump))), "{jump}");
+    }
+    // A clock that was years ahead and was put right: an hour later by the other clock it is another hour.
+    assert!(is_taken(&take(&store, &one, at(200, "2031-01-01T00:00:00Z"))));
+    assert!(!is_taken(&take(&store, &one, at(3_700, "2026-11-29T13:31:00Z"))));
+    assert!(is_taken(&take(&store, &one, at(3_800, "2026-11-29T13:33:00Z"))));
+    // Rates, repetitions and what is held do not look at it at all.
+    for rule in [RATE, Rule::Repeats { what: 1, most: 3, within: Duration::from_secs(1) }] {
+        let one = [charge(7, rule)];
+        let store = Memory::new(100);
+        let walls = ["2026-11-29T12:00:00Z", "2031-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "2026-11-29T12:00:00Z"];
+        let taken = walls.map(|text| is_taken(&take(&store, &one, at(5, text))));
+        assert_eq!(taken, [true, true, true, false], "{rule:?}");
+        assert!(is_taken(&take(&store, &one, at(6, "1970-01-01T00:00:00Z"))), "{rule:?}");
+    }
+}
+
+#[test]
+fn all_charges_are_taken_or_none_and_the_one_that_takes_longest_answers() {
+    let store = Memory::new(1000);
+    let day = charge(2, Rule::Quota { window: Window::Day, most: 1 });
+    let minute = charge(3, Rule::Quota { window: Window::Minute, most: 1 });
+    let both = [charge(1, RATE), minute, day];
+    assert!(is_taken(&take(&store, &both, after(0))));
+    let Verdict::Refused(over) = take(&store, &both, after(1000)) else { panic!("taken twice") };
+    assert_eq!((over.charge, over.wait), (2, Duration::from_secs(119)), "the day ends later than the minute");
+    // Nothing of it was charged: the burst of the rate is whole.
+    let left = (0..4).map(|_| is_taken(&take(&store, &both[..1], after(1000)))).filter(|taken| *taken).count();
+    assert_eq!(left, 3);
+    assert!(!is_taken(&take(&store, &[charge(9, RATE), day], after(1000))));
+    assert_eq!(store.keys(), 3, "a key was made for what was not taken");
+}
+
+#[test]
+fn what_is_held_comes_back_with_its_lease_and_is_forgotten() {
+    let store = Memory::new(100);
+    let one = [charge(1, Rule::Held { most: 2 })];
+    let hold = || match take(&store, &one, after(0)) {
+        Verdict::Taken { lease, .. } => lease,
+        Verdict::Refused(_) | Verdict::Full => None,
+    };
+    let (first, second) = (hold().unwrap(), hold().unwrap());
+    let Verdict::Refused(over) = take(&store, &one, after(0)) else { panic!("a third at a time") };
+    assert_eq!((over.wait, over.remaining), (Duration::from_secs(1), 0));
+    drop(first);
+    let third = hold().unwrap();
+    assert!(hold().is_none());
+    drop((second, third));
+    assert_eq!(store.keys(), 0);
+}
+
+#[test]
+fn charges_in_shadow_never_refuse_and_are_said() {
+    let store = Memory::new(100);
+    let shadow = Charge { shadow: true, ..charge(1, Rule::Quota { window: Window::Day, most: 1 }) };
+    let both = [shadow, charge(2, RATE)];
+    for expected in [0, 1, 1] {
+        let Verdict::Taken { shadowed, .. } = take(&store, &both, after(0)) else { panic!("refused") };
+        assert_eq!(shadowed.len(), expected);
+    }
+    assert!(!is_taken(&take(&store, &both, after(0))), "the other one refuses still");
+}
+
+#[test]
+fn bytes_that_have_passed_are_counted_whether_they_fit_or_not() {
+    let store = Memory::new(100);
+    let rule = Rule::Quota { window: Window::Day, most: 100 };
+    let ask = [Charge { cost: 0, ..charge(1, rule) }];
+    let add = |cost| match store.add(Charge { cost, ..charge(1, rule) }, after(0)) {
+        Answer::Here(added) => added.is_ok(),
+        Answer::Later(_) => panic!("it is in memory"),
+    };
+    assert!(is_taken(&take(&store, &ask, after(0))));
+    assert!(add(99));
+    assert!(is_taken(&take(&store, &ask, after(0))), "one byte is left");
+    assert!(add(50), "it began while something was left");
+    assert!(!is_taken(&take(&store, &ask, after(0))));
+    assert!(!add(1));
+}
+
+#[test]
+fn repetitions_are_counted_over_any_span() {
+    let store = Memory::new(100);
+    let one = [charge(1, Rule::Repeats { what: 1, most: 2, within: Duration::from_secs(10) })];
+    let taken = [0, 9_000, 9_500, 10_000, 10_500, 18_999, 19_000].map(|at| is_taken(&take(&store, &one, after(at))));
+    assert_eq!(taken, [true, true, false, true, false, false, true]);
+}
+
+#[test]
+fn a_caller_who_never_does_the_same_twice_takes_no_more_than_their_own_memory() {
+    let store = Memory::new(100);
+    let within = Duration::from_hours(1);
+    let call = |what: u32| charge(1, Rule::Repeats { what, most: 1, within });
+    for what in 0..100_000 {
+        assert!(is_taken(&take(&store, &[call(what)], after(u64::from(what)))));
+    }
+    assert_eq!(store.keys(), 1);
+    // What was done lately is known still, and what lies further back is not.
+    let known = u32::try_from(REMEMBERED_CALLS).unwrap();
+    assert!(!is_taken(&take(&store, &[call(99_999)], after(100_000))));
+    assert!(!is_taken(&take(&store, &[call(100_000 - known)], after(100_000))));
+    assert!(is_taken(&take(&store, &[call(100_000 - known - 1)], after(100_000))));
+    // Two at once: the one that looked at the clock first may come second.
+    let store = Memory::new(100);
+    let twice = [charge(1, Rule::Repeats { what: 1, most: 1, within })];
+    assert!(is_taken(&take(&store, &twice, after(5))));
+    assert!(!is_taken(&take(&store, &twice, after(4))));
+}
+
+#[test]
+fn nothing_that_was_taken_is_forgotten_while_its_batch_or_others_make_room() {
+    let store = Memory::new(MAX_KEYS);
+    let once = Rule::Quota { window: Window::Day, most: 1 };
+    let batch = |number: u64| [0, 1, 2, 3, 4].map(|part| charge(number * 5 + part, once));
+    for number in 0..40_000 {
+        assert!(is_taken(&take(&store, &batch(number), after(0))));
+    }
+    assert_eq!(store.keys(), 200_000);
+    // Buckets that are whole are idle, and are in use all the same once somebody takes from them.
+    let rates = |number: u64| [0, 1].map(|part| charge(1_000_000 + number * 2 + part, RATE));
+    for round in 0..3 {
+        for number in 0..20_000 {
+            assert!(is_taken(&take(&store, &rates(number), after(round))), "{number}");
+        }
+    }
+    for number in 0..20_000 {
+        for single in rates(number) {
+            assert!(!is_taken(&take(&store, &[single], after(3))), "a charge was lost");
+        }
+    }
+    for number in 0..40_000 {
+        for single in batch(number) {
+            assert!(!is_taken(&take(&store, &[single], after(1))), "a charge was lost");
+        }
+    }
+}
+
+#[test]
+fn eight_threads_take_exactly_what_there_is() {
+    let store = Memory::new(10_000);
+    let taken = AtomicU64::new(0);
+    let most = 5_000;
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let (store, taken) = (&store, &taken);
+            scope.spawn(move || {
+                for round in 0..2_000_u64 {
+                    // The same two counters in two orders, and one that is another each time: no order of locks may matter.
+                    let total = charge(1, Rule::Quota { window: Window::Day, most });
+                    let rate = charge(2, Rule::Rate { every: SECOND, burst: 6_000 });
+                    let own = charge(10 + (thread * 2_000 + round) % 5_000, Rule::Held { most: 100 });
+                    let batch = if round % 2 == 0 { [total, rate, own] } else { [own, rate, total] };
+                    taken.fetch_add(u64::from(is_taken(&take(store, &batch, after(0)))), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(taken.load(Ordering::Relaxed), most);
+    let left = (0..2_000).filter(|_| is_taken(&take(&store, &[charge(2, Rule::Rate { every: SECOND, burst: 6_000 })], after(0))));
+    assert_eq!(left.count(), 1_000, "the rate was charged for what the quota refused");
+    assert_eq!(store.keys(), 2, "leases are back");
+}
+
+#[test]
+fn a_million_keys_have_a_bound_and_idle_ones_make_room() {
+    let store = Memory::new(MAX_KEYS);
+    let mut full = 0;
+    for number in 0..1_100_000 {
+        match take(&store, &[charge(number, RATE)], after(0)) {
+            Verdict::Taken { .. } => {}
+            Verdict::Full => full += 1,
+            Verdict::Refused(over) => panic!("{number}: {over:?}"),
+        }
+    }
+    assert_eq!(store.keys(), MAX_KEYS);
+    assert_eq!(full, 100_000);
+    assert!(is_taken(&take(&store, &[charge(5, RATE)], after(0))), "who is known goes on");
+    // Each call is there again after a second; then a new key costs a sweep of its shard, once.
+    for number in 2_000_000..2_010_000 {
+        assert!(is_taken(&take(&store, &[charge(number, RATE)], after(2_500))), "{number}");
+    }
+    assert!(store.keys() < 10_100, "{} keys are held", store.keys());
+    // A table is at most half empty after it has grown, and has a byte of its own for each place.
+    let most = 2 * MAX_KEYS * (size_of::<(Key, Slot)>() + 1);
+    assert!(most < 100 << 20, "{most} bytes");
+}
+
+/// A model: everything that was ever taken.
+#[derive(Default)]
+struct Model(Vec<(u64, u64, Moment)>);
+
+impl Model {
+    fn fits(&self, number: u64, rule: Rule, cost: u64, at: Moment) -> bool {
+        let mine = self.0.iter().filter(|(taken, ..)| *taken == number);
+        match rule {
+            Rule::Rate { every, burst } => {
+                let (mut debt, mut last) = (0_u64, 0);
+                for (_, cost, when) in mine {
+                    debt = debt.saturating_sub(when.ticks - last) + every * cost;
+                    last = when.ticks;
+                }
+                debt.saturating_sub(at.ticks - last) + every * cost <= every * u64::from(burst)
+            }
+            Rule::Quota { window, most } => {
+                let now = window.around(at.wall);
+                mine.filter(|(.., when)| window.around(when.wall) == now).map(|(_, cost, _)| cost).sum::<u64>() + cost <= most
+            }
+            Rule::Total { most } | Rule::Held { most } => mine.map(|(_, cost, _)| cost).sum::<u64>() + cost <= u64::from(most),
+            Rule::Repeats { most, within, .. } => {
+                let within = u64::try_from(within.as_millis()).unwrap();
+                let recent = mine.filter(|(.., when)| at.ticks / 1_000_000 - when.ticks / 1_000_000 < within);
+                recent.count() < usize::try_from(most).unwrap()
+            }
+        }
+    }
+}
+
+fn rules() -> [Rule; 8] {
+    [
+        RATE,
+        Rule::Rate { every: 350_000_000, burst: 2 },
+        Rule::Quota { window: Window::Minute, most: 4 },
+        Rule::Quota { window: Window::Hour, most: 9 },
+        Rule::Quota { window: Window::Month, most: 12 },
+        Rule::Repeats { what: 1, most: 2, within: Duration::from_secs(3) },
+        Rule::Total { most: 20 },
+        Rule::Held { most: 25 },
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn it_decides_as_the_model_does(
+        steps in proptest::collection::vec((1_u8..=255, 1_u64..3, prop_oneof![0_u64..2_000, Just(0), 0_u64..400_000]), 1..80)
+    ) {
+        let (store, mut model, mut now) = (Memory::new(1_000), Model::default(), 0);
+        let mut leases = Vec::new();
+        for (chosen, cost, passed) in steps {
+            now += passed;
+            let at = after(now);
+            let batch: Vec<(u64, Charge)> = rules()
+                .into_iter()
+                .enumerate()
+                .filter(|(index, _)| chosen & (1 << index) != 0)
+                .map(|(index, rule)| {
+                    let cost = if matches!(rule, Rule::Repeats { .. }) { 1 } else { cost };
+                    (index as u64, Charge { cost, ..charge(index as u64, rule) })
+                })
+                .collect();
+            let charges: Vec<Charge> = batch.iter().map(|(_, charge)| *charge).collect();
+            let expected = batch.iter().all(|(number, charge)| model.fits(*number, charge.rule, charge.cost, at));
+            match take(&store, &charges, at) {
+                Verdict::Taken { lease, .. } => {
+                    prop_assert!(expected, "taken at {now}");
+                    model.0.extend(batch.iter().map(|(number, charge)| (*number, charge.cost, at)));
+                    leases.push(lease);
+                }
+                Verdict::Refused(over) => {
+                    prop_assert!(!expected, "refused at {now}: {over:?}");
+                    // What it says is true: it is too early just before, if nobody else takes anything.
+                    let (number, charge) = batch[over.charge];
+                    prop_assert!(!model.fits(number, charge.rule, charge.cost, at), "another one refused");
+                    if let (Rule::Rate { .. }, true) = (charge.rule, charge.cost <= 2) {
+                        let wait = u64::try_from(over.wait.as_nanos()).unwrap();
+                        let at = |wait: u64| Moment { ticks: at.ticks + wait, wall: at.wall };
+                        prop_assert!(!model.fits(number, charge.rule, charge.cost, at(wait - 1)), "it could have come sooner");
+                        prop_assert!(model.fits(number, charge.rule, charge.cost, at(wait)), "it waits, and is refused again");
+                    }
+                }
+                Verdict::Full => prop_assert!(false, "there is room"),
+            }
+        }
+    }
+}
