@@ -49,8 +49,9 @@ impl<'a> Held<'a> {
     /// Decides one access.
     pub fn decide(&self, access: &Access, arguments: Arguments<'_>) -> Ruling {
         let mut ruling = Ruling { verdict: self.grant(access, arguments), shadow: Vec::new() };
-        let is_granted = matches!(ruling.verdict, Verdict::Allow { .. } | Verdict::Depends { .. } | Verdict::Misfit { .. });
-        if let Some(item) = Item::of(access).filter(|_| is_granted) {
+        let is_none = matches!(ruling.verdict, Verdict::NoServer | Verdict::UnknownMethod | Verdict::UnknownTarget);
+        // With the scopes that are missing it would be denied all the same: nobody is sent for them in vain.
+        if let Some(item) = Item::of(access).filter(|_| !is_none) {
             // A task is judged as the call that made it was, and nobody has its arguments any more: they were judged then.
             let is_task = matches!(access.target, Target::Task(_));
             self.take_away(item, &self.facts(item, access.method, arguments), is_task, &mut ruling);
@@ -173,18 +174,22 @@ impl<'a> Held<'a> {
     /// Whether an item of a list is shown: the same decision as for using it with arguments, time and place unknown, but that a scope
     /// which is missing hides nothing: its caller is to know for what they may get one.
     pub fn shows(&self, list: ListKind, name: &str) -> Shown {
-        let mut free = None;
+        // Whether any grant names it; whether the token is good for one; and whether for one that wants nothing of arguments.
+        let (mut named, mut good, mut free) = (false, false, false);
         for (_, grant) in self.grants().filter(|(_, grant)| grant.covers_item(list, name)) {
-            free = Some(free.unwrap_or(false) || grant.is_free(list));
+            let is_good = self.missing(grant) == 0;
+            (named, good, free) = (true, good || is_good, free || (is_good && grant.is_free(list)));
         }
-        let Some(free) = free else { return Shown::Deny };
+        if !named {
+            return Shown::Deny;
+        }
         let item = match list {
             ListKind::Tools => Item::Tool(name),
             ListKind::Prompts => Item::Prompt(name),
             ListKind::Resources | ListKind::Templates => Item::Resource(name),
         };
         let left = self.left(item);
-        if left == Shown::Allow && !free { Shown::Depends } else { left }
+        if left == Shown::Allow && good && !free { Shown::Depends } else { left }
     }
 
     /// What the rules leave of an item, whatever the arguments, the time and the place.
