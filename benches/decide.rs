@@ -54,7 +54,11 @@ fn folder() -> TempDir {
         for rule in (file * 1_000)..((file + 1) * 1_000) {
             let server = rule % SERVERS;
             // One in five has a wildcard; none of either is about what is asked below, so that all of them have to be passed over.
-            let tool = if rule % 5 == 0 { format!("\"drop_{rule}_*\"") } else { format!("tool_{}", 100 + rule % 400) };
+            let tool = if rule / SERVERS % 5 == 0 {
+                format!("\"drop_{rule}_*\"")
+            } else {
+                format!("tool_{}", 101 + rule / SERVERS % 400)
+            };
             writeln!(rules, "  - {{ name: n{rule}, deny: {{ servers: [s{server}], tools: [{tool}] }} }}").unwrap();
         }
         if file == 0 {

@@ -127,10 +127,16 @@ pub(super) struct Rules {
     on: HashMap<String, Places>,
 }
 
+/// Where rules stand that could be about something: most need not be looked at.
 #[derive(Debug, Default)]
 struct Places {
-    /// Of rules that name tools and nothing else, each without a wildcard: by the names, in lower case.
+    /// Of rules that name tools and nothing else: by the names, in lower case, of those without a wildcard ...
     tools: HashMap<String, Vec<usize>>,
+    /// ... and by what stands before the first wildcard of the others ...
+    beginnings: HashMap<String, Vec<usize>>,
+    /// ... and how long those beginnings are, each length once.
+    lengths: Vec<usize>,
+    /// All others.
     others: Vec<usize>,
 }
 
@@ -148,21 +154,21 @@ impl Rules {
         compiled
     }
 
-    /// Those that are about this item, in no order; each with its place in the files.
+    /// Those that are about this item, in the order of the files; each with its place there.
     pub(super) fn about<'a>(&'a self, server: &'a Server, item: Item<'a>) -> impl Iterator<Item = (usize, &'a CompiledRule)> {
         let operation = item.operation(server);
         let lower = match item {
             Item::Tool(name) => name.to_ascii_lowercase(),
             Item::Method(_) | Item::Prompt(_) | Item::Resource(_) => String::new(),
         };
-        let places = [Some(&self.everywhere), self.on.get(&server.name)];
-        let named = places.into_iter().flatten().filter_map({
-            let lower = lower.clone();
-            move |places| places.tools.get(&lower)
-        });
-        let named = named.flatten().copied();
-        let others = places.into_iter().flatten().flat_map(|places| places.others.iter().copied());
-        named.chain(others).filter_map(move |at| {
+        let mut found = Vec::new();
+        for places in [Some(&self.everywhere), self.on.get(&server.name)].into_iter().flatten() {
+            places.find(&lower, &mut found);
+        }
+        // A rule that is found by two of its patterns is one rule.
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().filter_map(move |at| {
             let rule = self.all.get(at)?;
             rule.selector.selects(item, &lower, operation).then_some((at, rule))
         })
@@ -176,22 +182,30 @@ impl Rules {
 
 impl Places {
     fn add(&mut self, at: usize, selector: &Selector) {
-        let exact = selector.prompts.is_empty()
-            && selector.resources.is_empty()
-            && selector.methods.is_empty()
-            && !selector.tools.is_empty()
-            && selector.tools.iter().all(|tool| !tool.contains('*'));
-        if exact {
-            for tool in &selector.tools {
-                let rules = self.tools.entry(tool.to_ascii_lowercase()).or_default();
-                // Once, though a file may name a tool in two spellings.
-                if rules.last() != Some(&at) {
-                    rules.push(at);
-                }
-            }
-        } else if self.others.last() != Some(&at) {
+        let tools_alone = selector.prompts.is_empty() && selector.resources.is_empty() && selector.methods.is_empty();
+        if !tools_alone || selector.tools.is_empty() || selector.tools.iter().any(|tool| tool.starts_with('*')) {
             self.others.push(at);
+            return;
         }
+        for tool in &selector.tools {
+            let tool = tool.to_ascii_lowercase();
+            let (begins, has_wildcard) = tool.split_once('*').map_or((tool.as_str(), false), |(begins, _)| (begins, true));
+            let by = if has_wildcard { &mut self.beginnings } else { &mut self.tools };
+            by.entry(begins.to_owned()).or_default().push(at);
+            if has_wildcard && !self.lengths.contains(&begins.len()) {
+                self.lengths.push(begins.len());
+            }
+        }
+    }
+
+    /// The rules that could be about a tool of this name, in lower case; no name: about something else.
+    fn find(&self, tool: &str, found: &mut Vec<usize>) {
+        found.extend(self.tools.get(tool).into_iter().flatten());
+        for length in &self.lengths {
+            let rules = tool.get(..*length).and_then(|begins| self.beginnings.get(begins));
+            found.extend(rules.into_iter().flatten());
+        }
+        found.extend(&self.others);
     }
 }
 
