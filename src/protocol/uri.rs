@@ -4,8 +4,9 @@
 ///
 /// A server may read `file:///reports/../secrets/key` as another file than a pattern `file:///reports/**` meant, so anything
 /// that two readers could resolve differently is refused rather than normalised: dot segments (plain or encoded), encoded
-/// slashes, backslashes and NULs, malformed percent codes, an upper-case scheme, userinfo, white space and control
-/// characters, a fragment. RFC 3986, sections 3, 5.2.4 and 6.2.2.
+/// slashes, backslashes and NULs, percent codes that are malformed, written in lower case or of a character that needs none, an upper-case
+/// scheme, userinfo, a host with a dot at its end, a port that its scheme has anyway, `file://localhost`, white space and control
+/// characters, a fragment. RFC 3986, sections 3, 5.2.4, 6.2.2 and 6.2.3; RFC 8089, section 2.
 pub fn is_canonical(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else {
         return false;
@@ -20,7 +21,7 @@ pub fn is_canonical(uri: &str) -> bool {
     }
     if let Some(after) = rest.strip_prefix("//") {
         let authority = after.split(['/', '?']).next().unwrap_or_default();
-        if authority.contains('@') || authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if !is_one_authority(scheme, authority) {
             return false;
         }
     }
@@ -31,6 +32,27 @@ pub fn is_canonical(uri: &str) -> bool {
         // An empty segment inside a path (`a//b`) is dropped by some readers and kept by others.
         && !opaque_start.trim_start_matches('/').contains("//")
         && !path.starts_with("////")
+}
+
+/// Whether what stands between `//` and the path can be written in no other way. SECURITY: a rule that denies a host would not know it by
+/// another spelling.
+fn is_one_authority(scheme: &str, authority: &str) -> bool {
+    if authority.contains('@') || authority.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'%') {
+        return false;
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let usual = match scheme {
+        "http" | "ws" => "80",
+        "https" | "wss" => "443",
+        "ftp" => "21",
+        _ => "",
+    };
+    // No port at all is what an empty one means, and a zero before it is no part of it.
+    let port_ok = port.is_none_or(|port| !port.is_empty() && port != usual && !port.starts_with('0'));
+    port_ok && !host.ends_with('.') && !(scheme == "file" && host == "localhost")
 }
 
 /// Whether a URI template (RFC 6570) is written in the one form that policy patterns are compared with: with something plain in place of
@@ -76,7 +98,10 @@ fn percent_codes_are_plain(text: &str) -> bool {
         };
         // `from_str_radix` would take a sign.
         let digits = part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-        digits && code >= 0x20 && code != 0x7f && !matches!(code, b'%' | b'.' | b'/' | b'\\' | b'#' | b'?')
+        let digits = digits && !part.bytes().take(2).any(|byte| byte.is_ascii_lowercase());
+        // What needs no code has one to look like something else. RFC 3986, section 2.3.
+        let needs_none = code.is_ascii_alphanumeric() || matches!(code, b'-' | b'.' | b'_' | b'~');
+        digits && !needs_none && code >= 0x20 && code != 0x7f && !matches!(code, b'%' | b'/' | b'\\' | b'#' | b'?')
     })
 }
 
@@ -123,6 +148,9 @@ mod tests {
             "file:///reports/q1.txt",
             "test://static-text",
             "https://host.example/a/b?x=1",
+            "https://host.example:8443/a",
+            "http://[::1]:8080/a",
+            "file:///reports/a%2Cb",
             "demo://resource/static/document/features.md",
             "urn:isbn:0451450523",
             "file:///reports/a%20b.txt",
@@ -139,6 +167,16 @@ mod tests {
             "no-scheme",
             "file:",
             "FILE:///reports/a",
+            "file:///%73ecrets/key",
+            "file:///reports/%7ea",
+            "file:///reports/a%2cb",
+            "file://localhost/reports/a",
+            "file://host./reports/a",
+            "https://host.example:443/a",
+            "http://host.example:80/a",
+            "https://host.example:/a",
+            "https://host.example:08443/a",
+            "https://h%6fst.example/a",
             "file:///reports/../secrets/key",
             "file:///reports/./a",
             "file:///reports/%2e%2e/key",

@@ -4,4 +4,6 @@
 
 mod conditions;
 mod properties;
+mod reloads;
 mod rules;
+mod uris;
