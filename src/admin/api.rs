@@ -7,15 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::{DefaultBodyLimit, Path as PathParameter, RawQuery, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,12 +25,12 @@ use super::prune_api;
 use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
-use super::{accounts_api, keys_api};
+use super::{accounts_api, keys_api, switches_api};
 use crate::accounts::Accounts;
 use crate::audit_index::Indexer;
 use crate::listener::{bind, operators};
 use crate::secret::Secret;
-use crate::state::{KeyError, Switch};
+use crate::state::KeyError;
 
 /// Largest request of an operator.
 const MAX_BODY: usize = 64 * 1024;
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     token: Secret<String>,
     pub(super) operations: Arc<Operations>,
     pub(super) servers: BTreeSet<String>,
+    /// Who may vouch for callers, by their configured names.
+    pub(super) issuers: BTreeSet<String>,
     /// Where the log is searched; `None` where no index is kept.
     pub(super) indexer: Option<Indexer>,
     pub(super) reload: Arc<dyn Reload>,
@@ -85,7 +87,8 @@ impl Admin {
         let failed = |source| AdminError::Bind { address, source };
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, shared: Arc::new(Shared { token, operations, servers, indexer, reload, accounts: None }) })
+        let shared = Shared { token, operations, servers, issuers: BTreeSet::new(), indexer, reload, accounts: None };
+        Ok(Self { socket, address, shared: Arc::new(shared) })
     }
 
     /// Tells authorization servers of accounts that are taken away.
@@ -93,6 +96,15 @@ impl Admin {
     pub fn with_accounts(mut self, accounts: Option<Arc<Accounts>>) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.accounts = accounts;
+        }
+        self
+    }
+
+    /// Callers and tenants of these issuers can be stopped.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: BTreeSet<String>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.issuers = issuers;
         }
         self
     }
@@ -107,12 +119,11 @@ impl Admin {
         let routes = Router::new()
             .route("/v1/audit/search", get(search))
             .route("/v1/reload", post(reload))
-            .route("/v1/switches", get(list_switches))
-            .route("/v1/switches/{name}", put(switch_on).delete(switch_off))
             .merge(accounts_api::routes())
             .merge(keys_api::routes())
             .merge(privacy_api::routes())
             .merge(prune_api::routes())
+            .merge(switches_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
             // Outermost: without the token no path, no body and no mistake is looked at.
             .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))
@@ -150,39 +161,6 @@ pub(super) fn requester(query: Option<String>) -> Option<String> {
 
 pub(super) fn bad_query() -> Response {
     problem(StatusCode::BAD_REQUEST, "the only parameter is `requester`")
-}
-
-async fn list_switches(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "on": shared.operations.switches() }))
-}
-
-async fn switch_on(
-    State(shared): State<Arc<Shared>>,
-    PathParameter(name): PathParameter<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    set_switch(&shared, &name, true, query).await
-}
-
-async fn switch_off(
-    State(shared): State<Arc<Shared>>,
-    PathParameter(name): PathParameter<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    set_switch(&shared, &name, false, query).await
-}
-
-async fn set_switch(shared: &Shared, name: &str, on: bool, query: Option<String>) -> Response {
-    let Some(by) = requester(query) else { return bad_query() };
-    let switch = match name.split_once(':') {
-        None if name == "all" => Switch::All,
-        Some(("server", server)) if shared.servers.contains(server) => Switch::Server(server.to_owned()),
-        _ => return problem(StatusCode::NOT_FOUND, "a switch is `all` or `server:<name>` of a configured server"),
-    };
-    match shared.operations.set_switch(&switch, on, &by).await {
-        Ok(()) => Json(json!({ "on": shared.operations.switches() })).into_response(),
-        Err(error) => failed(&error),
-    }
 }
 
 pub(super) fn failed(error: &OperationError) -> Response {

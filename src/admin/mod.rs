@@ -16,6 +16,7 @@ mod reload;
 mod replay;
 mod retention;
 mod search;
+mod switches_api;
 mod token;
 mod tokens;
 
@@ -32,5 +33,6 @@ pub use prune::{PruneOrder, Pruned};
 pub use prune_api::shown as shown_pruned;
 pub use reload::{NotReloaded, Reload, Reloaded};
 pub use retention::Expired;
+pub use switches_api::shown_stops;
 pub use token::{admin_token, read_admin_token};
 pub use tokens::Held as HeldToken;

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::retention::Retention;
 use crate::audit::{AppendError, BundleError, Draft, Kind, Log, ObjectWriter, Position, PruneError, VerifyIo};
 use crate::clock::Clock;
-use crate::state::{ApiKeys, StoreError};
+use crate::state::{ApiKeys, StoreError, Switches};
 use crate::vault::{Applied, Change, Content, Identity, Vault, VaultError};
 
 /// The issuer of API keys, whose rows in `state.db` hold the subject as well.
@@ -30,6 +30,9 @@ pub(super) const NO_KEYS: &[Arc<str>] = &[];
 
 /// Longest word of an operator, in bytes.
 const WORDS: usize = 256;
+
+/// Longest reason of an order, in bytes.
+const REASON: usize = 500;
 
 /// Why somebody is to be erased, held or released, and who says so.
 #[derive(Clone, Debug)]
@@ -62,6 +65,9 @@ pub enum PrivacyError {
     /// An operator's word is none.
     #[error("`{0}` must have 1 to 256 printable characters")]
     Words(&'static str),
+    /// The reason is too long, or more than a line.
+    #[error("`reason` must be one line of at most 500 bytes")]
+    Reason,
     /// The wall clock may be wrong.
     #[error(
         "the clock was moved, or jumped between two runs: nothing is destroyed by it; check it, then say that it can be trusted"
@@ -111,6 +117,8 @@ pub struct Privacy {
     pub(super) log: Arc<Log>,
     pub(super) vault: Arc<Vault>,
     pub(super) keys: Arc<ApiKeys>,
+    /// A switch may name somebody.
+    pub(super) switches: Arc<Switches>,
     /// The audit directory, in which logs are read.
     pub(super) logs: PathBuf,
     pub(super) retention: Retention,
@@ -127,14 +135,14 @@ impl Privacy {
     pub async fn open(
         log: Arc<Log>,
         vault: Arc<Vault>,
-        keys: Arc<ApiKeys>,
+        (keys, switches): (Arc<ApiKeys>, Arc<Switches>),
         logs: PathBuf,
         keep: (std::time::Duration, std::time::Duration),
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VaultError> {
         let (keep_keys, keep_log) = keep;
         let retention = Retention::new(keep_keys, clock, vault.seen().await?);
-        Ok(Self { log, vault, keys, logs, retention, keep_log, turn: Mutex::default(), behind: AtomicBool::new(true) })
+        Ok(Self { log, vault, keys, switches, logs, retention, keep_log, turn: Mutex::default(), behind: AtomicBool::new(true) })
     }
 
     /// Destroys everything that tells who is behind somebody's pseudonyms: keys, mapping, captured content, API keys.
@@ -144,12 +152,14 @@ impl Privacy {
         order.check()?;
         let person = self.vault.person(&order.who.issuer, &order.who.subject).await?;
         let Identity { issuer, subject, .. } = &order.who;
-        let ids = if issuer == API_KEY {
+        let mut ids = if issuer == API_KEY {
             self.keys.of_subject(subject)
         } else {
             // Accounts go the way of keys: by ids of chance, which say nothing of anybody.
             self.keys.accounts().of_subject(issuer, subject).await?.into_iter().map(Into::into).collect()
         };
+        // So do switches that stop them: nobody is left to be stopped.
+        ids.extend(self.switches.of_subject(issuer, subject));
         let (names, held) = person.map(|person| (person.pseudonyms, person.held)).unwrap_or_default();
         if names.is_empty() && ids.is_empty() {
             return Err(PrivacyError::Unknown);
@@ -256,10 +266,16 @@ impl Privacy {
     ) -> Result<(), PrivacyError> {
         // Before the vault, whose transaction says that all of it is done.
         if !keys.is_empty() {
-            self.keys.erase(keys).await?;
+            self.erase_rows(keys).await?;
         }
         self.keys.advance(log, index + 1).await?;
         Ok(self.vault.apply(change, Applied { log, next: index + 1 }).await?)
+    }
+
+    /// Removes keys, accounts and switches with these ids; the journal is wiped when all are gone.
+    pub(super) async fn erase_rows(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
+        self.switches.erase(ids).await?;
+        self.keys.erase(ids).await
     }
 
     /// Records an order about somebody, in as many records as their pseudonyms need.
@@ -355,6 +371,15 @@ pub(crate) fn is_fit(requester: &str, subject: Option<&str>) -> Result<(), Priva
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether the log may hold this as the reason of an order about `subject`: nothing, or one line.
+pub(crate) fn is_fit_reason(reason: &str, subject: Option<&str>) -> Result<(), PrivacyError> {
+    if reason.len() > REASON || reason.contains(char::is_control) {
+        return Err(PrivacyError::Reason);
+    }
+    let named = subject.is_some_and(|subject| names(&reason.to_lowercase(), &subject.to_lowercase()));
+    if named { Err(PrivacyError::Identifying("reason")) } else { Ok(()) }
 }
 
 pub(super) fn list(what: &mut ObjectWriter<'_>, key: &'static str, texts: &[impl AsRef<str>]) {

@@ -209,7 +209,7 @@ pub(super) fn failed(error: &PrivacyError) -> Response {
     let status = match error {
         PrivacyError::Unknown | PrivacyError::UnknownToken => StatusCode::NOT_FOUND,
         PrivacyError::Held | PrivacyError::Clock | PrivacyError::Kept(_) => StatusCode::CONFLICT,
-        PrivacyError::Identifying(_) | PrivacyError::Words(_) => StatusCode::BAD_REQUEST,
+        PrivacyError::Identifying(_) | PrivacyError::Words(_) | PrivacyError::Reason => StatusCode::BAD_REQUEST,
         PrivacyError::NotRecorded(_)
         | PrivacyError::Unfinished(_)
         | PrivacyError::Vault(_)

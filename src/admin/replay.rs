@@ -46,7 +46,7 @@ impl Privacy {
                     self.make(&name, index, &keys, &change).await?;
                 } else if !keys.is_empty() {
                     tracing::warn!(log = name, index, "a record erases API keys that `state.db` may have again; they are erased");
-                    self.keys.erase(&keys).await?;
+                    self.erase_rows(&keys).await?;
                 }
             }
             self.keys.advance(&name, next).await?;

@@ -51,7 +51,7 @@ use crate::layers::authz::Authz;
 use crate::layers::dlp::{DlpLayer, Rules};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
-use crate::layers::kill_switch::KillSwitch;
+use crate::layers::kill_switch::{KillSwitch, ToolSwitch};
 use crate::layers::mirrors::Mirrors;
 use crate::layers::quota::Quota;
 use crate::layers::rate_limit::RateLimits;
@@ -154,10 +154,12 @@ impl Chain {
             // The only place where bytes become a message.
             .layer(Station::new(Decode::new(parts.limits, parts.memory, parts.sessions), probe))
             // Before the limits: an order to stop costs its callers no quota.
-            .layer(Station::new(KillSwitch::new(parts.switches, parts.vigil), probe))
+            .layer(Station::new(KillSwitch::new(Arc::clone(&parts.switches), Arc::clone(&parts.vigil)), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
             .layer(Station::new(RateLimits::new(&policy.limits, &parts.ledger), probe))
             .layer(Station::new(Authz::new(engine, &policy.hash), probe))
+            // After authz: a hidden tool is not to be told by its 503. Before quota, for the reason above.
+            .layer(Station::new(ToolSwitch::new(parts.switches, parts.vigil), probe))
             // After authz, since a refused call spends nothing, and a hidden tool is not to be told by its 429.
             .layer(Station::new(Quota::new(&policy.limits, &parts.ledger), probe))
             // (pins: before the scans, which they save.)

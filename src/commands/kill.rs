@@ -1,13 +1,15 @@
 //! `yett kill` and `yett unkill`.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::Value;
 
-use super::keys::asked_by;
 use super::offline::Offline;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit, load};
-use crate::admin::AdminClient;
+use crate::admin::{AdminClient, shown_stops};
+use crate::config::Config;
 use crate::state::Switch;
 
 /// Arguments of `kill`.
@@ -15,6 +17,12 @@ use crate::state::Switch;
 pub(super) struct Kill {
     #[command(flatten)]
     order: Order,
+    /// Why: one line, for operators and the record. Callers never see it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Show what is stopped, and stop nothing
+    #[arg(long, group = "what", conflicts_with = "reason")]
+    list: bool,
 }
 
 /// Arguments of `unkill`.
@@ -33,13 +41,16 @@ struct Order {
     /// Work on a stopped gateway
     #[arg(long)]
     offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     /// Who asks for it, as the record is to name them
     #[arg(long, value_name = "NAME", default_value = "admin")]
     requester: String,
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(id = "what", required = true, multiple = false)]
 struct Target {
     /// Every call
     #[arg(long)]
@@ -47,43 +58,119 @@ struct Target {
     /// Calls to this server
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
+    /// Calls of this tool
+    #[arg(long, value_name = "SERVER/TOOL")]
+    tool: Option<String>,
+    /// Everything that this caller does
+    #[arg(long, value_name = "ISSUER/SUBJECT")]
+    principal: Option<String>,
+    /// Everything that callers of this tenant do
+    #[arg(long, value_name = "ISSUER/TENANT")]
+    tenant: Option<String>,
+    /// The name that `kill --list` shows
+    #[arg(long, value_name = "NAME")]
+    switch: Option<String>,
+}
+
+impl Target {
+    fn switch(&self) -> anyhow::Result<Switch> {
+        let Self { all: _, server, tool, principal, tenant, switch } = self;
+        let pairs =
+            [("tool", tool, "SERVER/TOOL"), ("principal", principal, "ISSUER/SUBJECT"), ("tenant", tenant, "ISSUER/TENANT")];
+        for (kind, given, form) in pairs {
+            let Some(given) = given else { continue };
+            return match Switch::from_name(&format!("{kind}:{given}")) {
+                Switch::Unknown(_) => anyhow::bail!("`--{kind} {given}`: write it as {form}"),
+                switch => Ok(switch),
+            };
+        }
+        Ok(match (server, switch) {
+            (Some(server), _) => Switch::Server(server.clone()),
+            (None, Some(name)) => Switch::from_name(name),
+            (None, None) => Switch::All,
+        })
+    }
 }
 
 pub(super) async fn kill(command: Kill, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    run(command.order, true, terminal).await
+    run(command.order, (!command.list).then_some((true, command.reason)), terminal).await
 }
 
 pub(super) async fn unkill(command: Unkill, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    run(command.order, false, terminal).await
+    run(command.order, Some((false, String::new())), terminal).await
 }
 
-async fn run(order: Order, on: bool, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+/// `what` is whether to stop, and why; `None` only looks.
+async fn run(order: Order, what: Option<(bool, String)>, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let Some(config) = load(&order.path, terminal) else {
         return Ok(Exit::Bad);
     };
-    let switch = match order.target.server {
-        Some(server) => Switch::Server(server),
-        None => Switch::All,
+    let set = match what {
+        Some((on, reason)) => Some((named(&order.target, on, &config)?, on, reason)),
+        None => None,
     };
-    if let Switch::Server(name) = &switch
-        && !config.servers.iter().any(|server| server.name == *name)
-    {
-        anyhow::bail!("no server is named `{name}`");
-    }
-    let left = if order.offline {
+    let answer = if order.offline {
         let offline = Offline::open(&config).await?;
-        let set = offline.operations.set_switch(&switch, on, &order.requester).await;
-        let left = offline.operations.switches();
+        let done = match &set {
+            Some((switch, on, reason)) => offline.operations.switch_for(switch, *on, reason, &order.requester).await,
+            None => Ok(()),
+        };
+        let answer = shown_stops(&offline.operations);
         offline.close().await;
-        set?;
-        left
+        done?;
+        answer
     } else {
         let client = AdminClient::new(config.admin, &config.data_dir)?;
-        let method = if on { Method::PUT } else { Method::DELETE };
-        let answer = client.call(method, &format!("/v1/switches/{}?{}", switch.name(), asked_by(&order.requester)), None).await?;
-        let left = answer.get("on").and_then(Value::as_array).into_iter().flatten();
-        left.filter_map(Value::as_str).map(str::to_owned).collect()
+        match &set {
+            None => client.call(Method::GET, "/v1/switches", None).await?,
+            Some((switch, on, reason)) => {
+                let method = if *on { Method::PUT } else { Method::DELETE };
+                // In a path a `+` is one; what forms write so is a space.
+                let name = form_urlencoded::byte_serialize(switch.name().as_bytes()).collect::<String>().replace('+', "%20");
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.append_pair("requester", &order.requester).append_pair("reason", reason);
+                client.call(method, &format!("/v1/switches/{name}?{}", query.finish()), None).await?
+            }
+        }
     };
-    terminal.line(if left.is_empty() { "nothing is stopped".to_owned() } else { format!("stopped: {}", left.join(", ")) });
+    show(&answer, order.json, set.is_none(), terminal);
     Ok(Exit::Done)
+}
+
+/// The switch that was asked for. One that is to be turned on must name what is configured; what is on can always be turned off.
+fn named(target: &Target, on: bool, config: &Config) -> anyhow::Result<Switch> {
+    let switch = target.switch()?;
+    let servers = || config.servers.iter().map(|server| server.name.clone()).collect::<BTreeSet<_>>();
+    let (what, name, known) = match &switch {
+        Switch::All => return Ok(switch),
+        Switch::Server(server) | Switch::Tool { server, .. } => ("server", server, servers()),
+        Switch::Principal { issuer, .. } | Switch::Tenant { issuer, .. } => ("issuer", issuer, config.identity.names()),
+        Switch::Unknown(name) if on => anyhow::bail!("no switch is named `{name}`; see `yett kill --list`"),
+        Switch::Unknown(_) => return Ok(switch),
+    };
+    if on && !known.contains(name) {
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        anyhow::bail!("no {what} is named `{name}`; there are: {}", known.join(", "));
+    }
+    Ok(switch)
+}
+
+fn show(answer: &Value, json: bool, with_reasons: bool, terminal: &mut Terminal) {
+    if json {
+        terminal.line(answer.to_string());
+        return;
+    }
+    let list = |key: &str| answer.get(key).and_then(Value::as_array).into_iter().flatten();
+    if with_reasons {
+        for stop in list("switches") {
+            let text = |key: &str| stop.get(key).and_then(Value::as_str).unwrap_or_default();
+            terminal.line(format!("{}  {}", text("name"), text("reason")).trim_end().to_owned());
+        }
+    }
+    let names: Vec<_> = list("on").filter_map(Value::as_str).collect();
+    if names.is_empty() {
+        terminal.line("nothing is stopped".to_owned());
+    } else if !with_reasons {
+        terminal.line(format!("stopped: {}", names.join(", ")));
+    }
 }

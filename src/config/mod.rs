@@ -17,7 +17,7 @@ pub(crate) mod units;
 mod upstream;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -257,6 +257,15 @@ pub struct Identity {
     pub mtls: Option<Mtls>,
     /// Whether who sends no credential is a caller; what that one may do is a binding of the policy.
     pub anonymous: bool,
+}
+
+impl Identity {
+    /// Under which names issuers vouch for callers, as bindings, records and kill switches use them.
+    pub fn names(&self) -> BTreeSet<String> {
+        let issuers = self.issuers.iter().map(|issuer| issuer.name.clone());
+        let others = [("api-key", self.api_keys.enabled), ("mtls", self.mtls.is_some()), ("anonymous", self.anonymous)];
+        issuers.chain(others.into_iter().filter_map(|(name, on)| on.then(|| name.to_owned()))).collect()
+    }
 }
 
 /// Which API keys are accepted.

@@ -104,7 +104,7 @@ pub(super) async fn bind_admin(
     operations.privacy().catch_up().await?;
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
     let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, offered.indexer, offered.reload)?;
-    let admin = admin.with_accounts(offered.accounts);
+    let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names());
     Ok((operations, admin))
 }
 

@@ -18,9 +18,11 @@ impl ApiKeys {
         within(set_fact(&self.store, &applied(log), next.to_string().into_bytes())).await
     }
 
-    /// Whether there is neither key nor account: then no record can order the erasure of one.
+    /// Whether there is neither key nor account nor switch that names somebody: then no record can order the erasure of one.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.keys.load().is_empty() && self.accounts().list().await?.is_empty())
+        let named = sqlx::query_scalar("SELECT COUNT(*) FROM kill_switches WHERE id <> ''").fetch_one(self.store.pool());
+        let named: i64 = within(async { Ok::<_, StoreError>(named.await?) }).await?;
+        Ok(named == 0 && self.keys.load().is_empty() && self.accounts().list().await?.is_empty())
     }
 
     /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.

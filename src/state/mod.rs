@@ -15,6 +15,7 @@ mod key_rows;
 mod key_text;
 mod migrations;
 mod store;
+mod switch;
 mod switches;
 mod under_master;
 
@@ -34,7 +35,8 @@ pub use following::{Following, LOOK};
 pub use heads::{HeadStore, Swapped};
 pub use key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Shown};
 pub use store::Place;
-pub use switches::{Switch, Switches};
+pub use switch::{Switch, Whom};
+pub use switches::{Stop, Switches, mark};
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]

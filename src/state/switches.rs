@@ -1,84 +1,118 @@
 //! Kill switches: what the operator has stopped. Held in memory, written through to the store, so that a restart keeps them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sqlx::Row as _;
+use uuid::Uuid;
 
 use super::StoreError;
 use super::store::{Store, within};
+use super::switch::{Switch, Whom};
 
-/// What one switch stops.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Switch {
-    /// Every call.
-    All,
-    /// Every call to this server.
-    Server(String),
-}
-
-impl Switch {
-    /// Its name in the store and in records: `all`, `server:crm`.
-    pub fn name(&self) -> String {
-        match self {
-            Self::All => "all".to_owned(),
-            Self::Server(server) => format!("server:{server}"),
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        match name.split_once(':') {
-            None if name == "all" => Some(Self::All),
-            Some(("server", server)) => Some(Self::Server(server.to_owned())),
-            _ => None,
-        }
-    }
+/// What is known of a switch that is on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// Why, as the operator put it; empty if they did not. Callers never learn it.
+    pub reason: String,
+    /// What stands for it where its name would say whom it stops; empty for those that name nobody.
+    id: Arc<str>,
 }
 
 /// The switches that are on.
 #[derive(Debug)]
 pub struct Switches {
     store: Store,
-    on: ArcSwap<BTreeSet<Switch>>,
+    on: ArcSwap<BTreeMap<Switch, Stop>>,
     /// Orders that hold here, which the store does not know.
-    unsaid: Mutex<BTreeMap<Switch, bool>>,
+    unsaid: Mutex<BTreeMap<Switch, Option<Stop>>>,
 }
 
 impl Switches {
     pub(super) async fn load(store: Store) -> Result<Self, StoreError> {
         let on = ArcSwap::from_pointee(read(&store).await?);
-        Ok(Self { store, on, unsaid: Mutex::default() })
+        let switches = Self { store, on, unsaid: Mutex::default() };
+        switches.warn_of_unknown();
+        Ok(switches)
     }
 
-    /// Whether calls to `server` are stopped.
-    pub fn stops(&self, server: Option<&str>) -> bool {
+    /// Whether everything at `server` is stopped, or everything that this caller does.
+    pub fn stops(&self, server: Option<&str>, whom: Option<Whom<'_>>) -> bool {
         let on = self.on.load();
-        !on.is_empty()
-            && on.iter().any(|switch| match switch {
-                Switch::All => true,
-                Switch::Server(name) => Some(name.as_str()) == server,
-            })
+        !on.is_empty() && on.keys().any(|switch| switch.stops(server, whom))
+    }
+
+    /// Whether this tool is stopped by a switch of its own.
+    pub fn stops_tool(&self, server: &str, tool: &str) -> bool {
+        let on = self.on.load();
+        let is_it = |switch: &Switch| matches!(switch, Switch::Tool { server: at, tool: of } if at == server && of == tool);
+        !on.is_empty() && on.keys().any(is_it)
     }
 
     /// Those that are on, by name.
     pub fn list(&self) -> Vec<String> {
-        self.on.load().iter().map(Switch::name).collect()
+        self.on.load().keys().map(Switch::name).collect()
+    }
+
+    /// Those that are on, with what is known of them.
+    pub fn stops_on(&self) -> Vec<(Switch, Stop)> {
+        self.on.load().iter().map(|(switch, stop)| (switch.clone(), stop.clone())).collect()
+    }
+
+    /// How they are to be called where nobody may be named: a switch that stops a caller by its id of chance.
+    pub fn marks(&self) -> BTreeMap<Switch, String> {
+        self.on.load().iter().map(|(switch, stop)| (switch.clone(), mark(switch, stop))).collect()
+    }
+
+    /// What a switch that is to be turned on will be known by. One that is on keeps its id.
+    pub fn prepare(&self, switch: &Switch, reason: &str) -> Stop {
+        let known = self.on.load().get(switch).map(|stop| Arc::clone(&stop.id));
+        let named = matches!(switch, Switch::Principal { .. });
+        let id = known.filter(|id| !id.is_empty() || !named);
+        let id = id.unwrap_or_else(|| if named { Uuid::new_v4().to_string().into() } else { Arc::default() });
+        Stop { reason: reason.to_owned(), id }
     }
 
     /// Turns a switch on or off. In memory first: the order to stop takes effect even when the store fails, which the error then says
     /// (SECURITY.md section 6, "works locally, persisted"); it is stored once that works again.
-    pub async fn set(&self, switch: &Switch, on: bool) -> Result<(), StoreError> {
-        self.unsaid.lock().insert(switch.clone(), on);
+    pub async fn set(&self, switch: &Switch, stop: Option<Stop>) -> Result<(), StoreError> {
+        self.unsaid.lock().insert(switch.clone(), stop.clone());
         self.on.rcu(|known| {
-            let mut known = BTreeSet::clone(known);
-            turn(&mut known, switch, on);
+            let mut known = BTreeMap::clone(known);
+            turn(&mut known, switch, stop.as_ref());
             Arc::new(known)
         });
-        within(self.write(switch, on)).await?;
-        self.said(switch, on);
+        within(self.write(switch, stop.as_ref())).await?;
+        self.said(switch, stop.as_ref());
         Ok(())
+    }
+
+    /// The ids of switches that stop this caller.
+    pub fn of_subject(&self, issuer: &str, subject: &str) -> Vec<Arc<str>> {
+        let on = self.on.load();
+        let wanted = Switch::Principal { issuer: issuer.to_owned(), subject: subject.to_owned() };
+        on.get(&wanted).map(|stop| Arc::clone(&stop.id)).into_iter().collect()
+    }
+
+    /// Forgets switches that name somebody who is erased, in memory and in the store.
+    pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
+        let is_erased = |stop: &Stop| ids.iter().any(|id| id.as_ref() == &*stop.id);
+        self.unsaid.lock().retain(|_, stop| !stop.as_ref().is_some_and(is_erased));
+        self.on.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            known.retain(|_, stop| !is_erased(stop));
+            Arc::new(known)
+        });
+        within(async {
+            let mut work = self.store.change().await?;
+            for id in ids.iter().map(AsRef::as_ref).filter(|id| !id.is_empty()) {
+                sqlx::query("DELETE FROM kill_switches WHERE id = $1").bind(id.to_owned()).execute(&mut *work).await?;
+            }
+            Ok(work.commit().await?)
+        })
+        .await
     }
 
     /// Takes what other processes have set. Orders of this one that could not be stored go before it.
@@ -86,52 +120,71 @@ impl Switches {
         let stored = read(&self.store).await?;
         self.on.rcu(|_known| {
             let mut on = stored.clone();
-            self.unsaid.lock().iter().for_each(|(switch, set)| turn(&mut on, switch, *set));
+            self.unsaid.lock().iter().for_each(|(switch, stop)| turn(&mut on, switch, stop.as_ref()));
             Arc::new(on)
         });
+        self.warn_of_unknown();
         Ok(())
     }
 
     /// Stores orders that could not be stored when they were given.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
         let rest = self.unsaid.lock().clone();
-        for (switch, on) in rest {
-            self.write(&switch, on).await?;
-            self.said(&switch, on);
+        for (switch, stop) in rest {
+            self.write(&switch, stop.as_ref()).await?;
+            self.said(&switch, stop.as_ref());
         }
         Ok(())
     }
 
-    async fn write(&self, switch: &Switch, on: bool) -> Result<(), StoreError> {
-        let statement = if on {
-            "INSERT INTO kill_switches (target) VALUES ($1) ON CONFLICT DO NOTHING"
-        } else {
-            "DELETE FROM kill_switches WHERE target = $1"
-        };
+    async fn write(&self, switch: &Switch, stop: Option<&Stop>) -> Result<(), StoreError> {
         let mut work = self.store.change().await?;
-        sqlx::query(statement).bind(switch.name()).execute(&mut *work).await?;
+        let name = switch.name();
+        if let Some(Stop { reason, id }) = stop {
+            let statement = "INSERT INTO kill_switches (target, reason, id) VALUES ($1, $2, $3)
+                ON CONFLICT (target) DO UPDATE SET reason = excluded.reason, id = excluded.id";
+            sqlx::query(statement).bind(name).bind(reason.clone()).bind(id.to_string()).execute(&mut *work).await?;
+        } else {
+            sqlx::query("DELETE FROM kill_switches WHERE target = $1").bind(name).execute(&mut *work).await?;
+        }
         Ok(work.commit().await?)
     }
 
     /// The store knows of this order; there may be another one by now.
-    fn said(&self, switch: &Switch, on: bool) {
+    fn said(&self, switch: &Switch, stop: Option<&Stop>) {
         let mut unsaid = self.unsaid.lock();
-        if unsaid.get(switch) == Some(&on) {
+        if unsaid.get(switch).is_some_and(|order| order.as_ref() == stop) {
             unsaid.remove(switch);
+        }
+    }
+
+    fn warn_of_unknown(&self) {
+        for switch in self.on.load().keys().filter(|switch| matches!(switch, Switch::Unknown(_))) {
+            tracing::error!(
+                switch = switch.name(),
+                "this release does not know what this kill switch stops, so everything is stopped; update, or `yett unkill --switch`"
+            );
         }
     }
 }
 
-fn turn(switches: &mut BTreeSet<Switch>, switch: &Switch, on: bool) {
-    if on {
-        switches.insert(switch.clone());
-    } else {
-        switches.remove(switch);
-    }
+fn turn(switches: &mut BTreeMap<Switch, Stop>, switch: &Switch, stop: Option<&Stop>) {
+    match stop {
+        Some(stop) => switches.insert(switch.clone(), stop.clone()),
+        None => switches.remove(switch),
+    };
 }
 
-async fn read(store: &Store) -> Result<BTreeSet<Switch>, StoreError> {
-    let rows = sqlx::query("SELECT target FROM kill_switches").fetch_all(store.pool()).await?;
-    let names = rows.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
-    Ok(names.iter().filter_map(|name| Switch::from_name(name)).collect())
+/// See [`Switches::marks`].
+pub fn mark(switch: &Switch, stop: &Stop) -> String {
+    if stop.id.is_empty() { switch.name() } else { format!("principal:{}", stop.id) }
+}
+
+async fn read(store: &Store) -> Result<BTreeMap<Switch, Stop>, StoreError> {
+    let rows = sqlx::query("SELECT target, reason, id FROM kill_switches").fetch_all(store.pool()).await?;
+    let stops = rows.iter().map(|row| {
+        let (target, reason, id): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok((Switch::from_name(&target), Stop { reason, id: id.into() }))
+    });
+    stops.collect()
 }

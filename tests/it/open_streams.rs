@@ -189,6 +189,56 @@ async fn open_streams_end_when_the_operator_stops_their_server() {
 }
 
 #[tokio::test]
+async fn mcp_077_open_streams_end_when_the_operator_stops_their_caller_or_their_tenant_and_go_on_for_others() {
+    let stage = Stage::set().await;
+    let others = stage.gateway.tenant_key("bob", "other").await;
+    let mut others = stage.gateway.legacy("crm", &others).await.listen().await;
+    assert!(others.next().await.is_some());
+    let key = stage.gateway.tenant_key("ada", "acme").await;
+    for name in ["principal:api-key/ada", "tenant:api-key/acme"] {
+        let open = stage.open(&key).await;
+        let cancelled = stage.crm.cancelled();
+        let switch = Switch::from_name(name);
+        stage.gateway.running.operations().set_switch(&switch, true, "admin").await.unwrap();
+        stage.assert_end(open, "killed", -31503).await;
+        assert_eq!(stage.crm.cancelled(), cancelled + 3, "{name}: another caller's stream has ended as well");
+        stage.gateway.running.operations().set_switch(&switch, false, "admin").await.unwrap();
+    }
+    drop(others);
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn mcp_077_streams_of_a_stopped_tool_end_in_both_eras_and_new_calls_of_it_are_refused() {
+    let stage = Stage::set().await;
+    let token = stage.token();
+    let (legacy, modern) = (stage.gateway.legacy("crm", &token).await, stage.gateway.modern("crm", &token));
+    let slow = json!({ "name": "slow", "arguments": {} });
+    let mut open = [legacy.stream("tools/call", slow.clone()).await, modern.stream("tools/call", slow).await];
+    let mut push = legacy.listen().await;
+    for events in open.iter_mut().chain([&mut push]) {
+        assert!(events.next().await.is_some());
+    }
+    let switch = Switch::from_name("tool:crm/slow");
+    stage.gateway.running.operations().switch_for(&switch, true, "it leaks", "admin").await.unwrap();
+    for events in open {
+        let call = events.head.call();
+        let last = events.rest().await;
+        assert_eq!((last.len(), &last[0]["error"]["code"]), (1, &json!(-31503)), "{last:#?}");
+        assert!(!last[0].to_string().contains("leaks"), "{last:#?}");
+        assert_eq!(stage.gateway.ended(&call).await.last().unwrap()["out"]["status"], "killed");
+    }
+    for client in [&legacy, &modern] {
+        let refused = client.call("slow", json!({})).await;
+        assert_eq!((refused.status, refused.code()), (503, Some(-31503)), "{refused:?}");
+        assert_eq!(client.call("echo", json!({})).await.status, 200);
+    }
+    assert_eq!(stage.crm.cancelled(), 2, "a stream of no tool has ended as well");
+    drop(push);
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_waits_for_its_client_ends_too_and_says_why() {
     let stage = Stage::set().await;
     let primed = [Step::Raw(b"id: e1\nretry: 60000\ndata:\n\n".to_vec()), Step::message(&note()), Step::Wait(Gate::default())];

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use yett::admin::Order;
 use yett::state::{NewKey, Rotation, Switch};
+use yett::vault::Identity;
 
 use crate::support::eventually;
 use crate::support::gateway::{Builder, Gateway};
@@ -42,7 +44,7 @@ async fn what_one_replica_changes_holds_at_the_others_and_without_the_database_c
     let (mut database, crm) = (Postgres::start().await, Upstream::start().await);
     // Both find it empty: one of them makes the tables, the other waits.
     let (one, two) = tokio::join!(replica("r1", &database, &crm), replica("r2", &database, &crm));
-    assert_eq!(database.sql("yett", "SELECT version FROM yett_schema"), "4");
+    assert_eq!(database.sql("yett", "SELECT version FROM yett_schema"), "5");
 
     // Made at one, good at the other; rotated there, with both secrets good here.
     let operations = one.running.operations();
@@ -92,6 +94,45 @@ async fn what_one_replica_changes_holds_at_the_others_and_without_the_database_c
     assert_eq!(one.running.operations().switches(), ["all"]);
     one.stop_and_verify().await;
     drop(two);
+}
+
+#[tokio::test]
+async fn mcp_077_a_stop_of_any_kind_holds_at_every_replica_within_a_second_and_an_unknown_one_stops_everything() {
+    let (database, crm) = (Postgres::start().await, Upstream::start().await);
+    let one = replica("r1", &database, &crm).await;
+    let two = replica("r2", &database, &crm).await;
+    let secret = one.tenant_key("ada", "acme").await;
+    becomes(&two, &secret, 200).await;
+    let operations = one.running.operations();
+    for name in ["all", "server:crm", "tool:crm/echo", "principal:api-key/ada", "tenant:api-key/acme"] {
+        let switch = Switch::from_name(name);
+        operations.switch_for(&switch, true, "drill", "admin").await.unwrap();
+        let asked = tokio::time::Instant::now();
+        becomes(&two, &secret, 503).await;
+        assert!(asked.elapsed() < Duration::from_secs(1), "{name}: {:?}", asked.elapsed());
+        assert_eq!(two.running.operations().stops()[0].1.reason, "drill");
+        two.running.operations().set_switch(&switch, false, "admin").await.unwrap();
+        becomes(&one, &secret, 200).await;
+    }
+    // What a newer release wrote.
+    database.sql("yett", "INSERT INTO kill_switches (target) VALUES ('client:laptop'); UPDATE changes SET n = n + 1");
+    becomes(&one, &secret, 503).await;
+    becomes(&two, &secret, 503).await;
+    operations.set_switch(&Switch::from_name("client:laptop"), false, "admin").await.unwrap();
+    becomes(&two, &secret, 200).await;
+
+    // Who is erased is nobody to be stopped, here as there.
+    operations.switch_for(&Switch::from_name("principal:api-key/ada"), true, "drill", "admin").await.unwrap();
+    let order = Order {
+        who: Identity { issuer: "api-key".into(), subject: "ada".into() },
+        basis: "art. 17".into(),
+        approver: "dpo".into(),
+        requester: "admin".into(),
+    };
+    operations.privacy().erase(&order).await.unwrap();
+    assert!(operations.stops().is_empty());
+    assert_eq!(database.sql("yett", "SELECT COUNT(*) FROM kill_switches"), "0");
+    eventually("the other forgets", || two.running.operations().stops().is_empty().then_some(())).await;
 }
 
 #[tokio::test]

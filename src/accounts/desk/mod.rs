@@ -33,7 +33,7 @@ use crate::layers::authn::{Issuers, SignedIn};
 use crate::oauth::{AuthorizationServer, Proof, unguessable};
 use crate::seal::Key;
 use crate::secret::Secret;
-use crate::state::{Switches, Whose};
+use crate::state::{Switches, Whom, Whose};
 use crate::upstream::ConnectError;
 
 /// Where the pages are on a listener, and where issuers send browsers back to.
@@ -195,7 +195,7 @@ impl Desk {
         let whose = whose(server, &visitor.who);
         match get("act") {
             // What is stopped is stopped for browsers too. Taking away goes on.
-            Some("connect") if self.switches.stops(Some(server)) => Err(Trouble::Stopped),
+            Some("connect") if self.is_stopped(server, &visitor.who) => Err(Trouble::Stopped),
             Some("connect") => {
                 let proof = Proof::new().ok_or(Trouble::Random)?;
                 let to = service.authorization(&self.way_back(Errand::Connect, server), &proof).await.map_err(|error| {
@@ -285,6 +285,11 @@ impl Desk {
         Ok(Answer::Go(self.page_of(&journey.server), vec![self.cookies.keep_visitor(&visitor)?]))
     }
 
+    fn is_stopped(&self, server: &str, who: &SignedIn) -> bool {
+        let SignedIn { issuer, subject, tenant } = who;
+        self.switches.stops(Some(server), Some(Whom { issuer, subject, tenant: tenant.as_deref() }))
+    }
+
     async fn connected(&self, journey: &Journey, answered: (&str, Option<&str>), visit: &Visit<'_>) -> Result<Answer, Trouble> {
         let visitor = self.cookies.visitor(visit.headers, self.now()).ok_or(Trouble::NotSignedIn)?;
         // Somebody else has signed in on this browser meanwhile.
@@ -294,7 +299,7 @@ impl Desk {
             return Err(Trouble::ForeignState);
         }
         self.service(&journey.server)?;
-        if self.switches.stops(Some(&journey.server)) {
+        if self.is_stopped(&journey.server, &visitor.who) {
             return Err(Trouble::Stopped);
         }
         let (code, issuer) = answered;

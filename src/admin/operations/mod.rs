@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -13,9 +12,8 @@ use super::privacy::{Privacy, PrivacyError, is_fit};
 use super::refused::Refused;
 use crate::audit::{AppendError, Draft, Kind, Log, ObjectWriter};
 use crate::clock::Clock;
-use crate::master_key::hex;
 use crate::secret::Secret;
-use crate::state::{Account, Aging, ApiKey, ApiKeys, KeyError, NewKey, Rotation, StoreError, Switch, Switches, Tokens, Whose};
+use crate::state::{Account, Aging, ApiKey, ApiKeys, KeyError, NewKey, Rotation, StoreError, Switches, Tokens, Whose};
 use crate::vault::{Caller, Vault, VaultError};
 
 /// Why an operation failed.
@@ -78,7 +76,7 @@ impl Operations {
     /// On these stores, recorded in `log`.
     pub async fn open(stores: Stores, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
         let Stores { log, keys, switches, vault, logs, keep, keep_log } = stores;
-        let (shared, about, keyed) = (Arc::clone(&log), Arc::clone(&vault), Arc::clone(&keys));
+        let (shared, about, keyed) = (Arc::clone(&log), Arc::clone(&vault), (Arc::clone(&keys), Arc::clone(&switches)));
         let privacy = Privacy::open(shared, about, keyed, logs, (keep, keep_log), Arc::clone(&clock)).await?;
         Ok(Self { log, keys, switches, vault, privacy, clock, turn: Mutex::default(), refused: Refused::default() })
     }
@@ -186,26 +184,6 @@ impl Operations {
         self.keys.list()
     }
 
-    /// Turns a switch on or off, once that is recorded; it holds even if the store fails, which the error then says.
-    pub async fn set_switch(&self, switch: &Switch, on: bool, requester: &str) -> Result<(), OperationError> {
-        let _turn = self.turn.lock().await;
-        is_fit(requester, None)?;
-        let before = self.switches.list();
-        let mut after: Vec<String> = before.iter().filter(|name| **name != switch.name()).cloned().collect();
-        after.extend(on.then(|| switch.name()));
-        after.sort();
-        self.record(Kind::Killswitch, if on { "kill" } else { "unkill" }, &switch.name(), |what| {
-            what.text("after", &digest_of(&after)).text("before", &digest_of(&before)).text("requester", requester);
-        })
-        .await?;
-        Ok(self.switches.set(switch, on).await?)
-    }
-
-    /// The switches that are on.
-    pub fn switches(&self) -> Vec<String> {
-        self.switches.list()
-    }
-
     /// Records that somebody searched the log, by which filters, and how many records they were shown.
     pub async fn record_search(&self, by: &str, found: usize, requester: &str) -> Result<(), OperationError> {
         self.record(Kind::Admin, "audit.search", self.log.name(), |what| {
@@ -284,10 +262,6 @@ impl Operations {
     }
 }
 
-/// SHA-256 of what is on.
-fn digest_of(names: &[String]) -> String {
-    hex(digest(&SHA256, names.join("\n").as_bytes()).as_ref())
-}
-
+mod switching;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::audit::{Disk, Filter, Options, show};
 use crate::clock::SystemClock;
 use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::secret::Secret;
+use crate::state::Switch;
 use crate::vault::{Ask, Identity, Wanted};
 
 const WHO: &str = "ticket-9";

@@ -1,8 +1,10 @@
 //! Kill switch: the operator's order to stop, effective with the next message.
 //!
-//! **Does**: refuses every message while a switch stops everything or this server.
+//! **Does**: refuses every message while a switch stops everything, this server, this caller or their tenant. Behind authorization a
+//! second part refuses calls of a tool that is stopped.
 //!
-//! **Request**: 503 with `Retry-After`, before any limit is charged.
+//! **Request**: 503 with `Retry-After`, before any limit is charged. A stopped tool only once the caller may call it: until then it is
+//! answered like one that there is not. Lists go on showing it.
 //!
 //! **Reply**: passes; what a server answers with one message is done, and its caller must know.
 //!
@@ -13,15 +15,20 @@
 //!
 //! **Findings**: none; the refusal is the record.
 //!
-//! **Cost**: one atomic load while no switch is on.
+//! **Cost**: one atomic load for each part while no switch is on; one comparison for each switch that is.
 //!
-//! **Limits**: tools, principals and tenants as targets, and replicas, come later.
+//! **Limits**: replicas read switches of others twice a second. What a task does that a tool has started before it was stopped is its
+//! server's.
+
+mod tool;
 
 use std::sync::Arc;
 
 use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Vigil};
 use crate::layers::authn::Principal;
-use crate::state::Switches;
+use crate::state::{Switches, Whom};
+
+pub use tool::ToolSwitch;
 
 /// The station.
 #[derive(Debug)]
@@ -44,9 +51,11 @@ impl Middleware for KillSwitch {
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let server = request.context.route.server.clone();
         let switches = Arc::clone(&self.switches);
+        let caller = request.evidence.clone();
         let stopped = move || {
             let name = server.as_ref().map(|server| server.name.as_str());
-            if switches.stops(name) { Err(Reason::Killed) } else { Ok(()) }
+            let whom = Whom { issuer: caller.issuer(), subject: caller.subject(), tenant: caller.tenant() };
+            if switches.stops(name, Some(whom)) { Err(Reason::Killed) } else { Ok(()) }
         };
         stopped()?;
         let trail = request.context.trail.clone();
