@@ -79,10 +79,9 @@ impl Target {
             [("tool", tool, "SERVER/TOOL"), ("principal", principal, "ISSUER/SUBJECT"), ("tenant", tenant, "ISSUER/TENANT")];
         for (kind, given, form) in pairs {
             let Some(given) = given else { continue };
-            return match Switch::from_name(&format!("{kind}:{given}")) {
-                Switch::Unknown(_) => anyhow::bail!("`--{kind} {given}`: write it as {form}"),
-                switch => Ok(switch),
-            };
+            let switch = Switch::from_name(&format!("{kind}:{given}"));
+            anyhow::ensure!(!matches!(switch, Switch::Unknown(_)), "`--{kind} {given}`: write it as {form}");
+            return Ok(switch);
         }
         Ok(match (server, switch) {
             (Some(server), _) => Switch::Server(server.clone()),
@@ -142,11 +141,10 @@ fn named(target: &Target, on: bool, config: &Config) -> anyhow::Result<Switch> {
     let switch = target.switch()?;
     let servers = || config.servers.iter().map(|server| server.name.clone()).collect::<BTreeSet<_>>();
     let (what, name, known) = match &switch {
-        Switch::All => return Ok(switch),
         Switch::Server(server) | Switch::Tool { server, .. } => ("server", server, servers()),
         Switch::Principal { issuer, .. } | Switch::Tenant { issuer, .. } => ("issuer", issuer, config.identity.names()),
         Switch::Unknown(name) if on => anyhow::bail!("no switch is named `{name}`; see `yett kill --list`"),
-        Switch::Unknown(_) => return Ok(switch),
+        Switch::All | Switch::Unknown(_) => return Ok(switch),
     };
     if on && !known.contains(name) {
         let known: Vec<_> = known.iter().map(String::as_str).collect();

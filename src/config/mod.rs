@@ -264,7 +264,7 @@ impl Identity {
     pub fn names(&self) -> BTreeSet<String> {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.clone());
         let others = [("api-key", self.api_keys.enabled), ("mtls", self.mtls.is_some()), ("anonymous", self.anonymous)];
-        issuers.chain(others.into_iter().filter_map(|(name, on)| on.then(|| name.to_owned()))).collect()
+        issuers.chain(others.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned())).collect()
     }
 }
 

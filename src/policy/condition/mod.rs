@@ -1,8 +1,8 @@
 //! Conditions: what `when:` and `unless:` may say, read and checked. Evaluates nothing; [`crate::decide`] does.
 //!
-//! A condition is a text of the Common Expression Language. It is read by a grammar of our own ([`written`]), since every mistake
+//! A condition is a text of the Common Expression Language. It is read by a grammar of our own (`written`), since every mistake
 //! has to be told with its place in the file, and since a text of 4 KiB must not be able to exhaust a stack. Then every name, member,
-//! function and constant is checked against what there is ([`check`]), and what is left is a tree without names ([`program`]).
+//! function and constant is checked against what there is (`check`), and what is left is a tree without names (`program`).
 //!
 //! What a condition may be: at most [`MAX_LENGTH`] bytes, [`MAX_DEPTH`] levels, loops at most [`MAX_NESTED`] deep. Regular expressions,
 //! time zones and networks are constants, so that they are read once and can only be wrong here. `docs/conditions.md` is the page for

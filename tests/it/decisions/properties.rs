@@ -1,5 +1,6 @@
 //! What holds of every policy: random ones, of random callers, asked for random things.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
 
@@ -47,9 +48,12 @@ fn role(at: usize) -> impl Strategy<Value = Role> {
     (parents, prop::collection::vec(grant, 0..3)).prop_map(|(inherits, grants)| Role { inherits, grants })
 }
 
-fn yaml(roles: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[(Vec<&str>, Vec<&str>, &str, bool, bool)]) -> String {
+/// Servers, tools, a condition, whether in shadow, whether about operations.
+type Rule<'a> = (Vec<&'a str>, Vec<&'a str>, &'a str, bool, bool);
+
+fn yaml(from: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[Rule<'_>]) -> String {
     let mut text = "version: 1\nroles:\n".to_owned();
-    for (at, role) in roles.iter().enumerate() {
+    for (at, role) in from.iter().enumerate() {
         let parents = role.inherits.iter().map(|parent| format!("r{parent}")).collect::<Vec<_>>().join(", ");
         let inherits = if parents.is_empty() { String::new() } else { format!("inherits: [{parents}], ") };
         let grants = role.grants.iter().map(|(servers, tools, wants, scoped)| {
@@ -63,11 +67,11 @@ fn yaml(roles: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[(Vec<&
         } else {
             format!("allow: [{grants}]")
         };
-        text += &format!("  r{at}: {{ {inherits}{allow} }}\n");
+        writeln!(text, "  r{at}: {{ {inherits}{allow} }}").unwrap();
     }
     text += "bindings:\n";
     for (role, groups) in bindings {
-        text += &format!("  - {{ role: r{role}, groups: [{}] }}\n", groups.join(", "));
+        writeln!(text, "  - {{ role: r{role}, groups: [{}] }}", groups.join(", ")).unwrap();
     }
     if !rules.is_empty() {
         text += "rules:\n";
@@ -77,10 +81,8 @@ fn yaml(roles: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[(Vec<&
         let operations = if *destructive { ", operations: [destructive, read]" } else { "" };
         let condition = if condition.is_empty() { String::new() } else { format!(", {condition}") };
         let mode = if *shadow { ", mode: shadow" } else { "" };
-        text += &format!(
-            "  - {{ name: n{at}, deny: {{ servers: [{}]{tools}{operations} }}{condition}{mode} }}\n",
-            servers.join(", ")
-        );
+        let servers = servers.join(", ");
+        writeln!(text, "  - {{ name: n{at}, deny: {{ servers: [{servers}]{tools}{operations} }}{condition}{mode} }}").unwrap();
     }
     text
 }

@@ -80,8 +80,8 @@ async fn avl_015_a_hundred_reloads_under_load_mix_no_verdicts_and_fail_no_call()
     let calls: Vec<_> = decisions.iter().filter(|record| record["what"]["method"] == "tools/call").collect();
     assert!(calls.len() > 100, "{} calls", calls.len());
     for record in calls {
-        let taken = takes(&record["dec"]["policy"]);
-        let expected = if record["what"]["name"] == taken { "deny" } else { "allow" };
+        let gone = takes(&record["dec"]["policy"]);
+        let expected = if record["what"]["name"] == gone { "deny" } else { "allow" };
         assert_eq!(record["dec"]["effect"], expected, "{record:#}");
     }
     gateway.stop_and_verify().await;
