@@ -58,7 +58,7 @@ impl<'t, 'r> Fields<'t, 'r> {
     pub fn required<T>(&mut self, key: &'static str, read: impl FnOnce(&'t Node, &mut Report) -> Option<T>) -> Option<T> {
         if !self.has(key) {
             let of = self.of_section();
-            self.report.error(self.place, format!("the key `{key}` is missing{of}"));
+            self.report.error(self.place, format!("the key `{key}` is missing{of}")).hint(format!("add `{key}`"));
         }
         self.optional(key, read)
     }
@@ -96,7 +96,7 @@ impl<'t, 'r> Fields<'t, 'r> {
     pub fn required_list<T>(&mut self, key: &'static str, read: impl FnMut(&'t Node, &mut Report) -> Option<T>) -> Vec<T> {
         if !self.has(key) {
             let of = self.of_section();
-            self.report.error(self.place, format!("the key `{key}` is missing{of}"));
+            self.report.error(self.place, format!("the key `{key}` is missing{of}")).hint(format!("add `{key}`"));
         }
         self.list(key, read)
     }
@@ -140,7 +140,8 @@ impl<'t, 'r> Fields<'t, 'r> {
                 continue;
             }
             let meant = closest(key, self.asked.iter().copied().chain(later.iter().map(|known| known.key)));
-            let hint = meant.map(|meant| format!("did you mean `{meant}`?")).unwrap_or_default();
+            let hint = meant
+                .map_or_else(|| "leave it out, or use an accepted key".to_owned(), |meant| format!("did you mean `{meant}`?"));
             self.report
                 .error(entry.key.place, format!("unknown key {}{}", quoted(key), self.of_section()))
                 .hint(hint)

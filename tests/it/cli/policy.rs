@@ -1,8 +1,11 @@
 //! `yett policy`: the engine asked without a gateway.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
+use yett::config::load_policy;
+use yett::policy::Effect;
 
 use super::process::Home;
 
@@ -137,4 +140,34 @@ fn the_shipped_policies_pass_their_own_tests() {
     let config = format!("{}/config/yett.yaml", env!("CARGO_MANIFEST_DIR"));
     let out = home(POLICY).done(&["policy", "test", "--config", &config]);
     assert!(out.ends_with("5 tests, 0 failed\n"), "{out}");
+}
+
+/// Each pack, with the servers and the issuer that it speaks of.
+#[test]
+fn every_pack_passes_its_tests_loads_without_a_warning_and_says_what_it_does_not_do() {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/packs");
+    let config = packs.join("yett.yaml");
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(&packs).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let judged = load_policy(&config, Some(&path)).unwrap_or_else(|report| panic!("{name}\n{report}"));
+        assert!(judged.warnings.is_empty(), "{name}\n{}", judged.warnings);
+        let effects = |effect| judged.policy.cases.iter().filter(|case| case.expect.effect == effect).count();
+        assert!(judged.policy.cases.len() >= 8 && effects(Effect::Allow) >= 2 && effects(Effect::Deny) >= 2, "{name}");
+        let arguments = ["policy", "test", "--config", config.to_str().unwrap(), "--policies", path.to_str().unwrap()];
+        let out = home(POLICY).done(&arguments);
+        assert!(out.ends_with(" tests, 0 failed\n"), "{name}\n{out}");
+        let head = fs::read_to_string(path.join("access.yaml")).unwrap();
+        for word in ["# Supports: ", "# Does not do: ", "# Change first: "] {
+            assert!(head.contains(word), "{name} does not say `{word}`");
+        }
+        assert!(!head.contains("compliant") || head.contains("make anybody compliant"), "{name} promises too much");
+        seen.push(name);
+    }
+    seen.sort();
+    assert_eq!(seen, ["finance", "gdpr", "hipaa", "read-only", "soc2", "starter"]);
 }

@@ -12,6 +12,7 @@ mod telemetry;
 mod tls;
 mod upstream_tls;
 mod witness;
+mod wrong_policies;
 
 use std::collections::HashMap;
 use std::fs;

@@ -56,6 +56,9 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .variable("COLLECTOR_TOKEN", "token");
     for entry in fs::read_dir(root().join("policies")).unwrap() {
         let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            continue;
+        }
         folder =
             folder.file(&format!("policies/{}", entry.file_name().to_str().unwrap()), &fs::read_to_string(entry.path()).unwrap());
     }
