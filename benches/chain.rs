@@ -1,6 +1,6 @@
 //! What does the chain cost a message: its mechanics, the real layers with nothing to look for, and everything on?
 //!
-//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for thirteen stations, as many as
+//! `cargo bench --bench chain`. The number to defend: at most 2 us a message for fourteen stations, as many as
 //! the chain has, that hand it on, there and back. The
 //! other cases are the real chain, with authentication, strict parsing of both messages, keyed commitments and two audit records: 256
 //! calls are in flight at a time, so that the audit writer (a disk that syncs for nothing) answers in batches as it does under load;
@@ -303,7 +303,7 @@ fn stations(criterion: &mut Criterion) {
         });
         McpRequest { carried, evidence: () }
     };
-    criterion.bench_function("chain/thirteen stations, nothing to do", |bencher| {
+    criterion.bench_function("chain/fourteen stations, nothing to do", |bencher| {
         bencher.to_async(&bench.runtime).iter_batched(
             request,
             |request| {

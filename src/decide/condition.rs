@@ -5,6 +5,7 @@
 //! everything else that looks at a mistake is one. What is not known yet behaves the same way, so that a condition which does not
 //! come to need the arguments is decided without them.
 
+use crate::decide::arguments::are_alike;
 use crate::decide::facts::{Arguments, Facts};
 use crate::decide::values::{Text, Texts, Val};
 use crate::policy::condition::{Comprehension, Condition, Constant, Expr, Quantifier, Variable};
@@ -37,6 +38,8 @@ pub enum Outcome {
 /// Why it cannot be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
+    /// An argument stands there in another spelling of upper and lower case.
+    Doubled,
     /// Something that may be missing is missing.
     Missing,
     /// A number that not every reader takes for the same.
@@ -57,6 +60,7 @@ impl Failure {
     /// In words, for records.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Doubled => "an argument is there in another spelling",
             Self::Missing => "something the condition names is missing",
             Self::Number => "a number has no exact value",
             Self::Overflow => "a result is out of range",
@@ -98,6 +102,9 @@ pub(super) const TYPE: Stop = Stop::Failed(Failure::Type);
 impl Condition {
     /// Whether it holds for these facts.
     pub fn holds(&self, facts: &Facts<'_>) -> Outcome {
+        if self.is_doubled(facts.arguments) {
+            return Outcome::Failed(Failure::Doubled);
+        }
         let mut evaluation = Evaluation { condition: self, facts, steps: 0, locals: Vec::new(), arguments: None, text: 0 };
         match evaluation.truth(self.expr()) {
             Ok(true) => Outcome::Holds,
@@ -105,6 +112,18 @@ impl Condition {
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
             Err(Stop::Unknown) => Outcome::Unknown,
         }
+    }
+}
+
+impl Condition {
+    /// SECURITY: a server that does not tell `Amount` from `amount` might read the one that nobody has looked at.
+    fn is_doubled(&self, arguments: Arguments<'_>) -> bool {
+        let (Arguments::Known(Some(arguments)), false) = (arguments, self.arguments().is_empty()) else { return false };
+        let mut keys = arguments.members().filter_map(|(key, _)| key.as_str());
+        keys.any(|key| {
+            let named = self.arguments();
+            !named.iter().any(|name| name == key) && named.iter().any(|name| are_alike(name, key))
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::bindings::applies;
 use super::condition::Failure;
 use super::facts::Arguments;
-use super::held::Held;
+use super::held::{Held, brought};
 use super::rules::{CompiledRule, Item, Judged};
 use super::verdict::Ruling;
 use crate::policy::Origin;
@@ -98,6 +98,7 @@ impl Held<'_> {
     /// Decides, and tells everything that was looked at.
     pub fn explain(&self, access: &Access, arguments: Arguments<'_>) -> Explanation {
         let (engine, caller) = (self.engine(), self.caller());
+        let arguments = brought(access, arguments);
         let bindings = engine.bindings.all().iter().map(|binding| ConsideredBinding {
             role: binding.role.clone(),
             origin: binding.origin.clone(),

@@ -23,6 +23,8 @@ pub struct Held<'a> {
     names: Vec<&'a str>,
     caller: Caller<'a>,
     scene: Scene<'a>,
+    /// Nothing is known of the caller but the role.
+    anybody: bool,
 }
 
 impl<'a> Held<'a> {
@@ -33,26 +35,26 @@ impl<'a> Held<'a> {
         } else {
             Vec::new()
         };
-        Self::with(engine, roles, caller, scene)
+        Self::with(engine, roles, caller, scene, false)
     }
 
     /// Of nobody in particular, who holds this role.
     pub(super) fn of_role(engine: &'a Engine, role: &str, scene: Scene<'a>) -> Self {
-        Self::with(engine, engine.roles.get(role).into_iter().collect(), Caller::default(), scene)
+        Self::with(engine, engine.roles.get(role).into_iter().collect(), Caller::default(), scene, true)
     }
 
-    fn with(engine: &'a Engine, roles: Vec<&'a CompiledRole>, caller: Caller<'a>, scene: Scene<'a>) -> Self {
+    fn with(engine: &'a Engine, roles: Vec<&'a CompiledRole>, caller: Caller<'a>, scene: Scene<'a>, anybody: bool) -> Self {
         let names = roles.iter().filter_map(|role| role.rule.strip_prefix("role:")).collect();
-        Self { engine, roles, names, caller, scene }
+        Self { engine, roles, names, caller, scene, anybody }
     }
 
     /// Decides one access.
     pub fn decide(&self, access: &Access, arguments: Arguments<'_>) -> Ruling {
+        let arguments = brought(access, arguments);
         let mut ruling = Ruling { verdict: self.grant(access, arguments), shadow: Vec::new() };
         let is_none = matches!(ruling.verdict, Verdict::NoServer | Verdict::UnknownMethod | Verdict::UnknownTarget);
         // With the scopes that are missing it would be denied all the same: nobody is sent for them in vain.
         if let Some(item) = Item::of(access).filter(|_| !is_none) {
-            // A task is judged as the call that made it was, and nobody has its arguments any more: they were judged then.
             let is_task = matches!(access.target, Target::Task(_));
             self.take_away(item, &self.facts(item, access.method, arguments), is_task, &mut ruling);
         }
@@ -197,7 +199,7 @@ impl<'a> Held<'a> {
         let mut left = Shown::Allow;
         let facts = self.facts(item, item.protocol_method(), Arguments::Unknown);
         for (_, rule) in self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow) {
-            if !rule.stable {
+            if !rule.stable || (self.anybody && rule.is_conditional()) {
                 left = Shown::Depends;
             } else if rule.judge(&facts) != Judged::Spares {
                 return Shown::Deny;
@@ -292,5 +294,15 @@ impl<'a> Held<'a> {
 
     fn grants(&self) -> impl Iterator<Item = (&Arc<str>, &CompiledGrant)> {
         self.every_grant().filter(|(_, grant)| grant.is_of(&self.scene.server.name))
+    }
+}
+
+/// The arguments that a message of this kind can bring. SECURITY: its server takes no notice of `arguments` where there are none, so nothing
+/// is to be decided by them. A task is judged as the call that made it was, and nobody has its arguments any more: they were judged then.
+pub(super) fn brought<'m>(access: &Access, arguments: Arguments<'m>) -> Arguments<'m> {
+    match (&access.target, access.method) {
+        (Target::Task(_), _) => Arguments::Unknown,
+        (_, Method::ToolsCall | Method::PromptsGet) => arguments,
+        _ => Arguments::Known(None),
     }
 }

@@ -72,7 +72,11 @@ impl<'a> Item<'a> {
     /// What using it does: of tools what the operator says, or `write`; what else there is only reads, but for methods that nobody knows.
     pub(super) fn operation(self, server: &Server) -> Operation {
         match self {
-            Self::Tool(name) => server.operations.get(name).copied().unwrap_or(Operation::Write),
+            Self::Tool(name) => server.operations.get(name).copied().unwrap_or_else(|| {
+                // SECURITY: another spelling of a destructive tool may be that tool to its server.
+                let alike = server.operations.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+                alike.map(|(_, operation)| *operation).max().unwrap_or_default().max(Operation::Write)
+            }),
             Self::Prompt(_) | Self::Resource(_) => Operation::Read,
             Self::Method(_) => Operation::Write,
         }
@@ -222,6 +226,11 @@ impl CompiledRule {
         }
     }
 
+    /// Whether it has a condition.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.condition.is_some()
+    }
+
     /// What it says of what it is about. An error denies, whichever way the condition is asked.
     pub(super) fn judge(&self, facts: &Facts<'_>) -> Judged {
         let Some((condition, applies)) = &self.condition else { return Judged::Denies };
@@ -236,9 +245,9 @@ impl CompiledRule {
 
 impl CompiledSelector {
     fn new(written: &Selector) -> Self {
-        let compile = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+        let compile = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(&wide(pattern))).collect();
         Self {
-            // SECURITY: a deny holds for every spelling that a server may take for the same tool; a grant for one.
+            // SECURITY: a deny holds for every spelling that a server may take for the same thing; a grant for one.
             tools: written.tools.iter().map(|pattern| Glob::new(&pattern.to_ascii_lowercase())).collect(),
             prompts: compile(&written.prompts),
             resources: compile(&written.resources),
@@ -256,9 +265,57 @@ impl CompiledSelector {
             && (self.everything
                 || match item {
                     Item::Tool(_) => any(&self.tools, lower),
-                    Item::Prompt(name) => any(&self.prompts, name),
-                    Item::Resource(uri) => any(&self.resources, uri),
+                    Item::Prompt(name) => !self.prompts.is_empty() && any(&self.prompts, &wide(name)),
+                    Item::Resource(uri) => !self.resources.is_empty() && any(&self.resources, &wide(uri)),
                     Item::Method(name) => self.methods.iter().any(|known| known == name),
                 })
+    }
+}
+
+/// What every spelling of a name or URI becomes for rules: percent codes read, upper case as lower, and a path where a host alone stands
+/// (RFC 3986, sections 6.2.2 and 6.2.3).
+fn wide(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    let mut text = String::from_utf8_lossy(&bytes).to_lowercase();
+    if let Some(start) = text.find("://").map(|at| at + 3) {
+        let authority = text.get(start..).unwrap_or_default();
+        let end = start + authority.find(['/', '?']).unwrap_or(authority.len());
+        if text.get(end..).is_some_and(|rest| !rest.starts_with('/')) {
+            text.insert(end, '/');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wide;
+
+    #[test]
+    fn spellings_of_one_thing_are_one_for_rules() {
+        for (one, other) in [
+            ("file:///daten/gehälter/x", "file:///daten/geh%C3%A4lter/x"),
+            ("file:///a,b", "file:///a%2Cb"),
+            ("file:///HR/x", "file:///hr/x"),
+            ("https://intern.example", "https://intern.example/"),
+            ("https://intern.example?x=1", "https://intern.example/?x=1"),
+            ("Secret_x", "secret_x"),
+        ] {
+            assert_eq!(wide(one), wide(other), "{one} {other}");
+        }
+        for (one, other) in [("file:///a/b", "file:///a/c"), ("https://a.example/", "https://b.example/"), ("100%", "100")] {
+            assert_ne!(wide(one), wide(other), "{one} {other}");
+        }
     }
 }

@@ -46,7 +46,8 @@ impl Asked<'_> {
                 Dimension::Server => extend(keyer, &mut keys, *dimension, &[self.server]),
                 Dimension::Route => extend(keyer, &mut keys, *dimension, &[self.route]),
                 Dimension::Tool => match self.tool {
-                    Some(tool) => extend(keyer, &mut keys, *dimension, &[self.server, tool]),
+                    // In one spelling, whatever its server takes for the same.
+                    Some(tool) => extend(keyer, &mut keys, *dimension, &[self.server, &tool.to_ascii_lowercase()]),
                     None => return Vec::new(),
                 },
                 Dimension::Group => {

@@ -79,7 +79,7 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> O
     let servers = fields.list("servers", |node, report| server(node, false, known, report));
     let action = fields.required("action", choice(ACTIONS, &["partial", "hash"]));
     let purpose = fields.optional("purpose", name);
-    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(false);
+    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
     if sensitivity == Some(Classification::Public) {
         let place = fields.place("sensitivity");
         fields
@@ -102,7 +102,7 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> O
         servers,
         action: action?,
         purpose: purpose.unwrap_or_else(|| PURPOSE.to_owned()),
-        shadow: shadow || file_shadow,
+        shadow,
     };
     Some(Placed { value, place })
 }

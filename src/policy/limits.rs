@@ -157,7 +157,7 @@ pub(super) fn limit(
     let result_bytes = fields.optional("result_bytes", parsed(bytes_per_window));
     let session_calls = fields.optional("session_calls", number(1..=u32::MAX));
     let repeats = fields.optional("repeats", repeats);
-    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(false);
+    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
     if !MEASURES.iter().any(|measure| fields.has(measure)) {
         let hint = format!("add at least one of {}", MEASURES.join(", "));
         fields.report().error(node.place, "this limit limits nothing").hint(hint);
@@ -192,7 +192,7 @@ pub(super) fn limit(
         result_bytes,
         session_calls,
         repeats,
-        shadow: shadow || file_shadow,
+        shadow,
     };
     Some(Placed { value, place })
 }

@@ -26,7 +26,7 @@ use crate::support::server::Upstream;
 use crate::support::{eventually, within};
 
 /// The stations in the order of the list, by the ends of their types' names.
-const STATIONS: [&str; 13] = [
+const STATIONS: [&str; 14] = [
     "Audit",
     "Authn",
     "FairShare",
@@ -34,6 +34,7 @@ const STATIONS: [&str; 13] = [
     "KillSwitch",
     "RateLimits",
     "Authz",
+    "ToolSwitch",
     "Quota",
     "Mirrors",
     "InjectionLayer",

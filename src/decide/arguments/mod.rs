@@ -88,16 +88,19 @@ impl ArgumentRules {
 
     /// SECURITY: a server that does not tell `Priority` from `priority` might read the one that nobody has looked at.
     fn has_double(&self, name: &str, arguments: Value<'_>) -> bool {
-        let folded = fold(name);
         arguments
             .members()
             .filter_map(|(key, _)| key.as_str())
-            .any(|key| key != name && fold(key) == folded && !self.0.iter().any(|rule| rule.name == key))
+            .any(|key| key != name && are_alike(key, name) && !self.0.iter().any(|rule| rule.name == key))
     }
 }
 
-fn fold(name: &str) -> String {
-    name.trim().to_lowercase()
+/// Whether some reader that does not tell upper from lower case could take one for the other: `ſ` is an `S` to it, and the sign of the
+/// kelvin a `K`.
+pub(super) fn are_alike(one: &str, other: &str) -> bool {
+    let fold = |name: &str| name.trim().to_uppercase().to_lowercase();
+    one.eq_ignore_ascii_case(other)
+        || ((!one.is_ascii() || !other.is_ascii() || one.trim() != one || other.trim() != other) && fold(one) == fold(other))
 }
 
 impl ArgumentRule {

@@ -161,7 +161,7 @@ fn mcp_075_amounts_of_another_type_are_never_within_the_limit() {
         assert_eq!(judged(value), wanted, "{value}");
     }
     assert_eq!(outcome("arguments.amount <= 1000", "{}"), Outcome::Failed(Failure::Missing));
-    assert_eq!(outcome("arguments.amount <= 1000", r#"{"Amount":1}"#), Outcome::Failed(Failure::Missing));
+    assert_eq!(outcome("arguments.amount <= 1000", r#"{"Amount":1}"#), Outcome::Failed(Failure::Doubled));
     with_facts(Arguments::Known(None), MONDAY, |facts| {
         assert_eq!(condition("arguments.amount <= 1000").holds(&facts), Outcome::Failed(Failure::Missing));
         assert_eq!(condition("size(arguments) == 0 && !has(arguments.amount)").holds(&facts), Outcome::Holds);

@@ -44,12 +44,7 @@ impl Middleware for Authz {
             return Err(Reason::NoSuchPath.into());
         };
         let held = self.held(&request, &server);
-        let arguments = if matches!(request.access.target, Target::Task(_)) {
-            // What made it was judged with its arguments; this message has none of them.
-            Arguments::Unknown
-        } else {
-            Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")))
-        };
+        let arguments = Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")));
         let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
         if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
             trail.with(|decision| decision.detail = Some("credential_servers"));

@@ -10,7 +10,7 @@ use crate::chain::{
 use crate::layers::authz::Permit;
 use crate::limits::{Asked, Charge, Lease, Ledger, Measure, Over, Plan, Verdict};
 use crate::policy::Limit;
-use crate::protocol::{Access, Target};
+use crate::protocol::Access;
 
 const LAYER: &str = "quota";
 
@@ -81,17 +81,8 @@ impl Quota {
             groups: principal.groups(),
             roles: &roles,
             server: &permit.server().name,
-            tool: match &access.target {
-                Target::Tool(tool) => Some(tool),
-                Target::Answer(_)
-                | Target::Listen { .. }
-                | Target::Method(_)
-                | Target::None
-                | Target::Prompt(_)
-                | Target::Resource(_)
-                | Target::Session
-                | Target::Task(_) => None,
-            },
+            // What a task brings is what its call has made.
+            tool: access.tool(),
             route: &request.context.route.resource,
         };
         let message = request.message.rpc();

@@ -80,7 +80,8 @@ impl Entry {
             || limit.result_bytes.is_some()
             || limit.session_calls.is_some()
             || limit.repeats.is_some();
-        let tools = limit.tools.iter().map(|pattern| Glob::new(pattern)).collect();
+        // SECURITY: another spelling may be the same tool to its server, so it is the same to its limit.
+        let tools = limit.tools.iter().map(|pattern| Glob::new(&pattern.to_ascii_lowercase())).collect();
         (rate || others).then(|| Self { counted: Counted::new(keyer, limit), tools, rate })
     }
 
@@ -88,7 +89,11 @@ impl Entry {
     fn covers(&self, asked: &Asked<'_>) -> bool {
         let Limit { servers, roles, .. } = &self.counted.limit;
         let server = servers.is_empty() || servers.iter().any(|server| server == "*" || server == asked.server);
-        let tool = self.tools.is_empty() || asked.tool.is_some_and(|tool| self.tools.iter().any(|glob| glob.matches(tool)));
+        let tool = self.tools.is_empty()
+            || asked.tool.is_some_and(|tool| {
+                let tool = tool.to_ascii_lowercase();
+                self.tools.iter().any(|glob| glob.matches(&tool))
+            });
         let role = roles.is_empty() || roles.iter().any(|role| asked.roles.contains(&role.as_str()));
         server && tool && role
     }

@@ -151,6 +151,22 @@ fn policies_of_all_files_join() {
     assert_eq!(limits, [(120, 60, 20), (5, 3600, 3)]);
 }
 
+/// The mode of a file is what holds for those of its rules that say nothing.
+#[test]
+fn what_says_enforce_in_a_file_in_shadow_is_enforced() {
+    let text = "version: 1
+mode: shadow
+rules: [{ name: a, deny: { servers: [crm] }, mode: enforce }, { name: b, deny: { servers: [crm] } }]
+limits: [{ name: a, rate: 5/s, mode: enforce }, { name: b, rate: 6/s }]
+dlp: { rules: [{ name: a, detect: [secrets], action: block, mode: enforce }, { name: b, detect: [card], action: mask }] }
+";
+    let policy = Folder::new(MINIMAL).file("policies/x.yaml", text).loaded().config.policy;
+    let rules: Vec<_> = policy.rules.iter().map(|rule| rule.shadow).collect();
+    let limits: Vec<_> = policy.limits.iter().map(|limit| limit.shadow).collect();
+    let dlp: Vec<_> = policy.dlp.as_ref().unwrap().rules.iter().map(|rule| rule.shadow).collect();
+    assert_eq!((rules, limits, dlp), (vec![false, true], vec![false, true], vec![false, true]));
+}
+
 #[test]
 fn the_policy_hash_covers_names_and_bytes() {
     let hash = |files: &[(&str, &str)]| {

@@ -14,12 +14,14 @@ roles:
     allow:
       - { servers: [crm], tools: [pay, refund, search, publish] }
       - { servers: [crm], tools: [ticket], arguments: { priority: { enum: [low, normal] } } }
+      - { servers: [crm], resources: ["file:///hr/**"] }
   lead:
     allow:
       - { servers: [crm], tools: [ticket], arguments: { priority: { enum: [high] } } }
 bindings: [{ role: user, groups: [users] }, { role: lead, groups: [leads] }]
 rules:
   - { name: small-sums, deny: { servers: [crm], tools: [pay] }, unless: 'arguments.amount <= 1000', reason: Sums above 1000 need a person. }
+  - { name: own-department, deny: { servers: [crm], resources: ["file:///hr/**"] }, unless: 'arguments.department == "sales"' }
   - { name: never-now, deny: { servers: [crm], tools: [refund] }, when: 'now.getFullYear() > 2000', reason: Refunds are closed. }
   - { name: by-department, deny: { servers: [crm], tools: [search] }, unless: 'principal.groups.exists(g, g == "sales")' }
   - { name: broken, deny: { servers: [crm], tools: [publish] }, when: 'principal.tenant == "acme"' }
@@ -162,6 +164,39 @@ async fn arguments_that_no_grant_accepts_are_answered_with_what_would_be() {
     // Of several grants one has to fit.
     for client in both(&gateway, &["users", "leads"]).await {
         assert_eq!(client.call("ticket", json!({ "priority": "high" })).await.json()["result"]["isError"], json!(false));
+    }
+    gateway.stop_and_verify().await;
+}
+
+/// A server that does not tell upper from lower case might read the one that nobody has looked at.
+#[tokio::test]
+async fn an_argument_in_two_spellings_passes_no_condition() {
+    let crm = Upstream::start().await;
+    let gateway = gateway(&crm).await;
+    for client in both(&gateway, &["users"]).await {
+        let seen = crm.count();
+        for other in ["Amount", "AMOUNT", "amount "] {
+            let answer = client.call("pay", json!({ "amount": 1, other: 5000 })).await;
+            assert_eq!(answer.code(), Some(-31403), "{other}: {answer:?}");
+            assert_eq!(record(&gateway, &answer)["dec"]["reason"], "policy_error", "{other}");
+        }
+        assert_eq!(crm.count(), seen, "one reached the server");
+    }
+    gateway.stop_and_verify().await;
+}
+
+/// `resources/read` has no arguments, and its server takes no notice of any.
+#[tokio::test]
+async fn arguments_of_a_message_that_has_none_are_not_believed() {
+    let crm = Upstream::start().await;
+    let gateway = gateway(&crm).await;
+    for client in both(&gateway, &["users"]).await {
+        let seen = crm.count();
+        let params = json!({ "uri": "file:///hr/1", "arguments": { "department": "sales" } });
+        let message = client.message(Some(&json!(1)), "resources/read", params);
+        let answer = client.post(&message).header("Mcp-Name", "file:///hr/1").send().await;
+        assert_eq!((answer.status, answer.code()), (200, Some(-31403)), "{answer:?}");
+        assert_eq!(crm.count(), seen, "it reached the server");
     }
     gateway.stop_and_verify().await;
 }

@@ -20,7 +20,7 @@ rules:
 "#;
 
 async fn gateway(crm: &Upstream) -> Gateway {
-    crm.set_tools([tool("search"), tool("delete_user"), tool("DELETE_all"), tool("drop"), tool("update")]);
+    crm.set_tools([tool("search"), tool("delete_user"), tool("DELETE_all"), tool("drop"), tool("Drop"), tool("update")]);
     Gateway::start()
         .policy(POLICY)
         .server("crm", crm, "tools: { drop: { operation: destructive }, search: { operation: read } }")
@@ -52,6 +52,7 @@ async fn what_a_rule_takes_away_is_neither_listed_nor_called_and_looks_like_what
             // Some servers fold case: a deny holds for every spelling.
             ("DELETE_all", "rule:no-deletes"),
             ("drop", "rule:nothing-destructive"),
+            ("Drop", "rule:nothing-destructive"),
         ] {
             let seen = crm.count();
             let answer = client.call(name, json!({})).await;

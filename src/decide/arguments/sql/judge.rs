@@ -47,6 +47,8 @@ impl<'r> Judge<'r> {
         for common in with.cte_tables {
             let Cte { alias, query, from, materialized: _, closing_paren_token: _ } = common;
             let name = alias.name.value;
+            // SECURITY: a quoted name and the same name without quotes are two where the database folds the latter, and one elsewhere.
+            ensure(alias.name.quote_style.is_none())?;
             ensure(from.is_none() && alias.at.is_none() && !self.common.contains(&name))?;
             if with.recursive {
                 self.common.push(name.clone());

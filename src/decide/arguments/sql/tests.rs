@@ -100,6 +100,7 @@ const REFUSED: &[&str] = &[
     "SELECT * FROM contacts WHERE id IN (WITH s AS (SELECT 1) SELECT * FROM s)",
     "WITH secret AS (SELECT 1) SELECT * FROM SECRET",
     "WITH secret AS (SELECT 1) SELECT * FROM \"secret\"",
+    "WITH \"Secret\" AS (SELECT 1) SELECT * FROM Secret",
     "WITH s AS (SELECT 1) SELECT * FROM public.s",
     "WITH x AS (DELETE FROM contacts RETURNING *) SELECT * FROM x",
     "WITH x AS (INSERT INTO contacts VALUES (1) RETURNING *) SELECT * FROM x",
