@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use yett::decide::{AccessFacts, Arguments, Facts, PrincipalFacts, ServerFacts};
+use yett::decide::{AccessFacts, Arguments, Caller, Facts, ServerFacts};
 use yett::policy::Known;
 use yett::policy::condition::Condition;
 use yett::protocol::json::{Document, Limits};
@@ -48,21 +48,21 @@ fn evaluating(c: &mut Criterion) {
     let attributes = [("cost_center".to_owned(), "17".to_owned()), ("department".to_owned(), "sales".to_owned())];
     let groups = ["sales".to_owned(), "emea".to_owned()];
     let facts = Facts {
-        principal: PrincipalFacts {
+        principal: Caller {
             issuer: "corp",
             subject: "00u1a2b3c",
             authn: "jwt",
             client: Some("desktop"),
             tenant: Some("acme"),
-            region: None,
             groups: &groups,
             claimed_roles: &[],
-            roles: &["analyst"],
-            scopes: &[],
+            scopes: Some(&[]),
             attributes: &attributes,
+            servers: None,
         },
+        roles: &["analyst"],
         access: AccessFacts { method: "tools/call", operation: "write", tool: Some("update"), prompt: None, resource: None },
-        server: ServerFacts { name: "crm", owner: None, purpose: None, classification: "internal", region: None, labels: &[] },
+        server: ServerFacts { name: "crm", owner: None, purpose: None, classification: "internal" },
         arguments: Arguments::Known(Some(document.root())),
         now: "2026-11-23T10:00:00Z".parse().unwrap(),
         peer: Some("10.1.2.3".parse().unwrap()),

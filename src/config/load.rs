@@ -34,21 +34,26 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, environment: &dyn Environment) -> Result<Loaded, Report> {
-    let mut report = Report::new();
-    let name = path.display().to_string();
-    let bytes = match read_file(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let file = report.add_file(name, "");
-            report.error(Place::whole(file), format!("the file cannot be read: {error}")).hint("name it with `--config`");
-            return Err(report);
-        }
-    };
+    let (name, bytes) = contents(path)?;
     // `Path::parent` of a bare file name is the empty path, which joins as the working directory.
     let base = path.parent().unwrap_or(Path::new(""));
-    let mut loaded = load_bytes(&name, &bytes, base, environment, report)?;
+    let mut loaded = load_bytes(&name, &bytes, base, environment, Report::new())?;
     loaded.config.file = Some(path.to_owned());
     Ok(loaded)
+}
+
+/// The name of the file in messages, and what stands in it.
+fn contents(path: &Path) -> Result<(String, Vec<u8>), Report> {
+    let name = path.display().to_string();
+    match read_file(path) {
+        Ok(bytes) => Ok((name, bytes)),
+        Err(error) => {
+            let mut report = Report::new();
+            let file = report.add_file(name, "");
+            report.error(Place::whole(file), format!("the file cannot be read: {error}")).hint("name it with `--config`");
+            Err(report)
+        }
+    }
 }
 
 /// [`load`] of a text that stands in no file; relative paths start at `base_dir`.
@@ -86,16 +91,8 @@ pub struct Judged {
 /// # Errors
 /// Everything that is wrong in the policy, and what makes the servers of `yett.yaml` unreadable.
 pub fn load_policy(path: &Path, policies: Option<&Path>) -> Result<Judged, Report> {
+    let (name, bytes) = contents(path)?;
     let mut report = Report::new();
-    let name = path.display().to_string();
-    let bytes = match read_file(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let file = report.add_file(name, "");
-            report.error(Place::whole(file), format!("the file cannot be read: {error}")).hint("name it with `--config`");
-            return Err(report);
-        }
-    };
     let base = path.parent().unwrap_or(Path::new(""));
     let Some(mut root) = read(&name, &bytes, &mut report) else {
         return Err(report);

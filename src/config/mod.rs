@@ -6,29 +6,32 @@
 //! that is silently ignored is a hole.
 
 mod audit;
+mod identity;
 mod issuer;
 mod load;
 mod network;
 mod outline;
 mod sections;
+mod server;
 mod stdio;
 mod telemetry;
 pub(crate) mod units;
 mod upstream;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
+pub use identity::{CertificateSubject, Identity, KeyRules, Mtls};
 pub use issuer::{ClaimPath, Claims, Introspection, Issuer, KeySource};
 pub use load::{Judged, Loaded, load, load_policy, load_str, load_str_with, load_with};
 pub use network::Network;
 pub use outline::Outline;
 pub(crate) use sections::gateway_url;
+pub use server::{Breaker, Capture, Server, ServerLimits, Transport};
 pub use stdio::{Per, ProcessLimits, Stdio, User};
 pub use telemetry::{LogFormat, LogLevel, Logs, Telemetry, Traces};
 pub use upstream::{Auth, Endpoints, Grant, IdentityJwt, OauthClient, Resource, UpstreamTls, UserOauth, WrittenEndpoints};
@@ -39,7 +42,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     units::duration(text).ok()
 }
 
-use crate::policy::{Classification, Operation, Policy};
+use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::secrets::{Live, Settings};
 use crate::tls;
@@ -244,199 +247,4 @@ pub struct Shutdown {
     pub delay: Duration,
     /// For calls in flight (30 s).
     pub drain: Duration,
-}
-
-/// Who may be a caller.
-#[derive(Debug)]
-pub struct Identity {
-    /// Token issuers.
-    pub issuers: Vec<Issuer>,
-    /// API keys.
-    pub api_keys: KeyRules,
-    /// How a client's certificate says who it is; `None`: it does not.
-    pub mtls: Option<Mtls>,
-    /// Whether who sends no credential is a caller; what that one may do is a binding of the policy.
-    pub anonymous: bool,
-}
-
-impl Identity {
-    /// Under which names issuers vouch for callers, as bindings, records and kill switches use them.
-    pub fn names(&self) -> BTreeSet<String> {
-        let issuers = self.issuers.iter().map(|issuer| issuer.name.clone());
-        let others = [("api-key", self.api_keys.enabled), ("mtls", self.mtls.is_some()), ("anonymous", self.anonymous)];
-        issuers.chain(others.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned())).collect()
-    }
-}
-
-/// Which API keys are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyRules {
-    /// Whether any is (yes).
-    pub enabled: bool,
-    /// From this age on a secret is refused (90 d).
-    pub max_age: Duration,
-    /// How long before a key stops to work there are warnings (14 d, or half of a `max_age` below 28 d).
-    pub warn_before: Duration,
-}
-
-impl Default for KeyRules {
-    fn default() -> Self {
-        let day = Duration::from_hours(24);
-        Self { enabled: true, max_age: 90 * day, warn_before: 14 * day }
-    }
-}
-
-/// Callers by client certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mtls {
-    /// What of a certificate is the subject.
-    pub subject: CertificateSubject,
-    /// The trust domains whose SPIFFE ids are callers; empty: of every URI that an authority of the listener vouches for.
-    pub trust_domains: Vec<String>,
-    /// Longest accepted lifetime, from its first moment to its last.
-    pub max_lifetime: Option<Duration>,
-}
-
-/// A part of a certificate that there must be exactly one of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CertificateSubject {
-    /// The common name of its subject.
-    CommonName,
-    /// A DNS name among its alternative names.
-    SanDns,
-    /// A URI among them, such as a SPIFFE id.
-    SanUri,
-}
-
-/// A configured upstream MCP server.
-#[derive(Debug)]
-pub struct Server {
-    /// `[a-z0-9][a-z0-9_-]{0,62}`
-    pub name: String,
-    /// How it is reached.
-    pub transport: Transport,
-    /// Accepted `aud` values; empty means each listener's `public_url` + `/mcp/<name>`.
-    pub audiences: Vec<String>,
-    /// The gateway's own credential for this server.
-    pub auth: Option<Auth>,
-    /// How it is known, and the gateway's own certificate there.
-    pub tls: UpstreamTls,
-    /// What it is told of who is calling.
-    pub identity_jwt: Option<IdentityJwt>,
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// What it is for.
-    pub purpose: Option<String>,
-    /// How sensitive the data may be that it receives (default internal).
-    pub classification: Classification,
-    /// What of the arguments of its tools' calls is kept beside their commitment (nothing).
-    pub capture: Capture,
-    /// The same for single tools.
-    pub captures: BTreeMap<String, Capture>,
-    /// What its tools do, where the operator says so.
-    pub operations: BTreeMap<String, Operation>,
-    /// How long one call may take (60 s).
-    pub timeout: Duration,
-    /// What it may cost at once.
-    pub limits: ServerLimits,
-    /// When it is left alone.
-    pub breaker: Breaker,
-    /// Whether its results carry the number of their record.
-    pub receipts: bool,
-    /// Whether calls are held to the schemas that its lists give its tools.
-    pub input_schemas: bool,
-}
-
-/// How a server is reached.
-#[derive(Debug)]
-pub enum Transport {
-    /// Streamable HTTP, at this endpoint; `http` or `https`, no userinfo, no fragment.
-    Http(http::Uri),
-    /// HTTP+SSE (2024-11-05), with its streams at this URL of the same form.
-    HttpSse(http::Uri),
-    /// The standard input and output of a process of ours.
-    Stdio(Arc<Stdio>),
-}
-
-impl Server {
-    /// Where it is, if it is somewhere on a network.
-    pub fn url(&self) -> Option<&http::Uri> {
-        match &self.transport {
-            Transport::Http(url) | Transport::HttpSse(url) => Some(url),
-            Transport::Stdio(_) => None,
-        }
-    }
-
-    /// Whether it is called by tokens in the names of callers.
-    pub fn exchanges_tokens(&self) -> bool {
-        matches!(self.auth, Some(Auth::TokenExchange(_)))
-    }
-
-    /// How callers connect accounts of theirs there, if they do.
-    pub fn connects_accounts(&self) -> Option<&UserOauth> {
-        match &self.auth {
-            Some(Auth::UserOauth(settings)) => Some(settings),
-            Some(Auth::Basic(..) | Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::Header(..) | Auth::TokenExchange(_))
-            | None => None,
-        }
-    }
-
-    /// What is kept of the arguments of a tool's calls.
-    pub fn capture_of(&self, tool: &str) -> Capture {
-        self.captures.get(tool).copied().unwrap_or(self.capture)
-    }
-}
-
-/// What is kept of the arguments of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Capture {
-    /// All of them as they came, encrypted in the vault.
-    Full,
-    /// The names of the top level, in the record.
-    Keys,
-    /// All of them as they were sent on, with what DLP has masked; encrypted in the vault.
-    Masked,
-    /// A keyed commitment, as for every message.
-    #[default]
-    None,
-}
-
-/// The limits of one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerLimits {
-    /// Calls that are with the server at once (256).
-    pub concurrency: usize,
-    /// Calls that may wait for one of them to end (256).
-    pub queue: usize,
-    /// For how long (1 s).
-    pub queue_timeout: Duration,
-    /// `subscriptions/listen` streams at once (1,024).
-    pub streams: usize,
-    /// Time to connect, TLS included (5 s).
-    pub connect_timeout: Duration,
-    /// Time to the head of a reply; `None` is the whole time of a call.
-    pub first_byte_timeout: Option<Duration>,
-    /// Longest silence of a reply stream (30 min).
-    pub idle_timeout: Duration,
-    /// Status line and headers of a reply, interim replies included, in bytes (16 KiB).
-    pub head: usize,
-    /// Number of its header lines (64).
-    pub headers: usize,
-    /// One message, in bytes: a JSON reply, or one event. `None`: the largest request body of a listener (4 MiB).
-    pub message: Option<usize>,
-    /// How long a subscription's stream lives (1 h).
-    pub stream_life: Duration,
-    /// What a reply stream may bring in all, in bytes (1 GiB).
-    pub stream_bytes: usize,
-}
-
-/// When a server that fails is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Breaker {
-    /// Failures that follow each other (20).
-    pub failures: u32,
-    /// How long, the first time (1 s).
-    pub cooldown: Duration,
-    /// How long at most, after it has failed again and again (30 s).
-    pub max_cooldown: Duration,
 }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::condition::{Evaluation, Failure, Stop, TYPE};
+use super::condition::Evaluation;
+use super::outcome::{Failure, Stop, TYPE};
 use super::values::{Text, Val};
 use crate::policy::condition::{Expr, Operator};
 use crate::protocol::json::Kind;

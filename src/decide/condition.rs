@@ -7,6 +7,7 @@
 
 use crate::decide::arguments::are_alike;
 use crate::decide::facts::{Arguments, Facts};
+use crate::decide::outcome::{Budget, Failure, Outcome, Stop, TYPE};
 use crate::decide::values::{Text, Texts, Val};
 use crate::policy::condition::{Comprehension, Condition, Constant, Expr, Quantifier, Variable};
 use crate::protocol::json::{self, Kind};
@@ -22,108 +23,24 @@ const TEXT_STEP: usize = 256;
 /// How many names of members are.
 const NAMES_STEP: usize = 16;
 
-/// What a condition says of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It cannot be said. Whoever asked denies.
-    Failed(Failure),
-    /// It holds.
-    Holds,
-    /// It does not hold.
-    HoldsNot,
-    /// It depends on arguments, which are not known yet.
-    Unknown,
-}
-
-/// Why it cannot be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// An argument stands there in another spelling of upper and lower case.
-    Doubled,
-    /// Something that may be missing is missing.
-    Missing,
-    /// A number that not every reader takes for the same.
-    Number,
-    /// A number or time beyond what there is.
-    Overflow,
-    /// More steps than a condition may take.
-    Steps,
-    /// A list, text or call that is larger than a condition may look at.
-    TooLarge,
-    /// A value is not of the type that it is compared with or used as.
-    Type,
-    /// A text that is not what it should be read as.
-    Value,
-}
-
-impl Failure {
-    /// In words, for records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Doubled => "an argument is there in another spelling",
-            Self::Missing => "something the condition names is missing",
-            Self::Number => "a number has no exact value",
-            Self::Overflow => "a result is out of range",
-            Self::Steps => "the condition takes too many steps",
-            Self::TooLarge => "what the condition looks at is too large",
-            Self::Type => "a value is of another type",
-            Self::Value => "a text cannot be read as what it should be",
-        }
-    }
-}
-
-/// Why there is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    Failed(Failure),
-    Unknown,
-}
-
-impl Stop {
-    /// Whether nothing can make good for it: it would not end otherwise.
-    fn is_final(self) -> bool {
-        self == Self::Failed(Failure::Steps)
-    }
-
-    /// What two of them are where both sides must have a value: the mistake, which no argument can mend.
-    pub(super) fn strict(self, other: Self) -> Self {
-        if self == Self::Unknown { other } else { self }
-    }
-
-    /// What they are in `&&` and `||`: unknown, since what is unknown may yet decide.
-    fn logical(self, other: Self) -> Self {
-        if other == Self::Unknown { other } else { self }
-    }
-}
-
 const MISSING: Stop = Stop::Failed(Failure::Missing);
-pub(super) const TYPE: Stop = Stop::Failed(Failure::Type);
 
 impl Condition {
-    /// Whether it holds for these facts.
+    /// Whether it holds for these facts, by itself.
     pub fn holds(&self, facts: &Facts<'_>) -> Outcome {
-        if self.is_doubled(facts.arguments) {
-            return Outcome::Failed(Failure::Doubled);
-        }
-        let mut evaluation = Evaluation { condition: self, facts, steps: 0, locals: Vec::new(), arguments: None, text: 0 };
+        self.holds_within(facts, &Budget::default())
+    }
+
+    /// The same for one of several conditions that a decision asks.
+    pub fn holds_within(&self, facts: &Facts<'_>, budget: &Budget) -> Outcome {
+        let mut evaluation =
+            Evaluation { condition: self, facts, budget, steps: 0, locals: Vec::new(), arguments: None, text: 0 };
         match evaluation.truth(self.expr()) {
             Ok(true) => Outcome::Holds,
             Ok(false) => Outcome::HoldsNot,
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
             Err(Stop::Unknown) => Outcome::Unknown,
         }
-    }
-}
-
-impl Condition {
-    /// SECURITY: a server that does not tell `Amount` from `amount` might read the one that nobody has looked at.
-    fn is_doubled(&self, arguments: Arguments<'_>) -> bool {
-        let (Arguments::Known(Some(arguments)), false) = (arguments, self.arguments().is_empty()) else { return false };
-        let mut keys = arguments.members().filter_map(|(key, _)| key.as_str());
-        keys.any(|key| {
-            let named = self.arguments();
-            !named.iter().any(|name| name == key) && named.iter().any(|name| are_alike(name, key))
-        })
     }
 }
 
@@ -139,6 +56,7 @@ struct Found<'e> {
 pub(super) struct Evaluation<'e> {
     condition: &'e Condition,
     facts: &'e Facts<'e>,
+    budget: &'e Budget,
     steps: usize,
     /// The items of the loops that are open.
     locals: Vec<Result<Val<'e>, Stop>>,
@@ -151,7 +69,8 @@ pub(super) struct Evaluation<'e> {
 impl<'e> Evaluation<'e> {
     pub(super) fn charge(&mut self, steps: usize) -> Result<(), Stop> {
         self.steps = self.steps.saturating_add(steps);
-        if self.steps > MAX_STEPS { Err(Stop::Failed(Failure::Steps)) } else { Ok(()) }
+        let affordable = self.budget.take(steps) && self.steps <= MAX_STEPS;
+        if affordable { Ok(()) } else { Err(Stop::Failed(Failure::Steps)) }
     }
 
     pub(super) fn charge_text(&mut self, bytes: usize) -> Result<(), Stop> {
@@ -254,17 +173,14 @@ impl<'e> Evaluation<'e> {
             Variable::PrincipalClient => maybe(principal.client),
             Variable::PrincipalGroups => own(principal.groups),
             Variable::PrincipalIssuer => Ok(Val::lent(principal.issuer)),
-            Variable::PrincipalRegion => maybe(principal.region),
-            Variable::PrincipalRoles => Ok(Val::Texts(Texts::Lent(principal.roles))),
-            Variable::PrincipalScopes => own(principal.scopes),
+            Variable::PrincipalRoles => Ok(Val::Texts(Texts::Lent(self.facts.roles))),
+            Variable::PrincipalScopes => own(principal.scopes.unwrap_or_default()),
             Variable::PrincipalSubject => Ok(Val::lent(principal.subject)),
             Variable::PrincipalTenant => maybe(principal.tenant),
             Variable::ServerClassification => Ok(Val::lent(server.classification)),
-            Variable::ServerLabels => own(server.labels),
             Variable::ServerName => Ok(Val::lent(server.name)),
             Variable::ServerOwner => maybe(server.owner),
             Variable::ServerPurpose => maybe(server.purpose),
-            Variable::ServerRegion => maybe(server.region),
         }
     }
 
@@ -295,6 +211,7 @@ impl<'e> Evaluation<'e> {
             Arguments::Known(Some(all)) if all.kind() == Kind::Object => all,
             Arguments::Known(Some(_)) => return Err(TYPE),
         };
+        let mut looked_at = 0;
         for (count, (key, value)) in all.members().enumerate() {
             if count == MAX_ITEMS {
                 return Err(Stop::Failed(Failure::TooLarge));
@@ -302,8 +219,13 @@ impl<'e> Evaluation<'e> {
             let name = key.as_str().unwrap_or_default();
             if let Some(slot) = names.iter().position(|wanted| wanted == name).and_then(|at| found.get_mut(at)) {
                 slot.value = Some(value);
+            } else if names.iter().any(|wanted| are_alike(wanted, name)) {
+                // SECURITY: a server that does not tell `Amount` from `amount` might read the one that nobody has looked at.
+                return Err(Stop::Failed(Failure::Doubled));
             }
+            looked_at = count;
         }
+        self.charge(looked_at / NAMES_STEP)?;
         Ok(found)
     }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::bindings::applies;
-use super::condition::Failure;
 use super::facts::Arguments;
 use super::held::{Held, brought};
+use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
 use super::verdict::Ruling;
 use crate::policy::Origin;
@@ -109,12 +109,14 @@ impl Held<'_> {
             origin: grant.origin.clone(),
             outcome: self.grant_outcome(grant, access, arguments),
         });
+        // One for all, as in the decision.
+        let budget = Budget::default();
         let outcome = |at: usize, rule: &CompiledRule| {
             let Some(item) = Item::of(access) else { return RuleOutcome::NotAbout };
             if !engine.rules.about(self.scene().server, item).any(|(place, _)| place == at) {
                 return RuleOutcome::NotAbout;
             }
-            match rule.judge(&self.facts(item, access.method, arguments)) {
+            match rule.judge(&self.facts(item, access.method, arguments), &budget) {
                 Judged::Denies => RuleOutcome::Denies,
                 Judged::Depends => RuleOutcome::Depends,
                 Judged::Fails(failure) => RuleOutcome::Fails(failure),

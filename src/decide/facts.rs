@@ -4,13 +4,16 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::caller::Caller;
 use crate::protocol::json::Value;
 
 /// Everything that a condition can name.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Who calls.
-    pub principal: PrincipalFacts<'a>,
+    pub principal: Caller<'a>,
+    /// The roles that the policy gives them.
+    pub roles: &'a [&'a str],
     /// What is called.
     pub access: AccessFacts<'a>,
     /// Whom it would reach.
@@ -21,33 +24,6 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// From where, if the caller is on a network.
     pub peer: Option<IpAddr>,
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug)]
-pub struct PrincipalFacts<'a> {
-    /// Who vouches for the caller: an issuer's name, `api-key`, `mtls` or `anonymous`.
-    pub issuer: &'a str,
-    /// Who it is, there.
-    pub subject: &'a str,
-    /// How it was shown.
-    pub authn: &'a str,
-    /// The program that calls.
-    pub client: Option<&'a str>,
-    /// The tenant it belongs to.
-    pub tenant: Option<&'a str>,
-    /// The region it belongs to.
-    pub region: Option<&'a str>,
-    /// Groups, as the issuer names them.
-    pub groups: &'a [String],
-    /// Roles, as the issuer names them.
-    pub claimed_roles: &'a [String],
-    /// Roles that the policy gives.
-    pub roles: &'a [&'a str],
-    /// What the token is good for.
-    pub scopes: &'a [String],
-    /// What else the issuer says, by name.
-    pub attributes: &'a [(String, String)],
 }
 
 /// What is called.
@@ -83,10 +59,6 @@ pub struct ServerFacts<'a> {
     pub purpose: Option<&'a str>,
     /// How sensitive what it may see is.
     pub classification: &'a str,
-    /// Where it is.
-    pub region: Option<&'a str>,
-    /// What else the operator says of it.
-    pub labels: &'a [String],
 }
 
 /// What a call brings along.

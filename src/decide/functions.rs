@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::condition::{Evaluation, Failure, MAX_TEXT, Stop, TYPE};
+use super::condition::{Evaluation, MAX_TEXT};
+use super::outcome::{Failure, Stop, TYPE};
 use super::values::{Val, number};
 use crate::config::Network;
 use crate::policy::condition::{BusinessHours, Expr, Function, Part, Variable, duration, timestamp};

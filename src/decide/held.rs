@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::arguments::Misfit;
 use super::caller::Caller;
-use super::condition::Failure;
 use super::engine::{Engine, Scene};
 use super::explain::GrantOutcome;
-use super::facts::{AccessFacts, Arguments, Facts, PrincipalFacts, ServerFacts};
+use super::facts::{AccessFacts, Arguments, Facts, ServerFacts};
 use super::grants::{CompiledGrant, CompiledRole, Fit};
+use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
 use super::verdict::{Ruling, Shown, Verdict};
 use crate::protocol::{Access, Asked, ListKind, Method, Target};
@@ -101,8 +101,9 @@ impl<'a> Held<'a> {
     fn take_away(&self, item: Item<'_>, facts: &Facts<'_>, is_task: bool, ruling: &mut Ruling) {
         let mut first: [Option<(usize, &CompiledRule, Option<Failure>)>; 2] = [None, None];
         let mut depends: Option<(usize, &CompiledRule)> = None;
+        let budget = Budget::default();
         for (at, rule) in self.engine.rules.about(self.scene.server, item) {
-            let failure = match rule.judge(facts) {
+            let failure = match rule.judge(facts, &budget) {
                 Judged::Spares => continue,
                 Judged::Depends if is_task || rule.shadow => continue,
                 Judged::Depends => {
@@ -136,22 +137,11 @@ impl<'a> Held<'a> {
 
     /// Everything that conditions may name.
     pub(super) fn facts<'f>(&'f self, item: Item<'f>, method: Method, arguments: Arguments<'f>) -> Facts<'f> {
-        let (caller, server) = (&self.caller, self.scene.server);
+        let server = self.scene.server;
         let name = |wanted: fn(Item<'f>) -> Option<&'f str>| wanted(item);
         Facts {
-            principal: PrincipalFacts {
-                issuer: caller.issuer,
-                subject: caller.subject,
-                authn: caller.authn,
-                client: caller.client,
-                tenant: caller.tenant,
-                region: None,
-                groups: caller.groups,
-                claimed_roles: caller.claimed_roles,
-                roles: &self.names,
-                scopes: caller.scopes.unwrap_or_default(),
-                attributes: caller.attributes,
-            },
+            principal: self.caller,
+            roles: &self.names,
             access: AccessFacts {
                 method: if method == Method::Other { item.method() } else { method.name() },
                 operation: item.operation(server).as_str(),
@@ -164,8 +154,6 @@ impl<'a> Held<'a> {
                 owner: server.owner.as_deref(),
                 purpose: server.purpose.as_deref(),
                 classification: server.classification.as_str(),
-                region: None,
-                labels: &[],
             },
             arguments,
             now: self.scene.now,
@@ -197,11 +185,11 @@ impl<'a> Held<'a> {
     /// What the rules leave of an item, whatever the arguments, the time and the place.
     fn left(&self, item: Item<'_>) -> Shown {
         let mut left = Shown::Allow;
-        let facts = self.facts(item, item.protocol_method(), Arguments::Unknown);
+        let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
         for (_, rule) in self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow) {
             if !rule.stable || (self.anybody && rule.is_conditional()) {
                 left = Shown::Depends;
-            } else if rule.judge(&facts) != Judged::Spares {
+            } else if rule.judge(&facts, &budget) != Judged::Spares {
                 return Shown::Deny;
             }
         }
@@ -220,9 +208,9 @@ impl<'a> Held<'a> {
 
     /// Whether no rule takes it away now, from here, as far as that can be said without arguments.
     fn is_left(&self, item: Item<'_>) -> bool {
-        let facts = self.facts(item, item.protocol_method(), Arguments::Unknown);
+        let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
         let mut rules = self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow);
-        rules.all(|(_, rule)| matches!(rule.judge(&facts), Judged::Spares | Judged::Depends))
+        rules.all(|(_, rule)| matches!(rule.judge(&facts, &budget), Judged::Spares | Judged::Depends))
     }
 
     /// Whether anything of a kind is shown at all.

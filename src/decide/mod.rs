@@ -16,6 +16,7 @@ mod functions;
 mod glob;
 mod grants;
 mod held;
+mod outcome;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -23,10 +24,10 @@ mod values;
 mod verdict;
 
 pub use caller::Caller;
-pub use condition::{Failure, Outcome};
 pub use engine::{Engine, Scene};
 pub use explain::{ConsideredBinding, ConsideredGrant, ConsideredRule, Explanation, GrantOutcome, RuleOutcome};
-pub use facts::{AccessFacts, Arguments, Facts, PrincipalFacts, ServerFacts};
+pub use facts::{AccessFacts, Arguments, Facts, ServerFacts};
 pub(crate) use glob::Glob;
 pub use held::Held;
+pub use outcome::{Budget, Failure, Outcome};
 pub use verdict::{Ruling, Shown, Verdict};

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::condition::{Failure, Outcome};
 use super::facts::Facts;
 use super::glob::Glob;
+use super::outcome::{Budget, Failure, Outcome};
 use crate::config::Server;
 use crate::policy::{Condition, Operation, Origin, Rule, Selector};
 use crate::protocol::{Access, Method, Target};
@@ -27,6 +27,8 @@ impl<'a> Item<'a> {
     /// What an access is about, if a rule can be about it.
     pub(super) fn of(access: &'a Access) -> Option<Self> {
         match &access.target {
+            // Whoever may not go on with it may still put an end to it.
+            Target::Task(_) if access.method == Method::TasksCancel => None,
             Target::Tool(name) => Some(Self::Tool(name)),
             // A task is the call that made it.
             Target::Task(task) => Some(Self::Tool(&task.tool)),
@@ -232,9 +234,9 @@ impl CompiledRule {
     }
 
     /// What it says of what it is about. An error denies, whichever way the condition is asked.
-    pub(super) fn judge(&self, facts: &Facts<'_>) -> Judged {
+    pub(super) fn judge(&self, facts: &Facts<'_>, budget: &Budget) -> Judged {
         let Some((condition, applies)) = &self.condition else { return Judged::Denies };
-        match (condition.holds(facts), applies) {
+        match (condition.holds_within(facts, budget), applies) {
             (Outcome::Holds, true) | (Outcome::HoldsNot, false) => Judged::Denies,
             (Outcome::Holds, false) | (Outcome::HoldsNot, true) => Judged::Spares,
             (Outcome::Unknown, _) => Judged::Depends,
@@ -300,7 +302,18 @@ fn wide(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::wide;
+    use super::{Item, wide};
+    use crate::protocol::{Access, Method, Shape, Target, Task};
+
+    #[test]
+    fn a_task_is_its_call_to_rules_and_may_be_ended_all_the_same() {
+        let task = || Task { shown: "s".to_owned(), id: "i".to_owned(), tool: "export".to_owned() };
+        let of = |method| Access { method, target: Target::Task(task()), shape: Shape::Request, answers: false, task: false };
+        for method in [Method::TasksGet, Method::TasksResult, Method::TasksUpdate] {
+            assert_eq!(Item::of(&of(method)), Some(Item::Tool("export")), "{method:?}");
+        }
+        assert_eq!(Item::of(&of(Method::TasksCancel)), None);
+    }
 
     #[test]
     fn spellings_of_one_thing_are_one_for_rules() {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::condition::{Failure, MAX_ITEMS, Stop, TYPE};
+use super::condition::MAX_ITEMS;
+use super::outcome::{Failure, Stop, TYPE};
 use crate::protocol::json::{self, Kind};
 
 /// A value.

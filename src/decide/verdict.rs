@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::Misfit;
-use super::condition::Failure;
+use super::outcome::Failure;
 use crate::policy::Effect;
 
 /// What was decided, and on what ground.

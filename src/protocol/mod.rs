@@ -25,7 +25,7 @@ pub use asked::{Answerable, Asked};
 pub use header::{decode_header, encode_header};
 pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};
 pub use method::{ListKind, Method};
-pub use param_marks::{MarkError, PARAM_PREFIX, ParamMarks};
+pub use param_marks::{MarkError, PARAM_PREFIX, ParamMarks, SUBSCHEMAS};
 pub use request_id::RequestId;
 pub use spelling::is_plain;
 pub(crate) use spelling::is_plain_item;

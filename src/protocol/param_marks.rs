@@ -17,7 +17,7 @@ const MOST: usize = 64;
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// Keywords of JSON Schema whose value is a schema, or a list of them.
-const SCHEMAS: [&str; 16] = [
+pub const SUBSCHEMAS: [&str; 16] = [
     "additionalItems",
     "additionalProperties",
     "allOf",
@@ -141,7 +141,7 @@ impl ParamMarks {
                         self.look(property, None)?;
                     }
                 }
-            } else if SCHEMAS.contains(&keyword) {
+            } else if SUBSCHEMAS.contains(&keyword) {
                 self.look(value, None)?;
                 value.items().try_for_each(|item| self.look(item, None))?;
             } else if SCHEMAS_BY_NAME.contains(&keyword) {

@@ -47,7 +47,8 @@ impl Switches {
     /// Whether this tool is stopped by a switch of its own.
     pub fn stops_tool(&self, server: &str, tool: &str) -> bool {
         let on = self.on.load();
-        let is_it = |switch: &Switch| matches!(switch, Switch::Tool { server: at, tool: of } if at == server && of == tool);
+        // SECURITY: another spelling may be the same tool to its server.
+        let is_it = |switch: &Switch| matches!(switch, Switch::Tool { server: at, tool: of } if at == server && of.eq_ignore_ascii_case(tool));
         !on.is_empty() && on.keys().any(is_it)
     }
 

@@ -14,6 +14,8 @@ use crate::policy::arguments::{Schema, Unusable, type_name};
 use crate::protocol::json::Value;
 use crate::yaml::quoted;
 
+/// Values of a schema times bytes of arguments up to which it is told what does not fit.
+const MAX_TOLD: u64 = 1_000_000;
 /// Largest schema, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 /// Most steps of a way to a value that are told.
@@ -69,6 +71,14 @@ impl InputSchema {
         let Some(json) = json else {
             return Err("the arguments are too large, or hold a number that cannot be read exactly".to_owned());
         };
+        if self.0.validator.is_valid(&json) {
+            return Ok(());
+        }
+        // To say what is wrong costs far more than to see that something is: an error for every item, in every branch.
+        let length = arguments.map_or(0, |arguments| arguments.span().len() as u64);
+        if self.0.size.saturating_mul(length) > MAX_TOLD {
+            return Err("the arguments do not fit, and are too large to say where".to_owned());
+        }
         self.0.validator.validate(&json).map_err(|error| sentence(&error))
     }
 }

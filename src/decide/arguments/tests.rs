@@ -186,6 +186,18 @@ fn what_does_not_fit_a_tools_own_schema_is_named() {
     assert_eq!(schema.check(None).unwrap_err(), "`q` is missing");
 }
 
+/// To say what is wrong with each of a hundred thousand items costs memory that nobody has to give.
+#[test]
+fn what_is_wrong_with_large_arguments_is_not_looked_for() {
+    let schema =
+        input(r#"{"properties":{"n":{"anyOf":[{"type":"array","items":{"type":"integer"}},{"type":"null"}]}}}"#).unwrap();
+    let items = |item: &str| format!(r#"{{"n":[{}]}}"#, vec![item; 10_000].join(","));
+    let told = |arguments: &str| schema.check(Some(parse(arguments).root())).err();
+    assert_eq!(told(&items("7")), None);
+    let text = format!("\"{}\"", "x".repeat(100));
+    assert_eq!(told(&items(&text)).as_deref(), Some("the arguments do not fit, and are too large to say where"));
+}
+
 #[test]
 fn a_tools_schema_that_nobody_can_be_held_to_is_none() {
     let wide = format!(r#"{{"enum":["{}"]}}"#, "x".repeat(70_000));

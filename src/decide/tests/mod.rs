@@ -5,7 +5,7 @@ mod tables;
 
 use bytes::Bytes;
 
-use super::{AccessFacts, Arguments, Facts, Outcome, PrincipalFacts, ServerFacts};
+use super::{AccessFacts, Arguments, Caller, Facts, Outcome, ServerFacts};
 use crate::policy::Known;
 use crate::policy::condition::Condition;
 use crate::protocol::json::{Document, Limits};
@@ -41,21 +41,21 @@ fn document(json: &str) -> Document {
 /// A caller with attributes, a call that writes, Monday morning.
 fn with_facts<T>(arguments: Arguments<'_>, now: &str, then: impl FnOnce(Facts<'_>) -> T) -> T {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let (groups, scopes, labels) = (owned(&["sales", "emea"]), owned(&["crm.read"]), owned(&["pii"]));
+    let (groups, scopes) = (owned(&["sales", "emea"]), owned(&["crm.read"]));
     then(Facts {
-        principal: PrincipalFacts {
+        principal: Caller {
             issuer: "corp",
             subject: "ada",
             authn: "jwt",
             client: Some("desktop"),
             tenant: Some("acme"),
-            region: None,
             groups: &groups,
             claimed_roles: &[],
-            roles: &["analyst", "support"],
-            scopes: &scopes,
+            scopes: Some(&scopes),
             attributes: &[("department".to_owned(), "sales".to_owned())],
+            servers: None,
         },
+        roles: &["analyst", "support"],
         access: AccessFacts {
             method: "tools/call",
             operation: "write",
@@ -63,14 +63,7 @@ fn with_facts<T>(arguments: Arguments<'_>, now: &str, then: impl FnOnce(Facts<'_
             prompt: None,
             resource: None,
         },
-        server: ServerFacts {
-            name: "crm",
-            owner: None,
-            purpose: Some("tickets"),
-            classification: "internal",
-            region: Some("eu"),
-            labels: &labels,
-        },
+        server: ServerFacts { name: "crm", owner: None, purpose: Some("tickets"), classification: "internal" },
         arguments,
         now: now.parse().unwrap(),
         peer: Some("::ffff:10.1.2.3".parse().unwrap()),

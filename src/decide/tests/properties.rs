@@ -17,7 +17,7 @@ fn texts() -> impl Strategy<Value = String> {
         "''",
         "principal.subject",
         "principal.tenant",
-        "principal.region",
+        "server.owner",
         "principal.attributes.department",
         "principal.attributes.clearance",
         "arguments.t",
@@ -48,7 +48,7 @@ fn conditions() -> impl Strategy<Value = String> {
             .prop_map(|(x, l)| format!("{x} in {l}")),
         prop::sample::select(vec![
             "has(principal.tenant)",
-            "has(principal.region)",
+            "has(server.owner)",
             "has(arguments.n)",
             "has(arguments.o.x)",
             "arguments.o.x == arguments.n",
@@ -110,6 +110,7 @@ fn by_cel(text: &str, arguments: &str) -> Option<bool> {
     });
     let mut context = cel::Context::default();
     context.add_variable("principal", cel_value(&principal)).unwrap();
+    context.add_variable("server", cel_value(&serde_json::json!({}))).unwrap();
     context.add_variable("arguments", cel_value(&serde_json::from_str(arguments).unwrap())).unwrap();
     match cel::Program::compile(text).unwrap_or_else(|error| panic!("{text}: {error}")).execute(&context) {
         Ok(CelValue::Bool(value)) => Some(value),

@@ -1,7 +1,7 @@
 //! What conditions say, case by case.
 
 use super::{MONDAY, condition, document, outcome, with_facts};
-use crate::decide::{Arguments, Failure, Outcome};
+use crate::decide::{Arguments, Budget, Failure, Outcome};
 
 const ARGUMENTS: &str = r#"{"amount":250,"rate":0.5,"to":["a@acme.example","b@acme.example"],"department":"sales","note":null,
     "deep":{"a":{"b":7},"list":[1,2,3]},"rows":[{"p":1,"n":"x"},{"p":9,"n":"y"}],"flag":true,"when":"2026-11-22T00:00:00Z","n":"12"}"#;
@@ -24,7 +24,7 @@ fn fails(failure: Failure, texts: &[&str]) {
 fn facts_are_what_they_are_called() {
     holds(&[
         "principal.issuer == 'corp' && principal.subject == 'ada' && principal.authn == 'jwt'",
-        "principal.client == 'desktop' && principal.tenant == 'acme' && !has(principal.region)",
+        "principal.client == 'desktop' && principal.tenant == 'acme' && !has(server.owner)",
         "'sales' in principal.groups && principal.claimed_roles.size() == 0 && 'support' in principal.roles",
         "principal.scopes == ['crm.read'] && principal.attributes.department == 'sales'",
         "principal.attributes['department'] == 'sales' && 'department' in principal.attributes",
@@ -32,7 +32,7 @@ fn facts_are_what_they_are_called() {
         "access.method == 'tools/call' && access.operation == 'write' && access.tool == 'update_ticket'",
         "access.target == access.tool && !has(access.prompt) && !has(access.resource)",
         "server.name == 'crm' && server.classification == 'internal' && server.purpose == 'tickets'",
-        "server.region == 'eu' && !has(server.owner) && server.labels == ['pii']",
+        "server.purpose == 'tickets' && !has(server.owner) && principal.groups == ['sales', 'emea']",
         "peer.address == '10.1.2.3' && inNetwork(peer.address, '10.0.0.0/8') && !inNetwork(peer.address, '10.2.0.0/16')",
     ]);
 }
@@ -79,7 +79,7 @@ fn what_is_missing_or_of_another_type_is_a_mistake() {
     fails(
         Failure::Missing,
         &[
-            "principal.region == 'eu'",
+            "server.owner == 'eu'",
             "principal.attributes.clearance == 'secret'",
             "principal.attributes.clearance != 'secret'",
             "arguments.nothing == 1",
@@ -186,7 +186,7 @@ fn without_arguments_only_what_needs_them_is_unknown() {
         ("principal.groups.exists(g, g == arguments.x)", Outcome::Unknown),
         ("principal.groups.exists(g, g == 'sales' || g == arguments.x)", Outcome::Holds),
         ("arguments.x ? true : false", Outcome::Unknown),
-        ("[arguments.x, principal.region] == ['a', 'b']", Outcome::Failed(Failure::Missing)),
+        ("[arguments.x, server.owner] == ['a', 'b']", Outcome::Failed(Failure::Missing)),
     ] {
         assert_eq!(judged(text), wanted, "{text}");
     }
@@ -241,4 +241,21 @@ fn the_examples_of_the_documentation_are_read() {
         count += 1;
     }
     assert!(count >= 10, "{count}");
+}
+
+/// Each of many rules may take its ten thousand steps; all of them together may not.
+#[test]
+fn what_all_conditions_of_a_decision_take_is_bounded() {
+    let names: Vec<String> = (0..900).map(|number| format!("\"n{number}\"")).collect();
+    let document = document(&format!("{{\"names\":[{}]}}", names.join(",")));
+    let heavy = condition("arguments.names.all(n, n != 'x' && n != 'y')");
+    with_facts(Arguments::Known(Some(document.root())), MONDAY, |facts| {
+        let budget = Budget::default();
+        let outcomes: Vec<Outcome> = (0..200).map(|_| heavy.holds_within(&facts, &budget)).collect();
+        let held = outcomes.iter().take_while(|outcome| **outcome == Outcome::Holds).count();
+        assert!((20..190).contains(&held), "{held}");
+        assert!(outcomes.iter().skip(held).all(|outcome| *outcome == Outcome::Failed(Failure::Steps)));
+        // Another decision begins anew.
+        assert_eq!(heavy.holds(&facts), Outcome::Holds);
+    });
 }

@@ -24,7 +24,7 @@ mod tool;
 
 use std::sync::Arc;
 
-use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Vigil};
+use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Trail, Vigil};
 use crate::layers::authn::Principal;
 use crate::state::{Switches, Whom};
 
@@ -60,15 +60,24 @@ impl Middleware for KillSwitch {
         stopped()?;
         let trail = request.context.trail.clone();
         trail.pass("kill");
-        let response = next.run(request).await?;
-        let still = stopped.clone();
-        self.vigil.over(&response, &trail, move |_| still());
-        response.map_messages(move |message| {
-            // The response to a call that was let through is not taken away: it is done, and its caller must know.
-            if !message.is_final() {
-                stopped()?;
-            }
-            Ok(Some(message))
-        })
+        hold(next.run(request).await?, &self.vigil, &trail, stopped)
     }
+}
+
+/// Ends a reply at its next message once `stopped` says so, and within a second where nothing comes.
+fn hold(
+    response: McpResponse,
+    vigil: &Vigil,
+    trail: &Trail,
+    stopped: impl Fn() -> Result<(), Reason> + Clone + Send + Sync + 'static,
+) -> Result<McpResponse, Rejection> {
+    let still = stopped.clone();
+    vigil.over(&response, trail, move |_| still());
+    response.map_messages(move |message| {
+        // The response to a call that was let through is not taken away: it is done, and its caller must know.
+        if !message.is_final() {
+            stopped()?;
+        }
+        Ok(Some(message))
+    })
 }

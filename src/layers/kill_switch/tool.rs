@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hold;
 use crate::chain::{McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Vigil};
 use crate::layers::authz::Permit;
 use crate::protocol::Target;
@@ -33,14 +34,6 @@ impl Middleware for ToolSwitch {
         let stopped = move || if switches.stops_tool(&server.name, &tool) { Err(Reason::Killed) } else { Ok(()) };
         stopped()?;
         let trail = request.context.trail.clone();
-        let response = next.run(request).await?;
-        let still = stopped.clone();
-        self.vigil.over(&response, &trail, move |_| still());
-        response.map_messages(move |message| {
-            if !message.is_final() {
-                stopped()?;
-            }
-            Ok(Some(message))
-        })
+        hold(next.run(request).await?, &self.vigil, &trail, stopped)
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
+use crate::protocol::SUBSCHEMAS;
+
 /// Nesting, references followed.
 const MAX_DEPTH: usize = 64;
 /// Values in a schema, what is referred to counted at each reference.
@@ -11,25 +13,6 @@ const MAX_SIZE: u64 = 20_000;
 
 /// Words whose value is data.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
-/// Words whose value is a schema, or a list of them.
-const SCHEMAS: [&str; 16] = [
-    "additionalItems",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "oneOf",
-    "prefixItems",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
 /// Words whose value is an object of schemas.
 const NAMED: [&str; 6] = ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 /// Words that move what references mean, or wait for a meaning that only a whole set of schemas gives them.
@@ -62,20 +45,20 @@ pub(crate) enum Unusable {
 /// How many values a schema holds, with what it refers to. A schema that refers to itself has no such number: what it costs would
 /// grow with every level of the value.
 pub(crate) fn reach(root: &Json) -> Result<u64, Unusable> {
-    Walk { root, known: HashMap::new() }.schema(root, 0)
+    Walk { root, known: HashMap::new(), deepest: 0 }.schema(root, 0)
 }
 
 struct Walk<'s> {
     root: &'s Json,
-    /// By the text of references; `None` while it is looked at.
-    known: HashMap<&'s str, Option<u64>>,
+    /// By the text of references, how much they refer to and how deep that is; `None` while it is looked at.
+    known: HashMap<&'s str, Option<(u64, usize)>>,
+    /// How deep this has come since somebody asked.
+    deepest: usize,
 }
 
 impl<'s> Walk<'s> {
     fn schema(&mut self, schema: &'s Json, depth: usize) -> Result<u64, Unusable> {
-        if depth > MAX_DEPTH {
-            return Err(Unusable::TooLarge);
-        }
+        self.reaches(depth)?;
         let words = match schema {
             Json::Bool(_) => return Ok(1),
             Json::Object(words) => words,
@@ -91,6 +74,11 @@ impl<'s> Walk<'s> {
         Ok(size)
     }
 
+    fn reaches(&mut self, depth: usize) -> Result<(), Unusable> {
+        self.deepest = self.deepest.max(depth);
+        if depth > MAX_DEPTH { Err(Unusable::TooLarge) } else { Ok(()) }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other value is data or a single schema")]
     fn word(&mut self, word: &str, value: &'s Json, depth: usize) -> Result<u64, Unusable> {
         if word == "$ref" {
@@ -103,11 +91,11 @@ impl<'s> Walk<'s> {
             return count(value, depth);
         }
         match value {
-            Json::Array(schemas) if SCHEMAS.contains(&word) => {
+            Json::Array(schemas) if SUBSCHEMAS.contains(&word) => {
                 schemas.iter().try_fold(1, |size, schema| Ok(size + self.schema(schema, depth)?))
             }
             Json::Object(schemas) if NAMED.contains(&word) => self.named(schemas, depth),
-            _ if SCHEMAS.contains(&word) => self.schema(value, depth),
+            _ if SUBSCHEMAS.contains(&word) => self.schema(value, depth),
             _ => count(value, depth),
         }
     }
@@ -122,7 +110,10 @@ impl<'s> Walk<'s> {
 
     fn reference(&mut self, reference: &'s str, depth: usize) -> Result<u64, Unusable> {
         match self.known.get(reference) {
-            Some(Some(size)) => return Ok(*size),
+            Some(Some((size, height))) => {
+                let (size, height) = (*size, *height);
+                return self.reaches(depth + height).map(|()| size);
+            }
             Some(None) => return Err(Unusable::Loop),
             None => {}
         }
@@ -133,8 +124,10 @@ impl<'s> Walk<'s> {
         let pointer = reference.strip_prefix('#').filter(|pointer| pointer.starts_with('/') && !pointer.contains('%'));
         let target = pointer.and_then(|pointer| self.root.pointer(pointer)).ok_or(Unusable::Reference)?;
         self.known.insert(reference, None);
+        let before = std::mem::replace(&mut self.deepest, depth);
         let size = self.schema(target, depth + 1)?;
-        self.known.insert(reference, Some(size));
+        self.known.insert(reference, Some((size, self.deepest - depth)));
+        self.deepest = self.deepest.max(before);
         Ok(size)
     }
 }
@@ -202,5 +195,10 @@ mod tests {
     fn deep_schemas_are_refused() {
         let deep = (0..=MAX_DEPTH).fold(json!(true), |schema, _| json!({"not": schema}));
         assert_eq!(reach(&deep), Err(Unusable::TooLarge));
+        // Each a short way from the root, and all of them behind each other: known ones are as deep as when they were looked at.
+        let behind = |n: usize| (0..30).fold(json!({"$ref": format!("#/$defs/d{n}")}), |schema, _| json!({"not": schema}));
+        let mut chain: Map<String, Json> = (1..8).map(|n| (format!("d{n}"), behind(n - 1))).collect();
+        chain.insert("d0".to_owned(), json!({"type": "string"}));
+        assert_eq!(reach(&json!({"$defs": chain})), Err(Unusable::TooLarge));
     }
 }

@@ -224,6 +224,7 @@ impl<'k> Checker<'k> {
         if let Some(member) = found.iter().find(|member| member.name == name) {
             self.reads_anything = true;
             self.reads.peer |= member.variable == Variable::PeerAddress;
+            self.reads.method |= member.variable == Variable::AccessMethod;
             return Some((Expr::Variable(member.variable), member.kind()));
         }
         if root == "principal" && name == ATTRIBUTES {

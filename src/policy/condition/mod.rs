@@ -55,12 +55,14 @@ pub struct Reads {
     pub now: bool,
     /// Where the caller is.
     pub peer: bool,
+    /// By which method it is used: of one thing there are several, and a list knows none.
+    pub method: bool,
 }
 
 impl Reads {
-    /// Whether the answer is the same at every time, from everywhere and with all arguments.
+    /// Whether the answer is the same at every time, from everywhere, by every method and with all arguments.
     pub fn nothing(&self) -> bool {
-        self.arguments == Names::None && !self.now && !self.peer
+        self.arguments == Names::None && !self.now && !self.peer && !self.method
     }
 }
 

@@ -74,6 +74,7 @@ fn what_a_condition_reads_is_known() {
     let none = "none".to_owned();
     assert_eq!(reads("principal.tenant == 'acme'"), (none.clone(), false, false));
     assert!(good("principal.tenant == 'acme'").reads().nothing());
+    assert!(!good("access.method == 'resources/read'").reads().nothing());
     assert_eq!(reads("now.getHours() < 9 && inNetwork(peer.address, '10.0.0.0/8')"), (none.clone(), true, true));
     assert_eq!(reads("peer.address == '10.0.0.1'"), (none, false, true));
     assert_eq!(reads("arguments.a == arguments['b'] || has(arguments.a.c) || 'd' in arguments").0, "a,b,d");
@@ -103,7 +104,7 @@ fn what_is_right_is_read() {
         "arguments.items.map(i, i.price > 5, i.price).exists_one(p, p == 6)",
         "now - timestamp('2026-01-01T00:00:00Z') > duration('24h') && now.getDayOfWeek('UTC') != 0",
         "businessHours(now, 'Europe/Berlin', 9, 17) || !inNetwork(arguments.ip, 'fd00::/8')",
-        "server.name == 'crm' && server.classification != 'public' && 'pii' in server.labels",
+        "server.name == 'crm' && server.classification != 'public' && 'pii' in principal.groups",
         "-1 < int(arguments.n) && double(arguments.n) <= 1.5e3 && string(arguments.n) != ''",
         "arguments.n == -9223372036854775808 || arguments.n == 0x1F || arguments.x == null",
         "arguments.a[0] == 1 && arguments['a b'] == 'x' && [1, 2, 3][arguments.i] == 2",

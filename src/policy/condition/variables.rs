@@ -57,7 +57,6 @@ const PRINCIPAL: &[Member] = &[
     text("client", Variable::PrincipalClient),
     texts("groups", Variable::PrincipalGroups),
     text("issuer", Variable::PrincipalIssuer),
-    text("region", Variable::PrincipalRegion),
     texts("roles", Variable::PrincipalRoles),
     texts("scopes", Variable::PrincipalScopes),
     text("subject", Variable::PrincipalSubject),
@@ -66,11 +65,9 @@ const PRINCIPAL: &[Member] = &[
 
 const SERVER: &[Member] = &[
     text("classification", Variable::ServerClassification),
-    texts("labels", Variable::ServerLabels),
     text("name", Variable::ServerName),
     text("owner", Variable::ServerOwner),
     text("purpose", Variable::ServerPurpose),
-    text("region", Variable::ServerRegion),
 ];
 
 /// The members of a root that has a fixed set of them.

@@ -20,7 +20,7 @@ const SERVERS: [&str; 2] = ["crm", "mail"];
 const TOOLS: [&str; 5] = ["a", "b", "ab", "B", "get_x"];
 const PATTERNS: [&str; 7] = ["a", "b", "ab", "a*", "\"*b\"", "get_*", "\"*\""];
 const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
-const CONDITIONS: [&str; 9] = [
+const CONDITIONS: [&str; 10] = [
     "",
     "when: 'arguments.x == 1'",
     "unless: 'arguments.x <= 1'",
@@ -30,6 +30,7 @@ const CONDITIONS: [&str; 9] = [
     "when: 'principal.tenant == \"t\"'",
     "unless: 'principal.tenant == \"t\"'",
     "when: 'access.operation == \"read\"'",
+    "when: 'access.method == \"resources/read\"'",
     "when: 'now.getFullYear() > 2000 && access.tool == \"a\"'",
 ];
 const ARGUMENTS: [Option<&str>; 6] =
