@@ -34,7 +34,7 @@ use yett::chain::{Anonymous, CallId, Incoming, McpResponse, Peer, Rejection, Rep
 use yett::clock::{Clock, SystemClock};
 use yett::config;
 use yett::jwks::{KeySets, Keys};
-use yett::layers::authn::{Authn, Issuers, Principal};
+use yett::layers::authn::{Authn, Issuers, Principal, Settings};
 use yett::master_key::MasterKey;
 use yett::state::{ApiKeys, NewKey};
 use yett::telemetry::Metrics;
@@ -186,7 +186,7 @@ impl Bench {
     /// A station that has seen no token.
     fn judge(&self) -> Judge {
         let api_keys = Some(Arc::clone(&self.api_keys));
-        let authn = Authn::new(self.issuers.clone(), api_keys, Arc::clone(&self.vault), Arc::default());
+        let authn = Authn::new(self.issuers.clone(), api_keys, Settings::default(), Arc::clone(&self.vault), Arc::default());
         Station::new(authn, &()).layer(End)
     }
 

@@ -31,7 +31,7 @@ use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
 use yett::endpoint::BodyMemory;
 use yett::layers::audit::{Alone, Flood, Recorded};
-use yett::layers::authn::Issuers;
+use yett::layers::authn::{Issuers, Settings};
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
@@ -185,8 +185,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         durability: Durability::Response,
         issuers: Issuers::default(),
         api_keys: Some(Arc::new(keys)),
-        certificates: None,
-        anonymous: false,
+        callers: Settings::default(),
         vault: Arc::new(Vault::open(folder, &master).await.expect("a vault")),
         switches: Arc::new(switches),
         sessions: Arc::new(Sessions::default()),

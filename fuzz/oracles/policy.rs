@@ -46,6 +46,9 @@ fn known() -> Known {
         api_keys: true,
         mtls: true,
         anonymous: Vec::new(),
+        tenants: true,
+        regions: vec![("crm".to_owned(), "eu".to_owned())],
+        issuer_regions: Vec::new(),
         attributes: names(&["clearance", "department"]),
     }
 }

@@ -42,11 +42,11 @@ pub use turns::Turn;
 pub use unsaid::Unsaid;
 
 use crate::audit::Log;
-use crate::config::{Durability, Limits, Mtls};
+use crate::config::{Durability, Limits};
 use crate::decide::Engine;
 use crate::endpoint::{BodyMemory, Decode};
 use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
-use crate::layers::authn::{Authn, Issuers};
+use crate::layers::authn::{Authn, Issuers, Settings};
 use crate::layers::authz::Authz;
 use crate::layers::dlp::{DlpLayer, Rules};
 use crate::layers::fair_share::FairShare;
@@ -81,10 +81,8 @@ pub struct Parts<U> {
     pub issuers: Issuers,
     /// API keys, where they are accepted.
     pub api_keys: Option<Arc<ApiKeys>>,
-    /// How client certificates say who calls, where they do.
-    pub certificates: Option<Arc<Mtls>>,
-    /// Whether who sends no credential is a caller.
-    pub anonymous: bool,
+    /// Who else is a caller, and where callers are.
+    pub callers: Settings,
     /// Pseudonyms.
     pub vault: Arc<Vault>,
     /// Kill switches.
@@ -144,9 +142,7 @@ impl Chain {
             .layer(Station::new(Audit::new(Arc::clone(&parts.log), parts.metrics, parts.durability, parts.flood), probe))
             // On the head alone: nobody unknown gets a body read.
             .layer(Station::new(
-                Authn::new(parts.issuers, parts.api_keys, Arc::clone(&parts.vault), Arc::clone(&parts.vigil))
-                    .and_certificates(parts.certificates)
-                    .and_anonymous(parts.anonymous),
+                Authn::new(parts.issuers, parts.api_keys, parts.callers, Arc::clone(&parts.vault), Arc::clone(&parts.vigil)),
                 probe,
             ))
             // As soon as it is known whose call it is: one caller's unread bodies are not to take everybody's room.

@@ -1,6 +1,7 @@
 //! Who may be a caller.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Issuer;
@@ -16,6 +17,8 @@ pub struct Identity {
     pub mtls: Option<Mtls>,
     /// Whether who sends no credential is a caller; what that one may do is a binding of the policy.
     pub anonymous: bool,
+    /// Where callers are whose credential does not say, by issuer.
+    pub regions: Arc<BTreeMap<String, Arc<str>>>,
 }
 
 impl Identity {

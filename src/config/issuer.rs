@@ -81,6 +81,8 @@ pub struct Claims {
     pub roles: Option<ClaimPath>,
     /// A string.
     pub tenant: Option<ClaimPath>,
+    /// A string.
+    pub region: Option<ClaimPath>,
     /// Named attributes for rules.
     pub attributes: Vec<(String, ClaimPath)>,
 }

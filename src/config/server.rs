@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Auth, IdentityJwt, Stdio, UpstreamTls, UserOauth};
-use crate::policy::{Classification, Operation};
+use crate::policy::{Classification, Operation, Tenants};
 
 /// A configured upstream MCP server.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ pub struct Server {
     pub owner: Option<String>,
     /// What it is for.
     pub purpose: Option<String>,
+    /// Where it is.
+    pub region: Option<String>,
+    /// The tenants that it is for; to others it does not exist.
+    pub tenants: Tenants,
     /// How sensitive the data may be that it receives (default internal).
     pub classification: Classification,
     /// What of the arguments of its tools' calls is kept beside their commitment (nothing).

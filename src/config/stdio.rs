@@ -40,6 +40,8 @@ pub enum Per {
     /// All callers.
     #[default]
     Server,
+    /// The callers of one tenant; who has none shares with nobody.
+    Tenant,
 }
 
 /// A user of the system.

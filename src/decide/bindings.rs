@@ -90,4 +90,5 @@ pub(super) fn applies(binding: &Binding, caller: Caller<'_>) -> bool {
         && some(&binding.claimed_roles, caller.claimed_roles)
         && one(&binding.clients, caller.client)
         && one(&binding.tenants, caller.tenant)
+        && caller.is_among(&binding.within)
 }

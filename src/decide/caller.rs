@@ -1,6 +1,9 @@
 //! Who asks, as far as decisions look at them. Whether they are who they say is for authentication; here it makes no difference, so that a
 //! test, an explanation and a replay are decided by the same code as a call.
 
+use crate::config::Server;
+use crate::policy::Tenants;
+
 /// A view of a caller: borrowed, and cheap to copy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller<'a> {
@@ -14,6 +17,8 @@ pub struct Caller<'a> {
     pub client: Option<&'a str>,
     /// Their tenant.
     pub tenant: Option<&'a str>,
+    /// Where they are, as their issuer or `identity.regions` says.
+    pub region: Option<&'a str>,
     /// Their groups.
     pub groups: &'a [String],
     /// Roles that their token claims.
@@ -27,8 +32,13 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Whether the credential is good for this server at all, whatever a policy says.
-    pub fn reaches(&self, server: &str) -> bool {
-        self.servers.is_none_or(|servers| servers.iter().any(|known| known == server))
+    /// Whether the credential is good for this server, and the server for its holder's tenant, whatever a policy says.
+    pub fn reaches(&self, server: &Server) -> bool {
+        self.servers.is_none_or(|servers| servers.contains(&server.name)) && self.is_among(&server.tenants)
+    }
+
+    /// Whether they are of one of these tenants.
+    pub(super) fn is_among(&self, tenants: &Tenants) -> bool {
+        tenants.include(self.issuer, self.tenant)
     }
 }

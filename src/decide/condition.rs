@@ -173,6 +173,7 @@ impl<'e> Evaluation<'e> {
             Variable::PrincipalClient => maybe(principal.client),
             Variable::PrincipalGroups => own(principal.groups),
             Variable::PrincipalIssuer => Ok(Val::lent(principal.issuer)),
+            Variable::PrincipalRegion => maybe(principal.region),
             Variable::PrincipalRoles => Ok(Val::Texts(Texts::Lent(self.facts.roles))),
             Variable::PrincipalScopes => own(principal.scopes.unwrap_or_default()),
             Variable::PrincipalSubject => Ok(Val::lent(principal.subject)),
@@ -181,6 +182,7 @@ impl<'e> Evaluation<'e> {
             Variable::ServerName => Ok(Val::lent(server.name)),
             Variable::ServerOwner => maybe(server.owner),
             Variable::ServerPurpose => maybe(server.purpose),
+            Variable::ServerRegion => maybe(server.region),
         }
     }
 

@@ -90,6 +90,8 @@ pub enum RuleOutcome {
     Fails(Failure),
     /// It is about something else.
     NotAbout,
+    /// Its file is for other tenants.
+    OtherTenants,
     /// Its condition does not hold.
     Spares,
 }
@@ -102,7 +104,7 @@ impl Held<'_> {
         let bindings = engine.bindings.all().iter().map(|binding| ConsideredBinding {
             role: binding.role.clone(),
             origin: binding.origin.clone(),
-            applies: caller.reaches(&self.scene().server.name) && applies(binding, caller),
+            applies: caller.reaches(self.scene().server) && applies(binding, caller),
         });
         let grants = self.every_grant().map(|(rule, grant)| ConsideredGrant {
             rule: Arc::clone(rule),
@@ -113,7 +115,10 @@ impl Held<'_> {
         let budget = Budget::default();
         let outcome = |at: usize, rule: &CompiledRule| {
             let Some(item) = Item::of(access) else { return RuleOutcome::NotAbout };
-            if !engine.rules.about(self.scene().server, item).any(|(place, _)| place == at) {
+            if !caller.is_among(&rule.within) {
+                return RuleOutcome::OtherTenants;
+            }
+            if !self.rules_about(item).any(|(place, _)| place == at) {
                 return RuleOutcome::NotAbout;
             }
             match rule.judge(&self.facts(item, access.method, arguments), &budget) {
@@ -159,6 +164,7 @@ impl fmt::Display for RuleOutcome {
             Self::Depends => f.write_str("denies it with some arguments"),
             Self::Fails(failure) => write!(f, "cannot be judged ({}), so it denies it", failure.as_str()),
             Self::NotAbout => f.write_str("is about something else"),
+            Self::OtherTenants => f.write_str("is for other tenants"),
             Self::Spares => f.write_str("does not apply: its condition says so"),
         }
     }

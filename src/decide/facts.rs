@@ -57,6 +57,8 @@ pub struct ServerFacts<'a> {
     pub owner: Option<&'a str>,
     /// What it is for.
     pub purpose: Option<&'a str>,
+    /// Where it is.
+    pub region: Option<&'a str>,
     /// How sensitive what it may see is.
     pub classification: &'a str,
 }

@@ -29,8 +29,9 @@ pub struct Held<'a> {
 
 impl<'a> Held<'a> {
     pub(super) fn new(engine: &'a Engine, caller: Caller<'a>, scene: Scene<'a>) -> Self {
-        // SECURITY: here, where every question about a server begins: a key for some servers has no grant on the others.
-        let roles = if caller.reaches(&scene.server.name) {
+        // SECURITY: here, where every question about a server begins: a key for some servers has no grant on the others, and a caller
+        // none on a server of other tenants.
+        let roles = if caller.reaches(scene.server) {
             engine.bindings.of(caller).filter_map(|binding| engine.roles.get(&binding.role)).collect()
         } else {
             Vec::new()
@@ -102,7 +103,7 @@ impl<'a> Held<'a> {
         let mut first: [Option<(usize, &CompiledRule, Option<Failure>)>; 2] = [None, None];
         let mut depends: Option<(usize, &CompiledRule)> = None;
         let budget = Budget::default();
-        for (at, rule) in self.engine.rules.about(self.scene.server, item) {
+        for (at, rule) in self.rules_about(item) {
             let failure = match rule.judge(facts, &budget) {
                 Judged::Spares => continue,
                 Judged::Depends if is_task || rule.shadow => continue,
@@ -135,6 +136,12 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// The rules that could take it away from this caller; from nobody in particular, those for some tenants too.
+    pub(super) fn rules_about<'r>(&'r self, item: Item<'r>) -> impl Iterator<Item = (usize, &'r CompiledRule)> {
+        let about = self.engine.rules.about(self.scene.server, item);
+        about.filter(|(_, rule)| self.anybody || self.caller.is_among(&rule.within))
+    }
+
     /// Everything that conditions may name.
     pub(super) fn facts<'f>(&'f self, item: Item<'f>, method: Method, arguments: Arguments<'f>) -> Facts<'f> {
         let server = self.scene.server;
@@ -153,6 +160,7 @@ impl<'a> Held<'a> {
                 name: &server.name,
                 owner: server.owner.as_deref(),
                 purpose: server.purpose.as_deref(),
+                region: server.region.as_deref(),
                 classification: server.classification.as_str(),
             },
             arguments,
@@ -186,8 +194,8 @@ impl<'a> Held<'a> {
     fn left(&self, item: Item<'_>) -> Shown {
         let mut left = Shown::Allow;
         let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
-        for (_, rule) in self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow) {
-            if !rule.stable || (self.anybody && rule.is_conditional()) {
+        for (_, rule) in self.rules_about(item).filter(|(_, rule)| !rule.shadow) {
+            if !rule.stable || (self.anybody && rule.is_for_some()) {
                 left = Shown::Depends;
             } else if rule.judge(&facts, &budget) != Judged::Spares {
                 return Shown::Deny;
@@ -209,7 +217,7 @@ impl<'a> Held<'a> {
     /// Whether no rule takes it away now, from here, as far as that can be said without arguments.
     fn is_left(&self, item: Item<'_>) -> bool {
         let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
-        let mut rules = self.engine.rules.about(self.scene.server, item).filter(|(_, rule)| !rule.shadow);
+        let mut rules = self.rules_about(item).filter(|(_, rule)| !rule.shadow);
         rules.all(|(_, rule)| matches!(rule.judge(&facts, &budget), Judged::Spares | Judged::Depends))
     }
 

@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::glob::Glob;
 use super::outcome::{Budget, Failure, Outcome};
 use crate::config::Server;
-use crate::policy::{Condition, Operation, Origin, Rule, Selector};
+use crate::policy::{Condition, Operation, Origin, Rule, Selector, Tenants};
 use crate::protocol::{Access, Method, Target};
 
 /// What a rule can be about.
@@ -94,6 +94,8 @@ pub(super) struct CompiledRule {
     /// What its callers may know of it.
     pub(super) reason: Option<Arc<str>>,
     pub(super) shadow: bool,
+    /// From whom it takes away.
+    pub(super) within: Tenants,
     selector: CompiledSelector,
     /// Under which condition, and what that has to say for the rule to apply.
     condition: Option<(Condition, bool)>,
@@ -121,6 +123,7 @@ struct CompiledSelector {
     resources: Vec<Glob>,
     methods: Vec<String>,
     operations: Vec<Operation>,
+    regions: Vec<String>,
     /// Whether it names none of those, and so means all.
     everything: bool,
 }
@@ -176,7 +179,7 @@ impl Rules {
         found.dedup();
         found.into_iter().filter_map(move |at| {
             let rule = self.all.get(at)?;
-            rule.selector.selects(item, &lower, operation).then_some((at, rule))
+            (rule.selector.is_there(server) && rule.selector.selects(item, &lower, operation)).then_some((at, rule))
         })
     }
 
@@ -222,15 +225,16 @@ impl CompiledRule {
             origin: rule.origin.clone(),
             reason: rule.reason.as_deref().map(Into::into),
             shadow: rule.shadow,
+            within: rule.within.clone(),
             selector: CompiledSelector::new(&rule.deny),
             stable: rule.when.iter().chain(&rule.unless).all(|condition| condition.reads().nothing()),
             condition: rule.when.clone().map(|when| (when, true)).or_else(|| rule.unless.clone().map(|unless| (unless, false))),
         }
     }
 
-    /// Whether it has a condition.
-    pub(super) fn is_conditional(&self) -> bool {
-        self.condition.is_some()
+    /// Whether what it says depends on who calls.
+    pub(super) fn is_for_some(&self) -> bool {
+        self.condition.is_some() || !self.within.is_everybody()
     }
 
     /// What it says of what it is about. An error denies, whichever way the condition is asked.
@@ -255,10 +259,16 @@ impl CompiledSelector {
             resources: compile(&written.resources),
             methods: written.methods.clone(),
             operations: written.operations.clone(),
+            regions: written.regions.clone(),
             everything: [&written.tools, &written.prompts, &written.resources, &written.methods]
                 .iter()
                 .all(|list| list.is_empty()),
         }
+    }
+
+    /// Whether it is about servers where this one is.
+    fn is_there(&self, server: &Server) -> bool {
+        self.regions.is_empty() || server.region.as_ref().is_some_and(|region| self.regions.contains(region))
     }
 
     fn selects(&self, item: Item<'_>, lower: &str, operation: Operation) -> bool {

@@ -9,7 +9,7 @@ use crate::chain::{self, Chain, Vigil};
 use crate::config::{self, Durability, Limits};
 use crate::endpoint::BodyMemory;
 use crate::layers::audit::Flood;
-use crate::layers::authn::Issuers;
+use crate::layers::authn::{Issuers, Settings};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::limits::Ledger;
@@ -42,8 +42,7 @@ pub(super) struct Lasting {
     pub(super) flood: Arc<Flood>,
     pub(super) issuers: Issuers,
     pub(super) api_keys: Option<Arc<ApiKeys>>,
-    pub(super) certificates: Option<Arc<config::Mtls>>,
-    pub(super) anonymous: bool,
+    pub(super) callers: Settings,
     pub(super) vault: Arc<Vault>,
     pub(super) switches: Arc<Switches>,
     pub(super) sessions: Arc<Sessions>,
@@ -114,8 +113,7 @@ impl Chains {
             durability: ruling.durability,
             issuers: lasting.issuers.clone(),
             api_keys: lasting.api_keys.clone(),
-            certificates: lasting.certificates.clone(),
-            anonymous: lasting.anonymous,
+            callers: lasting.callers.clone(),
             vault: Arc::clone(&lasting.vault),
             switches: Arc::clone(&lasting.switches),
             sessions: Arc::clone(&lasting.sessions),

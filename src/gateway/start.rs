@@ -28,7 +28,7 @@ use crate::health::Readiness;
 use crate::introspection::Introspector;
 use crate::jwks::{KeySets, Keys};
 use crate::layers::audit::{Alone, Flood, Unheard};
-use crate::layers::authn::Issuers;
+use crate::layers::authn::{Issuers, Settings};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::limits::{HostTime, Ledger};
@@ -98,8 +98,7 @@ impl Gateway {
             flood: Arc::clone(&flood),
             issuers: known,
             api_keys: accepted,
-            certificates: config.identity.mtls.clone().map(Arc::new),
-            anonymous: config.identity.anonymous,
+            callers: Settings::of(&config.identity),
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),

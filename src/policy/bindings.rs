@@ -3,11 +3,17 @@
 use super::document::Known;
 use super::patterns::exact;
 use super::roles::name_of_role;
-use super::sections::{Gathered, Placed};
+use super::sections::{Gathered, Placed, Scope};
 use super::{ANONYMOUS, Binding, Origin};
 use crate::yaml::{Fields, Node, Report, closest, parsed, scalar};
 
-pub(super) fn binding(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<Placed<Binding>> {
+pub(super) fn binding(
+    node: &Node,
+    scope: &Scope,
+    known: &Known,
+    gathered: &mut Gathered,
+    report: &mut Report,
+) -> Option<Placed<Binding>> {
     const KEYS: [&str; 6] = ["issuers", "subjects", "groups", "claimed_roles", "clients", "tenants"];
 
     let mut fields = Fields::of(node, "bindings[]", report)?;
@@ -18,6 +24,11 @@ pub(super) fn binding(node: &Node, known: &Known, gathered: &mut Gathered, repor
     let claimed_roles = fields.list("claimed_roles", parsed(exact));
     let clients = fields.list("clients", parsed(exact));
     let tenants = fields.list("tenants", parsed(exact));
+    if !tenants.is_empty() && !tenants.iter().any(|tenant| scope.tenants.names(tenant)) {
+        let place = fields.place("tenants");
+        let found = fields.report().error(place, "this binding is for none of the tenants that its file is for");
+        found.hint("name one of `tenants` of this file, or move the binding to another");
+    }
     if !KEYS.iter().any(|key| fields.has(key)) {
         fields
             .report()
@@ -35,7 +46,9 @@ pub(super) fn binding(node: &Node, known: &Known, gathered: &mut Gathered, repor
     let role = role?;
     gathered.role_references.push(Placed { value: role.clone(), place });
     let origin = Origin::at(place, report);
-    Some(Placed { value: Binding { role, issuers, subjects, groups, claimed_roles, clients, tenants, origin }, place })
+    let within = scope.tenants.clone();
+    let binding = Binding { role, issuers, subjects, groups, claimed_roles, clients, tenants, within, origin };
+    Some(Placed { value: binding, place })
 }
 
 pub(super) fn issuer(node: &Node, known: &Known, report: &mut Report) -> Option<String> {

@@ -47,6 +47,8 @@ pub struct CaseCaller {
     pub claimed_roles: Vec<String>,
     /// Their tenant.
     pub tenant: Option<String>,
+    /// Their region; `None`: the one that yett.yaml gives their issuer, if it does.
+    pub region: Option<String>,
     /// Their attributes.
     pub attributes: Vec<(String, String)>,
     /// The scopes of their token; `None` for a credential that is no token.
@@ -139,10 +141,12 @@ fn caller(node: &Node, known: &Known, report: &mut Report) -> Option<CaseCaller>
     let groups = fields.list_or_empty("groups", parsed(exact));
     let claimed_roles = fields.list_or_empty("claimed_roles", parsed(exact));
     let tenant = fields.optional("tenant", parsed(exact));
+    let region = fields.optional("region", parsed(exact));
     let attributes = fields.optional("attributes", |node, report| attributes(node, known, report)).unwrap_or_default();
     let scopes = fields.optional("scopes", |node, report| Some(texts(node, report)));
     fields.finish(&[]);
     let issuer = issuer.or_else(|| known.issuers.first().cloned())?;
+    let region = region.or_else(|| known.region_of(&issuer));
     Some(CaseCaller {
         issuer,
         subject: subject.unwrap_or_else(|| "test".to_owned()),
@@ -150,6 +154,7 @@ fn caller(node: &Node, known: &Known, report: &mut Report) -> Option<CaseCaller>
         groups,
         claimed_roles,
         tenant,
+        region,
         attributes,
         scopes,
     })

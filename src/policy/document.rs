@@ -25,11 +25,22 @@ pub struct Known {
     pub mtls: bool,
     /// The roles of callers without a credential, whose issuer is `anonymous`, and where they are given.
     pub anonymous: Vec<(String, Place)>,
+    /// Whether callers are of tenants.
+    pub tenants: bool,
+    /// Where servers are, of those that say so: each server and its region.
+    pub regions: Vec<(String, String)>,
+    /// Where an issuer's callers are, of the issuers of which yett.yaml says so.
+    pub issuer_regions: Vec<(String, String)>,
     /// Attributes that some issuer's claims give a caller.
     pub attributes: Vec<String>,
 }
 
 impl Known {
+    /// Where the callers of an issuer are whose credentials do not say.
+    pub fn region_of(&self, issuer: &str) -> Option<String> {
+        self.issuer_regions.iter().find(|(known, _)| known == issuer).map(|(_, region)| region.clone())
+    }
+
     /// Whether this name, which no token issuer may have, stands for callers of another kind.
     pub(super) fn has(&self, name: &str) -> bool {
         (name == "api-key" && self.api_keys) || (name == "mtls" && self.mtls)

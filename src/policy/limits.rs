@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::Tenants;
 use super::document::Known;
 use super::patterns::tool;
-use super::sections::{Gathered, MODES, Placed, server};
+use super::sections::{Gathered, MODES, Placed, Scope, server};
 use crate::config::units::{self, duration, rate, within};
 use crate::limits::Window;
 use crate::yaml::{Fields, Invalid, Node, Place, Report, choice, name, number, parsed};
@@ -38,6 +39,8 @@ pub struct Limit {
     pub repeats: Option<Repeats>,
     /// Decides and records, but lets through (`mode: shadow` of the limit or its file).
     pub shadow: bool,
+    /// Counts callers of these tenants alone: those that its file is for.
+    pub within: Tenants,
 }
 
 /// What a limit tells callers apart by.
@@ -130,10 +133,10 @@ const NOT_A_VOLUME: Invalid = Invalid::new(
     "write a size per window: `10MiB/hour`, `1GiB/day`; windows are minute, hour, day, week and month",
 );
 
-/// One entry. `file_shadow`: the file is in shadow mode.
+/// One entry.
 pub(super) fn limit(
     node: &Node,
-    file_shadow: bool,
+    scope: &Scope,
     known: &Known,
     gathered: &mut Gathered,
     report: &mut Report,
@@ -157,7 +160,7 @@ pub(super) fn limit(
     let result_bytes = fields.optional("result_bytes", parsed(bytes_per_window));
     let session_calls = fields.optional("session_calls", number(1..=u32::MAX));
     let repeats = fields.optional("repeats", repeats);
-    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
+    let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(scope.shadow);
     if !MEASURES.iter().any(|measure| fields.has(measure)) {
         let hint = format!("add at least one of {}", MEASURES.join(", "));
         fields.report().error(node.place, "this limit limits nothing").hint(hint);
@@ -174,6 +177,10 @@ pub(super) fn limit(
     let (place, rate_place, quota_place) = (fields.place("name"), fields.place("burst"), fields.place("quota"));
     refuse_endless_burst(rate, rate_place, fields.report());
     warn_of_idle_quota(rate, quota, quota_place, fields.report());
+    let per_place = fields.place("per");
+    if known.tenants && written && scope.tenants.is_everybody() {
+        warn_of_shared_counter(&per, per_place, fields.report());
+    }
     fields.finish(&[]);
     let mut per = if written { per } else { vec![Dimension::Subject] };
     // A limit is told apart by what is written: the same list in another order is the same limit.
@@ -193,8 +200,22 @@ pub(super) fn limit(
         session_calls,
         repeats,
         shadow,
+        within: scope.tenants.clone(),
     };
     Some(Placed { value, place })
+}
+
+/// What one tenant uses up, another should not miss.
+fn warn_of_shared_counter(per: &[Dimension], place: Place, report: &mut Report) {
+    let tells_apart = |dimension: &Dimension| match dimension {
+        Dimension::Client | Dimension::Group | Dimension::Subject | Dimension::Tenant => true,
+        Dimension::Issuer | Dimension::Role | Dimension::Route | Dimension::Server | Dimension::Tool => false,
+    };
+    if !per.iter().any(tells_apart) {
+        report
+            .warning(place, "the callers of all tenants share this counter: one tenant can use up what the others may do")
+            .hint("add `tenant` to `per`, unless that is what is meant");
+    }
 }
 
 /// `repeats: { calls: 5, within: 60s }`

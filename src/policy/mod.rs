@@ -17,6 +17,7 @@ mod patterns;
 mod roles;
 mod rules;
 mod sections;
+mod tenants;
 
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
@@ -24,6 +25,7 @@ pub use condition::Condition;
 pub use document::{Known, read_folder};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
+pub use tenants::{Tenants, tenants};
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";
@@ -113,6 +115,8 @@ pub struct Binding {
     pub clients: Vec<String>,
     /// Tenants.
     pub tenants: Vec<String>,
+    /// The tenants that its file is for.
+    pub within: Tenants,
     /// Where it is written.
     pub origin: Origin,
 }
@@ -132,6 +136,8 @@ pub struct Rule {
     pub reason: Option<String>,
     /// Decides and records, but lets through (`mode: shadow` of the rule or its file).
     pub shadow: bool,
+    /// The tenants that its file is for.
+    pub within: Tenants,
     /// Where it is written.
     pub origin: Origin,
 }
@@ -141,6 +147,8 @@ pub struct Rule {
 pub struct Selector {
     /// Server names, or `*`.
     pub servers: Vec<String>,
+    /// Only servers of these regions; empty means wherever they are.
+    pub regions: Vec<String>,
     /// Tool names, globs; compared without regard to ASCII case.
     pub tools: Vec<String>,
     /// Prompt names, globs.

@@ -8,7 +8,7 @@ use super::injection::injection;
 use super::limits::limit;
 use super::roles::role;
 use super::rules::rule;
-use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule};
+use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule, Tenants, tenants};
 use crate::yaml::{Fields, Later, Node, Place, Report, choice, closest, entries, later, scalar, version};
 
 const LATER: &[Later] = &[later("approvals"), later("flows")];
@@ -46,6 +46,15 @@ impl Gathered {
     }
 }
 
+/// What holds for everything in one file.
+#[derive(Debug)]
+pub(super) struct Scope {
+    /// It decides and records, but lets through.
+    pub(super) shadow: bool,
+    /// Whom it is for.
+    pub(super) tenants: Tenants,
+}
+
 /// A value and where its name stands.
 #[derive(Debug)]
 pub(super) struct Placed<T> {
@@ -73,14 +82,18 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
     if shadow {
         refuse_shadow(&mut fields);
     }
+    let scope = Scope { shadow, tenants: tenants(&mut fields, known).unwrap_or_default() };
+    if fields.has("tenants") {
+        refuse_for_tenants(&mut fields);
+    }
     fields.optional("roles", |node, report| {
         entries(node, report)?.iter().for_each(|entry| role(entry, known, gathered, report));
         Some(())
     });
-    let bindings = fields.list("bindings", |node, report| binding(node, known, gathered, report));
+    let bindings = fields.list("bindings", |node, report| binding(node, &scope, known, gathered, report));
     gathered.bindings.extend(bindings);
     fields.list("rules", |node, report| {
-        let rule = rule(node, shadow, known, report)?;
+        let rule = rule(node, &scope, known, report)?;
         unique(&mut gathered.rules, rule, |rule| &rule.name, "rule", report);
         Some(())
     });
@@ -90,7 +103,7 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
         Some(())
     });
     fields.list("limits", |node, report| {
-        let limit = limit(node, shadow, known, gathered, report)?;
+        let limit = limit(node, &scope, known, gathered, report)?;
         unique(&mut gathered.limits, limit, |limit| &limit.name, "limit", report);
         Some(())
     });
@@ -112,6 +125,17 @@ fn refuse_shadow(fields: &mut Fields<'_, '_>) {
                 .error(place, format!("`mode: shadow` is not enforced for `{key}` by this build yet"))
                 .hint(format!("move `{key}` to another file; `rules`, `dlp` rules and `limits` can be in shadow"))
                 .note("see docs/configuration.md, \"Not enforced yet\"");
+        }
+    }
+}
+
+/// What is one for all callers is not for some of them.
+fn refuse_for_tenants(fields: &mut Fields<'_, '_>) {
+    for key in ["dlp", "injection"] {
+        if fields.has(key) {
+            let place = fields.place(key);
+            let found = fields.report().error(place, format!("`{key}` is for everybody, and this file is for some tenants"));
+            found.hint(format!("move `{key}` to a file without `tenants`"));
         }
     }
 }

@@ -26,7 +26,7 @@ use yett::clock::SystemClock;
 use yett::config::{self, Durability};
 use yett::endpoint::{BodyMemory, Endpoint, Routes};
 use yett::layers::audit::{Alone, Flood, Recorded};
-use yett::layers::authn::Issuers;
+use yett::layers::authn::{Issuers, Settings};
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
@@ -141,8 +141,7 @@ impl Fixture {
             durability: Durability::Strict,
             issuers: Issuers::default(),
             api_keys: Some(Arc::new(keys)),
-            certificates: None,
-            anonymous: false,
+            callers: Settings::default(),
             vault: Arc::new(Vault::open(folder.path(), &master).await.unwrap()),
             switches: Arc::new(switches),
             sessions: Arc::new(Sessions::default()),

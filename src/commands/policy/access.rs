@@ -41,6 +41,7 @@ pub(super) fn caller(case: &CaseCaller) -> Caller<'_> {
         },
         client: case.client.as_deref(),
         tenant: case.tenant.as_deref(),
+        region: case.region.as_deref(),
         groups: &case.groups,
         claimed_roles: &case.claimed_roles,
         attributes: &case.attributes,

@@ -35,6 +35,9 @@ pub(super) struct Explain {
     /// Their tenant
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// Their region; the one that yett.yaml gives their issuer when unsaid
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
     /// An attribute of theirs
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = pair)]
     attributes: Vec<(String, String)>,
@@ -110,6 +113,7 @@ impl Explain {
             issuers(judged).join(", ")
         );
         let is_token = known.issuers.contains(&issuer);
+        let region = self.region.clone().or_else(|| known.region_of(&issuer));
         Ok(CaseCaller {
             issuer,
             subject: self.subject.clone(),
@@ -117,6 +121,7 @@ impl Explain {
             groups: self.groups.clone(),
             claimed_roles: self.claimed_roles.clone(),
             tenant: self.tenant.clone(),
+            region,
             attributes: self.attributes.clone(),
             scopes: is_token.then(|| self.scopes.clone()),
         })

@@ -10,15 +10,23 @@ pub(super) fn claims(node: &Node, report: &mut Report) -> Option<Claims> {
     let groups = fields.optional("groups", parsed(claim_path));
     let roles = fields.optional("roles", parsed(claim_path));
     let tenant = fields.optional("tenant", parsed(claim_path));
+    let region = fields.optional("region", parsed(claim_path));
     let attributes = fields.optional("attributes", attributes).unwrap_or_default();
     fields.finish(&[]);
     let subject = subject.unwrap_or_else(|| default_claims().subject);
-    Some(Claims { subject, groups, roles, tenant, attributes })
+    Some(Claims { subject, groups, roles, tenant, region, attributes })
 }
 
 /// Where nothing is written.
 pub(super) fn default_claims() -> Claims {
-    Claims { subject: ClaimPath(vec!["sub".to_owned()]), groups: None, roles: None, tenant: None, attributes: Vec::new() }
+    Claims {
+        subject: ClaimPath(vec!["sub".to_owned()]),
+        groups: None,
+        roles: None,
+        tenant: None,
+        region: None,
+        attributes: Vec::new(),
+    }
 }
 
 fn attributes(node: &Node, report: &mut Report) -> Option<Vec<(String, ClaimPath)>> {

@@ -1,5 +1,7 @@
 //! `identity:`, who may be a caller.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
@@ -9,8 +11,9 @@ use super::locations::authority;
 use super::tls::mtls;
 use crate::config::units::{duration, within};
 use crate::config::{Identity, KeyRules, Listener};
+use crate::policy::ANONYMOUS;
 use crate::reach::is_loopback;
-use crate::yaml::{Fields, Node, Report, boolean, text};
+use crate::yaml::{Fields, Node, Report, boolean, closest, entries, name, quoted, text};
 
 /// Reads the section; `listeners` are where its callers come from.
 pub(super) fn identity(node: &Node, listeners: &[Listener], context: &Context<'_>, report: &mut Report) -> Option<Identity> {
@@ -34,8 +37,31 @@ pub(super) fn identity(node: &Node, listeners: &[Listener], context: &Context<'_
             .error(node.place, "nobody could ever call: there is no issuer, and API keys are off")
             .hint("add an issuer, enable API keys, or write `mtls`");
     }
+    let regions = fields.optional("regions", |node, report| regions(node, context, report)).unwrap_or_default();
     fields.finish(&[]);
-    Some(Identity { issuers, api_keys, mtls, anonymous })
+    Some(Identity { issuers, api_keys, mtls, anonymous, regions: Arc::new(regions) })
+}
+
+/// `regions: { corp: eu, api-key: us }`: where callers are whose credential does not say.
+fn regions(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<BTreeMap<String, Arc<str>>> {
+    let known = &context.known;
+    let others = [("api-key", known.api_keys), ("mtls", known.mtls), (ANONYMOUS, !known.anonymous.is_empty())];
+    let others = others.into_iter().filter(|(_, there)| *there).map(|(name, _)| name);
+    let issuers: Vec<&str> = known.issuers.iter().map(String::as_str).chain(others).collect();
+    let mut regions = BTreeMap::new();
+    for entry in entries(node, report)? {
+        let issuer = entry.key.text.as_str();
+        if !issuers.contains(&issuer) {
+            let hint = match closest(issuer, issuers.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("name one of {}", issuers.join(", ")),
+            };
+            report.error(entry.key.place, format!("no issuer is called {}", quoted(issuer))).hint(hint);
+        } else if let Some(region) = name(&entry.value, report) {
+            regions.insert(issuer.to_owned(), region.into());
+        }
+    }
+    Some(regions)
 }
 
 /// Callers without a credential. What roles they have is for the policy to check; where they may come from is checked here.

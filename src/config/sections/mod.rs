@@ -81,6 +81,10 @@ impl<'a> Context<'a> {
                 api_keys: api_keys != Some("false"),
                 mtls: identity.is_some_and(|node| node.get("mtls").is_some()),
                 anonymous: anonymous.iter().filter_map(|role| Some((plain(role)?.to_owned(), role.place))).collect(),
+                tenants: issuers.iter().any(|issuer| issuer.get("claims").is_some_and(|claims| claims.get("tenant").is_some()))
+                    || root.get("servers").map(members).into_iter().flatten().any(|(_, server)| server.get("tenants").is_some()),
+                regions: root.get("servers").map(regions).unwrap_or_default(),
+                issuer_regions: identity.and_then(|node| node.get("regions")).map(texts).unwrap_or_default(),
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
             },
             signs_in: issuers.iter().any(|issuer| issuer.get("sign_in").is_some()),
@@ -214,8 +218,13 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
     let identity = fields.optional("identity", |node, report| identity::identity(node, &listeners, context, report));
-    let identity =
-        identity.unwrap_or(Identity { issuers: Vec::new(), api_keys: KeyRules::default(), mtls: None, anonymous: false });
+    let identity = identity.unwrap_or(Identity {
+        issuers: Vec::new(),
+        api_keys: KeyRules::default(),
+        mtls: None,
+        anonymous: false,
+        regions: Arc::default(),
+    });
     let telemetry = fields.optional("telemetry", |node, report| telemetry::telemetry(node, context, report));
     let telemetry = telemetry::effective(telemetry, context, node.place, fields.report());
     let secrets = fields.optional("secrets", |node, report| secrets::secrets(node, context, report));
@@ -313,6 +322,26 @@ fn sequence(node: &Node) -> &[Node] {
         Value::Sequence(nodes) => nodes,
         Value::Mapping(_) | Value::Refused | Value::Scalar(_) => &[],
     }
+}
+
+/// The entries of a mapping that are texts.
+fn texts(node: &Node) -> Vec<(String, String)> {
+    let text = |(key, value): (String, &Node)| Some((key, plain(value)?.to_owned()));
+    members(node).filter_map(text).collect()
+}
+
+/// Where servers say that they are.
+fn regions(node: &Node) -> Vec<(String, String)> {
+    let region = |(key, value): (String, &Node)| Some((key, plain(value.get("region")?)?.to_owned()));
+    members(node).filter_map(region).collect()
+}
+
+fn members(node: &Node) -> impl Iterator<Item = (String, &Node)> {
+    let entries = match &node.value {
+        Value::Mapping(entries) => entries.as_slice(),
+        Value::Refused | Value::Scalar(_) | Value::Sequence(_) => &[],
+    };
+    entries.iter().map(|entry| (entry.key.text.clone(), &entry.value))
 }
 
 fn keys(node: &Node) -> Vec<String> {

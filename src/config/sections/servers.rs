@@ -14,11 +14,13 @@ use super::stdio::stdio;
 use super::upstream_tls::upstream_tls;
 use crate::config::units::{duration, size, within};
 use crate::config::{Auth, Breaker, Capture, IdentityJwt, Listener, Server, ServerLimits, ServerSelection, Transport};
-use crate::policy::{Classification, Operation};
+use crate::policy::{Classification, Operation, tenants};
 use crate::reach::is_loopback;
-use crate::yaml::{Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, number, parsed, scalar, text};
+use crate::yaml::{
+    Entry, Fields, Later, Node, Report, boolean, choice, entries, key_name, later, name, number, parsed, scalar, text,
+};
 
-const LATER: &[Later] = &[later("region"), later("labels"), later("on_scan_failure")];
+const LATER: &[Later] = &[later("labels"), later("on_scan_failure")];
 
 /// Whether it is the transport of 2024-11-05.
 const TRANSPORTS: &[(&str, bool)] = &[("http", false), ("sse", true)];
@@ -47,7 +49,7 @@ pub(super) fn servers(
 }
 
 fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: &mut Report) -> Option<Server> {
-    let name = key_name(&entry.key, report);
+    let called = key_name(&entry.key, report);
     let mut fields = Fields::of(&entry.value, "servers.*", report)?;
     let transport = transport(&mut fields, context);
     let audiences = fields.list_or_empty("audiences", text);
@@ -56,6 +58,8 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let identity_jwt = fields.optional("identity_jwt", identity_jwt);
     let owner = fields.optional("owner", text);
     let purpose = fields.optional("purpose", text);
+    let region = fields.optional("region", name);
+    let tenants = tenants(&mut fields, &context.known);
     let classification = fields.optional("classification", choice(Classification::WORDS, &[])).unwrap_or_default();
     let capture = fields.optional("capture", choice(CAPTURES, &[])).unwrap_or_default();
     let Tools { captures, operations } = fields.optional("tools", tools).unwrap_or_default();
@@ -73,14 +77,14 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     check_names_of_callers(auth.as_ref(), transport.as_ref(), &mut fields);
     fields.finish(LATER);
 
-    let name = name?;
-    if !listeners.is_empty() && !listeners.iter().any(|listener| offers(listener, &name)) {
+    let called = called?;
+    if !listeners.is_empty() && !listeners.iter().any(|listener| offers(listener, &called)) {
         report
-            .warning(entry.key.place, format!("no listener offers the server `{name}`"))
+            .warning(entry.key.place, format!("no listener offers the server `{called}`"))
             .hint("add it to `servers` of a listener");
     }
     Some(Server {
-        name,
+        name: called,
         transport: transport?,
         audiences,
         auth,
@@ -88,6 +92,8 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         identity_jwt,
         owner,
         purpose,
+        region,
+        tenants: tenants?,
         classification,
         capture,
         captures,

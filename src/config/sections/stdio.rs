@@ -17,7 +17,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Text is UTF-8 in MCP.
 const LANG: &str = "C.UTF-8";
 
-const OWNERS: &[(&str, Per)] = &[("server", Per::Server), ("principal", Per::Principal)];
+const OWNERS: &[(&str, Per)] = &[("server", Per::Server), ("tenant", Per::Tenant), ("principal", Per::Principal)];
 
 /// Reads one.
 pub(super) fn stdio(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Stdio> {
@@ -49,7 +49,7 @@ pub(super) fn stdio(node: &Node, context: &Context<'_>, report: &mut Report) -> 
             fields
                 .report()
                 .error(place, format!("`{key}` is for processes of callers, and this one is shared by all"))
-                .hint("write `per: principal`, or leave it out");
+                .hint("write `per: tenant` or `per: principal`, or leave it out");
         }
     }
     fields.finish(&[]);

@@ -18,6 +18,7 @@ fn texts() -> impl Strategy<Value = String> {
         "principal.subject",
         "principal.tenant",
         "server.owner",
+        "principal.region",
         "principal.attributes.department",
         "principal.attributes.clearance",
         "arguments.t",
@@ -49,6 +50,7 @@ fn conditions() -> impl Strategy<Value = String> {
         prop::sample::select(vec![
             "has(principal.tenant)",
             "has(server.owner)",
+            "has(principal.region)",
             "has(arguments.n)",
             "has(arguments.o.x)",
             "arguments.o.x == arguments.n",
@@ -106,7 +108,7 @@ fn cel_value(value: &serde_json::Value) -> CelValue {
 /// What the `cel` crate says, with the facts of [`with_facts`].
 fn by_cel(text: &str, arguments: &str) -> Option<bool> {
     let principal = serde_json::json!({
-        "subject": "ada", "tenant": "acme", "groups": ["sales", "emea"], "attributes": { "department": "sales" },
+        "subject": "ada", "tenant": "acme", "region": "eu", "groups": ["sales", "emea"], "attributes": { "department": "sales" },
     });
     let mut context = cel::Context::default();
     context.add_variable("principal", cel_value(&principal)).unwrap();

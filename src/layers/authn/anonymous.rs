@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
+use super::settings::Regions;
 use crate::chain::{Challenge, Peer, Reason, Rejection, RequestContext};
 use crate::policy::ANONYMOUS;
 use crate::vault::{Caller, Vault};
@@ -35,7 +36,12 @@ const SESSION: &str = "sessionId=";
 ///
 /// SECURITY: asked only once nothing was found that is judged. Who sends something that looks as if it should be, wherever it stands, means to
 /// be somebody, and is not to be taken for nobody because it was not understood.
-pub(super) async fn principal(head: &Parts, vault: &Vault, context: &RequestContext) -> Result<Principal, Rejection> {
+pub(super) async fn principal(
+    head: &Parts,
+    regions: &Regions,
+    vault: &Vault,
+    context: &RequestContext,
+) -> Result<Principal, Rejection> {
     if let Some(word) = looks_like_more(head, &context.peer) {
         context.trail.with(|decision| decision.detail = Some(word));
         return Err(Reason::Unauthenticated(Challenge::Missing).into());
@@ -50,6 +56,7 @@ pub(super) async fn principal(head: &Parts, vault: &Vault, context: &RequestCont
         groups: Vec::new(),
         claimed_roles: Vec::new(),
         tenant: None,
+        region: regions.of(ANONYMOUS),
         attributes: Vec::new(),
         expires: None,
         pseudonym,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
+use super::settings::Regions;
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
 use crate::state::{ApiKeys, KeyRefusal, Shown};
 use crate::vault::{Caller, Vault};
@@ -16,6 +17,7 @@ const API_KEY: &str = "api-key";
 pub(super) async fn principal(
     keys: &Arc<ApiKeys>,
     token: &str,
+    regions: &Regions,
     vault: &Vault,
     context: &RequestContext,
 ) -> Result<Principal, Rejection> {
@@ -49,6 +51,7 @@ pub(super) async fn principal(
         groups: key.groups.clone(),
         claimed_roles: key.roles.clone(),
         tenant: key.tenant.clone(),
+        region: regions.of(API_KEY),
         attributes: Vec::new(),
         expires: Some(keys.end_of(&presented)),
         pseudonym,

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
+use super::settings::Regions;
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
 use crate::config::{CertificateSubject, Mtls};
 use crate::tls::{ClientCertificate, Standing};
@@ -22,6 +23,7 @@ const MAX_SUBJECT: usize = 2048;
 pub(super) async fn principal(
     certificate: &Arc<ClientCertificate>,
     settings: &Mtls,
+    regions: &Regions,
     vault: &Vault,
     context: &RequestContext,
 ) -> Result<Principal, Rejection> {
@@ -45,6 +47,7 @@ pub(super) async fn principal(
         groups: Vec::new(),
         claimed_roles: Vec::new(),
         tenant: None,
+        region: regions.of(MTLS),
         attributes: Vec::new(),
         expires: Some(certificate.until()),
         pseudonym,

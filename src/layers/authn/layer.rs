@@ -7,12 +7,12 @@ use http::request::Parts;
 
 use super::principal::Principal;
 use super::remembered::Tokens;
+use super::settings::Settings;
 use super::token::Issuers;
 use super::{anonymous, api_key, bearer, certificate};
 use crate::chain::{
     Anonymous, Challenge, Incoming, McpResponse, Middleware, Next, Reason, Rejection, RequestContext, ResponseBody, Vigil,
 };
-use crate::config::Mtls;
 use crate::state::ApiKeys;
 use crate::vault::{Vault, VaultError};
 
@@ -20,9 +20,7 @@ use crate::vault::{Vault, VaultError};
 pub struct Authn {
     tokens: Tokens,
     api_keys: Option<Arc<ApiKeys>>,
-    certificates: Option<Arc<Mtls>>,
-    /// Whether who sends nothing is a caller.
-    anonymous: bool,
+    settings: Settings,
     vault: Arc<Vault>,
     vigil: Arc<Vigil>,
 }
@@ -65,35 +63,32 @@ impl Middleware for Authn {
 }
 
 impl Authn {
-    /// A station that accepts tokens of `issuers`, and API keys when given; `vigil` sees to it that no stream outlives them.
-    pub fn new(issuers: Issuers, api_keys: Option<Arc<ApiKeys>>, vault: Arc<Vault>, vigil: Arc<Vigil>) -> Self {
-        Self { tokens: Tokens::new(issuers), api_keys, certificates: None, anonymous: false, vault, vigil }
-    }
-
-    /// The same, and callers by client certificate.
-    #[must_use]
-    pub fn and_certificates(self, certificates: Option<Arc<Mtls>>) -> Self {
-        Self { certificates, ..self }
-    }
-
-    /// The same, and callers who send no credential at all.
-    #[must_use]
-    pub fn and_anonymous(self, anonymous: bool) -> Self {
-        Self { anonymous, ..self }
+    /// A station that accepts tokens of `issuers`, API keys when given, and what `settings` say; `vigil` sees to it that no stream outlives them.
+    pub fn new(
+        issuers: Issuers,
+        api_keys: Option<Arc<ApiKeys>>,
+        settings: Settings,
+        vault: Arc<Vault>,
+        vigil: Arc<Vigil>,
+    ) -> Self {
+        Self { tokens: Tokens::new(issuers, settings.regions.clone()), api_keys, settings, vault, vigil }
     }
 
     /// Who has sent no credential is who the connection's certificate says; without one nobody, where that is somebody.
     async fn unsaid(&self, head: &Parts, context: &RequestContext) -> Result<Principal, Rejection> {
-        match (&context.peer.certificate, &self.certificates) {
-            (Some(shown), Some(settings)) => Box::pin(certificate::principal(shown, settings, &self.vault, context)).await,
-            _ if self.anonymous => Box::pin(anonymous::principal(head, &self.vault, context)).await,
+        let regions = &self.settings.regions;
+        match (&context.peer.certificate, &self.settings.certificates) {
+            (Some(shown), Some(settings)) => {
+                Box::pin(certificate::principal(shown, settings, regions, &self.vault, context)).await
+            }
+            _ if self.settings.anonymous => Box::pin(anonymous::principal(head, regions, &self.vault, context)).await,
             _ => Err(Reason::Unauthenticated(Challenge::Missing).into()),
         }
     }
 
     async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
         if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
-            return Box::pin(api_key::principal(keys, token, &self.vault, context)).await;
+            return Box::pin(api_key::principal(keys, token, &self.settings.regions, &self.vault, context)).await;
         }
         let principal = self.tokens.principal(token, &self.vault, context).await?;
         let exchanged = context.route.server.as_ref().is_some_and(|server| server.exchanges_tokens());

@@ -39,9 +39,11 @@ mod jws;
 mod layer;
 mod principal;
 mod remembered;
+mod settings;
 mod token;
 
 pub use id_token::SignedIn;
 pub use layer::Authn;
 pub use principal::Principal;
+pub use settings::Settings;
 pub use token::{Issuers, TokenError};

@@ -30,6 +30,7 @@ pub(super) struct Facts {
     pub(super) groups: Vec<String>,
     pub(super) claimed_roles: Vec<String>,
     pub(super) tenant: Option<Arc<str>>,
+    pub(super) region: Option<Arc<str>>,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) expires: Option<Timestamp>,
     pub(super) pseudonym: Pseudonym,
@@ -106,11 +107,6 @@ impl Principal {
         self.facts.expires
     }
 
-    /// Whether the credential is good for this server at all, whatever a policy says.
-    pub fn reaches(&self, server: &str) -> bool {
-        self.caller().reaches(server)
-    }
-
     /// Them as decisions see them.
     pub fn caller(&self) -> Caller<'_> {
         let facts = &*self.facts;
@@ -120,6 +116,7 @@ impl Principal {
             authn: facts.authn,
             client: facts.client.as_deref(),
             tenant: facts.tenant.as_deref(),
+            region: facts.region.as_deref(),
             groups: &facts.groups,
             claimed_roles: &facts.claimed_roles,
             attributes: &facts.attributes,
@@ -169,6 +166,7 @@ impl Principal {
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             claimed_roles: Vec::new(),
             tenant: None,
+            region: None,
             attributes: Vec::new(),
             expires: None,
             pseudonym: Pseudonym::for_test(subject, Timestamp::UNIX_EPOCH),

@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
+use super::settings::Regions;
 use super::token::{Issuers, Proof, TokenError, Verified};
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
 use crate::tls::Thumbprint;
@@ -21,6 +22,7 @@ const REMEMBERED: usize = 10_000;
 /// Turns tokens into principals.
 pub(super) struct Tokens {
     issuers: Issuers,
+    regions: Regions,
     // Keyed by SHA-256 over route, token and what the connection has shown: a token is good for one route's audience, and may be for
     // one client's certificate.
     verified: RwLock<HashMap<[u8; 32], (Principal, Proof)>>,
@@ -33,8 +35,8 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(issuers: Issuers) -> Self {
-        Self { issuers, verified: RwLock::default() }
+    pub(super) fn new(issuers: Issuers, regions: Regions) -> Self {
+        Self { issuers, regions, verified: RwLock::default() }
     }
 
     /// Whose token it is.
@@ -56,6 +58,7 @@ impl Tokens {
         let pseudonym = vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
         let principal = Principal::new(Facts {
             authn: if verified.proof.signed.is_some() { "jwt" } else { "introspection" },
+            region: verified.region.map(Into::into).or_else(|| self.regions.of(&verified.issuer)),
             issuer: verified.issuer,
             subject: verified.subject.into(),
             client: verified.client.map(Into::into),

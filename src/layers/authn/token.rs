@@ -114,6 +114,7 @@ pub(super) struct Verified {
     pub(super) groups: Vec<String>,
     pub(super) roles: Vec<String>,
     pub(super) tenant: Option<String>,
+    pub(super) region: Option<String>,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) scopes: Vec<String>,
     pub(super) expires: Timestamp,
@@ -359,6 +360,7 @@ impl KnownIssuer {
             None => Ok(Vec::new()),
         };
         let tenant = paths.tenant.as_ref().and_then(|path| claims::at(payload, path));
+        let region = paths.region.as_ref().and_then(|path| claims::at(payload, path));
         let mut attributes = Vec::new();
         for (name, path) in &paths.attributes {
             if let Some(value) = claims::at(payload, path) {
@@ -372,6 +374,7 @@ impl KnownIssuer {
             groups: list(&paths.groups, "groups")?,
             roles: list(&paths.roles, "roles")?,
             tenant: tenant.map(|value| claims::text(value, "tenant")).transpose()?,
+            region: region.map(|value| claims::text(value, "region")).transpose()?,
             attributes,
             scopes: claims::scopes(payload)?,
             expires,

@@ -46,8 +46,10 @@ impl Middleware for Authz {
         let held = self.held(&request, &server);
         let arguments = Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")));
         let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
-        if verdict == Verdict::NoServer && !request.evidence.reaches(&server.name) {
-            trail.with(|decision| decision.detail = Some("credential_servers"));
+        if verdict == Verdict::NoServer
+            && let Some(why) = out_of_reach(&request.evidence, &server)
+        {
+            trail.with(|decision| decision.detail = Some(why));
         }
         if matches!(verdict, Verdict::NeedsScopes(_)) {
             trail.with(|decision| decision.detail = Some("scope_missing"));
@@ -101,6 +103,15 @@ impl Middleware for Authz {
 }
 
 /// What rules in shadow would have denied is on record, and goes on.
+/// Why nothing of this server is this caller's, whatever the policy says; for the record alone.
+fn out_of_reach(principal: &Principal, server: &Server) -> Option<&'static str> {
+    let caller = principal.caller();
+    if !server.tenants.include(caller.issuer, caller.tenant) {
+        return Some("server_tenants");
+    }
+    (!caller.reaches(server)).then_some("credential_servers")
+}
+
 fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
     for rule in shadow {
         let rule = rule.to_string().into();

@@ -27,7 +27,7 @@
 //!
 //! **Cost**: a few string compares and glob matches per message; patterns are split at load.
 //!
-//! **Limits**: tenants come later.
+//! **Limits**: whether a server keeps its own callers apart cannot be seen from here.
 
 mod capabilities;
 mod layer;

@@ -95,7 +95,8 @@ impl Entry {
                 self.tools.iter().any(|glob| glob.matches(&tool))
             });
         let role = roles.is_empty() || roles.iter().any(|role| asked.roles.contains(&role.as_str()));
-        server && tool && role
+        let tenant = self.counted.limit.within.include(asked.issuer, Some(asked.tenant).filter(|tenant| !tenant.is_empty()));
+        server && tool && role && tenant
     }
 
     fn count<'l>(&'l self, keyer: &Keyer, seen: &Seen<'_>, plan: &mut Plan<'l>) {

@@ -95,7 +95,7 @@ impl RateLimits {
             route: "",
         };
         let mut plan = Plan::default();
-        for counted in &*self.limits {
+        for counted in self.limits.iter().filter(|counted| counted.limit.within.include(principal.issuer(), principal.tenant())) {
             if let Some(rate) = counted.limit.rate {
                 plan.count(self.ledger.keyer(), counted, Measure::Rate, rate.into(), 1, &asked);
             }

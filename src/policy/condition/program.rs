@@ -219,6 +219,7 @@ pub enum Variable {
     PrincipalGroups,
     PrincipalIssuer,
     PrincipalRoles,
+    PrincipalRegion,
     PrincipalScopes,
     PrincipalSubject,
     PrincipalTenant,
@@ -226,4 +227,5 @@ pub enum Variable {
     ServerName,
     ServerOwner,
     ServerPurpose,
+    ServerRegion,
 }

@@ -57,6 +57,7 @@ const PRINCIPAL: &[Member] = &[
     text("client", Variable::PrincipalClient),
     texts("groups", Variable::PrincipalGroups),
     text("issuer", Variable::PrincipalIssuer),
+    text("region", Variable::PrincipalRegion),
     texts("roles", Variable::PrincipalRoles),
     texts("scopes", Variable::PrincipalScopes),
     text("subject", Variable::PrincipalSubject),
@@ -68,6 +69,7 @@ const SERVER: &[Member] = &[
     text("name", Variable::ServerName),
     text("owner", Variable::ServerOwner),
     text("purpose", Variable::ServerPurpose),
+    text("region", Variable::ServerRegion),
 ];
 
 /// The members of a root that has a fixed set of them.

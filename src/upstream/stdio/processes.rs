@@ -81,7 +81,7 @@ impl Processes {
     pub(super) fn audience(&self) -> Audience {
         match self.stdio.per {
             Per::Principal => Audience::One,
-            Per::Server => Audience::Many,
+            Per::Server | Per::Tenant => Audience::Many,
         }
     }
 
@@ -89,6 +89,7 @@ impl Processes {
     pub(super) fn key(&self, principal: &Principal, version: ProtocolVersion) -> Key {
         let owner = match self.stdio.per {
             Per::Principal => Some(principal.identity().map(|part| part.map(Into::into))),
+            Per::Tenant => Some(shared_by(principal).map(|part| part.map(Into::into))),
             Per::Server => None,
         };
         Key { owner, version }
@@ -199,5 +200,15 @@ impl Slots {
         slot.failures = if served >= PROVEN { 1 } else { slot.failures.saturating_add(1) };
         let pause = PAUSE.saturating_mul(1 << (slot.failures - 1).min(16)).min(LONGEST_PAUSE);
         slot.until = Some(Instant::now() + pause);
+    }
+}
+
+/// Whoever shares a process with them: their tenant, as their issuer names it.
+///
+/// SECURITY: who has no tenant is not of the tenant of all who have none.
+fn shared_by(principal: &Principal) -> [Option<&str>; 4] {
+    match principal.tenant() {
+        Some(tenant) => [Some(principal.issuer()), None, None, Some(tenant)],
+        None => principal.identity(),
     }
 }

@@ -226,7 +226,7 @@ async fn shake(process: &Process, start: &Start, hello: Option<Message>) -> Resu
 async fn unneeded(process: &Process, start: &Start) {
     let idle = async {
         match start.stdio.per {
-            Per::Principal => process.paired.idle_for(start.stdio.idle_timeout).await,
+            Per::Principal | Per::Tenant => process.paired.idle_for(start.stdio.idle_timeout).await,
             // It is everybody's, and stays.
             Per::Server => std::future::pending().await,
         }

@@ -17,7 +17,7 @@ identity:
       algorithms: [ES256]
       claims: { groups: groups, attributes: { department: department } }
 servers:
-  crm: { url: \"http://127.0.0.1:1/mcp\" }
+  crm: { url: \"http://127.0.0.1:1/mcp\", region: eu }
   mail: { url: \"http://127.0.0.1:1/mcp\" }
 policies: policies/
 ";

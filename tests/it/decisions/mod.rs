@@ -6,4 +6,5 @@ mod conditions;
 mod properties;
 mod reloads;
 mod rules;
+mod tenants;
 mod uris;

@@ -22,6 +22,30 @@ async fn callers_have_processes_of_their_own() {
 }
 
 #[tokio::test]
+async fn tenants_do_not_meet_in_a_process() {
+    const TENANTS: &str = "version: 1
+roles: { user: { allow: [{ servers: [tool], tools: [\"*\"] }] } }
+bindings: [{ role: user, issuers: [api-key] }]
+";
+    let stage = Stage::of(&[], ", per: tenant", "", TENANTS).await;
+    let mut processes = Vec::new();
+    for (subject, tenant) in [("ada", "acme"), ("bob", "acme"), ("zoe", "globex")] {
+        let client = stage.legacy(&stage.gateway.tenant_key(subject, tenant).await).await;
+        processes.push(told(&client.call("facts", json!({})).await)["pid"].clone());
+        // What a process shared by many is not asked, this one is not asked either.
+        assert_eq!(client.request("logging/setLevel", json!({ "level": "debug" })).await.code(), Some(-32601));
+    }
+    for subject in ["nobody", "noone"] {
+        let client = stage.legacy(&stage.gateway.key(subject, &[]).await).await;
+        processes.push(told(&client.call("facts", json!({})).await)["pid"].clone());
+    }
+    assert_eq!(processes[0], processes[1], "colleagues share one");
+    let others: std::collections::HashSet<_> = processes[1..].iter().map(Value::to_string).collect();
+    assert_eq!(others.len(), 4, "{processes:?}");
+    stage.gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_server_of_one_caller_may_tell_and_ask_where_the_policy_lets_it() {
     let stage = Stage::of(&[], ", per: principal", "", ASKING).await;
     let sampling = json!({ "sampling": {} });

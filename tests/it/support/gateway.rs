@@ -54,6 +54,7 @@ pub(crate) struct Builder {
     listener: String,
     servers: Vec<(String, String)>,
     issuers: Vec<String>,
+    identity: String,
 }
 
 impl Gateway {
@@ -65,6 +66,7 @@ impl Gateway {
             listener: String::new(),
             servers: Vec::new(),
             issuers: Vec::new(),
+            identity: String::new(),
         }
     }
 
@@ -340,6 +342,13 @@ impl Builder {
         self
     }
 
+    /// More keys of `identity`, in flow style: `regions: { corp: eu }`.
+    pub(crate) fn identity_extra(mut self, yaml: &str) -> Self {
+        self.identity.push_str(", ");
+        self.identity.push_str(yaml);
+        self
+    }
+
     /// The folder, to put files into before the start.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -374,8 +383,8 @@ impl Builder {
             ("policies", "policies/".to_owned()),
             ("servers", servers.concat()),
         ];
-        if !self.issuers.is_empty() {
-            lines.push(("identity", format!("{{ issuers: [{}] }}", self.issuers.join(", "))));
+        if !self.issuers.is_empty() || !self.identity.is_empty() {
+            lines.push(("identity", format!("{{ issuers: [{}]{} }}", self.issuers.join(", "), self.identity)));
         }
         lines.retain(|(key, _)| !self.extra.lines().any(|line| line.starts_with(&format!("{key}:"))));
         let lines: Vec<_> = lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
