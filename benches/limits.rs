@@ -20,7 +20,7 @@ const RULES: [Rule; 5] = [
 fn charges(keyer: &Keyer, caller: u64, rules: &[Rule]) -> Vec<Charge> {
     let charge = |(index, rule): (usize, &Rule)| {
         let key = keyer.key([b"corp".as_slice(), &caller.to_le_bytes(), &index.to_le_bytes()]);
-        Charge { key, rule: *rule, cost: 1, shadow: false }
+        Charge { key, rule: *rule, cost: 1, shadow: false, maker: caller }
     };
     rules.iter().enumerate().map(charge).collect()
 }

@@ -17,10 +17,16 @@ use super::key::AsItIs;
 use super::rule::Slot;
 use super::{Adding, Answer, Charge, Key, Lease, Moment, Over, Release, Rule, Store, Taking, Verdict};
 
-/// Keys of all limits together, beyond which new ones are refused: some 100 MB.
+/// Keys of all limits together, beyond which new ones are refused: some 130 MB.
 pub const MAX_KEYS: usize = 1_000_000;
 
 const SHARDS: usize = 64;
+
+/// One caller may have made one part in so many of all keys, or some tools and sessions of theirs would leave no room for others.
+const SHARES: usize = 64;
+
+/// How many keys of a shard one caller may have made at least: keys are spread by chance.
+const FEW: usize = 64;
 
 /// How many keys a shard has at least before it is swept.
 const SMALL: usize = 64;
@@ -41,11 +47,26 @@ struct Shared {
 
 #[derive(Default)]
 struct Shard {
-    slots: HashMap<Key, Slot, BuildHasherDefault<AsItIs>>,
+    slots: HashMap<Key, Made, BuildHasherDefault<AsItIs>>,
+    /// How many of them who has made.
+    makers: HashMap<u64, u32>,
     /// At how many keys it is swept.
     sweep_at: usize,
     /// Until when it is left alone.
     rests_until: u64,
+}
+
+/// A counter, and by whom it was made.
+pub(super) struct Made {
+    slot: Slot,
+    maker: u64,
+}
+
+/// Why there is no room for a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoRoom {
+    ForAnybody,
+    ForThisCaller,
 }
 
 impl Memory {
@@ -60,10 +81,15 @@ impl Memory {
         locked.make_room(charges, at);
         let mut verdicts = Vec::with_capacity(charges.len());
         let mut fresh = Vec::new();
-        let mut full = false;
+        let mut full = None;
         for charge in charges {
-            let verdict = locked.slot(charge, at, &mut fresh).map(|slot| charge.rule.fits(slot, charge.cost, at));
-            full |= verdict.is_none() && !charge.shadow;
+            let verdict = match locked.slot(charge, at, &mut fresh) {
+                Ok(slot) => Some(charge.rule.fits(slot, charge.cost, at)),
+                Err(why) => {
+                    full = full.or((!charge.shadow).then_some(why));
+                    None
+                }
+            };
             verdicts.push(verdict);
         }
         let over = |index: usize, verdict: &Option<Result<(), super::rule::Short>>| {
@@ -74,9 +100,9 @@ impl Memory {
         let refused = all().filter(|(_, (_, charge))| !charge.shadow).filter_map(|(index, (verdict, _))| over(index, verdict));
         // The first of those that take longest.
         let tightest = refused.reduce(|worst, next| if next.wait > worst.wait { next } else { worst });
-        if full || tightest.is_some() {
+        if full.is_some() || tightest.is_some() {
             locked.forget(&fresh);
-            return tightest.map_or(Verdict::Full, Verdict::Refused);
+            return tightest.map_or(Verdict::Full { own: full == Some(NoRoom::ForThisCaller) }, Verdict::Refused);
         }
         let shadowed: Vec<Over> = all().filter_map(|(index, (verdict, _))| over(index, verdict)).collect();
         let mut held = Vec::new();
@@ -96,7 +122,7 @@ impl Memory {
         let over = |(wait, remaining)| Over { charge: 0, wait, remaining };
         let mut locked = self.0.lock(std::slice::from_ref(&charge));
         locked.make_room(std::slice::from_ref(&charge), at);
-        let Some(slot) = locked.slot(&charge, at, &mut Vec::new()) else {
+        let Ok(slot) = locked.slot(&charge, at, &mut Vec::new()) else {
             return Err(over((std::time::Duration::from_secs(1), 0)));
         };
         let fits = charge.rule.fits(slot, 0, at);
@@ -140,10 +166,7 @@ impl Release for Shared {
     fn release(&self, key: Key) {
         let Some(shard) = self.shards.get(shard_of(key)) else { return };
         let mut shard = shard.lock();
-        if let hash_map::Entry::Occupied(mut slot) = shard.slots.entry(key)
-            && slot.get_mut().release()
-        {
-            slot.remove();
+        if shard.slots.get_mut(&key).is_some_and(|made| made.slot.release()) && shard.remove(key) {
             self.keys.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -167,56 +190,100 @@ impl Locked<'_> {
     fn make_room(&mut self, charges: &[Charge], at: Moment) {
         for (index, shard) in &mut self.guards {
             let mine = charges.iter().filter(|charge| shard_of(charge.key) == *index);
-            let fresh = mine.filter(|charge| !shard.slots.contains_key(&charge.key)).count();
-            if fresh > 0 {
-                shard.make_room(fresh, self.shared, at);
+            let fresh = || mine.clone().filter(|charge| !shard.slots.contains_key(&charge.key));
+            let (count, is_crowded) = (fresh().count(), fresh().any(|charge| shard.is_crowded_by(charge.maker, self.shared.most)));
+            if count > 0 {
+                shard.make_room(count, is_crowded, self.shared, at);
             }
         }
     }
 
-    /// The counter of a charge, made if there is none; `None` without room for one more.
-    fn slot(&mut self, charge: &Charge, at: Moment, fresh: &mut Vec<Key>) -> Option<&mut Slot> {
+    /// The counter of a charge, made if there is none and room for one more.
+    fn slot(&mut self, charge: &Charge, at: Moment, fresh: &mut Vec<Key>) -> Result<&mut Slot, NoRoom> {
         let all = self.shared;
-        let shard = self.shard(charge.key)?;
+        let shard = self.shard(charge.key).ok_or(NoRoom::ForAnybody)?;
         if !shard.slots.contains_key(&charge.key) {
-            if shard.slots.len() >= all.most {
-                return None;
-            }
-            shard.slots.insert(charge.key, charge.rule.fresh(at));
+            shard.insert(charge, all.most, at)?;
             all.keys.fetch_add(1, Ordering::Relaxed);
             fresh.push(charge.key);
         }
-        shard.slots.get_mut(&charge.key)
+        shard.slots.get_mut(&charge.key).map(|made| &mut made.slot).ok_or(NoRoom::ForAnybody)
     }
 
     fn add(&mut self, charge: &Charge, at: Moment) {
-        if let Some(slot) = self.shard(charge.key).and_then(|shard| shard.slots.get_mut(&charge.key)) {
-            slot.add(charge.rule, charge.cost, at);
+        if let Some(made) = self.shard(charge.key).and_then(|shard| shard.slots.get_mut(&charge.key)) {
+            made.slot.add(charge.rule, charge.cost, at);
         }
     }
 
     /// Takes back what was made for a batch that takes nothing.
     fn forget(&mut self, fresh: &[Key]) {
         for key in fresh {
-            let gone = self.shard(*key).is_some_and(|shard| shard.slots.remove(key).is_some());
+            let gone = self.shard(*key).is_some_and(|shard| shard.remove(*key));
             self.shared.keys.fetch_sub(usize::from(gone), Ordering::Relaxed);
         }
     }
 }
 
 impl Shard {
-    /// Forgets what is idle, if it is time to, or if there is no room for so many more.
-    fn make_room(&mut self, fresh: usize, all: &Shared, at: Moment) {
+    fn insert(&mut self, charge: &Charge, most: usize, at: Moment) -> Result<(), NoRoom> {
+        if self.slots.len() >= most {
+            return Err(NoRoom::ForAnybody);
+        }
+        if self.is_crowded_by(charge.maker, most) {
+            return Err(NoRoom::ForThisCaller);
+        }
+        *self.makers.entry(charge.maker).or_default() += 1;
+        self.slots.insert(charge.key, Made { slot: charge.rule.fresh(at), maker: charge.maker });
+        Ok(())
+    }
+
+    fn remove(&mut self, key: Key) -> bool {
+        let Some(Made { maker, .. }) = self.slots.remove(&key) else { return false };
+        unmake(&mut self.makers, maker);
+        true
+    }
+
+    /// Whether there is no room for another key of whoever makes it.
+    fn is_crowded_by(&self, maker: u64, most: usize) -> bool {
+        self.makers.get(&maker).is_some_and(|made| *made as usize >= share(most))
+    }
+
+    /// Forgets what is idle, if it is time to, or if there is no room for so many more, or for more of one caller.
+    fn make_room(&mut self, fresh: usize, is_crowded: bool, all: &Shared, at: Moment) {
         let held = self.slots.len();
         let wanted = held.saturating_add(fresh);
-        if wanted <= self.sweep_at.min(all.most) || (wanted > all.most && at.ticks < self.rests_until) {
+        let is_full = is_crowded || wanted > all.most;
+        if (!is_full && wanted <= self.sweep_at) || (is_full && at.ticks < self.rests_until) {
             return;
         }
-        self.slots.retain(|_, slot| !slot.is_idle(at));
+        let makers = &mut self.makers;
+        self.slots.retain(|_, Made { slot, maker }| {
+            let stays = !slot.is_idle(at);
+            if !stays {
+                unmake(makers, *maker);
+            }
+            stays
+        });
         let left = self.slots.len();
         all.keys.fetch_sub(held - left, Ordering::Relaxed);
         self.sweep_at = (2 * left).max(SMALL);
         self.rests_until = at.ticks.saturating_add(REST);
+    }
+}
+
+/// How many keys of a shard with room for so many one caller may have made.
+fn share(most: usize) -> usize {
+    (most / SHARES).max(FEW)
+}
+
+/// One less of whoever made it.
+fn unmake(makers: &mut HashMap<u64, u32>, maker: u64) {
+    if let hash_map::Entry::Occupied(mut made) = makers.entry(maker) {
+        *made.get_mut() = made.get().saturating_sub(1);
+        if *made.get() == 0 {
+            made.remove();
+        }
     }
 }
 

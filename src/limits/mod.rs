@@ -29,6 +29,9 @@ pub use time::{HostTime, Moment, Time};
 pub use who::{Asked, MAX_KEYS_OF_ONE};
 pub use window::Window;
 
+/// After how long somebody who has made too many keys may try again: most are forgotten by then.
+pub const FULL: Duration = Duration::from_mins(1);
+
 /// One thing to count.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
@@ -40,6 +43,8 @@ pub struct Charge {
     pub cost: u64,
     /// Counted, but never a reason to refuse.
     pub shadow: bool,
+    /// Whose message it is: by whom a key that is new is made.
+    pub maker: u64,
 }
 
 /// A charge that does not fit.
@@ -66,7 +71,10 @@ pub enum Verdict {
     /// Nothing was charged; this is the charge that takes longest to fit.
     Refused(Over),
     /// Nothing was charged: a key is new, and there is no room for it.
-    Full,
+    Full {
+        /// The caller has made all that one caller may have made; others have room.
+        own: bool,
+    },
 }
 
 /// Keeps the counters.

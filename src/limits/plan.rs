@@ -66,17 +66,23 @@ impl Counted {
 }
 
 /// The charges of one message, and which limit each is of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Plan<'l> {
+    maker: u64,
     charges: Vec<Charge>,
     owners: Vec<(&'l Counted, Measure)>,
 }
 
 impl<'l> Plan<'l> {
+    /// Of a message of this caller.
+    pub fn of(asked: &Asked<'_>, keyer: &Keyer) -> Self {
+        Self { maker: asked.maker(keyer), charges: Vec::new(), owners: Vec::new() }
+    }
+
     /// One charge for each key that the limit counts this message under.
     pub fn count(&mut self, keyer: &Keyer, counted: &'l Counted, measure: Measure, rule: Rule, cost: u64, asked: &Asked<'_>) {
         for key in asked.keys(keyer, counted.seed_of(measure), &counted.limit.per) {
-            self.charge(counted, measure, Charge { key, rule, cost, shadow: counted.limit.shadow });
+            self.charge(counted, measure, Charge { key, rule, cost, shadow: counted.limit.shadow, maker: self.maker });
         }
     }
 
@@ -84,7 +90,7 @@ impl<'l> Plan<'l> {
     pub fn count_apart(&mut self, keyer: &Keyer, counted: &'l Counted, measure: Measure, rule: Rule, parts: &[&[u8]]) {
         let seed = counted.seed_of(measure).bytes();
         let key = keyer.key(std::iter::once(seed.as_slice()).chain(parts.iter().copied()));
-        self.charge(counted, measure, Charge { key, rule, cost: 1, shadow: counted.limit.shadow });
+        self.charge(counted, measure, Charge { key, rule, cost: 1, shadow: counted.limit.shadow, maker: self.maker });
     }
 
     fn charge(&mut self, counted: &'l Counted, measure: Measure, charge: Charge) {

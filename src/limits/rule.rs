@@ -8,8 +8,9 @@ use super::window::Window;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How long a total is remembered that nobody adds to: longer than anything lives that is counted in total.
-const REMEMBERED: u32 = 48 * 60 * 60;
+/// How long a total is remembered that nobody adds to: longer than a session may be idle. One that is kept open for longer without a call
+/// begins anew, as its client could with another session.
+const REMEMBERED: u32 = 2 * 60 * 60;
 
 /// How many calls of one key are remembered, whatever they are.
 ///

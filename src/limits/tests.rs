@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::rule::Slot;
+use super::memory::Made;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -31,7 +31,7 @@ fn key(number: u64) -> Key {
 }
 
 fn charge(number: u64, rule: Rule) -> Charge {
-    Charge { key: key(number), rule, cost: 1, shadow: false }
+    Charge { key: key(number), rule, cost: 1, shadow: false, maker: number }
 }
 
 fn take(store: &Memory, charges: &[Charge], at: Moment) -> Verdict {
@@ -129,7 +129,7 @@ fn what_is_held_comes_back_with_its_lease_and_is_forgotten() {
     let one = [charge(1, Rule::Held { most: 2 })];
     let hold = || match take(&store, &one, after(0)) {
         Verdict::Taken { lease, .. } => lease,
-        Verdict::Refused(_) | Verdict::Full => None,
+        Verdict::Refused(_) | Verdict::Full { .. } => None,
     };
     let (first, second) = (hold().unwrap(), hold().unwrap());
     let Verdict::Refused(over) = take(&store, &one, after(0)) else { panic!("a third at a time") };
@@ -260,7 +260,7 @@ fn a_million_keys_have_a_bound_and_idle_ones_make_room() {
     for number in 0..1_100_000 {
         match take(&store, &[charge(number, RATE)], after(0)) {
             Verdict::Taken { .. } => {}
-            Verdict::Full => full += 1,
+            Verdict::Full { .. } => full += 1,
             Verdict::Refused(over) => panic!("{number}: {over:?}"),
         }
     }
@@ -272,9 +272,44 @@ fn a_million_keys_have_a_bound_and_idle_ones_make_room() {
         assert!(is_taken(&take(&store, &[charge(number, RATE)], after(2_500))), "{number}");
     }
     assert!(store.keys() < 10_100, "{} keys are held", store.keys());
-    // A table is at most half empty after it has grown, and has a byte of its own for each place.
-    let most = 2 * MAX_KEYS * (size_of::<(Key, Slot)>() + 1);
-    assert!(most < 100 << 20, "{most} bytes");
+    // A table is at most half empty after it has grown, and has a byte of its own for each place; each key may be another caller's.
+    let most = 2 * MAX_KEYS * (size_of::<(Key, Made)>() + 1 + size_of::<(u64, u32)>() + 1);
+    assert!(most < 130 << 20, "{most} bytes");
+}
+
+#[test]
+fn one_caller_takes_a_part_of_the_room_and_others_have_theirs() {
+    let store = Memory::new(MAX_KEYS);
+    let by = |maker: u64, number: u64| Charge { maker, ..charge(number, RATE) };
+    let mut made = 0;
+    let mut refused = 0;
+    for number in 0..30_000 {
+        match take(&store, &[by(1, number)], after(0)) {
+            Verdict::Taken { .. } => made += 1,
+            Verdict::Full { own } => {
+                assert!(own);
+                refused += 1;
+            }
+            Verdict::Refused(over) => panic!("{number}: {over:?}"),
+        }
+    }
+    assert!((12_000..=MAX_KEYS / 64).contains(&made), "{made} keys of one caller");
+    assert_eq!(store.keys(), made);
+    assert!(refused > 0);
+    // What they have goes on, and so does everybody else.
+    assert!(is_taken(&take(&store, &[by(1, 0)], after(0))));
+    for number in 100_000..110_000 {
+        assert!(is_taken(&take(&store, &[by(number, number)], after(0))), "{number}");
+    }
+    // What is idle by now is forgotten, and makes room for more of theirs.
+    for number in 200_000..205_000 {
+        assert!(is_taken(&take(&store, &[by(1, number)], after(5_000))), "{number}");
+    }
+    // A charge in shadow refuses nobody for want of room.
+    let store = Memory::new(64);
+    for number in 0..1_000 {
+        assert!(is_taken(&take(&store, &[Charge { shadow: true, ..by(1, number) }], after(0))));
+    }
 }
 
 /// A model: everything that was ever taken.
@@ -361,7 +396,7 @@ proptest! {
                         prop_assert!(model.fits(number, charge.rule, charge.cost, at(wait)), "it waits, and is refused again");
                     }
                 }
-                Verdict::Full => prop_assert!(false, "there is room"),
+                Verdict::Full { .. } => prop_assert!(false, "there is room"),
             }
         }
     }

@@ -30,6 +30,11 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The caller, by issuer, tenant and subject: whoever makes keys that are new.
+    pub fn maker(&self, keyer: &Keyer) -> u64 {
+        keyer.key([b"maker".as_slice(), self.issuer.as_bytes(), self.tenant.as_bytes(), self.subject.as_bytes()]).0
+    }
+
     /// The keys of a limit that is told apart from others by `seed`. None where `per` names a tool and no tool is called.
     ///
     /// SECURITY: names of subjects, groups, clients and tenants mean something within their issuer alone, and those of subjects, groups and

@@ -32,7 +32,7 @@ impl Limits {
     pub(super) fn count(&self, outcome: &str, rule: Option<&str>, detail: Option<&str>) {
         match (outcome, rule.and_then(|rule| rule.strip_prefix("limit:"))) {
             ("rate_limited" | "loop", Some(limit)) => self.refused(limit),
-            ("overloaded", _) if detail == Some("limit_keys") => {
+            ("overloaded" | "rate_limited", _) if detail.is_some_and(|detail| detail.starts_with("limit_keys")) => {
                 self.without_room.inc();
             }
             _ => {}

@@ -8,7 +8,7 @@ use crate::chain::{
     Action, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody, ServerMessage, Trail,
 };
 use crate::layers::authz::Permit;
-use crate::limits::{Asked, Charge, Lease, Ledger, Measure, Over, Plan, Verdict};
+use crate::limits::{Asked, Charge, FULL, Lease, Ledger, Measure, Over, Plan, Verdict};
 use crate::policy::Limit;
 use crate::protocol::Access;
 
@@ -62,9 +62,9 @@ impl Quota {
                 Ok((lease, results.map(|(name, charge)| Counter { name: name.into(), charge }).collect()))
             }
             Verdict::Refused(over) => Err(refusal(&plan, &over, &request.access, trail)),
-            Verdict::Full => {
-                trail.with(|decision| decision.detail = Some("limit_keys"));
-                Err(Reason::Overloaded.into())
+            Verdict::Full { own } => {
+                trail.with(|decision| decision.detail = Some(if own { "limit_keys_of_caller" } else { "limit_keys" }));
+                Err(if own { Reason::RateLimited { wait: FULL, remaining: 0 } } else { Reason::Overloaded }.into())
             }
         }
     }

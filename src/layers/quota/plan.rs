@@ -51,7 +51,7 @@ impl Limits {
     }
 
     pub(super) fn plan(&self, keyer: &Keyer, seen: &Seen<'_>) -> Plan<'_> {
-        let mut plan = Plan::default();
+        let mut plan = Plan::of(&seen.asked, keyer);
         // Worth its cost only where somebody asks.
         let mut hashed = None;
         for entry in self.entries.iter().filter(|entry| entry.covers(&seen.asked)) {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::chain::{Action, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection};
 use crate::layers::authn::Principal;
-use crate::limits::{Asked, Counted, Ledger, Measure, Plan, Verdict};
+use crate::limits::{Asked, Counted, FULL, Ledger, Measure, Plan, Verdict};
 use crate::policy::Limit;
 
 const LAYER: &str = "rate";
@@ -74,9 +74,9 @@ impl RateLimits {
                 trail.with(|decision| decision.rule = Some(format!("limit:{name}").into()));
                 Err(Reason::RateLimited { wait: over.wait, remaining: over.remaining }.into())
             }
-            Verdict::Full => {
-                trail.with(|decision| decision.detail = Some("limit_keys"));
-                Err(Reason::Overloaded.into())
+            Verdict::Full { own } => {
+                trail.with(|decision| decision.detail = Some(if own { "limit_keys_of_caller" } else { "limit_keys" }));
+                Err(if own { Reason::RateLimited { wait: FULL, remaining: 0 } } else { Reason::Overloaded }.into())
             }
         }
     }
@@ -94,7 +94,7 @@ impl RateLimits {
             tool: None,
             route: "",
         };
-        let mut plan = Plan::default();
+        let mut plan = Plan::of(&asked, self.ledger.keyer());
         for counted in self.limits.iter().filter(|counted| counted.limit.within.include(principal.issuer(), principal.tenant())) {
             if let Some(rate) = counted.limit.rate {
                 plan.count(self.ledger.keyer(), counted, Measure::Rate, rate.into(), 1, &asked);
