@@ -13,7 +13,7 @@ use super::held::Held;
 use super::rules::Rules;
 use super::verdict::Shown;
 use crate::config::Server;
-use crate::policy::Policy;
+use crate::policy::{Modules, Policy};
 use crate::protocol::ListKind;
 
 /// A policy's roles, bindings and rules.
@@ -23,6 +23,7 @@ pub struct Engine {
     /// Per role: its rule name and its own and inherited grants.
     pub(super) roles: HashMap<String, CompiledRole>,
     pub(super) rules: Rules,
+    pub(super) modules: Option<Arc<Modules>>,
 }
 
 /// What decisions look at beside the caller and what is asked.
@@ -62,7 +63,12 @@ impl Engine {
             CompiledRole { rule: format!("role:{name}").into(), grants }
         };
         let roles = policy.roles.iter().map(|role| (role.name.clone(), compile(&role.name))).collect();
-        Self { bindings: Bindings::new(policy.bindings.clone()), roles, rules: Rules::new(&policy.rules) }
+        Self {
+            bindings: Bindings::new(policy.bindings.clone()),
+            roles,
+            rules: Rules::new(&policy.rules),
+            modules: policy.modules.clone(),
+        }
     }
 
     /// What a caller holds, to be asked about one server.

@@ -8,6 +8,7 @@ use super::facts::Arguments;
 use super::held::{Held, brought};
 use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
+use super::said::Said;
 use super::verdict::Ruling;
 use crate::policy::Origin;
 use crate::protocol::Access;
@@ -21,7 +22,7 @@ pub struct Explanation {
     pub bindings: Vec<ConsideredBinding>,
     /// Every grant of the roles that the caller holds.
     pub grants: Vec<ConsideredGrant>,
-    /// Every rule of the policy, in file order.
+    /// Every rule of the policy, in file order, and the Rego modules together as one.
     pub rules: Vec<ConsideredRule>,
 }
 
@@ -128,6 +129,18 @@ impl Held<'_> {
                 Judged::Spares => RuleOutcome::Spares,
             }
         };
+        let modules = engine.modules_origin().map(|origin| {
+            let said = Item::of(access).map(|item| engine.ask_modules(&self.facts(item, access.method, arguments)));
+            let (rule, reason, outcome) = match said {
+                None => ("rego:deny".into(), None, RuleOutcome::NotAbout),
+                Some(Said::Denied { rule, reason, failure }) => {
+                    (rule, reason, failure.map_or(RuleOutcome::Denies, RuleOutcome::Fails))
+                }
+                Some(Said::Depends) => ("rego:deny".into(), None, RuleOutcome::Depends),
+                Some(Said::Nothing) => ("rego:deny".into(), None, RuleOutcome::Spares),
+            };
+            ConsideredRule { rule, origin: origin.clone(), shadow: false, reason, outcome }
+        });
         let rules = engine.rules.all().iter().enumerate().map(|(at, rule)| ConsideredRule {
             rule: Arc::clone(&rule.rule),
             origin: rule.origin.clone(),
@@ -139,7 +152,7 @@ impl Held<'_> {
             ruling: self.decide(access, arguments),
             bindings: bindings.collect(),
             grants: grants.collect(),
-            rules: rules.collect(),
+            rules: rules.chain(modules).collect(),
         }
     }
 }

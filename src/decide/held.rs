@@ -11,6 +11,7 @@ use super::facts::{AccessFacts, Arguments, Facts, ServerFacts};
 use super::grants::{CompiledGrant, CompiledRole, Fit};
 use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
+use super::said::Said;
 use super::verdict::{Ruling, Shown, Verdict};
 use crate::protocol::{Access, Asked, ListKind, Method, Target};
 
@@ -127,7 +128,15 @@ impl<'a> Held<'a> {
         ruling.shadow.sort();
         ruling.shadow.dedup();
         let [hides, refuses] = first;
-        if let Some((_, rule, failure)) = hides {
+        // Modules are asked where nothing else hides or refuses it: what they say costs most.
+        let said = if hides.is_none() && refuses.is_none() { self.engine.ask_modules(facts) } else { Said::Nothing };
+        if let Said::Denied { rule, reason, failure } = said {
+            let is_stable = self.engine.modules_are_stable();
+            ruling.verdict =
+                if is_stable { Verdict::Hidden { rule, failure } } else { Verdict::Refused { rule, reason, failure } };
+        } else if said == Said::Depends && !is_task && matches!(ruling.verdict, Verdict::Allow { .. }) {
+            ruling.verdict = Verdict::Depends { rule: "rego:deny".into() };
+        } else if let Some((_, rule, failure)) = hides {
             ruling.verdict = Verdict::Hidden { rule: Arc::clone(&rule.rule), failure };
         } else if let Some((_, rule, failure)) = refuses {
             ruling.verdict = Verdict::Refused { rule: Arc::clone(&rule.rule), reason: rule.reason.clone(), failure };
@@ -201,7 +210,13 @@ impl<'a> Held<'a> {
                 return Shown::Deny;
             }
         }
-        left
+        if self.engine.modules_origin().is_none() {
+            return left;
+        }
+        if self.anybody || !self.engine.modules_are_stable() {
+            return Shown::Depends;
+        }
+        if self.engine.ask_modules(&facts) == Said::Nothing { left } else { Shown::Deny }
     }
 
     /// Whether a tool may be called, as far as that can be said without its arguments.
@@ -219,6 +234,7 @@ impl<'a> Held<'a> {
         let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
         let mut rules = self.rules_about(item).filter(|(_, rule)| !rule.shadow);
         rules.all(|(_, rule)| matches!(rule.judge(&facts, &budget), Judged::Spares | Judged::Depends))
+            && matches!(self.engine.ask_modules(&facts), Said::Nothing | Said::Depends)
     }
 
     /// Whether anything of a kind is shown at all.

@@ -17,7 +17,10 @@ mod glob;
 mod grants;
 mod held;
 mod outcome;
+#[cfg_attr(not(feature = "rego"), path = "no_rego.rs")]
+mod rego;
 mod rules;
+mod said;
 #[cfg(test)]
 mod tests;
 mod values;

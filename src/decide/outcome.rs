@@ -48,6 +48,8 @@ pub enum Failure {
     Number,
     /// A number or time beyond what there is.
     Overflow,
+    /// A Rego module made a mistake, or denies by something that is no denial.
+    Rego,
     /// More steps than a condition may take.
     Steps,
     /// A list, text or call that is larger than a condition may look at.
@@ -66,6 +68,7 @@ impl Failure {
             Self::Missing => "something the condition names is missing",
             Self::Number => "a number has no exact value",
             Self::Overflow => "a result is out of range",
+            Self::Rego => "a Rego module has failed",
             Self::Steps => "the condition takes too many steps",
             Self::TooLarge => "what the condition looks at is too large",
             Self::Type => "a value is of another type",

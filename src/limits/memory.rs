@@ -191,7 +191,8 @@ impl Locked<'_> {
         for (index, shard) in &mut self.guards {
             let mine = charges.iter().filter(|charge| shard_of(charge.key) == *index);
             let fresh = || mine.clone().filter(|charge| !shard.slots.contains_key(&charge.key));
-            let (count, is_crowded) = (fresh().count(), fresh().any(|charge| shard.is_crowded_by(charge.maker, self.shared.most)));
+            let (count, is_crowded) =
+                (fresh().count(), fresh().any(|charge| shard.is_crowded_by(charge.maker, self.shared.most)));
             if count > 0 {
                 shard.make_room(count, is_crowded, self.shared, at);
             }

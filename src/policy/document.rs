@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::checks::check;
 use super::sections::{Gathered, file};
-use super::{Dlp, Policy};
+use super::{Dlp, Modules, Policy};
 use crate::yaml::{Node, Place, Report, Value, read, read_file};
 
 /// Names outside the policies that they may refer to.
@@ -61,6 +62,7 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     };
     let mut hash = Context::new(&SHA256);
     let mut gathered = Gathered::default();
+    let mut modules = Vec::new();
     gathered.bind_anonymous(known);
     for (name, path) in files {
         let bytes = match read_file(&path) {
@@ -75,16 +77,24 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        if path.extension().is_some_and(|extension| extension == "rego") {
+            match String::from_utf8(bytes) {
+                Ok(text) => modules.push((path.display().to_string(), text)),
+                Err(_) => about(&path, "this file is not UTF-8".to_owned(), "", report),
+            }
+            continue;
+        }
         if let Some(mut node) = read(&path.display().to_string(), &bytes, report) {
             refuse_references(&mut node, report);
             file(&node, known, &mut gathered, report);
         }
     }
     check(&gathered, known, dir, report);
-    assemble(gathered, hex(hash.finish().as_ref()))
+    let modules = Modules::read(&modules, report).map(Arc::new);
+    assemble(gathered, modules, hex(hash.finish().as_ref()))
 }
 
-fn assemble(gathered: Gathered, hash: String) -> Policy {
+fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> Policy {
     Policy {
         roles: gathered.roles.into_iter().map(|placed| placed.value).collect(),
         bindings: gathered.bindings.into_iter().map(|placed| placed.value).collect(),
@@ -98,6 +108,7 @@ fn assemble(gathered: Gathered, hash: String) -> Policy {
             restore: gathered.restores.into_iter().map(|placed| placed.value).collect(),
         }),
         injection: gathered.injection.map(|placed| placed.value),
+        modules,
         hash,
     }
 }
@@ -119,13 +130,9 @@ fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> 
         }
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension {
-            "yaml" => files.push((name.to_owned(), path)),
+            "rego" | "yaml" => files.push((name.to_owned(), path)),
             other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
                 about(&path, "this file is not read".to_owned(), "name it `.yaml`", report);
-            }
-            "rego" => {
-                let message = "Rego modules are not enforced by this build yet".to_owned();
-                about(&path, message, "remove it or use a newer release", report);
             }
             _ => {}
         }

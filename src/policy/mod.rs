@@ -14,10 +14,14 @@ mod injection;
 mod limits;
 mod origin;
 mod patterns;
+#[cfg_attr(not(feature = "rego"), path = "no_rego.rs")]
+mod rego;
 mod roles;
 mod rules;
 mod sections;
 mod tenants;
+
+use std::sync::Arc;
 
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
@@ -25,6 +29,9 @@ pub use condition::Condition;
 pub use document::{Known, read_folder};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
+pub use rego::Modules;
+#[cfg(feature = "rego")]
+pub use rego::Unsaid;
 pub use tenants::{Tenants, tenants};
 
 /// The issuer of callers without a credential, and their subject.
@@ -39,6 +46,8 @@ pub struct Policy {
     pub bindings: Vec<Binding>,
     /// What is taken away again, in file order.
     pub rules: Vec<Rule>,
+    /// Rego modules, which take away as well.
+    pub modules: Option<Arc<Modules>>,
     /// How much callers may do.
     pub limits: Vec<Limit>,
     /// What counts as sensitive. `None`: secrets are blocked in requests and masked in replies, nothing else.

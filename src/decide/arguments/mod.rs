@@ -21,6 +21,8 @@ mod tests;
 use std::fmt;
 
 pub use input_schema::{InputSchema, UnusableSchema};
+#[cfg(feature = "rego")]
+pub(super) use value::plain;
 
 use crate::policy::arguments::{ArgumentRule, ArgumentRules, Decimal, NumberRule, Ready};
 use crate::protocol::json::{Kind, Value};

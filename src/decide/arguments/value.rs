@@ -28,6 +28,12 @@ pub(super) fn affordable(schema: &Schema, value: Value<'_>) -> Option<Json> {
     (schema.size.saturating_mul(values + bytes / BYTES) <= MAX_WORK).then_some(json)
 }
 
+/// The value, if nothing of it is lost.
+#[cfg(feature = "rego")]
+pub(in crate::decide) fn plain(value: Value<'_>) -> Option<Json> {
+    convert(value, 0, &mut 0)
+}
+
 /// The same value; `None` where a number would change, or where it is too deep. `values` counts what it holds.
 pub(super) fn convert(value: Value<'_>, depth: usize, values: &mut u64) -> Option<Json> {
     if depth > MAX_DEPTH {

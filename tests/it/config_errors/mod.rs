@@ -4,6 +4,7 @@
 
 mod accounts;
 mod anonymous;
+mod modules;
 mod policies;
 mod secrets;
 mod settings;

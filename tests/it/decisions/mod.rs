@@ -4,6 +4,7 @@
 
 mod conditions;
 mod properties;
+mod rego;
 mod reloads;
 mod rules;
 mod tenants;

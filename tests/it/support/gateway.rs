@@ -274,6 +274,14 @@ impl Builder {
         self
     }
 
+    /// A Rego module beside the policy files.
+    pub(crate) fn module(self, name: &str, text: &str) -> Self {
+        let policies = self.folder.path().join("policies");
+        fs::create_dir_all(&policies).expect("a folder");
+        fs::write(policies.join(name), text).expect("a module");
+        self
+    }
+
     /// More top-level keys of `yett.yaml`. One that the harness writes too takes its place.
     pub(crate) fn config_extra(mut self, yaml: &str) -> Self {
         self.extra.push_str(yaml.trim_end());

@@ -1,0 +1,45 @@
+//! What modules say of an access, where there are modules.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::facts::Facts;
+use super::outcome::Failure;
+use super::rego::judge;
+use crate::policy::Origin;
+
+/// What modules say of an access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "rego"), expect(dead_code, reason = "nobody says anything"))]
+pub(super) enum Said {
+    /// Nothing.
+    Nothing,
+    /// They deny it.
+    Denied {
+        /// `rego:<name>`.
+        rule: Arc<str>,
+        /// What the caller is told.
+        reason: Option<Arc<str>>,
+        /// Why it could not be judged, if it could not.
+        failure: Option<Failure>,
+    },
+    /// That depends on arguments that nobody has given.
+    Depends,
+}
+
+impl Engine {
+    /// What modules say of an access.
+    pub(super) fn ask_modules(&self, facts: &Facts<'_>) -> Said {
+        self.modules.as_ref().map_or(Said::Nothing, |modules| judge(modules, facts))
+    }
+
+    /// Whether what they say is the same for every use of a thing by its caller.
+    pub(super) fn modules_are_stable(&self) -> bool {
+        self.modules.as_ref().is_none_or(|modules| !modules.reads().arguments && !modules.reads().moment)
+    }
+
+    /// Where they are written, if there are any.
+    pub(super) fn modules_origin(&self) -> Option<&Origin> {
+        self.modules.as_ref().map(|modules| modules.origin())
+    }
+}

@@ -1,0 +1,193 @@
+//! `*.rego`: modules of the package `yett`, which may add denials and nothing else. Read, checked and prepared here; `decide/rego.rs` asks.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+
+use super::Origin;
+use crate::yaml::{FileId, Place, Report};
+
+/// The one package, and the one rule that is asked.
+const PACKAGE: &str = "data.yett";
+const DENY: &str = "data.yett.deny";
+
+/// How long one decision may take.
+const LIMIT: Duration = Duration::from_millis(50);
+
+/// Steps between two looks at the clock.
+const LOOK: NonZeroU32 = NonZeroU32::new(64).unwrap();
+
+/// Functions by which the same access could be decided in two ways, so that no record could be judged again.
+const UNSTEADY: [&str; 6] = ["time.now_ns", "rand.", "uuid.", "opa.runtime", "http.send", "net.lookup_ip_addr"];
+
+/// All modules of a policy, prepared.
+#[derive(Clone)]
+pub struct Modules {
+    engine: Engine,
+    reads: Reads,
+    origin: Origin,
+}
+
+/// What modules look at that is not the same for each use of a thing by its caller. Found by words: it may say more than is true, never less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Arguments.
+    pub arguments: bool,
+    /// The method, the time or the place.
+    pub moment: bool,
+}
+
+impl Reads {
+    fn of(text: &str) -> Self {
+        let words = || text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+        let has = |wanted: &[&str]| words().any(|word| wanted.contains(&word));
+        // `input` by itself, or by a name that is worked out, may be any of it.
+        let whole = text.match_indices("input").any(|(at, word)| {
+            let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + word.len()..).unwrap_or_default());
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let stands_alone = !before.ends_with(is_word) && !after.starts_with(is_word);
+            let named = after.strip_prefix('.').is_some_and(|name| name.starts_with(is_word));
+            stands_alone && !named
+        });
+        Self { arguments: whole || has(&["arguments"]), moment: whole || has(&["method", "now", "peer", "time"]) }
+    }
+}
+
+impl Modules {
+    /// Reads modules, each with its name and text; `None` if there is none, or one that is wrong.
+    pub(super) fn read(files: &[(String, String)], report: &mut Report) -> Option<Self> {
+        let (errors, mut engine, mut reads) = (report.errors(), Engine::new(), Reads::default());
+        engine.set_strict_builtin_errors(true);
+        let mut places = Vec::new();
+        for (name, text) in files {
+            let file = report.add_file(name.clone(), text.clone());
+            places.push((name.as_str(), file));
+            refuse_unsteady(text, file, report);
+            match engine.add_policy(name.clone(), text.clone()) {
+                Ok(package) if package == PACKAGE => {}
+                Ok(package) => {
+                    let package = package.trim_start_matches("data.");
+                    let line = text.lines().position(|line| line.trim_start().starts_with("package")).map_or(0, |line| line + 1);
+                    let found = report.error(Place::point(file, line, 1), format!("this module is of the package `{package}`"));
+                    found.hint("only the package `yett` is asked: write `package yett`");
+                }
+                Err(error) => tell(&error.to_string(), &places, report),
+            }
+            let found = Reads::of(text);
+            reads = Reads { arguments: reads.arguments || found.arguments, moment: reads.moment || found.moment };
+        }
+        let (_, first) = places.first().copied()?;
+        if report.errors() == errors {
+            engine.set_execution_timer_config(ExecutionTimerConfig { limit: LIMIT, check_interval: LOOK });
+            prepare(&mut engine, &places, report);
+        }
+        let origin = Origin::at(Place::whole(first), report);
+        (report.errors() == errors).then_some(Self { engine, reads, origin })
+    }
+
+    /// What they can look at beside caller, server and target.
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// The first file.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What they say of this input: the value of `deny`.
+    ///
+    /// # Errors
+    /// It cannot be said, or not in time.
+    pub fn deny(&self, input: Value) -> Result<Value, Unsaid> {
+        let mut engine = self.engine.clone();
+        engine.set_input(input);
+        engine.eval_rule(DENY.to_owned()).map_err(|error| {
+            let is_late = error.to_string().contains("time limit");
+            if is_late { Unsaid::Late } else { Unsaid::Failed }
+        })
+    }
+}
+
+/// Why nothing was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsaid {
+    /// A mistake.
+    Failed,
+    /// It took too long.
+    Late,
+}
+
+/// Whatever is found out late is found out now: all rules are looked through once.
+fn prepare(engine: &mut Engine, places: &[(&str, FileId)], report: &mut Report) {
+    engine.set_input(Value::new_object());
+    if let Err(error) = engine.eval_rule(DENY.to_owned()) {
+        let text = error.to_string();
+        if text.contains("-->") {
+            tell(&text, places, report);
+        } else if let Some((_, file)) = places.first() {
+            report
+                .error(Place::whole(*file), "no module has a rule `deny`")
+                .hint("write `deny contains {\"rule\": \"name\", \"reason\": \"what callers are told\"} if { ... }`");
+        }
+    }
+}
+
+fn refuse_unsteady(text: &str, file: FileId, report: &mut Report) {
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split('#').next().unwrap_or_default();
+        if let Some((at, word)) = UNSTEADY.iter().find_map(|word| Some((code.find(word)?, *word))) {
+            let column = code.get(..at).map_or(1, |before| before.chars().count() + 1);
+            report
+                .error(Place::point(file, number + 1, column), format!("`{}` is another each time", word.trim_end_matches('.')))
+                .hint("a decision must be the same when its record is judged again: the time is `input.now`");
+        }
+    }
+}
+
+/// What the library says, at the place of which it says it: `--> FILE:LINE:COLUMN`, a picture, `error: MESSAGE`.
+fn tell(text: &str, places: &[(&str, FileId)], report: &mut Report) {
+    let message = text.rsplit("error: ").next().unwrap_or(text).trim();
+    let place = text.lines().find_map(|line| {
+        let mut parts = line.trim().strip_prefix("--> ")?.rsplitn(3, ':');
+        let (column, line, name) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
+        let (_, file) = places.iter().find(|(known, _)| *known == name)?;
+        Some(Place::point(*file, line, column))
+    });
+    let Some(place) = place.or_else(|| places.last().map(|(_, file)| Place::whole(*file))) else { return };
+    report.error(place, format!("this is no Rego that is read: {message}")).hint("see docs/rego.md");
+}
+
+impl fmt::Debug for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modules").field("reads", &self.reads).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reads;
+
+    #[test]
+    fn what_modules_look_at_is_never_less_than_it_is() {
+        let reads = |arguments, moment| Reads { arguments, moment };
+        for (text, expected) in [
+            ("deny contains \"x\" if input.principal.tenant == \"acme\"", reads(false, false)),
+            ("deny contains \"x\" if input.arguments.amount > 5", reads(true, false)),
+            ("deny contains \"x\" if input[\"arg\"]", reads(true, true)),
+            ("deny contains \"x\" if walk(input)", reads(true, true)),
+            ("import input as i", reads(true, true)),
+            ("import input.arguments as a", reads(true, false)),
+            ("deny contains \"x\" if input.now.hour > 17", reads(false, true)),
+            ("deny contains \"x\" if input.access.method == \"tools/call\"", reads(false, true)),
+            ("deny contains \"x\" if startswith(input.peer.address, \"10.\")", reads(false, true)),
+            ("inputs := 1", reads(false, false)),
+            ("deny contains \"x\" if input .arguments", reads(true, true)),
+        ] {
+            assert_eq!(Reads::of(text), expected, "{text}");
+        }
+    }
+}
