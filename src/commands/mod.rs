@@ -17,6 +17,7 @@ mod privacy;
 mod proofs;
 mod prune;
 mod reload;
+mod schema;
 mod search;
 mod serve;
 mod terminal;
@@ -61,6 +62,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
+    /// The JSON Schema of a configuration or a policy, for editors
+    Schema(schema::Schema),
     /// Ask a gateway on this host whether it is ready (for containers without a shell)
     Healthcheck(healthcheck::Healthcheck),
     /// Verify and read the audit log; erase who is in it
@@ -122,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
         Command::Policy(command) => policy::run(&command, &mut terminal),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
+        Command::Schema(command) => Ok(schema::run(&command, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),
         Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),

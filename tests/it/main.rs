@@ -49,6 +49,7 @@ mod progress;
 mod reload;
 mod replicas;
 mod resumption;
+mod schema;
 mod secrets;
 mod session_questions;
 mod sessions;

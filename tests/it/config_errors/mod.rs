@@ -13,7 +13,7 @@ mod telemetry;
 mod tls;
 mod upstream_tls;
 mod witness;
-mod wrong_policies;
+pub(crate) mod wrong_policies;
 
 use std::collections::HashMap;
 use std::fs;
@@ -82,7 +82,9 @@ impl Folder {
     }
 
     fn loaded(&self) -> Loaded {
-        self.load().unwrap_or_else(|report| panic!("it should load:\n{report}"))
+        let loaded = self.load().unwrap_or_else(|report| panic!("it should load:\n{report}"));
+        crate::schema::fits(self.dir.path());
+        loaded
     }
 
     /// `file:line:column message` of every error.

@@ -23,7 +23,7 @@ policies: policies/
 ";
 
 /// The name of a case, its policy, and what is said of it.
-fn cases() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+pub(crate) fn cases() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     CASES.split("\n=== ").skip(1).map(|case| {
         let (name, rest) = case.split_once('\n').unwrap();
         let (policy, said) = rest.split_once("\n---\n").unwrap();

@@ -228,6 +228,7 @@ impl Folder {
 
     pub(crate) async fn try_start(self) -> Result<Gateway, String> {
         let mut loaded = yett::config::load(&self.path().join("yett.yaml")).map_err(|report| report.to_string())?;
+        crate::schema::fits(self.path());
         // This process is a test.
         loaded.config.launcher = env!("CARGO_BIN_EXE_yett").into();
         loaded.config.replies = self.replies;
