@@ -7,6 +7,7 @@ mod connect;
 mod demo;
 mod export;
 mod healthcheck;
+mod init;
 mod keys;
 mod kill;
 mod launch;
@@ -46,6 +47,8 @@ enum Command {
     Serve(ConfigPath),
     /// Show what the gateway does: a sample server, a gateway and a client on loopback
     Demo(demo::Demo),
+    /// Write a commented configuration and a policy to start from
+    Init(init::Init),
     /// Report every mistake in a configuration and its policies
     Check(check::Check),
     /// Be an MCP server on standard input and output that stands for a route of a gateway
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Accounts(command) => block_on(accounts::run(command, &mut terminal)),
+        Command::Init(command) => init::run(&command, &mut terminal),
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),

@@ -23,6 +23,7 @@ mod descriptors;
 mod differential;
 mod dlp;
 mod faults;
+mod first_steps;
 mod flood;
 mod fuzz_corpora;
 mod http2;
