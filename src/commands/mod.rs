@@ -21,6 +21,7 @@ mod reload;
 mod schema;
 mod search;
 mod serve;
+mod servers;
 mod terminal;
 mod tokens;
 mod verify;
@@ -61,6 +62,8 @@ enum Command {
     Kill(kill::Kill),
     /// Undo `kill`
     Unkill(kill::Unkill),
+    /// Show the configured servers; ask one what it offers
+    Servers(servers::Servers),
     /// Test policies, explain decisions, show who may call what
     Policy(policy::PolicyCommand),
     /// Have the gateway read its configuration and policies again
@@ -131,6 +134,7 @@ pub fn run() -> ExitCode {
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Schema(command) => Ok(schema::run(&command, &mut terminal)),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
+        Command::Servers(command) => block_on(servers::run(command, &mut terminal)),
         Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),
         Command::Unkill(command) => block_on(kill::unkill(command, &mut terminal)),
         Command::Witness(arguments) => block_on(witness::run(arguments, &mut terminal)),

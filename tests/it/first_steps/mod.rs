@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod init;
+mod peers;
+mod scan;
+mod scripted;

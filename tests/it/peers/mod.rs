@@ -17,7 +17,7 @@ mod questions;
 mod restricted;
 mod tasks;
 mod transparent;
-mod upstream;
+pub(crate) mod upstream;
 
 use std::thread;
 use std::time::Duration;

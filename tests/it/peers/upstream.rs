@@ -9,19 +9,19 @@ use super::parts;
 use super::process::{Announces, Running};
 
 /// A running MCP server.
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     /// Its name in `yett.yaml`.
     pub(super) name: &'static str,
     /// The scenario that goes once through everything it offers.
     pub(super) tour: &'static str,
     /// Its endpoint.
-    pub(super) url: String,
+    pub(crate) url: String,
     _process: Running,
 }
 
 impl Upstream {
     /// `tests/peers/server.py`: Python SDK 2.x, both eras.
-    pub(super) fn fixture() -> Self {
+    pub(crate) fn fixture() -> Self {
         Self::python(&[])
     }
 
@@ -31,12 +31,12 @@ impl Upstream {
     }
 
     /// npm server-everything: TypeScript SDK v1, legacy era.
-    pub(super) fn everything() -> Self {
+    pub(crate) fn everything() -> Self {
         Self::node("http")
     }
 
     /// The same over the transport of 2024-11-05.
-    pub(super) fn everything_over_sse() -> Self {
+    pub(crate) fn everything_over_sse() -> Self {
         Self::node("sse")
     }
 

@@ -1,0 +1,43 @@
+//! `yett servers`: the servers of a configuration, and what one of them offers.
+
+mod classes;
+mod listing;
+mod scan;
+mod temporary;
+mod wire;
+mod written;
+
+use clap::Subcommand;
+
+use super::terminal::Terminal;
+use super::{ConfigPath, Exit};
+
+/// `yett servers`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Servers {
+    #[command(flatten)]
+    path: ConfigPath,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the configured servers
+    List(listing::List),
+    /// Ask a server what it offers: look for injection in it, and write a role to start from
+    Scan(scan::Scan),
+}
+
+pub(super) async fn run(command: Servers, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let Some(config) = super::load(&command.path, terminal) else {
+        return Ok(Exit::Failed);
+    };
+    match command.command {
+        Command::List(list) => {
+            listing::run(list, &config, terminal);
+            Ok(Exit::Done)
+        }
+        Command::Scan(scan) => scan::run(scan, config, terminal).await,
+    }
+}
