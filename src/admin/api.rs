@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::body::to_bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
+use super::reference;
 use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
@@ -123,8 +125,10 @@ impl Admin {
             .merge(keys_api::routes())
             .merge(privacy_api::routes())
             .merge(prune_api::routes())
+            .merge(reference::routes())
             .merge(switches_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(map_response(in_json))
             // Outermost: without the token no path, no body and no mistake is looked at.
             .layer(from_fn_with_state(Arc::clone(&self.shared), authenticate))
             .with_state(self.shared);
@@ -142,6 +146,17 @@ async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next:
         return problem(StatusCode::UNAUTHORIZED, "the admin API needs the token in `admin.token`");
     }
     next.run(request).await
+}
+
+/// What the library says of a body that it cannot read is plain text; here it is told like every other mistake.
+async fn in_json(response: Response) -> Response {
+    let status = response.status();
+    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || !is_text {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), MAX_BODY).await.unwrap_or_default();
+    problem(status, &String::from_utf8_lossy(&text))
 }
 
 pub(super) fn problem(status: StatusCode, what: &str) -> Response {

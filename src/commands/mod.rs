@@ -68,7 +68,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
-    /// The JSON Schema of a configuration or a policy, for editors
+    /// The JSON Schema of a configuration or a policy, for editors; a description of the admin API
     Schema(schema::Schema),
     /// Ask a gateway on this host whether it is ready (for containers without a shell)
     Healthcheck(healthcheck::Healthcheck),
@@ -132,7 +132,7 @@ pub fn run() -> ExitCode {
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
         Command::Policy(command) => policy::run(&command, &mut terminal),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
-        Command::Schema(command) => Ok(schema::run(&command, &mut terminal)),
+        Command::Schema(command) => schema::run(&command, &mut terminal),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Servers(command) => block_on(servers::run(command, &mut terminal)),
         Command::Tokens(command) => block_on(tokens::run(command, &mut terminal)),

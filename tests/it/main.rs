@@ -1,6 +1,7 @@
 //! Behaviour through the front door: one binary, a module a topic.
 
 mod accounts;
+mod admin_reference;
 mod anonymous;
 mod api_keys;
 mod architecture;
