@@ -15,6 +15,7 @@ mod capture;
 mod chain;
 mod chain_full;
 mod cli;
+mod clients;
 mod config_errors;
 mod conformance;
 mod connect;
