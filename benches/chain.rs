@@ -29,15 +29,17 @@ use yett::chain::{
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability, Server};
+use yett::decide::Engine;
 use yett::endpoint::BodyMemory;
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::{Issuers, Settings};
+use yett::layers::authz::{InForce, Rulebook};
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
 use yett::master_key::MasterKey;
 use yett::protocol::json::Limits;
-use yett::protocol::{Access, Answerable, ClientMessage, Message, ProtocolVersion, Side};
+use yett::protocol::{Access, Answerable, ClientMessage, ListSet, Message, ProtocolVersion, Side};
 use yett::session::Sessions;
 use yett::state::{ApiKeys, NewKey};
 use yett::telemetry::Metrics;
@@ -178,6 +180,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
     options.queue = 4096;
     let (log, _) = Log::open(options, Arc::new(NullDisk), Arc::new(SystemClock)).expect("a log");
     let metrics = Arc::new(Metrics::new());
+    let book = Arc::new(Rulebook::new(Engine::new(&config.policy), &config.policy.hash, &config.servers));
     let chain = Chain::build(Parts {
         log: Arc::new(log),
         metrics: Arc::clone(&metrics),
@@ -192,6 +195,8 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         limits: config.listeners.first().expect("a listener").limits.clone(),
         ledger: Ledger::in_memory(HostTime::new(Arc::new(SystemClock))),
         policy: Arc::clone(&config.policy),
+        book: Arc::clone(&book),
+        in_force: InForce::new(book),
         scanner: Arc::new(Scanner::new().expect("rules")),
         quarantine: Arc::new(Quarantine::default()),
         memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
@@ -290,6 +295,7 @@ fn stations(criterion: &mut Criterion) {
                 version: ProtocolVersion::V2026_07_28,
                 session: None,
                 answerable: Answerable::default(),
+                lists: ListSet::default(),
                 question: None,
                 progress: None,
                 moot: false,

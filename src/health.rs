@@ -49,6 +49,8 @@ pub struct Readiness {
     pub log: watch::Receiver<Condition>,
     /// The log's durability; a reload may change it.
     pub mode: watch::Sender<&'static str>,
+    /// Why the last reload was refused, if it was. Calls go on by what was in force before.
+    pub reload: watch::Sender<Option<&'static str>>,
     /// What single witnesses claim of the log without proof, where there are witnesses.
     pub claims: Option<watch::Receiver<Vec<String>>>,
     /// The keys of token issuers. A replica that never had them cannot check tokens, and is no place to send callers to; a set that
@@ -64,6 +66,11 @@ impl Readiness {
     /// Calls that begin from now on are recorded in this mode.
     pub fn set_mode(&self, mode: &'static str) {
         self.mode.send_replace(mode);
+    }
+
+    /// The last reload was refused for that reason, or was not.
+    pub fn set_reload(&self, refused: Option<&'static str>) {
+        self.reload.send_replace(refused);
     }
 
     /// `Err` says why not, for the operator.
@@ -123,7 +130,13 @@ impl Health {
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let claims = shared.readiness.claims.as_ref().map(|claims| claims.borrow().clone()).unwrap_or_default();
     let unreached = (!shared.readiness.state.is_reachable()).then(|| "the state store cannot be reached".to_owned());
-    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles()).chain(unreached);
+    // A word alone: whoever may see more finds it in the log.
+    let stale = shared
+        .readiness
+        .reload
+        .borrow()
+        .map(|why| format!("the configuration on disk is not in force: the last reload was refused ({why})"));
+    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles()).chain(unreached).chain(stale);
     let claims = claims.fold(String::new(), |all, claim| all + "warning: " + &claim + "\n");
     match shared.readiness.check() {
         Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),

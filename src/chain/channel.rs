@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 
 use super::turns::{Turn, Turns};
-use super::{Ended, Reason, Unsaid};
+use super::{Changes, Ended, Reason, Unsaid};
 use crate::places::{Place, Share};
+use crate::protocol::{ListKind, ListSet};
 
 /// Requests of one session that may be under way at once.
 const REQUESTS: usize = 256;
@@ -104,6 +105,8 @@ struct Shared {
     unsaid: (Unsaid, Share),
     pushes: Mutex<Pushes>,
     turns: Turns,
+    /// What the gateway itself tells in the session.
+    changes: Changes,
 }
 
 #[derive(Debug)]
@@ -127,6 +130,7 @@ impl Channel {
             unsaid,
             pushes: Mutex::new(Pushes::NotBefore(Instant::now())),
             turns: Turns::default(),
+            changes: Changes::default(),
         });
         let outlet = Outlet { events: sender, shared: Arc::clone(&shared) };
         (Self { events: receiver, shared, at_end: None, watch: Mutex::new(None) }, outlet)
@@ -162,6 +166,16 @@ impl Channel {
             self.close(Closing::Over);
         }
         Poll::Ready(event.map(|event| (event.bytes, event.memory)))
+    }
+
+    /// The next list of whose change the session is to hear.
+    pub fn poll_change(&self, cx: &mut Context<'_>) -> Poll<ListKind> {
+        self.shared.changes.poll(cx)
+    }
+
+    /// The changes that are to be told in the session.
+    pub fn changes(&self) -> &Changes {
+        &self.shared.changes
     }
 
     /// Whether a credential holds that its client has shown: the one that lasts longest, as far as is known when it is shown.
@@ -212,6 +226,11 @@ impl Outlet {
             self.shared.room.close();
             Closed
         })
+    }
+
+    /// The handshake has said that the client will hear of changes of these lists.
+    pub fn promise(&self, lists: ListSet) {
+        self.shared.changes.promise(lists);
     }
 
     /// Whether the client is gone.

@@ -33,9 +33,12 @@ pub type Ended = Pin<Box<dyn Future<Output = Reason> + Send>>;
 /// Whether what let a stream begin holds still.
 type Holds = Box<dyn Fn(Timestamp) -> Result<(), Reason> + Send + Sync>;
 
+/// A stream, and its ground.
+type Watched = (WeakEnd, Holds);
+
 /// Looks at open streams again and again.
 #[derive(Default)]
-pub struct Vigil(Mutex<Vec<(WeakEnd, Holds)>>);
+pub struct Vigil(Mutex<Vec<Watched>>);
 
 impl End {
     /// It ends, and this is why.
@@ -90,10 +93,15 @@ impl Vigil {
 
     /// Looks at every stream once, and forgets those that are gone.
     pub fn look(&self, now: Timestamp) {
-        self.0.lock().retain(|(end, holds)| {
+        // Aside: a stream that opens meanwhile does not wait until thousands are looked at.
+        let mut watched = std::mem::take(&mut *self.0.lock());
+        watched.retain(|(end, holds)| {
             let Some(end) = end.upgrade() else { return false };
             holds(now).map_err(|because| end.come(because)).is_ok()
         });
+        let mut streams = self.0.lock();
+        watched.append(&mut streams);
+        *streams = watched;
     }
 }
 

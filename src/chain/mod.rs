@@ -1,6 +1,7 @@
 //! This crate's tower vocabulary, and THE list of layers: [`Chain::build`].
 
 mod alarm;
+mod changes;
 mod channel;
 mod ending;
 mod middleware;
@@ -24,6 +25,7 @@ use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
+pub use changes::Changes;
 pub use channel::{Channel, Closed, Closing, Outlet, PushTurn, Seat, Shown};
 pub use ending::{End, Ended, Vigil, WeakEnd};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
@@ -37,17 +39,16 @@ pub use request::{
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
 pub use stage::end_of_stage;
 pub use tasks::{OwnTasks, TaskIds};
-pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who};
+pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who, Withdrawn};
 pub use turns::Turn;
 pub use unsaid::Unsaid;
 
 use crate::audit::Log;
 use crate::config::{Durability, Limits};
-use crate::decide::Engine;
 use crate::endpoint::{BodyMemory, Decode};
 use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers, Settings};
-use crate::layers::authz::Authz;
+use crate::layers::authz::{Authz, InForce, Rulebook};
 use crate::layers::dlp::{DlpLayer, Rules};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{InjectionLayer, Quarantine, Scanner};
@@ -95,6 +96,10 @@ pub struct Parts<U> {
     pub ledger: Ledger,
     /// The policy that judges every message of this chain.
     pub policy: Arc<Policy>,
+    /// Its roles, bindings and rules, compiled once for all chains.
+    pub book: Arc<Rulebook>,
+    /// The rules that judge what lies open.
+    pub in_force: InForce,
     /// Injection rules, compiled once for all chains.
     pub scanner: Arc<Scanner>,
     /// Withheld tools; they stay withheld when the policy changes.
@@ -135,7 +140,6 @@ impl Chain {
             + 'static,
     {
         let policy = &parts.policy;
-        let engine = Engine::new(policy);
         let injection = policy.injection.unwrap_or(Injection::DEFAULT);
         let service = ServiceBuilder::new()
             // Outermost, so that refusals of every later layer, and of the edge, are recorded as well.
@@ -153,7 +157,7 @@ impl Chain {
             .layer(Station::new(KillSwitch::new(Arc::clone(&parts.switches), Arc::clone(&parts.vigil)), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
             .layer(Station::new(RateLimits::new(&policy.limits, &parts.ledger), probe))
-            .layer(Station::new(Authz::new(engine, &policy.hash), probe))
+            .layer(Station::new(Authz::new(parts.book, parts.in_force, Arc::clone(&parts.vigil)), probe))
             // After authz: a hidden tool is not to be told by its 503. Before quota, for the reason above.
             .layer(Station::new(ToolSwitch::new(parts.switches, parts.vigil), probe))
             // After authz, since a refused call spends nothing, and a hidden tool is not to be told by its 429.

@@ -83,6 +83,8 @@ pub enum Reason {
     MissingMeta(&'static str),
     /// A legacy request without its session id.
     MissingSession,
+    /// Another policy, or the time, has taken away what a stream was opened for.
+    NoLongerAllowed,
     /// The path leads nowhere, or to a server on which the caller has no grant: one answer for both.
     NoSuchPath,
     /// `Accept` leaves out JSON or event streams.
@@ -260,6 +262,7 @@ impl Reason {
             Self::MissingCapability(_) => "missing_capability",
             Self::MissingMeta(_) => "missing_meta",
             Self::MissingSession => "missing_session",
+            Self::NoLongerAllowed => "no_longer_allowed",
             Self::NoSuchPath => "no_such_path",
             Self::NotAcceptable => "not_acceptable",
             Self::NotConnected(..) => "not_connected",

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Channel, Claim, Mirrored, Peer, Rejection, TaskIds, Trail};
 use crate::config::Server;
 use crate::places::Place;
-use crate::protocol::{Access, Answerable, ClientMessage, ProtocolVersion, RequestId};
+use crate::protocol::{Access, Answerable, ClientMessage, ListSet, ProtocolVersion, RequestId};
 
 /// An unread request body.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -109,6 +109,8 @@ pub struct Exchange {
     pub session: Option<HeaderValue>,
     /// What the client says it can be asked.
     pub answerable: Answerable,
+    /// The lists of whose changes the client of a session was told that it would hear.
+    pub lists: ListSet,
     /// The **server's** id of the question that is answered. The client knows another one.
     pub question: Option<RequestId>,
     /// The **server's** progress token, where the client says how far it is with a question. The client knows another one.

@@ -15,9 +15,10 @@ use std::task::{Context, Poll};
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
 
-use super::{Channel, Kept, Polling, Rejection};
+use super::changes::Telling;
+use super::{Changes, Channel, Kept, Polling, Rejection};
 use crate::places::Place;
-use crate::protocol::{Message, RequestId, Shape};
+use crate::protocol::{ListKind, Message, RequestId, Shape};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -149,7 +150,33 @@ impl McpResponse {
         Ok(Self { body, session, polling })
     }
 
-    /// The same with a function that waits: the next message is not pulled before it is done with this one, and whoever drops the reply
+    /// Whether it lies open: something may come of it yet.
+    pub fn is_open(&self) -> bool {
+        match &self.body {
+            ResponseBody::Opened(_) | ResponseBody::Resumed(_) | ResponseBody::Stream(_) => true,
+            ResponseBody::Accepted | ResponseBody::Ended | ResponseBody::Json(..) => false,
+        }
+    }
+
+    /// Has its stream, if it is one, tell of `changes` between the messages of the server, as `say` writes them.
+    #[must_use]
+    pub fn telling<F>(self, changes: Changes, say: F) -> Self
+    where
+        F: Fn(ListKind) -> Option<ServerMessage> + Send + 'static,
+    {
+        let Self { body, session, polling } = self;
+        let body = match body {
+            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Telling { inner, changes, say, ended: false })),
+            ResponseBody::Accepted
+            | ResponseBody::Ended
+            | ResponseBody::Json(..)
+            | ResponseBody::Opened(_)
+            | ResponseBody::Resumed(_) => body,
+        };
+        Self { body, session, polling }
+    }
+
+    /// As [`McpResponse::map_messages`], with a function that waits: the next message is not pulled before it is done with this one, and whoever drops the reply
     /// drops it where it stands. A box a message, so only for layers that have something to wait for.
     pub async fn then_messages<F, W>(self, mut f: F) -> Result<Self, Rejection>
     where

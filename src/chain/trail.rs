@@ -50,6 +50,17 @@ pub struct Decision {
     pub hop: Option<Hop>,
     /// What ends its reply from outside, if that is a stream.
     pub end: Option<End>,
+    /// By what it was ended, if what let it begin was taken away.
+    pub withdrawn: Option<Withdrawn>,
+}
+
+/// By what something that was allowed is no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// SHA-256 of the policy.
+    pub policy: Arc<str>,
+    /// The rule of it, where it is one, and not the want of a grant.
+    pub rule: Option<Box<str>>,
 }
 
 /// The way to the server and back, for whoever measures it.

@@ -1,7 +1,7 @@
 //! From a path to a checked [`Config`], or to every reason why not.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -54,6 +54,30 @@ fn contents(path: &Path) -> Result<(String, Vec<u8>), Report> {
             Err(report)
         }
     }
+}
+
+/// What stands in the files of a configuration, told apart by hashes and not checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnDisk {
+    /// As [`Config::hash`]; `None` if the file cannot be read.
+    pub configuration: Option<String>,
+    /// As the hash of a policy; `None` if it would be refused before it is read.
+    pub policy: Option<String>,
+    /// The folder of the policies, if the file names one.
+    pub folder: Option<PathBuf>,
+}
+
+/// Looks at `yett.yaml` and the policy folder that it names, in the environment of this process.
+pub fn on_disk(path: &Path) -> OnDisk {
+    let bytes = read_file(path).ok();
+    let folder = bytes.as_ref().and_then(|bytes| {
+        let (mut aside, base) = (Report::new(), path.parent().unwrap_or(Path::new("")));
+        let mut root = read("", bytes, &mut aside)?;
+        resolve(&mut root, base, &Process, &mut aside);
+        policies_path(&root).map(|written| base.join(written))
+    });
+    let policy = folder.as_deref().and_then(policy::hash_of_folder);
+    OnDisk { configuration: bytes.map(|bytes| sha256_hex(&bytes)), policy, folder }
 }
 
 /// [`load`] of a text that stands in no file; relative paths start at `base_dir`.

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub use audit::{Audit, CopyTo, Durability, HeadCopy, Refusals, Signing, WitnessMode, Witnesses};
 pub use identity::{CertificateSubject, Identity, KeyRules, Mtls};
 pub use issuer::{ClaimPath, Claims, Introspection, Issuer, KeySource};
-pub use load::{Judged, Loaded, load, load_policy, load_str, load_str_with, load_with};
+pub use load::{Judged, Loaded, OnDisk, load, load_policy, load_str, load_str_with, load_with, on_disk};
 pub use network::Network;
 pub use outline::Outline;
 pub(crate) use sections::gateway_url;

@@ -20,17 +20,36 @@ impl Outline {
             if inner.is_empty() {
                 digests.insert(name.to_owned(), digest(section, live));
             }
-            digests.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), digest(value, live))));
+            for (key, value) in inner {
+                let name = format!("{name}.{key}");
+                // What is said of a server may change by parts, and what is said of its tools.
+                if name.starts_with("servers.") {
+                    add_server(&name, value, |name, part| {
+                        digests.insert(name, digest(part, live));
+                    });
+                } else {
+                    digests.insert(name, digest(value, live));
+                }
+            }
         }
         Self(digests)
     }
 
-    /// Where the two say something else, sorted: `listeners`, `servers.crm`, `audit.origin`.
+    /// Where the two say something else, sorted: `listeners`, `servers.crm.url`, `servers.crm.tools.search.operation`, `audit.origin`.
     pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let mut names: Vec<_> = self.0.iter().filter(|(name, digest)| other.0.get(*name) != Some(digest)).collect();
         names.extend(other.0.iter().filter(|(name, _)| !self.0.contains_key(*name)));
-        let mut names: Vec<&str> = names.into_iter().map(|(name, _)| name.as_str()).collect();
+        // A server that only one of them has is one difference.
+        let has = |outline: &Self, server: &str| {
+            outline.0.range(server.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(server))
+        };
+        let name_of = |name: &'a str| match server_of(name) {
+            Some(server) if !has(self, server) || !has(other, server) => server.trim_end_matches('.'),
+            Some(_) | None => name,
+        };
+        let mut names: Vec<&str> = names.into_iter().map(|(name, _)| name_of(name)).collect();
         names.sort_unstable();
+        names.dedup();
         names
     }
 }
@@ -39,6 +58,37 @@ impl fmt::Debug for Outline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// `servers.crm.` of `servers.crm.url`.
+fn server_of(name: &str) -> Option<&str> {
+    let (server, _) = name.strip_prefix("servers.")?.split_once('.')?;
+    name.get(.."servers.".len() + server.len() + 1)
+}
+
+/// The entries of a server, each by itself; those of its tools as well.
+fn add_server(name: &str, server: &Node, mut add: impl FnMut(String, &Node)) {
+    let tools = format!("{name}.tools");
+    for (name, value) in parts(name, server) {
+        if name != tools {
+            add(name, value);
+            continue;
+        }
+        for (name, tool) in parts(&name, value) {
+            for (name, said) in parts(&name, tool) {
+                add(name, said);
+            }
+        }
+    }
+}
+
+/// The entries by their full names; what has none is itself.
+fn parts<'a>(name: &str, node: &'a Node) -> Vec<(String, &'a Node)> {
+    let inner = entries(node);
+    if inner.is_empty() {
+        return vec![(name.to_owned(), node)];
+    }
+    inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)).collect()
 }
 
 fn entries(node: &Node) -> Vec<(&str, &Node)> {
@@ -110,6 +160,26 @@ mod tests {
         );
         assert_eq!(before.differences(&other), ["audit.origin", "list", "servers.mail", "servers.new"]);
         assert_eq!(other.differences(&before), before.differences(&other));
+    }
+
+    #[test]
+    fn what_is_said_of_a_server_and_its_tools_differs_by_parts() {
+        let before =
+            outline("servers: { crm: { url: x, owner: a, tools: { get: { operation: read }, put: { capture: keys } } } }\n");
+        let same =
+            outline("servers: { crm: { tools: { put: { capture: keys }, get: { operation: read } }, owner: a, url: x } }\n");
+        assert_eq!(before.differences(&same), <[&str; 0]>::default());
+        let other =
+            outline("servers: { crm: { url: y, purpose: b, tools: { get: { operation: write }, a.b: { operation: read } } } }\n");
+        let expected = [
+            "servers.crm.owner",
+            "servers.crm.purpose",
+            "servers.crm.tools.a.b.operation",
+            "servers.crm.tools.get.operation",
+            "servers.crm.tools.put.capture",
+            "servers.crm.url",
+        ];
+        assert_eq!(before.differences(&other), expected);
     }
 
     #[test]

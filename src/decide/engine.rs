@@ -12,6 +12,7 @@ use super::grants::{CompiledGrant, CompiledRole};
 use super::held::Held;
 use super::rules::Rules;
 use super::verdict::Shown;
+use super::view::RuleMarks;
 use crate::config::Server;
 use crate::policy::{Modules, Policy};
 use crate::protocol::ListKind;
@@ -24,6 +25,8 @@ pub struct Engine {
     pub(super) roles: HashMap<String, CompiledRole>,
     pub(super) rules: Rules,
     pub(super) modules: Option<Arc<Modules>>,
+    /// What its rules are to lists, so that two policies can be compared.
+    pub(super) marks: RuleMarks,
 }
 
 /// What decisions look at beside the caller and what is asked.
@@ -68,6 +71,7 @@ impl Engine {
             roles,
             rules: Rules::new(&policy.rules),
             modules: policy.modules.clone(),
+            marks: RuleMarks::new(&policy.rules),
         }
     }
 

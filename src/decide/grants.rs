@@ -105,6 +105,15 @@ impl CompiledGrant {
         }
     }
 
+    /// By what it covers items of a list.
+    pub(super) fn patterns(&self, list: ListKind) -> &[Glob] {
+        match list {
+            ListKind::Prompts => &self.prompts,
+            ListKind::Resources | ListKind::Templates => &self.resources,
+            ListKind::Tools => &self.tools,
+        }
+    }
+
     /// Whether anything of that kind is.
     pub(super) fn has_any(&self, list: ListKind) -> bool {
         match list {

@@ -274,6 +274,10 @@ impl<'a> Held<'a> {
         self.engine
     }
 
+    pub(super) fn names(&self) -> &[&'a str] {
+        &self.names
+    }
+
     pub(super) fn caller(&self) -> Caller<'a> {
         self.caller
     }

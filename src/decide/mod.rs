@@ -25,6 +25,7 @@ mod said;
 mod tests;
 mod values;
 mod verdict;
+mod view;
 
 pub use caller::Caller;
 pub use engine::{Engine, Scene};
@@ -34,3 +35,4 @@ pub(crate) use glob::Glob;
 pub use held::Held;
 pub use outcome::{Budget, Failure, Outcome};
 pub use verdict::{Ruling, Shown, Verdict};
+pub use view::View;

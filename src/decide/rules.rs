@@ -237,6 +237,11 @@ impl CompiledRule {
         self.condition.is_some() || !self.within.is_everybody()
     }
 
+    /// Whether it says something else at another time.
+    pub(super) fn reads_time(&self) -> bool {
+        self.condition.as_ref().is_some_and(|(condition, _)| condition.reads().now)
+    }
+
     /// What it says of what it is about. An error denies, whichever way the condition is asked.
     pub(super) fn judge(&self, facts: &Facts<'_>, budget: &Budget) -> Judged {
         let Some((condition, applies)) = &self.condition else { return Judged::Denies };

@@ -38,6 +38,16 @@ impl Engine {
         self.modules.as_ref().is_none_or(|modules| !modules.reads().arguments && !modules.reads().moment)
     }
 
+    /// Whether what they say may be another thing at another time.
+    pub(super) fn modules_read_the_moment(&self) -> bool {
+        self.modules.as_ref().is_some_and(|modules| modules.reads().moment)
+    }
+
+    /// What they are, to be compared.
+    pub(super) fn modules_digest(&self) -> u64 {
+        self.modules.as_ref().map_or(0, |modules| modules.digest())
+    }
+
     /// Where they are written, if there are any.
     pub(super) fn modules_origin(&self) -> Option<&Origin> {
         self.modules.as_ref().map(|modules| modules.origin())

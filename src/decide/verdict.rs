@@ -94,6 +94,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it is refused, whatever its arguments.
+    pub fn denies(&self) -> bool {
+        self.effect() == Effect::Deny
+    }
+
     /// Why, in a few words.
     pub fn because(&self) -> &'static str {
         match self {

@@ -190,6 +190,7 @@ fn answer(rejection: &Rejection) -> Answer {
         Reason::MissingSession => {
             error(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "Missing `Mcp-Session-Id`: start with `initialize`")
         }
+        Reason::NoLongerAllowed => error(ok, code::FORBIDDEN, "No longer allowed by policy"),
         Reason::NoSuchPath => bare(StatusCode::NOT_FOUND),
         Reason::NotAcceptable => bare(StatusCode::NOT_ACCEPTABLE),
         Reason::NotConnected(page, false) => error(ok, code::NOT_CONNECTED, &format!("{CONNECT_FIRST}: {page}")),

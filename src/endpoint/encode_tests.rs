@@ -38,6 +38,7 @@ fn reasons() -> Vec<Reason> {
         Reason::MissingCapability("io.modelcontextprotocol/tasks"),
         Reason::MissingMeta("io.modelcontextprotocol/protocolVersion"),
         Reason::MissingSession,
+        Reason::NoLongerAllowed,
         Reason::NoSuchPath,
         Reason::NotAcceptable,
         Reason::NotConnected("https://gw.example/accounts/mail?issuer=corp".into(), false),
@@ -99,6 +100,7 @@ fn listed(reason: &Reason) {
         | Reason::MissingCapability(_)
         | Reason::MissingMeta(_)
         | Reason::MissingSession
+        | Reason::NoLongerAllowed
         | Reason::NoSuchPath
         | Reason::NotAcceptable
         | Reason::NotConnected(..)

@@ -7,9 +7,11 @@ use arc_swap::ArcSwap;
 use crate::audit::{Log, Tempo};
 use crate::chain::{self, Chain, Vigil};
 use crate::config::{self, Durability, Limits};
+use crate::decide::Engine;
 use crate::endpoint::BodyMemory;
 use crate::layers::audit::Flood;
 use crate::layers::authn::{Issuers, Settings};
+use crate::layers::authz::{InForce, Rulebook};
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::limits::Ledger;
@@ -59,8 +61,9 @@ pub(super) struct Lasting {
 
 /// By what calls are judged, until another takes its place.
 #[derive(Clone, Debug)]
-pub(super) struct Ruling {
+struct Ruling {
     policy: Arc<Policy>,
+    book: Arc<Rulebook>,
     durability: Durability,
     tempo: Tempo,
 }
@@ -68,65 +71,96 @@ pub(super) struct Ruling {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Chains {
-    lasting: Lasting,
+    lasting: Arc<Lasting>,
     in_force: Vec<(Limits, Arc<ArcSwap<Chain>>)>,
     ruling: Ruling,
+    /// What judges streams that lie open.
+    open: InForce,
+}
+
+/// Chains for all listeners by another configuration, not in force yet.
+#[derive(Debug)]
+pub(super) struct Successors {
+    ruling: Ruling,
+    chains: Vec<Arc<Chain>>,
+}
+
+impl Ruling {
+    /// Compiles the policy: one engine for all listeners.
+    fn of(config: &config::Config) -> Self {
+        let policy = Arc::clone(&config.policy);
+        let book = Arc::new(Rulebook::new(Engine::new(&policy), &policy.hash, &config.servers));
+        Self { policy, book, durability: config.audit.durability, tempo: tempo(&config.audit) }
+    }
 }
 
 impl Chains {
     pub(super) fn new(lasting: Lasting, config: &config::Config) -> Self {
-        let ruling =
-            Ruling { policy: Arc::clone(&config.policy), durability: config.audit.durability, tempo: tempo(&config.audit) };
-        Self { lasting, in_force: Vec::new(), ruling }
+        let ruling = Ruling::of(config);
+        let open = InForce::new(Arc::clone(&ruling.book));
+        Self { lasting: Arc::new(lasting), in_force: Vec::new(), ruling, open }
     }
 
     /// The chain of one more listener: whoever serves from it serves from its successors too.
     pub(super) fn add(&mut self, limits: &Limits) -> Arc<ArcSwap<Chain>> {
-        let chain = Arc::new(ArcSwap::from_pointee(self.build(limits, &self.ruling)));
+        let chain = Arc::new(ArcSwap::from_pointee(build(&self.lasting, limits, &self.ruling, &self.open)));
         self.in_force.push((limits.clone(), Arc::clone(&chain)));
         chain
     }
 
-    /// Judges every call that begins from now on by `config`. What has begun ends as it began, except subscriptions, which would never
-    /// end: under another policy their clients have to ask again.
-    pub(super) fn rule_by(&mut self, config: &config::Config) {
-        let ruling =
-            Ruling { policy: Arc::clone(&config.policy), durability: config.audit.durability, tempo: tempo(&config.audit) };
-        // All are built before the first is in force.
-        let chains: Vec<_> = self.in_force.iter().map(|(limits, _)| Arc::new(self.build(limits, &ruling))).collect();
+    /// Makes what judges by `config` every call that begins from now on. It takes as long as policies are long, so it belongs off the workers.
+    pub(super) fn successors(&self) -> impl FnOnce(&config::Config) -> Successors + Send + use<> {
+        let (lasting, open) = (Arc::clone(&self.lasting), self.open.clone());
+        let listeners: Vec<Limits> = self.in_force.iter().map(|(limits, _)| limits.clone()).collect();
+        move |config| {
+            let ruling = Ruling::of(config);
+            let chains = listeners.iter().map(|limits| Arc::new(build(&lasting, limits, &ruling, &open))).collect();
+            Successors { ruling, chains }
+        }
+    }
+
+    /// Puts them into force. A call that has begun ends as it began, unless it streams: what lies open is judged again, and ends if it is
+    /// no longer allowed (`layers/authz`).
+    pub(super) fn rule_by(&mut self, next: Successors) {
+        let Successors { ruling, chains } = next;
+        // First: a stream that begins by the new policy is never held against the old one.
+        self.open.put(Arc::clone(&ruling.book));
         for ((_, place), chain) in self.in_force.iter().zip(chains) {
             place.store(chain);
         }
         self.lasting.log.set_tempo(ruling.tempo);
-        if ruling.policy.hash != self.ruling.policy.hash {
+        let before = std::mem::replace(&mut self.ruling, ruling);
+        // What scans a subscription's messages was chosen when it began, and it would never end: its client has to ask again.
+        let scans = |ruling: &Ruling| (ruling.policy.dlp.clone(), ruling.policy.injection);
+        if scans(&before) != scans(&self.ruling) || self.ruling.book.reclassifies(&before.book) {
             self.lasting.upstreams.iter().for_each(Upstream::renew_subscriptions);
         }
-        self.ruling = ruling;
     }
+}
 
-    fn build(&self, limits: &Limits, ruling: &Ruling) -> Chain {
-        let lasting = &self.lasting;
-        Chain::build(chain::Parts {
-            log: Arc::clone(&lasting.log),
-            metrics: Arc::clone(&lasting.metrics),
-            flood: Arc::clone(&lasting.flood),
-            durability: ruling.durability,
-            issuers: lasting.issuers.clone(),
-            api_keys: lasting.api_keys.clone(),
-            callers: lasting.callers.clone(),
-            vault: Arc::clone(&lasting.vault),
-            switches: Arc::clone(&lasting.switches),
-            sessions: Arc::clone(&lasting.sessions),
-            limits: limits.clone(),
-            ledger: lasting.ledger.clone(),
-            policy: Arc::clone(&ruling.policy),
-            scanner: Arc::clone(&lasting.scanner),
-            quarantine: Arc::clone(&lasting.quarantine),
-            memory: lasting.memory.clone(),
-            shares: lasting.shares.clone(),
-            admission: lasting.admission.clone(),
-            vigil: Arc::clone(&lasting.vigil),
-            upstream: Upstreams::new(lasting.upstreams.iter().cloned()),
-        })
-    }
+fn build(lasting: &Lasting, limits: &Limits, ruling: &Ruling, open: &InForce) -> Chain {
+    Chain::build(chain::Parts {
+        log: Arc::clone(&lasting.log),
+        metrics: Arc::clone(&lasting.metrics),
+        flood: Arc::clone(&lasting.flood),
+        durability: ruling.durability,
+        issuers: lasting.issuers.clone(),
+        api_keys: lasting.api_keys.clone(),
+        callers: lasting.callers.clone(),
+        vault: Arc::clone(&lasting.vault),
+        switches: Arc::clone(&lasting.switches),
+        sessions: Arc::clone(&lasting.sessions),
+        limits: limits.clone(),
+        ledger: lasting.ledger.clone(),
+        policy: Arc::clone(&ruling.policy),
+        book: Arc::clone(&ruling.book),
+        in_force: open.clone(),
+        scanner: Arc::clone(&lasting.scanner),
+        quarantine: Arc::clone(&lasting.quarantine),
+        memory: lasting.memory.clone(),
+        shares: lasting.shares.clone(),
+        admission: lasting.admission.clone(),
+        vigil: Arc::clone(&lasting.vigil),
+        upstream: Upstreams::new(lasting.upstreams.iter().cloned()),
+    })
 }

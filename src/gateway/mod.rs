@@ -5,6 +5,7 @@ mod binding;
 mod certificates;
 mod chains;
 mod error;
+mod following;
 mod opening;
 mod reload;
 mod secrets;

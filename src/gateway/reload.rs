@@ -3,7 +3,7 @@
 //! The whole configuration is read and checked as at a start. What cannot change while the gateway serves must say the same as before;
 //! a reload takes effect whole or not at all. It is in the log before it takes effect, and so is one that was refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -11,16 +11,22 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::certificates::Certificates;
-use super::chains::Chains;
+use super::chains::{Chains, Successors};
 use super::secrets::Secrets;
 use crate::admin::{NotReloaded, Reload, Reloaded};
 use crate::audit::{Draft, Kind, Log};
-use crate::config::{self, Config, Durability, Outline};
+use crate::config::{self, Config, Durability, OnDisk, Outline};
 use crate::health::Readiness;
 use crate::telemetry::{Metrics, Reload as Outcome};
 
 /// Where a configuration may say something else than the one in force. Policies are read from the folder that `policies` names.
 const MAY_CHANGE: [&str; 4] = ["accept_risks", "audit.durability", "audit.loss_window", "policies"];
+
+/// The same below a server: what decisions and records know of it, and no connection depends on.
+const OF_SERVER: [&str; 4] = ["capture", "classification", "owner", "purpose"];
+
+/// And below one of its tools.
+const OF_TOOL: [&str; 2] = ["capture", "operation"];
 
 /// See the module.
 #[derive(Debug)]
@@ -30,14 +36,20 @@ pub(super) struct Reloader {
     readiness: Arc<Readiness>,
     secrets: Secrets,
     certificates: Option<Arc<Certificates>>,
+    /// The file that is read again; `None` for a configuration that was in none.
+    file: Option<PathBuf>,
+    /// What stood in the files when they were read last, whatever came of it: by hashes of the configuration and of the policy.
+    tried: Tried,
     /// Held for a whole reload: they come one after the other.
     in_force: Mutex<InForce>,
 }
 
+/// See [`Reloader`].
+type Tried = parking_lot::Mutex<(Option<String>, Option<String>)>;
+
 #[derive(Debug)]
 struct InForce {
     chains: Chains,
-    file: Option<PathBuf>,
     outline: Outline,
     configuration: String,
     policy: String,
@@ -53,7 +65,6 @@ impl Reloader {
     ) -> Self {
         let in_force = InForce {
             chains,
-            file: config.file.clone(),
             outline: config.outline.clone(),
             configuration: config.hash.clone(),
             policy: config.policy.hash.clone(),
@@ -65,6 +76,8 @@ impl Reloader {
             readiness: Arc::clone(readiness),
             secrets,
             certificates: None,
+            file: config.file.clone(),
+            tried: Tried::new((Some(config.hash.clone()), Some(config.policy.hash.clone()))),
             in_force: Mutex::new(in_force),
         }
     }
@@ -78,13 +91,16 @@ impl Reloader {
         let mut in_force = self.in_force.lock().await;
         // Whatever becomes of the rest: whoever has put new secrets somewhere has said so by this.
         self.secrets.look().await;
-        let config = read(in_force.file.clone()).await?;
+        let config = self.read().await?;
         let fixed: Vec<_> = in_force.outline.differences(&config.outline);
-        let fixed: Vec<String> = fixed.into_iter().filter(|name| !MAY_CHANGE.contains(name)).map(str::to_owned).collect();
+        let fixed: Vec<String> = fixed.into_iter().filter(|name| !may_change(name)).map(str::to_owned).collect();
         if !fixed.is_empty() {
             return Err(NotReloaded::NeedsRestart(fixed));
         }
+        let config = Arc::new(config);
         let policy_changes = config.policy.hash != in_force.policy;
+        let says_else = policy_changes || config.hash != in_force.configuration;
+        let next = if says_else { Some(compile(&in_force.chains, &config).await?) } else { None };
         let policy = policy_changes.then(|| self.log.append(policy_change(&in_force, &config, by)));
         let declared = self.log.append(config_change(&in_force, &config, by));
         // Both are durable before either takes effect; the second is not there without the first.
@@ -92,29 +108,65 @@ impl Reloader {
             policy.durable().await?;
         }
         declared.durable().await?;
-        in_force.chains.rule_by(&config);
+        if let Some(next) = next {
+            in_force.chains.rule_by(next);
+        }
         self.readiness.set_mode(config.audit.durability.as_str());
         // Their files were found good with the rest; what has changed since is told by itself.
         let renewed = match &self.certificates {
             Some(certificates) => certificates.renew(by).await,
             None => false,
         };
-        let changed = renewed || policy_changes || config.hash != in_force.configuration;
-        in_force.outline = config.outline;
+        let changed = renewed || says_else;
+        in_force.outline = config.outline.clone();
         in_force.configuration.clone_from(&config.hash);
         in_force.policy.clone_from(&config.policy.hash);
         in_force.durability = config.audit.durability;
         Ok(Reloaded {
-            configuration: config.hash,
+            configuration: config.hash.clone(),
             policy: config.policy.hash.clone(),
             mode: config.audit.durability.as_str(),
             changed,
         })
     }
 
+    /// The file that is read again.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Whether what stands in the files now has been read before: whoever looks at them has nothing to do.
+    pub(super) fn has_tried(&self, found: &OnDisk) -> bool {
+        let tried = self.tried.lock();
+        tried.0 == found.configuration && tried.1 == found.policy
+    }
+
+    /// Off the workers: files are read and checked.
+    async fn read(&self) -> Result<Config, NotReloaded> {
+        let Some(file) = self.file.clone() else { return Err(NotReloaded::NoFile) };
+        let reading = move || {
+            let found = config::on_disk(&file);
+            (found, config::load(&file))
+        };
+        let (found, loaded) = tokio::task::spawn_blocking(reading)
+            .await
+            .map_err(|panicked| NotReloaded::Invalid(format!("it could not be read: {panicked}")))?;
+        // What was loaded is what was tried; of what could not be, what stood there just before.
+        *self.tried.lock() = match &loaded {
+            Ok(loaded) => (Some(loaded.config.hash.clone()), Some(loaded.config.policy.hash.clone())),
+            Err(_) => (found.configuration, found.policy),
+        };
+        let loaded = loaded.map_err(|report| NotReloaded::Invalid(report.to_string()))?;
+        if !loaded.warnings.is_empty() {
+            tracing::warn!("{}", loaded.warnings);
+        }
+        Ok(loaded.config)
+    }
+
     /// Counts and tells how it went, and records a refusal: whoever tried to change the rules is as much of interest as who did.
     async fn told(&self, by: &'static str) -> Result<Reloaded, NotReloaded> {
         let done = self.try_reload(by).await;
+        self.readiness.set_reload(done.as_ref().err().map(NotReloaded::code));
         match &done {
             Ok(reloaded) => {
                 self.metrics.reloaded(if reloaded.changed { Outcome::Applied } else { Outcome::Unchanged });
@@ -145,19 +197,20 @@ impl Reload for Reloader {
     }
 }
 
-/// Off the workers: files are read and rules compiled.
-async fn read(file: Option<PathBuf>) -> Result<Config, NotReloaded> {
-    let Some(file) = file else { return Err(NotReloaded::NoFile) };
-    match tokio::task::spawn_blocking(move || config::load(&file)).await {
-        Ok(Ok(loaded)) => {
-            if !loaded.warnings.is_empty() {
-                tracing::warn!("{}", loaded.warnings);
-            }
-            Ok(loaded.config)
-        }
-        Ok(Err(report)) => Err(NotReloaded::Invalid(report.to_string())),
-        Err(panicked) => Err(NotReloaded::Invalid(format!("it could not be read: {panicked}"))),
-    }
+fn may_change(name: &str) -> bool {
+    // `servers.crm.owner`, `servers.crm.tools.search.operation`: a tool's name may have dots in it, a server's has none.
+    let of_server = name.strip_prefix("servers.").and_then(|rest| rest.split_once('.')).map(|(_server, rest)| rest);
+    let of_tool = of_server.and_then(|rest| rest.strip_prefix("tools.")?.rsplit_once('.')).map(|(_tool, key)| key);
+    MAY_CHANGE.contains(&name)
+        || of_server.is_some_and(|key| OF_SERVER.contains(&key))
+        || of_tool.is_some_and(|key| OF_TOOL.contains(&key))
+}
+
+/// Off the workers: compiling a policy takes as long as it is long.
+async fn compile(chains: &Chains, config: &Arc<Config>) -> Result<Successors, NotReloaded> {
+    let (make, config) = (chains.successors(), Arc::clone(config));
+    let compiled = tokio::task::spawn_blocking(move || make(&config)).await;
+    compiled.map_err(|panicked| NotReloaded::Invalid(format!("it could not be compiled: {panicked}")))
 }
 
 fn policy_change(before: &InForce, after: &Config, by: &str) -> Draft {

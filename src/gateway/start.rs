@@ -11,6 +11,7 @@ use super::accounts::{Pages, open_accounts};
 use super::binding::{Offered, Serving, bind_admin, bind_health, bind_listeners};
 use super::certificates::Certificates;
 use super::chains::{Chains, Lasting};
+use super::following::follow;
 use super::opening::{anchors, make_data_dir, open_log, open_state};
 use super::reload::Reloader;
 use super::secrets::Secrets;
@@ -138,7 +139,7 @@ impl Gateway {
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
         look_after((&log, &stock, state), &config, &flood, &operations, &services, &stop);
-        services.spawn(certificates.look_after(stop.clone()));
+        look_at_files(certificates, &reloader, &services, &stop);
         ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
@@ -173,7 +174,7 @@ fn readiness(
 ) -> Arc<Readiness> {
     let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
     let (secrets, state) = (Arc::clone(secrets), Arc::clone(state));
-    Arc::new(Readiness { serving, log, mode, claims, keys, secrets, state })
+    Arc::new(Readiness { serving, log, mode, reload: watch::Sender::new(None), claims, keys, secrets, state })
 }
 
 /// Reads the secrets that the configuration refers to, as far as that has not been done when it was read.
@@ -186,6 +187,12 @@ async fn start_secrets(
     let config::Secrets { settings, live } = std::mem::take(&mut config.secrets);
     let keeper = Keeper::new(settings, live, |name| config::Environment::variable(&config::Process, name))?;
     Ok(Secrets::start(Arc::new(keeper), (Arc::clone(log), Arc::clone(metrics), Arc::clone(clock))).await?)
+}
+
+/// What follows files of the operator's while the gateway serves.
+fn look_at_files(certificates: Arc<Certificates>, reloader: &Arc<Reloader>, services: &TaskTracker, stop: &CancellationToken) {
+    services.spawn(certificates.look_after(stop.clone()));
+    services.spawn(follow(Arc::clone(reloader), stop.clone()));
 }
 
 /// What reads from and sends to others while the gateway serves.

@@ -60,7 +60,7 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
             return Policy::default();
         }
     };
-    let mut hash = Context::new(&SHA256);
+    let mut hash = Hash::new();
     let mut gathered = Gathered::default();
     let mut modules = Vec::new();
     gathered.bind_anonymous(known);
@@ -72,11 +72,7 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
                 continue;
             }
         };
-        // With their lengths, or bytes could move from one name to the next without a trace.
-        for part in [name.as_bytes(), &bytes] {
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
+        hash.add(&name, &bytes);
         if path.extension().is_some_and(|extension| extension == "rego") {
             match String::from_utf8(bytes) {
                 Ok(text) => modules.push((path.display().to_string(), text)),
@@ -91,7 +87,40 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     }
     check(&gathered, known, dir, report);
     let modules = Modules::read(&modules, report).map(Arc::new);
-    assemble(gathered, modules, hex(hash.finish().as_ref()))
+    assemble(gathered, modules, hash.finish())
+}
+
+/// The hash that [`read_folder`] would give the policy of `dir` as it stands there now, whatever is wrong with it; `None` where not every
+/// file can be read, or one is there that would be refused by its name.
+pub fn hash_of_folder(dir: &Path) -> Option<String> {
+    let mut report = Report::new();
+    let files = names(dir, &mut report).ok().filter(|_| !report.has_errors())?;
+    let mut hash = Hash::new();
+    for (name, path) in files {
+        hash.add(&name, &read_file(&path).ok()?);
+    }
+    Some(hash.finish())
+}
+
+/// Over files, one after the other.
+struct Hash(Context);
+
+impl Hash {
+    fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    /// With their lengths, or bytes could move from one name to the next without a trace.
+    fn add(&mut self, name: &str, bytes: &[u8]) {
+        for part in [name.as_bytes(), bytes] {
+            self.0.update(&(part.len() as u64).to_be_bytes());
+            self.0.update(part);
+        }
+    }
+
+    fn finish(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
 }
 
 fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> Policy {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
-pub use document::{Known, read_folder};
+pub use document::{Known, hash_of_folder, read_folder};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 pub use rego::Modules;
@@ -242,7 +242,7 @@ impl Classification {
 }
 
 /// What counts as sensitive, and what happens to it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dlp {
     /// Clearance of a caller nothing else is known of.
     pub default_clearance: Classification,
@@ -255,7 +255,7 @@ pub struct Dlp {
 }
 
 /// One kind of sensitive text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DlpRule {
     /// Its name.
     pub name: String,
@@ -291,7 +291,7 @@ pub enum DlpAction {
 }
 
 /// Gives a server the values behind tokens. All keys are joined by AND, the values of one key by OR.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restore {
     /// Tokens of this purpose; some rule makes them.
     pub purpose: String,

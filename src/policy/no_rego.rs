@@ -33,6 +33,11 @@ impl Modules {
     }
 
     /// See the other build.
+    pub fn digest(&self) -> u64 {
+        match *self {}
+    }
+
+    /// See the other build.
     pub fn origin(&self) -> &Origin {
         match *self {}
     }

@@ -1,6 +1,7 @@
 //! `*.rego`: modules of the package `yett`, which may add denials and nothing else. Read, checked and prepared here; `decide/rego.rs` asks.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ const UNSTEADY: [&str; 6] = ["time.now_ns", "rand.", "uuid.", "opa.runtime", "ht
 pub struct Modules {
     engine: Engine,
     reads: Reads,
+    digest: u64,
     origin: Origin,
 }
 
@@ -61,8 +63,9 @@ impl Modules {
     pub(super) fn read(files: &[(String, String)], report: &mut Report) -> Option<Self> {
         let (errors, mut engine, mut reads) = (report.errors(), Engine::new(), Reads::default());
         engine.set_strict_builtin_errors(true);
-        let mut places = Vec::new();
+        let (mut places, mut hasher) = (Vec::new(), DefaultHasher::new());
         for (name, text) in files {
+            text.hash(&mut hasher);
             let file = report.add_file(name.clone(), text.clone());
             places.push((name.as_str(), file));
             refuse_unsteady(text, file, report);
@@ -85,12 +88,17 @@ impl Modules {
             prepare(&mut engine, &places, report);
         }
         let origin = Origin::at(Place::whole(first), report);
-        (report.errors() == errors).then_some(Self { engine, reads, origin })
+        (report.errors() == errors).then_some(Self { engine, reads, digest: hasher.finish(), origin })
     }
 
     /// What they can look at beside caller, server and target.
     pub fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// What they say, to be compared with what others say in one process.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// The first file.

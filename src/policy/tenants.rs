@@ -5,11 +5,11 @@ use super::patterns::exact;
 use crate::yaml::{Fields, Node, Report, closest, parsed, quoted};
 
 /// The tenants that something is for; none: everybody, with a tenant or without.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tenants(Vec<Tenant>);
 
 /// One tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Tenant {
     /// Whose word the name is; `None`: there is one issuer, and who has a key or a certificate is named as it names them.
     issuer: Option<String>,

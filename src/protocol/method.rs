@@ -283,6 +283,15 @@ impl ListKind {
         }
     }
 
+    /// The notification that tells of a change of it.
+    pub fn notification(self) -> &'static str {
+        match self {
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources | Self::Templates => "notifications/resources/list_changed",
+            Self::Tools => "notifications/tools/list_changed",
+        }
+    }
+
     /// The list of whose change a notification tells.
     pub fn changed(notification: &str) -> Option<Self> {
         match notification {

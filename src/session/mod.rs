@@ -31,7 +31,7 @@ use crate::chain::{Kept, Outlet, Reason, Responder, Seat, Turn, Unsaid};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::places::Share;
-use crate::protocol::{Answerable, Asked, ProtocolVersion, RequestId};
+use crate::protocol::{Answerable, Asked, ListSet, ProtocolVersion, RequestId};
 use crate::seal::{Key, StableKey};
 
 pub use kept::StreamName;
@@ -82,6 +82,8 @@ pub struct Session {
     pub version: ProtocolVersion,
     /// What the client has said it can be asked.
     pub answerable: Answerable,
+    /// The lists of whose changes its client was told that it would hear.
+    pub lists: ListSet,
     /// Its name in records.
     pub reference: Arc<str>,
     /// Where everything is said, in a session of HTTP+SSE.
@@ -186,6 +188,15 @@ impl Sessions {
         if let Some(entry) = self.table.lock().get_mut(id) {
             entry.session.version = version;
         }
+    }
+
+    /// Notes of whose changes the client was told that it would hear.
+    pub fn promise(&self, id: &HeaderValue, lists: ListSet) {
+        self.with(id, |entry| {
+            entry.session.lists = lists;
+            entry.seat.iter().for_each(|seat| seat.outlet().promise(lists));
+            Some(())
+        });
     }
 
     /// Our id for what the server asks in this session, and our progress token for `token`; `None` when too much is open, or the session is
@@ -350,6 +361,7 @@ impl Session {
             upstream: None,
             version,
             answerable,
+            lists: ListSet::default(),
             reference: reference(id),
             outlet: None,
             begun: false,

@@ -24,9 +24,11 @@ use yett::chain::{
 };
 use yett::clock::SystemClock;
 use yett::config::{self, Durability};
+use yett::decide::Engine;
 use yett::endpoint::{BodyMemory, Endpoint, Routes};
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::{Issuers, Settings};
+use yett::layers::authz::{InForce, Rulebook};
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
@@ -134,6 +136,7 @@ impl Fixture {
         let (log, upstream) = (Arc::new(log), Upstream::default());
         let metrics = Arc::new(Metrics::new());
         let flood = Arc::new(Flood::new(alone));
+        let book = Arc::new(Rulebook::new(Engine::new(&config.policy), &config.policy.hash, &config.servers));
         let parts = Parts {
             log: Arc::clone(&log),
             metrics: Arc::clone(&metrics),
@@ -148,6 +151,8 @@ impl Fixture {
             limits: config.listeners[0].limits.clone(),
             ledger: Ledger::in_memory(HostTime::new(Arc::new(SystemClock))),
             policy: Arc::clone(&config.policy),
+            book: Arc::clone(&book),
+            in_force: InForce::new(book),
             scanner: Arc::new(Scanner::new().unwrap()),
             quarantine: Arc::new(Quarantine::default()),
             memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),

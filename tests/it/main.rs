@@ -27,6 +27,7 @@ mod dlp;
 mod faults;
 mod first_steps;
 mod flood;
+mod following;
 mod fuzz_corpora;
 mod http2;
 mod http_sse;

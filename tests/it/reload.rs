@@ -5,6 +5,7 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -82,7 +83,7 @@ async fn aud_054_without_a_log_nothing_is_reloaded() {
 }
 
 #[tokio::test]
-async fn a_subscription_made_under_another_policy_ends_and_a_call_under_way_does_not() {
+async fn a_subscription_ends_when_its_messages_are_to_be_scanned_otherwise_and_a_call_under_way_does_not() {
     let (crm, gate) = (Upstream::start().await, Gate::default());
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
     crm.on_method("subscriptions/listen", Reply::stream([Step::message(&note), Step::Wait(Gate::default())]));
@@ -97,6 +98,11 @@ async fn a_subscription_made_under_another_policy_ends_and_a_call_under_way_does
         crate::support::eventually("the call at its server", || (crm.calls().len() == 1).then_some(())).await;
         assert!(!gateway.running.reload("signal").await.unwrap().changed);
         write_policy(&gateway, &same_but(1));
+        assert!(gateway.running.reload("signal").await.unwrap().changed);
+        // What allows it and what scans it are the same: it goes on.
+        assert!(tokio::time::timeout(Duration::from_millis(1500), events.next()).await.is_err());
+        let scanned = "dlp: { rules: [{ name: ssn, detect: [us_ssn], action: mask }] }";
+        write_policy(&gateway, &format!("{POLICY}{scanned}\n"));
         assert!(gateway.running.reload("signal").await.unwrap().changed);
         let last = events.next().await.expect("a stream ends without a word");
         assert_eq!(last["error"]["code"], -31503, "{last}");

@@ -87,13 +87,12 @@ impl Middleware for Decode {
         let answered = decoded.question.clone().zip(decoded.message.rpc().and_then(|message| message.id().cloned()));
         let (opens, opened) = decoded.opens.map_or((None, None), |(channel, id, outlet)| (Some(channel), Some((id, outlet))));
         let asking = Asking::begin(&context, decoded.session.as_ref(), reply_to.id.clone(), decoded.token);
-        if ending {
-            // First here: what the server then cuts off is no failure of its own.
-            decoded.session.iter().for_each(|session| session.live.end(&Reason::SessionEnded));
-        }
+        // First here: what the server then cuts off is no failure of its own.
+        decoded.session.iter().filter(|_| ending).for_each(|session| session.live.end(&Reason::SessionEnded));
         let carried = Box::new(Carried {
             exchange: Exchange {
                 version: decoded.version,
+                lists: decoded.session.as_ref().map(|session| session.lists).unwrap_or_default(),
                 session: decoded.session.and_then(|session| session.upstream),
                 answerable,
                 question: decoded.question.map(|question| question.id),

@@ -13,7 +13,7 @@ use super::Decode;
 use super::decoded::Decoded;
 use crate::chain::{McpResponse, Reason, Rejection, RequestContext, ResponseBody};
 use crate::layers::authn::Principal;
-use crate::protocol::{Access, Answerable, ClientMessage, Message, ProtocolVersion};
+use crate::protocol::{Access, Answerable, ClientMessage, ListSet, Message, ProtocolVersion};
 use crate::session::{Session, SessionError, reference};
 
 impl Decode {
@@ -117,12 +117,17 @@ impl Decode {
             self.sessions.mint(principal, resource, (version, declares), upstream).map_err(no_session)?
         };
         context.trail.with(|decision| decision.session = Some(reference(&id)));
+        if let ResponseBody::Json(_, reply) = &response.body {
+            self.sessions.promise(&id, ListSet::declared_by(&reply.message));
+        }
         if let ResponseBody::Stream(stream) = response.body {
             // The client goes on only once it has this message, so the session learns of the revision in time.
             let (sessions, id) = (Arc::clone(&self.sessions), id.clone());
             response.body = ResponseBody::Stream(Box::pin(stream.inspect(move |item| {
-                if let Some(version) = item.as_ref().ok().and_then(|reply| agreed_in(&reply.message)) {
+                let Ok(reply) = item else { return };
+                if let Some(version) = agreed_in(&reply.message) {
                     sessions.agree(&id, version);
+                    sessions.promise(&id, ListSet::declared_by(&reply.message));
                 }
             })));
         }

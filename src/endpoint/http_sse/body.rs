@@ -3,13 +3,14 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::events::KEEP_ALIVE;
 use super::super::sse;
 use crate::chain::Channel;
 use crate::places::Place;
+use crate::protocol::ListKind;
 
 /// See the module.
 pub(in super::super) struct ChannelBody {
@@ -34,6 +35,10 @@ impl ChannelBody {
                 self.channel = None;
                 Poll::Ready(None)
             }
+            Poll::Pending if let Poll::Ready(list) = channel.poll_change(cx) => {
+                self.quiet.as_mut().reset(Instant::now() + KEEP_ALIVE);
+                Poll::Ready(Some((changed(list), None)))
+            }
             Poll::Pending if self.quiet.as_mut().poll(cx).is_ready() => {
                 self.quiet.as_mut().reset(Instant::now() + KEEP_ALIVE);
                 Poll::Ready(Some((Bytes::from_static(sse::KEEP_ALIVE), None)))
@@ -41,4 +46,11 @@ impl ChannelBody {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+/// The word of the gateway, of no server: it stands for nothing but another policy, whose record there is.
+fn changed(list: ListKind) -> Bytes {
+    let mut event = BytesMut::new();
+    sse::encode_event(&mut event, format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, list.notification()).as_bytes());
+    event.freeze()
 }

@@ -151,11 +151,17 @@ fn outcome_draft(
             out.integer("events", released.total());
         }
         findings(out, decision, Some(Direction::Response));
+        if let Some(withdrawn) = &decision.withdrawn {
+            out.text("policy", &withdrawn.policy);
+        }
         if let Some(outcome) = outcome {
             if let Some(committer) = committer {
                 out.text("res", &committer.commit(context.call.as_bytes(), "res", &outcome.released));
             }
             out.count("res_n", outcome.released.len());
+        }
+        if let Some(rule) = decision.withdrawn.as_ref().and_then(|withdrawn| withdrawn.rule.as_ref()) {
+            out.text("rule", rule);
         }
         if let (Some(released), Some(committer)) = (released, committer) {
             out.text("seg", &committer.commit(context.call.as_bytes(), "seg", &released.digest()));

@@ -2,34 +2,41 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::in_force::{InForce, Rulebook};
 use super::listen;
 use super::permit::Permit;
 use super::reply::ReplyJudge;
+use super::standing::{Hears, Listens, Standing, asked_again};
 use super::tasks::TaskJudge;
 use crate::chain::{
-    Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
+    Action, Carried, Changes, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody,
+    ServerMessage, Thing, Trail, Vigil,
 };
 use crate::config::Server;
-use crate::decide::{Arguments, Engine, Held, Ruling, Scene, Verdict};
+use crate::decide::{Arguments, Held, Ruling, Scene, Verdict};
 use crate::layers::authn::Principal;
-use crate::protocol::{Access, Target};
+use crate::protocol::json::Limits;
+use crate::protocol::{Access, ListKind, Message, Method, RequestId, Side, Target};
 
 /// Judges accesses by a policy.
 #[derive(Debug)]
 pub struct Authz {
-    engine: Arc<Engine>,
-    policy: Arc<str>,
+    book: Arc<Rulebook>,
+    in_force: InForce,
+    vigil: Arc<Vigil>,
 }
 
 impl Authz {
-    /// A station for this policy; `hash` goes into every record it decides.
-    pub fn new(engine: Engine, hash: &str) -> Self {
-        Self { engine: Arc::new(engine), policy: hash.into() }
+    /// A station for this policy; its hash goes into every record it decides. What lies open `vigil` holds against the one `in_force`.
+    pub fn new(book: Arc<Rulebook>, in_force: InForce, vigil: Arc<Vigil>) -> Self {
+        Self { book, in_force, vigil }
     }
 
     fn held<'a>(&'a self, request: &'a McpRequest<Principal>, server: &'a Server) -> Held<'a> {
         let scene = Scene { server, now: request.context.received, peer: Some(request.context.peer.address) };
-        self.engine.held_by(request.evidence.caller(), scene)
+        self.book.engine.held_by(request.evidence.caller(), scene)
     }
 }
 
@@ -39,8 +46,8 @@ impl Middleware for Authz {
 
     async fn handle(&self, mut request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let trail = request.context.trail.clone();
-        trail.with(|decision| decision.policy = Some(Arc::clone(&self.policy)));
-        let Some(server) = request.context.route.server.clone() else {
+        trail.with(|decision| decision.policy = Some(Arc::clone(&self.book.hash)));
+        let Some(server) = request.context.route.server.as_ref().map(|known| Arc::clone(self.book.server(known))) else {
             return Err(Reason::NoSuchPath.into());
         };
         let held = self.held(&request, &server);
@@ -70,22 +77,50 @@ impl Middleware for Authz {
             return Err(Reason::InvalidParams("no question of this server is open").into());
         }
         trail.pass("authz");
-        let mut listens = None;
+        let open = Open {
+            access: asked_again(&request.access),
+            listens: Listens::new(&request.access.target, &held),
+            hearing: Hearing::of(&request),
+        };
+        let mut wanted = None;
         let McpRequest { carried, evidence } = &mut request;
         let Carried { message, access, context, .. } = &mut **carried;
         if let (Target::Listen { tasks, lists, resources }, Some(message)) = (&access.target, message.rpc_mut()) {
             let scene = Scene { server: &server, now: context.received, peer: Some(context.peer.address) };
-            listens = Some(Box::new(listen::Wanted::of(message, lists, resources)));
-            listen::narrow(message, tasks, &self.engine.held_by(evidence.caller(), scene));
+            wanted = Some(Box::new(listen::Wanted::of(message, lists, resources)));
+            listen::narrow(message, tasks, &self.book.engine.held_by(evidence.caller(), scene));
         }
 
-        let judge = ReplyJudge {
-            engine: Arc::clone(&self.engine),
+        let judge = self.judge(&request, &server, wanted, open.hearing.as_ref());
+        let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.book.engine));
+        let response = next.run(request.with_evidence(permit)).await?;
+        if !response.is_open() {
+            return response.map_messages(move |message| judge.judge(message));
+        }
+        let judge = Arc::new(judge);
+        let judges = Arc::clone(&judge);
+        Ok(self.watch(response.map_messages(move |message| judges.judge(message))?, &judge, open))
+    }
+}
+
+impl Authz {
+    /// Who judges what comes back.
+    fn judge(
+        &self,
+        request: &McpRequest<Principal>,
+        server: &Arc<Server>,
+        wanted: Option<Box<listen::Wanted>>,
+        hearing: Option<&Hearing>,
+    ) -> ReplyJudge {
+        ReplyJudge {
+            book: (!request.access.method.is_subscription()).then(|| Arc::clone(&self.book)),
+            in_force: self.in_force.clone(),
             principal: request.evidence.clone(),
-            server: Arc::clone(&server),
+            server: Arc::clone(server),
             context: request.context.clone(),
             answerable: request.exchange.answerable,
-            listens,
+            listens: wanted,
+            hears: hearing.map(|hearing| hearing.changes.clone()),
             tasks: TaskJudge {
                 own: request.exchange.tasks.own.clone(),
                 method: request.access.method,
@@ -96,10 +131,64 @@ impl Middleware for Authz {
                     request.exchange.answerable.has_tasks()
                 },
             },
-        };
-        let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.engine));
-        next.run(request.with_evidence(permit)).await?.map_messages(move |message| judge.judge(message))
+        }
     }
+
+    /// Holds what lies open against the policy in force for as long as it does, and has its client hear of what that changes.
+    fn watch(&self, response: McpResponse, judge: &Arc<ReplyJudge>, open: Open) -> McpResponse {
+        let Open { access, listens, hearing } = open;
+        let (mut response, mut hears) = (response, None);
+        if let ResponseBody::Opened(channel) = &response.body {
+            hears = Some(Hears { changes: channel.changes().clone(), session: None });
+        } else if let Some(Hearing { changes, listener }) = hearing {
+            let session = judge.context.trail.with(|decision| decision.session.clone());
+            hears = Some(Hears { changes: changes.clone(), session: session.filter(|_| listener.is_none()) });
+            response = response.telling(changes, move |list| changed(list, listener.as_ref()));
+        }
+        let standing = Standing::new((Arc::clone(judge), Arc::clone(&self.book)), access, listens, hears);
+        self.vigil.over(&response, &judge.context.trail, move |now| standing.holds(now));
+        response
+    }
+}
+
+/// What is kept of a request while its reply lies open.
+struct Open {
+    access: Access,
+    listens: Option<Listens>,
+    hearing: Option<Hearing>,
+}
+
+/// Where the gateway's own word goes that a list has changed.
+struct Hearing {
+    changes: Changes,
+    /// The request of `subscriptions/listen`; none on the stream of a session.
+    listener: Option<RequestId>,
+}
+
+impl Hearing {
+    /// On the stream of what a server pushes in a session, which was told what it would hear of; and on that of a listener, whose server says
+    /// so first. A session of HTTP+SSE hears everything on the one stream that it has.
+    fn of(request: &McpRequest<Principal>) -> Option<Self> {
+        let (changes, method) = (Changes::default(), request.access.method);
+        if method == Method::Listen {
+            let listener = request.message.rpc().and_then(Message::id).cloned()?;
+            return Some(Self { changes, listener: Some(listener) });
+        }
+        let pushes = method == Method::Push && !request.context.route.legacy_sse;
+        pushes.then(|| {
+            changes.promise(request.exchange.lists);
+            Self { changes, listener: None }
+        })
+    }
+}
+
+/// The notification that a list has changed, on the stream of that listener, if it is one.
+fn changed(list: ListKind, listener: Option<&RequestId>) -> Option<ServerMessage> {
+    let params =
+        listener.map(|id| format!(r#","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{}}}}}"#, id.as_json()));
+    let text = format!(r#"{{"jsonrpc":"2.0","method":"{}"{}}}"#, list.notification(), params.unwrap_or_default());
+    // Built here of what was read as JSON before, so that it cannot fail.
+    Message::parse(Bytes::from(text), Limits::default(), Side::Server).map(ServerMessage::new).ok()
 }
 
 /// What rules in shadow would have denied is on record, and goes on.

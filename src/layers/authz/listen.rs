@@ -5,10 +5,7 @@ use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 
 use crate::decide::Held;
 use crate::protocol::json::Value;
-use crate::protocol::{ListKind, Message, RequestId, Task};
-
-/// The lists whose changes can be listened to.
-const LISTS: [ListKind; 3] = [ListKind::Prompts, ListKind::Resources, ListKind::Tools];
+use crate::protocol::{ListKind, ListSet, Message, RequestId, Task};
 
 /// What else can be asked for.
 const RESOURCES: &str = "resourceSubscriptions";
@@ -58,6 +55,11 @@ impl Wanted {
         Self { id: message.id().cloned(), lists: lists.to_vec(), uris: uris.into(), key, tasks, others }
     }
 
+    /// The lists of whose changes it asks to hear.
+    pub(super) fn lists(&self) -> ListSet {
+        self.lists.iter().copied().collect()
+    }
+
     /// Whether a notification is of a kind that was asked for, or says how the stream itself is.
     pub(super) fn has(&self, message: &Message) -> bool {
         let method = message.method().unwrap_or_default();
@@ -85,7 +87,7 @@ impl Wanted {
 
     /// Takes out of an acknowledgement what was not asked for. A client would take it for a promise.
     pub(super) fn narrow_acknowledgement(&self, message: &mut Message) {
-        if message.method() != Some("notifications/subscriptions/acknowledged") {
+        if !acknowledges(message) {
             return;
         }
         let Some(granted) = message.param("notifications").map(Value::id) else { return };
@@ -106,7 +108,7 @@ impl Wanted {
 /// The list whose changes a member of `notifications` is about.
 fn list_of(value: Value<'_>) -> Option<ListKind> {
     let key = value.key().and_then(Value::as_str);
-    LISTS.into_iter().find(|list| list.change() == key)
+    ListSet::KINDS.into_iter().find(|list| list.change() == key)
 }
 
 fn is_other(value: Value<'_>) -> bool {
@@ -138,6 +140,11 @@ impl Iterator for Places<'_> {
         self.rest = after;
         Some(self.hasher.clone().finish())
     }
+}
+
+/// Whether it is the server's word what it will tell of.
+pub(super) fn acknowledges(message: &Message) -> bool {
+    message.method() == Some("notifications/subscriptions/acknowledged")
 }
 
 /// A word for a notification that was dropped.

@@ -19,24 +19,34 @@
 //! client, with a refusal. Notifications about resources the caller may not read, lists that are empty for them, and tasks that are not
 //! theirs, or were not asked for, are dropped; on the stream of `subscriptions/listen` so is every kind that its request does not name.
 //!
+//! What lies open is judged again: by another policy as soon as that is in force, and every second where a rule about it looks at the
+//! time. What is no longer allowed ends, and its outcome says by which policy and rule; what is allowed goes on, and what comes on it is
+//! judged by the policy in force. Arguments are kept by nobody: what depends on them goes on. A listener that would be granted something
+//! else than it was has to ask again. Where another policy may have changed a list for the caller, the client hears
+//! `notifications/.../list_changed`, on the stream of its session or listener, if it was told that it would.
+//!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
 //!
 //! **Findings**: `rule` for rules in shadow that would have denied; `server-request` for everything that a server asks; `resource-update`, `foreign-task` and `unasked` for what was
 //! dropped; the deciding rule is `role:<name>` or `rule:<name>`.
 //!
-//! **Cost**: a few string compares and glob matches per message; patterns are split at load.
+//! **Cost**: a few string compares and glob matches per message; patterns are split at load. One comparison of pointers a second for
+//! what lies open, and one decision where the policy is new or the time counts.
 //!
 //! **Limits**: whether a server keeps its own callers apart cannot be seen from here.
 
 mod capabilities;
+mod in_force;
 mod layer;
 mod listen;
 mod listing;
 mod permit;
 mod questions;
 mod reply;
+mod standing;
 mod tasks;
 
+pub use in_force::{InForce, Rulebook};
 pub use layer::Authz;
 pub use permit::Permit;

@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use super::in_force::{InForce, Rulebook};
 use super::listen::{self, Wanted};
 use super::questions::{self, Expected, Question};
 use super::tasks::{Heard, TaskJudge};
 use super::{capabilities, listing};
-use crate::chain::{Action, Category, Direction, Finding, Reason, Rejection, RequestContext, ServerMessage};
+use crate::chain::{Action, Category, Changes, Direction, Finding, Reason, Rejection, RequestContext, ServerMessage};
 use crate::config::Server;
-use crate::decide::{Engine, Held, Scene};
+use crate::decide::{Held, Scene};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{self, Answerable, Asked, ListKind, Message, Method, Shape, code};
+use crate::protocol::{self, Answerable, Asked, ListKind, ListSet, Message, Method, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
-    pub(super) engine: Arc<Engine>,
+    /// What judged the request, and judges what answers it. `None` for a subscription, which would keep many that are not in force any more.
+    pub(super) book: Option<Arc<Rulebook>>,
+    /// What judges everything else that comes.
+    pub(super) in_force: InForce,
     pub(super) principal: Principal,
     pub(super) server: Arc<Server>,
     /// When and from where the request came.
@@ -26,6 +30,8 @@ pub(super) struct ReplyJudge {
     pub(super) answerable: Answerable,
     /// What was asked for, where only that is to be told.
     pub(super) listens: Option<Box<Wanted>>,
+    /// What its client is to hear of lists.
+    pub(super) hears: Option<Changes>,
     /// The request, and whose tasks it may hear of.
     pub(super) tasks: TaskJudge,
 }
@@ -36,21 +42,26 @@ impl ReplyJudge {
         if !plain {
             self.find("case-variant", "spelling", Action::Blocked);
         }
-        match message.message.shape() {
+        let shape = message.message.shape();
+        // One policy to a message: an answer is judged as its request was.
+        let own = self.book.as_ref().filter(|_| shape == Shape::Response);
+        let book = own.map_or_else(|| self.in_force.newest(), Arc::clone);
+        let held = self.held(&book);
+        match shape {
             Shape::Response if !plain => Err(Reason::UpstreamFailed("case_variant").into()),
             Shape::Notification if !plain => Ok(None),
             Shape::Response => {
-                self.judge_questions(&message)?;
-                self.judge_response(&mut message.message)?;
+                self.judge_questions(&message, &held)?;
+                self.judge_response(&mut message.message, &held)?;
                 Ok(Some(message))
             }
-            Shape::Request if plain && self.may_be_asked(&mut message) => Ok(Some(message)),
+            Shape::Request if plain && self.may_be_asked(&mut message, &held) => Ok(Some(message)),
             Shape::Request => {
                 self.refuse(&message);
                 Ok(None)
             }
             Shape::Notification => {
-                Ok((self.may_hear(&mut message.message) && self.wants(&mut message.message)).then_some(message))
+                Ok((self.may_hear(&mut message.message, &held) && self.wants(&mut message.message)).then_some(message))
             }
         }
     }
@@ -61,6 +72,9 @@ impl ReplyJudge {
         let asked = wanted.has(message);
         if asked {
             wanted.narrow_acknowledgement(message);
+            if let Some(changes) = self.hears.as_ref().filter(|_| listen::acknowledges(message)) {
+                changes.promise(ListSet::acknowledged_by(message).and(wanted.lists()));
+            }
         } else {
             self.find("unasked", listen::word(message), Action::Blocked);
         }
@@ -77,26 +91,30 @@ impl ReplyJudge {
         own || protocol::is_plain(message, list)
     }
 
-    fn held(&self) -> Held<'_> {
+    /// What the caller holds by `book`, now.
+    pub(super) fn held<'a>(&'a self, book: &'a Rulebook) -> Held<'a> {
         // What comes later than its request is judged at its own time.
         let since = SignedDuration::try_from(self.context.started.elapsed()).unwrap_or_default();
-        let now = self.context.received.saturating_add(since).unwrap_or(self.context.received);
-        let scene = Scene { server: &self.server, now, peer: Some(self.context.peer.address) };
-        self.engine.held_by(self.principal.caller(), scene)
+        self.held_at(book, self.context.received.saturating_add(since).unwrap_or(self.context.received))
     }
 
-    fn judge_response(&self, message: &mut Message) -> Result<(), Rejection> {
-        let (method, held) = (self.tasks.method, self.held());
+    pub(super) fn held_at<'a>(&'a self, book: &'a Rulebook, now: Timestamp) -> Held<'a> {
+        let scene = Scene { server: book.server(&self.server), now, peer: Some(self.context.peer.address) };
+        book.engine.held_by(self.principal.caller(), scene)
+    }
+
+    fn judge_response(&self, message: &mut Message, held: &Held<'_>) -> Result<(), Rejection> {
+        let method = self.tasks.method;
         if let Some(list) = method.list() {
-            listing::filter(message, list, &held);
+            listing::filter(message, list, held);
         }
         if matches!(method, Method::Discover | Method::Initialize) {
-            capabilities::narrow(message, &held);
+            capabilities::narrow(message, held);
         }
         if matches!(method, Method::Discover | Method::ResourcesRead) {
             listing::forbid_shared_caching(message);
         }
-        match self.tasks.judge(message, &held) {
+        match self.tasks.judge(message, held) {
             Heard::Passes => Ok(()),
             Heard::Foreign => Err(Reason::UpstreamFailed("foreign_task").into()),
             Heard::Unasked => Err(Reason::UpstreamFailed("unexpected_task").into()),
@@ -105,22 +123,21 @@ impl ReplyJudge {
 
     /// SECURITY: a result that asks is let through only where the policy grants each thing it asks, the revision has such results, and
     /// the method may be answered so. The same default deny as `refuse`.
-    fn judge_questions(&self, message: &ServerMessage) -> Result<(), Rejection> {
+    fn judge_questions(&self, message: &ServerMessage, held: &Held<'_>) -> Result<(), Rejection> {
         let method = self.tasks.method;
         let modern = !self.tasks.version.has_sessions();
         let standing = modern && method == Method::TasksGet;
         let task = modern && method == Method::ToolsCall && self.tasks.may_create;
         let asked = questions::of_response(&message.message, Expected { modern, task, standing });
-        let passes = self.lets_pass(&asked, modern && (method.may_ask() || standing));
+        let passes = self.lets_pass(&asked, modern && (method.may_ask() || standing), held);
         if passes { Ok(()) } else { Err(Reason::BlockedResult(Category::ServerRequest).into()) }
     }
 
     /// Whether everything that a message asks may be asked; on record is what it was.
-    fn lets_pass(&self, asked: &[Question], may_ask: bool) -> bool {
+    fn lets_pass(&self, asked: &[Question], may_ask: bool, held: &Held<'_>) -> bool {
         if asked.is_empty() {
             return true;
         }
-        let held = self.held();
         let granted = |question: &Question| match question {
             // Asks nothing of anybody; but what comes back for it is an answer, and taken only where answers are.
             Question::State => held.lets_ask_anything(),
@@ -137,12 +154,11 @@ impl ReplyJudge {
 
     /// Whether a request of the server, in a session, goes on to the client: granted, declared, with somebody to take the answer, and
     /// about no task but the client's own.
-    fn may_be_asked(&self, message: &mut ServerMessage) -> bool {
+    fn may_be_asked(&self, message: &mut ServerMessage, held: &Held<'_>) -> bool {
         let asked = Asked::by(message.message.method(), message.message.params());
         let asked = asked.or_else(|| self.tasks.asked(&message.message)).filter(|_| message.responder.is_some());
-        let held = self.held();
         let granted = asked.filter(|asked| self.answerable.has(*asked) && held.lets_ask(*asked));
-        let granted = granted.filter(|_| self.tasks.judge(&mut message.message, &held) == Heard::Passes);
+        let granted = granted.filter(|_| self.tasks.judge(&mut message.message, held) == Heard::Passes);
         granted.inspect(|asked| self.note(asked.method(), Action::Logged)).is_some()
     }
 
@@ -167,8 +183,7 @@ impl ReplyJudge {
         self.context.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1 });
     }
 
-    fn may_hear(&self, message: &mut Message) -> bool {
-        let held = self.held();
+    fn may_hear(&self, message: &mut Message, held: &Held<'_>) -> bool {
         let method = message.method().unwrap_or_default();
         if let Some(list) = ListKind::changed(method) {
             return held.has_any(list);
@@ -183,9 +198,9 @@ impl ReplyJudge {
                 }
                 may
             }
-            "notifications/tasks" if !self.lets_task_ask(message) => false,
+            "notifications/tasks" if !self.lets_task_ask(message, held) => false,
             _ => {
-                let passes = self.tasks.judge(message, &held) == Heard::Passes;
+                let passes = self.tasks.judge(message, held) == Heard::Passes;
                 if !passes {
                     self.find("foreign-task", "task", Action::Blocked);
                 }
@@ -195,8 +210,8 @@ impl ReplyJudge {
     }
 
     /// A task that is told of asks as one that is asked about.
-    fn lets_task_ask(&self, message: &Message) -> bool {
+    fn lets_task_ask(&self, message: &Message, held: &Held<'_>) -> bool {
         let asked = message.params().map(questions::of_task).unwrap_or_default();
-        self.lets_pass(&asked, true)
+        self.lets_pass(&asked, true, held)
     }
 }

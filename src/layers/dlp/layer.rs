@@ -67,7 +67,7 @@ impl Middleware for DlpLayer {
 impl DlpLayer {
     fn tokens(&self, request: &McpRequest<Permit>) -> Tokens {
         let (rules, vault) = (Arc::clone(&self.rules), Arc::clone(&self.vault));
-        Tokens { rules, vault, permit: request.evidence.clone(), received: request.context.received }
+        Tokens { rules, vault, permit: request.evidence.without_roles(), received: request.context.received }
     }
 
     /// What the server receives: rules above its classification, and values where they are restored; those are the result.

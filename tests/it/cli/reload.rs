@@ -140,7 +140,8 @@ fn aud_051_async_needs_its_risk_named_is_declared_before_its_first_call_and_veri
         eventually("the refusal", || scene.of_kind("admin").into_iter().find(|record| record["what"]["act"] == "reload.refused"));
     assert_eq!(refused["what"]["reason"], "invalid");
     assert_eq!(scene.crm().status, 200);
-    assert_eq!(get(scene.serving.health, "/readyz").body, "ready\naudit: strict\n");
+    let warned = "warning: the configuration on disk is not in force: the last reload was refused (invalid)\n";
+    assert_eq!(get(scene.serving.health, "/readyz").body, format!("ready\naudit: strict\n{warned}"));
 
     scene.edit(asynchronous, &format!("accept_risks: [async_audit]\n{asynchronous}"));
     let done = scene.home.done(&["reload", "--config", "operator.yaml"]);

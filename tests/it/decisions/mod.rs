@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod conditions;
+mod list_changes;
+mod open;
 mod properties;
 mod rego;
 mod reloads;
 mod rules;
 mod tenants;
 mod uris;
+mod views;

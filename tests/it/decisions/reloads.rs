@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use yett::audit::Filter;
 
 use crate::support::gateway::Gateway;
-use crate::support::reply::Reply;
+use crate::support::reply::{Gate, Reply, Step};
 use crate::support::server::{Upstream, tool};
 
-/// A policy that takes one of two tools away, for good or by its arguments.
+const TOOLS: [&str; 5] = ["flip", "flip_2", "flop", "flop_2", "stays"];
+
+/// A policy that takes away what is called so, two of five tools. Two policies contradict each other on four of them.
 fn without(name: &str, number: usize) -> String {
     format!(
         "version: 1
-roles: {{ user: {{ allow: [{{ servers: [crm], tools: [flip, flop] }}] }} }}
+roles: {{ user: {{ allow: [{{ servers: [crm], tools: [flip*, flop*, stays] }}] }} }}
 bindings: [{{ role: user, groups: [users] }}]
-rules: [{{ name: no-{name}, deny: {{ servers: [crm], tools: [{name}] }} }}]
+rules: [{{ name: no-{name}, deny: {{ servers: [crm], tools: [{name}*] }} }}]
 # {number}
 "
     )
@@ -26,12 +28,30 @@ rules: [{{ name: no-{name}, deny: {{ servers: [crm], tools: [{name}] }} }}]
 #[tokio::test]
 async fn avl_015_a_hundred_reloads_under_load_mix_no_verdicts_and_fail_no_call() {
     let crm = Upstream::start().await;
-    crm.set_tools(["flip", "flop"].map(tool));
-    for name in ["flip", "flop"] {
+    crm.set_tools(TOOLS.map(tool));
+    for name in TOOLS {
         crm.on_tool(name, Reply::text("done"));
+    }
+    let on = Gate::default();
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    let goes_on =
+        || Reply::stream([Step::message(&note), Step::Wait(on.clone()), Step::message(&note), Step::Wait(Gate::default())]);
+    crm.on_tool("stays", goes_on());
+    for method in ["GET", "subscriptions/listen"] {
+        crm.on_method(method, goes_on());
     }
     let gateway = Gateway::start().policy(&without("flip", 0)).servers([("crm", &crm)]).await;
     let key = gateway.key("ada", &["users"]).await;
+    let legacy = gateway.legacy("crm", &key).await;
+    let wanted = json!({ "notifications": { "toolsListChanged": true } });
+    let mut streams = [
+        legacy.listen().await,
+        legacy.stream("tools/call", json!({ "name": "stays", "arguments": {} })).await,
+        gateway.modern("crm", &key).stream("subscriptions/listen", wanted).await,
+    ];
+    for events in &mut streams {
+        assert_eq!(events.next().await.as_ref(), Some(&note), "{:?}", events.head);
+    }
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let caller = async |name: &str| {
         let client = gateway.modern("crm", &key);
@@ -45,9 +65,10 @@ async fn avl_015_a_hundred_reloads_under_load_mix_no_verdicts_and_fail_no_call()
                 Some(-32602) => denied.push(answer.call()),
                 Some(_) => panic!("{answer:?}"),
             }
-            // A list is of one policy too: one of the two stands in it.
+            // A list is of one policy too: two of a kind stand in it, and the one that stays.
             let listed = client.list_tools().await.json();
-            assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 1, "{listed}");
+            let listed: Vec<_> = listed["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+            assert!(listed == ["flip", "flip_2", "stays"] || listed == ["flop", "flop_2", "stays"], "{listed:?}");
         }
         (allowed, denied)
     };
@@ -64,9 +85,15 @@ async fn avl_015_a_hundred_reloads_under_load_mix_no_verdicts_and_fail_no_call()
         }
         over.store(true, Ordering::Relaxed);
     };
-    let (outcomes, ()) = tokio::join!(join_all([caller("flip"), caller("flop"), caller("flip"), caller("flop")]), reloads);
+    let (outcomes, ()) = tokio::join!(join_all(TOOLS[..4].iter().map(|name| caller(name))), reloads);
     let (allowed, denied): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
     assert!(allowed.iter().chain(&denied).all(|calls| !calls.is_empty()), "every caller has seen both");
+
+    on.open();
+    for events in &mut streams {
+        assert_eq!(events.next().await.as_ref(), Some(&note), "a stream was lost that every policy allows: {:?}", events.head);
+    }
+    drop(streams);
 
     // What each policy said, by its own record: the tool that it takes away is denied under it, and the other is not.
     let changes = gateway.records(&Filter { kinds: vec!["policy.change".to_owned()], ..Filter::default() });
@@ -81,7 +108,8 @@ async fn avl_015_a_hundred_reloads_under_load_mix_no_verdicts_and_fail_no_call()
     assert!(calls.len() > 100, "{} calls", calls.len());
     for record in calls {
         let gone = takes(&record["dec"]["policy"]);
-        let expected = if record["what"]["name"] == gone { "deny" } else { "allow" };
+        let is_gone = record["what"]["name"].as_str().unwrap().starts_with(gone);
+        let expected = if is_gone { "deny" } else { "allow" };
         assert_eq!(record["dec"]["effect"], expected, "{record:#}");
     }
     gateway.stop_and_verify().await;

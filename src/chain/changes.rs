@@ -1,0 +1,135 @@
+//! What the gateway itself tells on a stream that lies open: that a list has become another one. Told from outside, like an end
+//! (`ending.rs`), and by the stream's own task. Bounded: a list that has changed twice before it is told has changed once.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::task::AtomicWaker;
+
+use super::{MessageStream, Rejection, ServerMessage};
+use crate::protocol::{ListKind, ListSet};
+
+/// The changes that are to be told on one stream. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Changes(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// What the client was told that it would hear of.
+    promised: AtomicU8,
+    /// What it has yet to hear of.
+    untold: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Changes {
+    /// From here on the client expects to hear of these, besides those before.
+    pub fn promise(&self, lists: ListSet) {
+        self.0.promised.fetch_or(lists.bits(), Ordering::AcqRel);
+    }
+
+    /// What the client expects to hear of.
+    pub fn promised(&self) -> ListSet {
+        ListSet::from_bits(self.0.promised.load(Ordering::Acquire))
+    }
+
+    /// These have changed. What nobody expects to hear of is not told.
+    pub fn tell(&self, lists: ListSet) {
+        let lists = lists.and(self.promised());
+        if !lists.is_empty() {
+            self.0.untold.fetch_or(lists.bits(), Ordering::AcqRel);
+            self.0.waker.wake();
+        }
+    }
+
+    /// The next list to tell of.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<ListKind> {
+        // Before the look, or a change between the two would wake nobody.
+        self.0.waker.register(cx.waker());
+        let untold = ListSet::from_bits(self.0.untold.load(Ordering::Acquire));
+        let Some(next) = ListSet::KINDS.into_iter().find(|list| untold.has(*list)) else { return Poll::Pending };
+        self.0.untold.fetch_and(!ListSet::from_iter([next]).bits(), Ordering::AcqRel);
+        Poll::Ready(next)
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Changes").field(&self.promised()).finish()
+    }
+}
+
+/// A stream with such messages between its own, as `say` writes them. It ends when it would have ended.
+pub(super) struct Telling<F> {
+    pub(super) inner: MessageStream,
+    pub(super) changes: Changes,
+    pub(super) say: F,
+    pub(super) ended: bool,
+}
+
+// The function is never pinned.
+impl<F> Unpin for Telling<F> {}
+
+impl<F> Stream for Telling<F>
+where
+    F: Fn(ListKind) -> Option<ServerMessage> + Send,
+{
+    type Item = Result<ServerMessage, Rejection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        while let Poll::Ready(list) = this.changes.poll(cx) {
+            if let Some(message) = (this.say)(list) {
+                return Poll::Ready(Some(Ok(message)));
+            }
+        }
+        let next = this.inner.as_mut().poll_next(cx);
+        this.ended = match &next {
+            Poll::Ready(Some(Ok(message))) => message.is_final(),
+            Poll::Ready(None | Some(Err(_))) => true,
+            Poll::Pending => false,
+        };
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn next(changes: &Changes) -> Option<ListKind> {
+        poll_fn(|cx| changes.poll(cx)).now_or_never()
+    }
+
+    #[test]
+    fn what_was_not_promised_is_not_told_and_what_changes_twice_is_told_once() {
+        let (changes, tools) = (Changes::default(), ListSet::from_iter([ListKind::Tools]));
+        changes.tell(tools);
+        changes.promise(tools);
+        assert_eq!(next(&changes), None, "it was not promised when it changed");
+        changes.tell(ListSet::from_iter([ListKind::Prompts, ListKind::Tools]));
+        changes.tell(tools);
+        assert_eq!((next(&changes), next(&changes)), (Some(ListKind::Tools), None));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let changes = Changes::default();
+        changes.promise(ListSet::from_iter([ListKind::Prompts]));
+        let mut waiting = Box::pin(poll_fn(|cx| changes.poll(cx)));
+        assert!((&mut waiting).now_or_never().is_none());
+        changes.tell(ListSet::from_iter([ListKind::Prompts]));
+        assert_eq!(waiting.await, ListKind::Prompts);
+    }
+}

@@ -1,0 +1,76 @@
+//! The policy in force: what begins now is judged by it, and what lies open is judged by it again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::config::Server;
+use crate::decide::Engine;
+
+/// A policy, compiled, with what its decisions know of the servers. One for all listeners.
+#[derive(Debug)]
+pub struct Rulebook {
+    pub(super) engine: Arc<Engine>,
+    pub(super) hash: Arc<str>,
+    servers: HashMap<String, Arc<Server>>,
+}
+
+/// The rulebook in force. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    newest: Arc<ArcSwap<Rulebook>>,
+    /// The sessions that were told of changes by the newest, each on one stream of theirs.
+    told: Arc<Mutex<Told>>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    by: Option<Arc<Rulebook>>,
+    sessions: HashSet<Arc<str>>,
+}
+
+impl Rulebook {
+    /// The policy of that hash, about these servers.
+    pub fn new(engine: Engine, hash: &str, servers: &[Arc<Server>]) -> Self {
+        let servers = servers.iter().map(|server| (server.name.clone(), Arc::clone(server))).collect();
+        Self { engine: Arc::new(engine), hash: hash.into(), servers }
+    }
+
+    /// Whether what some server may see is said to be more or less sensitive than `before`.
+    pub fn reclassifies(&self, before: &Self) -> bool {
+        let now_and_then = self.servers.iter().filter_map(|(name, server)| Some((server, before.servers.get(name)?)));
+        now_and_then.into_iter().any(|(now, then)| now.classification != then.classification)
+    }
+
+    /// What is known of a server now, whatever was known of it when its route was made.
+    pub(super) fn server<'a>(&'a self, known: &'a Arc<Server>) -> &'a Arc<Server> {
+        self.servers.get(&known.name).unwrap_or(known)
+    }
+}
+
+impl InForce {
+    /// From the start.
+    pub fn new(first: Arc<Rulebook>) -> Self {
+        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default() }
+    }
+
+    /// Puts another into force.
+    pub fn put(&self, next: Arc<Rulebook>) {
+        self.newest.store(next);
+    }
+
+    pub(super) fn newest(&self) -> Arc<Rulebook> {
+        self.newest.load_full()
+    }
+
+    /// Whether this session has heard of no change by `book` yet: a session hears of it on one of its streams.
+    pub(super) fn tells_first(&self, book: &Arc<Rulebook>, session: &Arc<str>) -> bool {
+        let mut told = self.told.lock();
+        if !told.by.as_ref().is_some_and(|by| Arc::ptr_eq(by, book)) {
+            *told = Told { by: Some(Arc::clone(book)), sessions: HashSet::new() };
+        }
+        told.sessions.insert(Arc::clone(session))
+    }
+}

@@ -1,0 +1,139 @@
+//! Another policy may show its callers other lists: those it may be so for hear it, where they were told that they would, and nobody else.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::open::reload;
+use crate::http_sse::client::SseClient;
+use crate::support::client::Events;
+use crate::support::gateway::Gateway;
+use crate::support::reply::{Gate, Reply, Step};
+use crate::support::server::Upstream;
+
+/// What `users` may call; `others` may always call the same.
+fn policy(tools: &str) -> String {
+    format!(
+        "version: 1
+roles:
+  user: {{ allow: [{{ servers: [crm], tools: [{tools}], prompts: [a] }}] }}
+  other: {{ allow: [{{ servers: [crm], tools: [get], prompts: [a] }}] }}
+bindings: [{{ role: user, groups: [users] }}, {{ role: other, groups: [others] }}]
+"
+    )
+}
+
+const SESSIONS: &str = "2025-11-25";
+const HTTP_SSE: &str = "2024-11-05";
+
+/// A server without sessions whose handshake declares this of its lists, and that pushes nothing.
+async fn server(version: &str, tools: Value) -> Upstream {
+    let crm = Upstream::start().await;
+    let info = json!({ "name": "fake", "version": "1.0.0" });
+    let greeting = json!({ "protocolVersion": version, "capabilities": { "tools": tools, "prompts": {} }, "serverInfo": info });
+    crm.on_method("initialize", Reply::result(&greeting));
+    crm.on_method("GET", Reply::stream([Step::Raw(b": open\n\n".to_vec()), Step::Wait(Gate::default())]));
+    crm
+}
+
+fn changed(list: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "method": format!("notifications/{list}/list_changed") })
+}
+
+/// Nothing comes, for longer than it takes to be looked at.
+async fn assert_silent(events: &mut Events, who: &str) {
+    let next = tokio::time::timeout(Duration::from_millis(1500), events.next()).await;
+    assert!(next.is_err(), "{who} hears {next:?}");
+}
+
+#[tokio::test]
+async fn a_session_hears_of_the_list_that_has_changed_for_its_caller_on_one_stream_and_others_do_not() {
+    let crm = server(SESSIONS, json!({ "listChanged": true })).await;
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
+    let (user, other) = (gateway.key("ada", &["users"]).await, gateway.key("bob", &["others"]).await);
+    let ada = gateway.legacy("crm", &user).await;
+    let (mut first, mut second) = (ada.listen().await, ada.listen().await);
+    let mut bob = gateway.legacy("crm", &other).await.listen().await;
+    reload(&gateway, &policy("get, put")).await;
+    let heard = tokio::select! { heard = first.next() => heard, heard = second.next() => heard };
+    assert_eq!(heard, Some(changed("tools")));
+    assert_silent(&mut bob, "who is granted what they were").await;
+    for events in [&mut first, &mut second] {
+        assert_silent(events, "who has heard").await;
+    }
+    let tools = ada.list_tools().await.json();
+    assert!(tools["result"]["tools"].is_array(), "{tools}");
+    drop((first, second, bob));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_not_told_that_it_would_hear_does_not() {
+    let (crm, old) = (server(SESSIONS, json!({})).await, server(HTTP_SSE, json!({ "listChanged": false })).await);
+    let both = |tools: &str| policy(tools).replace("servers: [crm]", "servers: [crm, old]");
+    let servers = [("crm", &crm), ("old", &old)];
+    let gateway = Gateway::start().policy(&both("get")).servers(servers).listener_extra("legacy_sse: true").await;
+    let key = gateway.key("ada", &["users"]).await;
+    let mut events = gateway.legacy("crm", &key).await.listen().await;
+    let mut old = SseClient::begin(&gateway, "old", &key).await;
+    reload(&gateway, &both("get, put")).await;
+    assert_silent(&mut events, "a session").await;
+    assert_silent(&mut old.events, "a session of HTTP+SSE").await;
+    drop((events, old));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_session_of_http_sse_hears_it_also_from_a_server_that_pushes_nothing() {
+    let crm = server(HTTP_SSE, json!({ "listChanged": true })).await;
+    crm.on_method("GET", Reply::empty(405));
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).listener_extra("legacy_sse: true").await;
+    let (user, other) = (gateway.key("ada", &["users"]).await, gateway.key("bob", &["others"]).await);
+    let mut ada = SseClient::begin(&gateway, "crm", &user).await;
+    let mut bob = SseClient::begin(&gateway, "crm", &other).await;
+    reload(&gateway, &policy("get, put")).await;
+    assert_eq!(ada.next().await, changed("tools"));
+    assert_silent(&mut ada.events, "who has heard").await;
+    assert_silent(&mut bob.events, "who is granted what they were").await;
+    drop((ada, bob));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_what_it_asked_for_and_its_server_agreed_to_by_its_own_id() {
+    let crm = server(SESSIONS, json!({})).await;
+    let agreed = |wanted: Value| {
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": { "notifications": wanted } });
+        Reply::stream([Step::message(&note), Step::Wait(Gate::default())])
+    };
+    crm.on_method("subscriptions/listen", agreed(json!({ "toolsListChanged": true, "promptsListChanged": true })));
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
+    let (user, other) = (gateway.key("ada", &["users"]).await, gateway.key("bob", &["others"]).await);
+    let listen = async |key: &str, wanted: Value| {
+        let client = gateway.modern("crm", key);
+        let message = client.message(Some(&json!("l-1")), "subscriptions/listen", json!({ "notifications": wanted }));
+        let mut events = client.open(&message).await;
+        assert!(events.next().await.is_some(), "{:?}", events.head);
+        events
+    };
+    let both = json!({ "toolsListChanged": true, "promptsListChanged": true });
+    let mut ada = listen(&user, both.clone()).await;
+    let mut prompts = listen(&user, json!({ "promptsListChanged": true })).await;
+    let mut bob = listen(&other, both.clone()).await;
+    crm.on_method("subscriptions/listen", agreed(json!({ "promptsListChanged": true })));
+    let mut not_agreed = listen(&user, both).await;
+    reload(&gateway, &policy("get, put")).await;
+    let heard = ada.next().await.unwrap();
+    assert_eq!(heard["method"], "notifications/tools/list_changed");
+    assert_eq!(heard["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l-1", "{heard}");
+    assert_silent(&mut ada, "who has heard").await;
+    for (events, who) in [
+        (&mut prompts, "who listens for prompts"),
+        (&mut bob, "who is granted what they were"),
+        (&mut not_agreed, "whose server has not agreed"),
+    ] {
+        assert_silent(events, who).await;
+    }
+    drop((ada, prompts, bob, not_agreed));
+    gateway.stop_and_verify().await;
+}
