@@ -46,7 +46,7 @@ pub use unsaid::Unsaid;
 use crate::audit::Log;
 use crate::config::{Durability, Limits};
 use crate::endpoint::{BodyMemory, Decode};
-use crate::layers::audit::{Audit, Flood, Recorded, WriteAhead};
+use crate::layers::audit::{Audit, Flood, KeepRefused, Recorded, WriteAhead};
 use crate::layers::authn::{Authn, Issuers, Settings};
 use crate::layers::authz::{Authz, InForce, Rulebook};
 use crate::layers::dlp::{DlpLayer, Rules};
@@ -157,6 +157,8 @@ impl Chain {
             .layer(Station::new(KillSwitch::new(Arc::clone(&parts.switches), Arc::clone(&parts.vigil)), probe))
             // Before authz: a caller who floods us should not buy policy evaluations.
             .layer(Station::new(RateLimits::new(&policy.limits, &parts.ledger), probe))
+            // Around authz, whose refusals it keeps.
+            .layer(Station::new(KeepRefused::new(Arc::clone(&parts.log), Arc::clone(&parts.vault)), probe))
             .layer(Station::new(Authz::new(parts.book, parts.in_force, Arc::clone(&parts.vigil)), probe))
             // After authz: a hidden tool is not to be told by its 503. Before quota, for the reason above.
             .layer(Station::new(ToolSwitch::new(parts.switches, parts.vigil), probe))

@@ -141,7 +141,7 @@ pub struct TraceHeaders {
 pub struct RequestContext {
     /// The id of its records.
     pub call: CallId,
-    /// When its head was complete, UTC.
+    /// When its head was complete, UTC: the millisecond that stands in `call`, so that whoever has the record judges by the same time.
     pub received: Timestamp,
     /// The same moment, monotonic.
     pub started: Instant,
@@ -176,6 +176,19 @@ impl CallId {
     /// A fresh id.
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7())
+    }
+
+    /// A fresh id for a message that came at `time`: its first 48 bits are the millisecond, in Unix time.
+    pub fn at(time: Timestamp) -> Self {
+        let seconds = u64::try_from(time.as_second()).unwrap_or(0);
+        let nanos = u32::try_from(time.subsec_nanosecond()).unwrap_or(0);
+        Self(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// The millisecond in it; `None` for an id of another form.
+    pub fn moment(&self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
     }
 
     /// The id that is written so.

@@ -143,6 +143,8 @@ pub struct Who {
     pub issuer: Arc<str>,
     /// The OAuth client, or the API key's id.
     pub client: Option<Arc<str>>,
+    /// What is said of them, by its name in `vault.db`.
+    pub facts: Option<Arc<str>>,
     /// The pseudonym of the subject; the mapping is in `vault.db`.
     pub subject: Arc<str>,
     /// The tenant.
@@ -183,6 +185,8 @@ pub enum Captured {
     Content(&'static str, String),
     /// The names that may stand in a record, and how many others there were.
     Keys(Vec<Box<str>>, usize),
+    /// There was nothing of what was to be taken.
+    Nothing(&'static str),
 }
 
 impl Decision {

@@ -64,7 +64,7 @@ enum Command {
     Unkill(kill::Unkill),
     /// Show the configured servers; ask one what it offers
     Servers(servers::Servers),
-    /// Test policies, explain decisions, show who may call what
+    /// Test policies, explain decisions, show who may call what, and what a change would do
     Policy(policy::PolicyCommand),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
@@ -130,7 +130,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => block_on(keys::run(command, &mut terminal)),
         Command::Kill(command) => block_on(kill::kill(command, &mut terminal)),
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
-        Command::Policy(command) => policy::run(&command, &mut terminal),
+        Command::Policy(command) => block_on(policy::run(&command, &mut terminal)),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
         Command::Schema(command) => schema::run(&command, &mut terminal),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),

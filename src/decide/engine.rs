@@ -80,9 +80,14 @@ impl Engine {
         Held::new(self, caller, scene)
     }
 
+    /// What whoever holds one role alone holds, of whom no more is known than `caller` says.
+    pub fn held_as<'a>(&'a self, role: &str, caller: Caller<'a>, scene: Scene<'a>) -> Held<'a> {
+        Held::of_role(self, role, caller, scene)
+    }
+
     /// What a list makes of a tool for whoever holds one role and nothing else is known of.
     pub fn role_sees(&self, role: &str, scene: Scene<'_>, tool: &str) -> Shown {
-        Held::of_role(self, role, scene).shows(ListKind::Tools, tool)
+        Held::of_role(self, role, Caller::default(), scene).shows(ListKind::Tools, tool)
     }
 
     /// The roles that bindings give a caller. Those that they inherit from are not among them.

@@ -40,9 +40,9 @@ impl<'a> Held<'a> {
         Self::with(engine, roles, caller, scene, false)
     }
 
-    /// Of nobody in particular, who holds this role.
-    pub(super) fn of_role(engine: &'a Engine, role: &str, scene: Scene<'a>) -> Self {
-        Self::with(engine, engine.roles.get(role).into_iter().collect(), Caller::default(), scene, true)
+    /// Of nobody in particular, who holds this role, and of whom hardly more is known.
+    pub(super) fn of_role(engine: &'a Engine, role: &str, caller: Caller<'a>, scene: Scene<'a>) -> Self {
+        Self::with(engine, engine.roles.get(role).into_iter().collect(), caller, scene, true)
     }
 
     fn with(engine: &'a Engine, roles: Vec<&'a CompiledRole>, caller: Caller<'a>, scene: Scene<'a>, anybody: bool) -> Self {

@@ -17,6 +17,7 @@ mod glob;
 mod grants;
 mod held;
 mod outcome;
+mod profile;
 #[cfg_attr(not(feature = "rego"), path = "no_rego.rs")]
 mod rego;
 mod rules;
@@ -34,5 +35,6 @@ pub use facts::{AccessFacts, Arguments, Facts, ServerFacts};
 pub(crate) use glob::Glob;
 pub use held::Held;
 pub use outcome::{Budget, Failure, Outcome};
+pub use profile::Profile;
 pub use verdict::{Ruling, Shown, Verdict};
 pub use view::View;

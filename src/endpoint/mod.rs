@@ -184,9 +184,11 @@ impl Endpoint {
     }
 
     fn context(&self, peer: Peer, route: Arc<Route>, trace: Trace) -> RequestContext {
+        let now = self.clock.now();
+        let call = CallId::at(now);
         RequestContext {
-            call: CallId::new(),
-            received: self.clock.now(),
+            call,
+            received: call.moment().unwrap_or(now),
             started: Instant::now(),
             peer,
             route,

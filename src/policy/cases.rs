@@ -33,7 +33,7 @@ pub struct Case {
 }
 
 /// The caller of a test.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaseCaller {
     /// The issuer's name.
     pub issuer: String,
@@ -78,7 +78,7 @@ pub struct Expectation {
 }
 
 /// What becomes of an access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// It passes.
     Allow,

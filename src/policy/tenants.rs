@@ -22,6 +22,11 @@ impl Tenants {
         self.0.is_empty()
     }
 
+    /// Each of them: the issuer, where there are several, and the name.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.0.iter().map(|tenant| (tenant.issuer.as_deref(), tenant.name.as_str()))
+    }
+
     /// Whether it is for a caller of this issuer and tenant.
     ///
     /// SECURITY: a tenant's name is its issuer's word. Where there are two issuers, each name says whose it is, so that no issuer can

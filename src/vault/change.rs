@@ -161,6 +161,7 @@ async fn erase(pseudonym: &str, work: &mut Work) -> Result<(), VaultError> {
         "UPDATE months SET key = zeroblob(length(key)) WHERE caller = ?",
         "DELETE FROM months WHERE caller = ?",
         "DELETE FROM content WHERE caller = ?",
+        "DELETE FROM profiles WHERE caller = ?",
         "DELETE FROM pseudonyms WHERE caller = ?",
         "UPDATE callers SET identity = zeroblob(length(identity)) WHERE id = ?",
         "DELETE FROM callers WHERE id = ?",
@@ -187,6 +188,8 @@ async fn expire(month: Month, work: &mut Work) -> Result<(), VaultError> {
     for statement in [
         "DELETE FROM content WHERE NOT EXISTS (SELECT 1 FROM months
             WHERE months.caller = content.caller AND months.month = content.month)",
+        "DELETE FROM profiles WHERE NOT EXISTS (SELECT 1 FROM months
+            WHERE months.caller = profiles.caller AND months.month = profiles.month)",
         "DELETE FROM pseudonyms WHERE NOT EXISTS (SELECT 1 FROM months
             WHERE months.caller = pseudonyms.caller AND CAST(substr(month, 1, 4) AS INTEGER) = year)",
         "UPDATE callers SET identity = zeroblob(length(identity)) WHERE id NOT IN (SELECT caller FROM months)",

@@ -12,10 +12,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use sqlx::{Pool, Row as _, Sqlite};
 use tokio_util::task::TaskTracker;
 
-use super::tree::month_label;
+use super::profiles::month_of;
+use super::tree::Root;
 use super::{Month, Pseudonym, Vault, VaultError, Work};
 use crate::master_key::hex;
-use crate::seal::{Key, Label, SealError};
+use crate::seal::{Key, Label};
 use crate::secret::Secret;
 use crate::state::StoreError;
 
@@ -100,26 +101,28 @@ impl Vault {
 
     /// What was captured of a call, and whose it is.
     pub async fn content(&self, call: &[u8; 16]) -> Result<Vec<Content>, VaultError> {
-        let rows = sqlx::query(
-            "SELECT kind, log, sealed, callers.id, tenant, months.month, key FROM content
-             JOIN callers ON content.caller = callers.id
-             JOIN months ON months.caller = content.caller AND months.month = content.month WHERE call = ? ORDER BY kind",
-        )
-        .bind(call.as_slice())
-        .fetch_all(&self.pool)
-        .await?;
-        let mut contents = Vec::new();
-        for row in rows {
-            let (kind, log, sealed): (String, String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            let (caller, tenant, month): (Vec<u8>, Vec<u8>, String) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-            let month = month.parse().map_err(|_form| SealError::Broken("a month"))?;
-            let wrapped: Vec<u8> = row.try_get(6)?;
-            let key = self.root.tenant(&tenant, &self.pool).await?.unwrapped(&month_label(&caller, month), &wrapped)?;
-            let text = Key::new(key.derived("content"))?.open(&label(&log, call, &kind), &sealed)?;
-            contents.push(Content { kind, sha256: hex(digest(&SHA256, &sealed).as_ref()), text });
-        }
-        Ok(contents)
+        find(call, &self.root, &self.pool).await
     }
+}
+
+/// What was captured of a call, under keys that are still there.
+pub(super) async fn find(call: &[u8; 16], root: &Root, pool: &Pool<Sqlite>) -> Result<Vec<Content>, VaultError> {
+    let rows = sqlx::query(
+        "SELECT kind, log, sealed, callers.id, tenant, months.month, key FROM content
+         JOIN callers ON content.caller = callers.id
+         JOIN months ON months.caller = content.caller AND months.month = content.month WHERE call = ? ORDER BY kind",
+    )
+    .bind(call.as_slice())
+    .fetch_all(pool)
+    .await?;
+    let mut contents = Vec::new();
+    for row in rows {
+        let (kind, log, sealed): (String, String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (secret, ..) = month_of(&row, 3, root, pool).await?;
+        let text = Key::new(secret)?.open(&label(&log, call, &kind), &sealed)?;
+        contents.push(Content { kind, sha256: hex(digest(&SHA256, &sealed).as_ref()), text });
+    }
+    Ok(contents)
 }
 
 impl Waiting {

@@ -1,4 +1,5 @@
-//! `vault.db`: what may be erased. Who is behind a pseudonym, the keys of commitments, captured content, tokens and their values.
+//! `vault.db`: what may be erased. Who is behind a pseudonym and what is said of them, the keys of commitments, captured content, tokens
+//! and their values.
 //!
 //! What passes through: every caller's first message of a month, on its way to a name in the log. What it guarantees: an identity
 //! is stored encrypted and nowhere in plain; what finds it is a keyed hash; nothing here can be read or tested without the master
@@ -9,7 +10,8 @@
 //! master key ─ tenant key ─┬─ identity (issuer, subject)              found by HMAC(master, issuer || subject)
 //!                          ├─ key of (tenant, purpose) ─ tokens        see `tokens.rs`
 //!                          └─ key of (caller, month) ─┬─ commitments
-//!                                                     └─ captured content
+//!                                                     ├─ captured content
+//!                                                     └─ profiles           see `profiles.rs`
 //! ```
 //!
 //! Keys are random and stored wrapped under their parent (AES-256-GCM, bound to what they are and whose), so that destroying one
@@ -23,6 +25,8 @@ mod content;
 mod migrate;
 mod month;
 mod people;
+mod profiles;
+mod reader;
 mod rotate;
 mod token_keys;
 mod tokens;
@@ -44,6 +48,7 @@ pub use change::{Applied, Change};
 pub use content::{Content, Place as ContentPlace};
 pub use month::{Month, NotAMonth};
 pub use people::{Identity, Person};
+pub use reader::Reader;
 pub use rotate::rotate_master;
 pub use tokens::{Answer, Ask, Token, Wanted, canonical_token};
 
@@ -51,6 +56,7 @@ use crate::master_key::{Committer, MasterKey, hex, random_bytes};
 use crate::seal::{Key, SealError};
 use crate::state::{StoreError, open, wipe_journal};
 use content::{MonthKey, Waiting};
+use profiles::Profiles;
 use tokens::Remembered;
 use tree::{Lookup, Root, Tenants};
 
@@ -58,8 +64,8 @@ use tree::{Lookup, Root, Tenants};
 const REMEMBERED: usize = 50_000;
 
 /// Version of the tables. Version 1 held identities and keys in plain; version 2 knew no tokens, so that a build of that time would
-/// pass over orders to forget one.
-const VERSION: i64 = 3;
+/// pass over orders to forget one; version 3 no profiles, which would stay behind.
+const VERSION: i64 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -99,6 +105,13 @@ CREATE TABLE IF NOT EXISTS content (
     PRIMARY KEY (call, kind)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS content_by_key ON content (caller, month);
+CREATE TABLE IF NOT EXISTS profiles (
+    name   TEXT NOT NULL PRIMARY KEY,
+    caller BLOB NOT NULL,
+    month  TEXT NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS profiles_by_key ON profiles (caller, month);
 CREATE TABLE IF NOT EXISTS tokens (
     id       BLOB NOT NULL PRIMARY KEY,
     tenant   BLOB NOT NULL,
@@ -162,6 +175,11 @@ impl Pseudonym {
         self.erasures == self.erasures_now.load(Ordering::Acquire) && self.month == Month::of(now)
     }
 
+    /// Whether both were looked up in the same month, and nobody was erased between.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys) && self.erasures == other.erasures
+    }
+
     /// A pseudonym without a vault, for tests of layers.
     #[cfg(test)]
     pub(crate) fn for_test(name: &str, now: Timestamp) -> Self {
@@ -202,6 +220,7 @@ pub struct Vault {
     known: RwLock<HashMap<Place, Known>>,
     erasures: Arc<AtomicU64>,
     waiting: Waiting,
+    profiles: Profiles,
     remembered: Remembered,
 }
 
@@ -218,6 +237,7 @@ impl Vault {
             known: RwLock::default(),
             erasures: Arc::default(),
             waiting: Waiting::default(),
+            profiles: Profiles::default(),
             remembered: Remembered::default(),
         };
         vault.migrate().await?;
@@ -257,6 +277,7 @@ impl Vault {
         let mut known = self.known.write();
         known.retain(|_, known| !is_erased(&known.name, known.keys.month));
         self.erasures.fetch_add(1, Ordering::AcqRel);
+        self.profiles.forget();
     }
 
     async fn load_or_make(&self, caller: Caller<'_>, month: Month) -> Result<Known, VaultError> {

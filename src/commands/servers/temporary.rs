@@ -61,7 +61,13 @@ impl Temporary {
         "scan.localhost".clone_into(&mut config.audit.origin);
         config.audit.durability = Durability::Response;
         (config.audit.witness, config.audit.copies, config.audit.index) = (None, Vec::new(), false);
-        config.identity = Identity { issuers: Vec::new(), api_keys: config.identity.api_keys, mtls: None, anonymous: true, regions: Arc::default() };
+        config.identity = Identity {
+            issuers: Vec::new(),
+            api_keys: config.identity.api_keys,
+            mtls: None,
+            anonymous: true,
+            regions: Arc::default(),
+        };
         config.telemetry = Telemetry { traces: None, ..config.telemetry };
         config.shutdown = Shutdown { delay: Duration::ZERO, drain: Duration::from_secs(2) };
         config.policy = Arc::new(policy);

@@ -214,6 +214,9 @@ fn captured(out: &mut ObjectWriter<'_>, captured: Option<&Captured>) {
         Some(Captured::Content(kind, sha256)) => {
             out.text("capture", kind).text("content", sha256);
         }
+        Some(Captured::Nothing(kind)) => {
+            out.text("capture", kind);
+        }
         Some(Captured::Keys(names, others)) => {
             out.text("capture", "keys").list("keys", |list| {
                 for name in names {
@@ -231,6 +234,9 @@ fn write_who(out: &mut ObjectWriter<'_>, who: &Who) {
     out.text("authn", who.authn);
     if let Some(client) = &who.client {
         out.text("client", client);
+    }
+    if let Some(facts) = &who.facts {
+        out.text("facts", facts);
     }
     out.text("iss", &who.issuer);
     out.text("sub", &who.subject);

@@ -1,7 +1,7 @@
 //! Audit: every message ends in a record, and no record means no call.
 //!
 //! **Does**: the outer station opens a record before anything is judged and closes it with what happened; the inner one writes
-//! the decision before the upstream can act on it.
+//! the decision before the upstream can act on it; one before authorization keeps what that refuses, where the operator wants all kept.
 //!
 //! **Request**: a refusal by any layer, or by the edge, is one durable `call.decision` before the answer's first byte. An
 //! allowed message is one `call.decision` before dispatch. Floods of refusals of callers nobody knows are counted instead, exactly,
@@ -36,6 +36,7 @@ mod kept;
 mod layer;
 mod open;
 mod receipt;
+mod refused;
 mod released;
 mod stream;
 mod unheard;
@@ -43,5 +44,6 @@ mod write_ahead;
 
 pub use flood::{Alone, Flood};
 pub use layer::Audit;
+pub use refused::KeepRefused;
 pub use unheard::Unheard;
 pub use write_ahead::{Recorded, WriteAhead};

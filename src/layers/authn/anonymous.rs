@@ -4,10 +4,10 @@ use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 
+use super::described::Described;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
-use super::settings::Regions;
 use crate::chain::{Challenge, Peer, Reason, Rejection, RequestContext};
 use crate::policy::ANONYMOUS;
 use crate::vault::{Caller, Vault};
@@ -38,8 +38,7 @@ const SESSION: &str = "sessionId=";
 /// be somebody, and is not to be taken for nobody because it was not understood.
 pub(super) async fn principal(
     head: &Parts,
-    regions: &Regions,
-    vault: &Vault,
+    (vault, described): (&Vault, &Described),
     context: &RequestContext,
 ) -> Result<Principal, Rejection> {
     if let Some(word) = looks_like_more(head, &context.peer) {
@@ -48,7 +47,7 @@ pub(super) async fn principal(
     }
     let caller = Caller { issuer: ANONYMOUS, subject: ANONYMOUS, tenant: None };
     let pseudonym = vault.pseudonym(caller, context.received).await.map_err(|error| store_down(&error))?;
-    Ok(Principal::new(Facts {
+    let principal = Principal::new(Facts {
         authn: ANONYMOUS,
         issuer: ANONYMOUS.into(),
         subject: ANONYMOUS.into(),
@@ -56,12 +55,14 @@ pub(super) async fn principal(
         groups: Vec::new(),
         claimed_roles: Vec::new(),
         tenant: None,
-        region: regions.of(ANONYMOUS),
+        region: described.regions.of(ANONYMOUS),
         attributes: Vec::new(),
         expires: None,
         pseudonym,
         ground: Ground::Nothing,
-    }))
+        profile: None,
+    });
+    described.of(principal, None, vault).await
 }
 
 /// Why this is no request of somebody on this machine without a credential.

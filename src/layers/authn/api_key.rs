@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::described::Described;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
-use super::settings::Regions;
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
 use crate::state::{ApiKeys, KeyRefusal, Shown};
 use crate::vault::{Caller, Vault};
@@ -17,8 +17,7 @@ const API_KEY: &str = "api-key";
 pub(super) async fn principal(
     keys: &Arc<ApiKeys>,
     token: &str,
-    regions: &Regions,
-    vault: &Vault,
+    (vault, described): (&Vault, &Described),
     context: &RequestContext,
 ) -> Result<Principal, Rejection> {
     let now = context.received;
@@ -39,7 +38,7 @@ pub(super) async fn principal(
     let caller = Caller { issuer: API_KEY, subject: &key.subject, tenant: key.tenant.as_deref() };
     let pseudonym = vault.pseudonym(caller, now).await.map_err(|error| store_down(&error))?;
     keys.note_use(&presented, now);
-    Ok(Principal::new(Facts {
+    let principal = Principal::new(Facts {
         // Who has not changed over to the new secret is to be found before the overlap ends.
         authn: match shown {
             Shown::Current => "api_key",
@@ -51,10 +50,12 @@ pub(super) async fn principal(
         groups: key.groups.clone(),
         claimed_roles: key.roles.clone(),
         tenant: key.tenant.clone(),
-        region: regions.of(API_KEY),
+        region: described.regions.of(API_KEY),
         attributes: Vec::new(),
         expires: Some(keys.end_of(&presented)),
         pseudonym,
         ground: Ground::ApiKey(Arc::clone(keys), presented),
-    }))
+        profile: None,
+    });
+    described.of(principal, Some(&key), vault).await
 }

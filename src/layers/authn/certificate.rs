@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::described::Described;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
-use super::settings::Regions;
 use crate::chain::{Challenge, Reason, Rejection, RequestContext};
 use crate::config::{CertificateSubject, Mtls};
 use crate::tls::{ClientCertificate, Standing};
@@ -23,8 +23,7 @@ const MAX_SUBJECT: usize = 2048;
 pub(super) async fn principal(
     certificate: &Arc<ClientCertificate>,
     settings: &Mtls,
-    regions: &Regions,
-    vault: &Vault,
+    (vault, described): (&Vault, &Described),
     context: &RequestContext,
 ) -> Result<Principal, Rejection> {
     let refused = |word| {
@@ -39,7 +38,7 @@ pub(super) async fn principal(
     let subject = subject(certificate, settings).ok_or_else(|| refused("certificate_subject"))?;
     let caller = Caller { issuer: MTLS, subject: &subject, tenant: None };
     let pseudonym = vault.pseudonym(caller, context.received).await.map_err(|error| store_down(&error))?;
-    Ok(Principal::new(Facts {
+    let principal = Principal::new(Facts {
         authn: "mtls",
         issuer: MTLS.into(),
         subject: subject.into(),
@@ -47,12 +46,14 @@ pub(super) async fn principal(
         groups: Vec::new(),
         claimed_roles: Vec::new(),
         tenant: None,
-        region: regions.of(MTLS),
+        region: described.regions.of(MTLS),
         attributes: Vec::new(),
         expires: Some(certificate.until()),
         pseudonym,
         ground: Ground::Certificate(Arc::clone(certificate)),
-    }))
+        profile: None,
+    });
+    described.of(principal, None, vault).await
 }
 
 /// Whether the certificate of a connection would still let it be made. A connection can be older than the newest list.

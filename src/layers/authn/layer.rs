@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use super::described::Described;
 use super::principal::Principal;
 use super::remembered::Tokens;
 use super::settings::Settings;
@@ -21,6 +22,7 @@ pub struct Authn {
     tokens: Tokens,
     api_keys: Option<Arc<ApiKeys>>,
     settings: Settings,
+    described: Described,
     vault: Arc<Vault>,
     vigil: Arc<Vigil>,
 }
@@ -71,24 +73,24 @@ impl Authn {
         vault: Arc<Vault>,
         vigil: Arc<Vigil>,
     ) -> Self {
-        Self { tokens: Tokens::new(issuers, settings.regions.clone()), api_keys, settings, vault, vigil }
+        let described = Described::new(settings.regions.clone());
+        Self { tokens: Tokens::new(issuers, settings.regions.clone()), api_keys, settings, described, vault, vigil }
     }
 
     /// Who has sent no credential is who the connection's certificate says; without one nobody, where that is somebody.
     async fn unsaid(&self, head: &Parts, context: &RequestContext) -> Result<Principal, Rejection> {
-        let regions = &self.settings.regions;
         match (&context.peer.certificate, &self.settings.certificates) {
             (Some(shown), Some(settings)) => {
-                Box::pin(certificate::principal(shown, settings, regions, &self.vault, context)).await
+                Box::pin(certificate::principal(shown, settings, (&self.vault, &self.described), context)).await
             }
-            _ if self.settings.anonymous => Box::pin(anonymous::principal(head, regions, &self.vault, context)).await,
+            _ if self.settings.anonymous => Box::pin(anonymous::principal(head, (&self.vault, &self.described), context)).await,
             _ => Err(Reason::Unauthenticated(Challenge::Missing).into()),
         }
     }
 
     async fn principal(&self, token: &str, context: &RequestContext) -> Result<Principal, Rejection> {
         if let Some(keys) = self.api_keys.as_ref().filter(|_| token.starts_with("yett_")) {
-            return Box::pin(api_key::principal(keys, token, &self.settings.regions, &self.vault, context)).await;
+            return Box::pin(api_key::principal(keys, token, (&self.vault, &self.described), context)).await;
         }
         let principal = self.tokens.principal(token, &self.vault, context).await?;
         let exchanged = context.route.server.as_ref().is_some_and(|server| server.exchanges_tokens());

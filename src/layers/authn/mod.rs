@@ -21,7 +21,7 @@
 //! **Findings**: none; which check failed stands in the record's `detail`, never in the answer.
 //!
 //! **Cost**: one SHA-256 over the token and one map look-up for a token seen before; a signature check otherwise. For a stream one map
-//! look-up a second.
+//! look-up a second. What a credential says is stored in the vault when it is seen first in a month, and found in memory after that.
 //!
 //! **Limits**: revocation of a JWT before its `exp` is seen only when its key is withdrawn, or where its issuer is asked about it. An
 //! opaque token that was taken back works until the window of its answer is over.
@@ -32,6 +32,7 @@ mod bearer;
 mod bound;
 mod certificate;
 mod claims;
+mod described;
 mod ground;
 mod id_token;
 mod introspected;

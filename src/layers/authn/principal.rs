@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) expires: Option<Timestamp>,
     pub(super) pseudonym: Pseudonym,
     pub(super) ground: Ground,
+    /// What decisions look at, by its name in the vault.
+    pub(super) profile: Option<Arc<str>>,
 }
 
 impl Principal {
@@ -45,6 +47,23 @@ impl Principal {
     /// The same by a token that holds these scopes, in order.
     pub(super) fn scoped(self, scopes: Vec<String>) -> Self {
         Self { scopes: Some(scopes.into()), ..self }
+    }
+
+    /// The same, with the name of what the vault keeps of all this.
+    pub(super) fn described(mut self, profile: Arc<str>) -> Self {
+        Arc::make_mut(&mut self.facts).profile = Some(profile);
+        self
+    }
+
+    /// The name of what the vault keeps of all this.
+    pub(super) fn profile(&self) -> Option<&Arc<str>> {
+        self.facts.profile.as_ref()
+    }
+
+    /// By what profiles of callers without tokens are told apart.
+    pub(super) fn place(&self) -> (Arc<str>, Arc<str>) {
+        let Facts { issuer, subject, client, .. } = &*self.facts;
+        (Arc::clone(issuer), Arc::clone(client.as_ref().unwrap_or(subject)))
     }
 
     /// The same, with the token that they have shown: for a server that is called by tokens in the names of its callers.
@@ -149,6 +168,7 @@ impl Principal {
             authn: self.facts.authn,
             issuer: Arc::clone(&self.facts.issuer),
             client: self.facts.client.clone(),
+            facts: self.facts.profile.clone(),
             subject: Arc::clone(&self.facts.pseudonym.name),
             tenant: self.facts.tenant.clone(),
             committer: Some(self.facts.pseudonym.committer.clone()),
@@ -171,6 +191,7 @@ impl Principal {
             expires: None,
             pseudonym: Pseudonym::for_test(subject, Timestamp::UNIX_EPOCH),
             ground: Ground::Firm,
+            profile: None,
         })
     }
 }

@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use parking_lot::RwLock;
 
+use super::described::described;
 use super::ground::Ground;
 use super::layer::store_down;
 use super::principal::{Facts, Principal};
@@ -69,8 +70,10 @@ impl Tokens {
             expires: Some(verified.expires),
             pseudonym,
             ground: Ground::Token(self.issuers.clone(), verified.proof.clone()),
+            profile: None,
         })
         .scoped(verified.scopes);
+        let principal = Box::pin(described(principal, vault)).await?;
         let mut remembered = self.verified.write();
         // Whoever proved a token by keys that are gone by now is remembered in vain: `remembered` looks at the keys again.
         if remembered.len() >= REMEMBERED {

@@ -171,3 +171,40 @@ fn every_pack_passes_its_tests_loads_without_a_warning_and_says_what_it_does_not
     seen.sort();
     assert_eq!(seen, ["finance", "gdpr", "hipaa", "read-only", "soc2", "starter"]);
 }
+
+#[test]
+fn a_diff_names_who_gains_or_loses_what_by_which_rule_and_where_it_is_written() {
+    let home = home(POLICY);
+    fs::create_dir(home.path("draft")).unwrap();
+    let draft = POLICY
+        .replace("tools: [search_*, get_*, delete_contact]", "tools: [search_*, get_*, delete_contact, merge]")
+        .replace(
+            "allow: [{ servers: [mail], tools: [read_inbox] }]",
+            "allow: [{ servers: [mail], tools: [read_inbox], arguments: { n: { enum: [1] } } }]",
+        )
+        .replace("tools: [delete_*] } }", "tools: [delete_*, get_*] }, when: 'arguments.all == true' }");
+    home.write("draft/access.yaml", &draft);
+    let run = home.run(&["policy", "diff", "policies", "draft"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    for line in [
+        "group office, tools/call mail/read_inbox: allow by role:clerk -> depends by role:clerk (draft/access.yaml:5:3)\n",
+        "group sales, tools/call crm/delete_contact: deny by rule:no-deletes -> depends by rule:no-deletes (draft/access.yaml:11:13)\n",
+        "group sales, tools/call crm/get_any: allow by role:analyst -> depends by rule:no-deletes (draft/access.yaml:11:13)\n",
+        "group sales, tools/call crm/merge: deny -> allow by role:analyst (draft/access.yaml:3:3)\n",
+        "role analyst, tools/call crm/merge: deny -> allow by role:analyst (draft/access.yaml:3:3)\n",
+        "test `analysts never delete`, tools/call crm/delete_contact: deny by rule:no-deletes -> depends by rule:no-deletes",
+    ] {
+        assert!(run.out.contains(line), "{line}\n{}", run.out);
+    }
+    assert!(!run.out.contains("search_"), "what stays is not told: {}", run.out);
+    let json: Value = serde_json::from_str(&home.run(&["policy", "diff", "policies", "draft", "--json"]).out).unwrap();
+    let told = json["changes"].as_array().unwrap();
+    assert_eq!((&json["changed"], run.out.lines().count()), (&Value::from(told.len()), told.len()));
+    let merge = told.iter().find(|change| change["who"] == "role analyst" && change["access"] == "tools/call crm/merge").unwrap();
+    assert_eq!((&merge["old"]["effect"], &merge["new"]["at"]), (&Value::from("deny"), &Value::from("draft/access.yaml:3:3")));
+
+    let same = home.run(&["policy", "diff", "policies", "policies"]);
+    assert_eq!((same.code, same.out.as_str()), (Some(0), ""), "{same:?}");
+    let missing = home.run(&["policy", "diff", "policies", "nowhere"]);
+    assert_eq!(missing.code, Some(2), "{missing:?}");
+}

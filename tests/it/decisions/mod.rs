@@ -8,6 +8,7 @@ mod open;
 mod properties;
 mod rego;
 mod reloads;
+mod replay;
 mod rules;
 mod tenants;
 mod uris;

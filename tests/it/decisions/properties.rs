@@ -16,11 +16,11 @@ use yett::protocol::json::{Document, Limits};
 use yett::protocol::{Access, ListKind, Method, Shape, Target};
 use yett::yaml::Report;
 
-const SERVERS: [&str; 2] = ["crm", "mail"];
-const TOOLS: [&str; 5] = ["a", "b", "ab", "B", "get_x"];
-const PATTERNS: [&str; 7] = ["a", "b", "ab", "a*", "\"*b\"", "get_*", "\"*\""];
-const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
-const CONDITIONS: [&str; 10] = [
+pub(super) const SERVERS: [&str; 2] = ["crm", "mail"];
+pub(super) const TOOLS: [&str; 5] = ["a", "b", "ab", "B", "get_x"];
+pub(super) const PATTERNS: [&str; 7] = ["a", "b", "ab", "a*", "\"*b\"", "get_*", "\"*\""];
+pub(super) const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
+pub(super) const CONDITIONS: [&str; 10] = [
     "",
     "when: 'arguments.x == 1'",
     "unless: 'arguments.x <= 1'",
@@ -37,12 +37,12 @@ const ARGUMENTS: [Option<&str>; 6] =
     [None, Some("{}"), Some("{\"x\":1}"), Some("{\"x\":2}"), Some("{\"x\":\"1\"}"), Some("{\"x\":null}")];
 
 #[derive(Clone, Debug)]
-struct Role {
+pub(super) struct Role {
     inherits: Vec<usize>,
     grants: Vec<(Vec<&'static str>, Vec<&'static str>, bool, bool)>,
 }
 
-fn role(at: usize) -> impl Strategy<Value = Role> {
+pub(super) fn role(at: usize) -> impl Strategy<Value = Role> {
     let servers = prop_oneof![subsequence(SERVERS.to_vec(), 1..=2), Just(vec!["\"*\""])];
     let grant = (servers, subsequence(PATTERNS.to_vec(), 1..=3), any::<bool>(), prop::bool::weighted(0.2));
     let parents = subsequence((0..at).collect::<Vec<_>>(), 0..=at.min(2));
@@ -50,9 +50,9 @@ fn role(at: usize) -> impl Strategy<Value = Role> {
 }
 
 /// Servers, tools, a condition, whether in shadow, whether about operations.
-type Rule<'a> = (Vec<&'a str>, Vec<&'a str>, &'a str, bool, bool);
+pub(super) type Rule<'a> = (Vec<&'a str>, Vec<&'a str>, &'a str, bool, bool);
 
-fn yaml(from: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[Rule<'_>]) -> String {
+pub(super) fn yaml(from: &[Role], bindings: &[(usize, Vec<&'static str>)], rules: &[Rule<'_>]) -> String {
     let mut text = "version: 1\nroles:\n".to_owned();
     for (at, role) in from.iter().enumerate() {
         let parents = role.inherits.iter().map(|parent| format!("r{parent}")).collect::<Vec<_>>().join(", ");

@@ -83,7 +83,15 @@ pub(super) fn kind(text: &str) -> Kind {
 /// One value of text, or one of some words.
 fn scalar_kind(text: &str) -> Kind {
     let form = match text {
-        "text" | "path" | "path of a file" | "path of a folder" | "file" | "claim" | "[condition](conditions.md)" | "URI" | "URI, or `none`" => None,
+        "text"
+        | "path"
+        | "path of a file"
+        | "path of a folder"
+        | "file"
+        | "claim"
+        | "[condition](conditions.md)"
+        | "URI"
+        | "URI, or `none`" => None,
         text if text == "secret" || text.starts_with("secret, ") => None,
         "name" | "role" | "issuer, `api-key`, `mtls`, `anonymous`" => Some(format!("^{NAME}$")),
         "`IP:port`" => Some(r"^[0-9A-Fa-f.:\[\]%]+:[0-9]{1,5}$".to_owned()),
