@@ -14,7 +14,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use yett::config::{Server, load_policy};
-use yett::decide::{Arguments, Caller, Engine, Scene};
+use yett::decide::{Arguments, Caller, Engine, Hints, Scene};
 use yett::protocol::json::{Document, Limits};
 use yett::protocol::{Access, ListKind, Method, Shape, Target};
 
@@ -87,7 +87,7 @@ fn decide(criterion: &mut Criterion) {
     let server: &Arc<Server> = judged.servers.iter().find(|server| server.name == "s0").unwrap();
     let groups: Vec<String> = (0..10).map(|group| format!("g{}", group * 20)).collect();
     let caller = Caller { issuer: "api-key", subject: "una", groups: &groups, ..Caller::default() };
-    let scene = Scene { server, now: Timestamp::now(), peer: None };
+    let scene = Scene { server, now: Timestamp::now(), peer: None, hints: Hints::none() };
     let document = Document::parse(Bytes::from_static(br#"{"amount":999,"to":"una"}"#), Limits::default()).unwrap();
     let arguments = Arguments::Known(Some(document.root()));
 

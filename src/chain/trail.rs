@@ -24,6 +24,8 @@ pub struct Decision {
     pub marks: Vec<(&'static str, Mark)>,
     /// The rule that decided, e.g. `role:analyst`.
     pub rule: Option<Box<str>>,
+    /// What the call does, where its server's own word makes that more than the operator says.
+    pub operation: Option<&'static str>,
     /// SHA-256 of the policy that judged it.
     pub policy: Option<Arc<str>>,
     /// What layers saw, request side first.

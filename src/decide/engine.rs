@@ -10,6 +10,7 @@ use super::bindings::Bindings;
 use super::caller::Caller;
 use super::grants::{CompiledGrant, CompiledRole};
 use super::held::Held;
+use super::hints::Hints;
 use super::rules::Rules;
 use super::verdict::Shown;
 use super::view::RuleMarks;
@@ -38,6 +39,8 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// From where, if from anywhere.
     pub peer: Option<IpAddr>,
+    /// What the server says of its own tools.
+    pub hints: &'a Hints,
 }
 
 impl Engine {

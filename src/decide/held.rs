@@ -147,8 +147,13 @@ impl<'a> Held<'a> {
 
     /// The rules that could take it away from this caller; from nobody in particular, those for some tenants too.
     pub(super) fn rules_about<'r>(&'r self, item: Item<'r>) -> impl Iterator<Item = (usize, &'r CompiledRule)> {
-        let about = self.engine.rules.about(self.scene.server, item);
+        let about = self.engine.rules.about(&self.scene, item);
         about.filter(|(_, rule)| self.anybody || self.caller.is_among(&rule.within))
+    }
+
+    /// Whether the server's own word makes it more dangerous than the operator's.
+    pub fn is_hinted(&self, access: &Access) -> bool {
+        Item::of(access).is_some_and(|item| item.operation(&self.scene) != item.stated(self.scene.server))
     }
 
     /// Everything that conditions may name.
@@ -160,7 +165,7 @@ impl<'a> Held<'a> {
             roles: &self.names,
             access: AccessFacts {
                 method: if method == Method::Other { item.method() } else { method.name() },
-                operation: item.operation(server).as_str(),
+                operation: item.operation(&self.scene).as_str(),
                 tool: name(Item::tool),
                 prompt: name(Item::prompt),
                 resource: name(Item::resource),

@@ -16,6 +16,7 @@ mod functions;
 mod glob;
 mod grants;
 mod held;
+mod hints;
 mod outcome;
 mod profile;
 #[cfg_attr(not(feature = "rego"), path = "no_rego.rs")]
@@ -34,6 +35,7 @@ pub use explain::{ConsideredBinding, ConsideredGrant, ConsideredRule, Explanatio
 pub use facts::{AccessFacts, Arguments, Facts, ServerFacts};
 pub(crate) use glob::Glob;
 pub use held::Held;
+pub use hints::Hints;
 pub use outcome::{Budget, Failure, Outcome};
 pub use profile::Profile;
 pub use verdict::{Ruling, Shown, Verdict};

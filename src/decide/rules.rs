@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::engine::Scene;
 use super::facts::Facts;
 use super::glob::Glob;
 use super::outcome::{Budget, Failure, Outcome};
@@ -72,7 +73,15 @@ impl<'a> Item<'a> {
     }
 
     /// What using it does: of tools what the operator says, or `write`; what else there is only reads, but for methods that nobody knows.
-    pub(super) fn operation(self, server: &Server) -> Operation {
+    pub(super) fn operation(self, scene: &Scene<'_>) -> Operation {
+        match self {
+            Self::Tool(name) if scene.hints.is_destructive(name) => Operation::Destructive,
+            Self::Method(_) | Self::Prompt(_) | Self::Resource(_) | Self::Tool(_) => self.stated(scene.server),
+        }
+    }
+
+    /// By the operator's word alone.
+    pub(super) fn stated(self, server: &Server) -> Operation {
         match self {
             Self::Tool(name) => server.operations.get(name).copied().unwrap_or_else(|| {
                 // SECURITY: another spelling of a destructive tool may be that tool to its server.
@@ -164,8 +173,8 @@ impl Rules {
     }
 
     /// Those that are about this item, in the order of the files; each with its place there.
-    pub(super) fn about<'a>(&'a self, server: &'a Server, item: Item<'a>) -> impl Iterator<Item = (usize, &'a CompiledRule)> {
-        let operation = item.operation(server);
+    pub(super) fn about<'a>(&'a self, scene: &Scene<'a>, item: Item<'a>) -> impl Iterator<Item = (usize, &'a CompiledRule)> {
+        let (server, operation) = (scene.server, item.operation(scene));
         let lower = match item {
             Item::Tool(name) => name.to_ascii_lowercase(),
             Item::Method(_) | Item::Prompt(_) | Item::Resource(_) => String::new(),

@@ -108,6 +108,7 @@ impl Held<'_> {
                 (&patterns, rules, self.engine().modules_digest()).hash(&mut hasher);
                 if rules.iter().any(|mark| mark.looks) {
                     (&server.owner, &server.purpose, server.classification.as_str(), self.names()).hash(&mut hasher);
+                    scene.hints.hash(&mut hasher);
                     for (tool, operation) in &server.operations {
                         (tool, operation.as_str()).hash(&mut hasher);
                     }

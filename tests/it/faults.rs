@@ -26,13 +26,14 @@ use crate::support::server::Upstream;
 use crate::support::{eventually, within};
 
 /// The stations in the order of the list, by the ends of their types' names.
-const STATIONS: [&str; 14] = [
+const STATIONS: [&str; 15] = [
     "Audit",
     "Authn",
     "FairShare",
     "Decode",
     "KillSwitch",
     "RateLimits",
+    "KeepRefused",
     "Authz",
     "ToolSwitch",
     "Quota",

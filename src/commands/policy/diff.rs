@@ -12,7 +12,7 @@ use super::decided::{Decided, place};
 use super::recorded::{Read, Recorded, Why};
 use super::{access, registry, replay, server};
 use crate::config::Judged;
-use crate::decide::{Arguments, Caller, Engine, Scene};
+use crate::decide::{Arguments, Caller, Engine, Hints, Scene};
 use crate::policy::Case;
 
 /// Most changes that are told apart; what comes after is counted.
@@ -103,7 +103,7 @@ impl Both<'_> {
         let (callers, scopes) = (registry::callers([old, new]), registry::scopes(policies));
         let anybody = Caller { scopes: Some(&scopes), ..Caller::default() };
         for server in &old.servers {
-            let scene = Scene { server, now: self.now, peer: None };
+            let scene = Scene { server, now: self.now, peer: None, hints: Hints::none() };
             let asks = registry::accesses(server, policies);
             let asked: Vec<_> = asks.into_iter().map(|(shown, asks)| (shown, access::of(&asks).1)).collect();
             for role in &roles {
@@ -143,7 +143,8 @@ impl Both<'_> {
             known.push(case);
             let Case { caller, asks, .. } = case;
             let (name, asked) = access::of(asks);
-            let scene = Scene { server: server(old, name)?, now: case.at.unwrap_or(self.now), peer: case.peer };
+            let scene =
+                Scene { server: server(old, name)?, now: case.at.unwrap_or(self.now), peer: case.peer, hints: Hints::none() };
             let document = case.arguments.as_deref().map(access::arguments).transpose()?;
             let arguments = document.as_ref().map_or(Arguments::Unknown, |document| Arguments::Known(Some(document.root())));
             let decided = self.engines.each_ref().map(|engine| {

@@ -10,7 +10,7 @@ use super::super::Exit;
 use super::super::terminal::Terminal;
 use super::{access, server};
 use crate::config::Judged;
-use crate::decide::{Arguments, Engine, Explanation, GrantOutcome, RuleOutcome, Scene};
+use crate::decide::{Arguments, Engine, Explanation, GrantOutcome, Hints, RuleOutcome, Scene};
 use crate::policy::{Asks, CaseCaller};
 
 /// Arguments of `policy explain`.
@@ -74,7 +74,12 @@ pub(super) fn run(explain: &Explain, judged: &Judged, terminal: &mut Terminal) -
     let asks = explain.asks()?;
     let (name, asked) = access::of(&asks);
     let caller = explain.caller(judged)?;
-    let scene = Scene { server: server(judged, name)?, now: explain.at.unwrap_or_else(Timestamp::now), peer: explain.peer };
+    let scene = Scene {
+        server: server(judged, name)?,
+        now: explain.at.unwrap_or_else(Timestamp::now),
+        peer: explain.peer,
+        hints: Hints::none(),
+    };
     let document = explain.arguments.as_deref().map(access::arguments).transpose()?;
     let arguments = document.as_ref().map_or(Arguments::Unknown, |document| Arguments::Known(Some(document.root())));
     let engine = Engine::new(&judged.policy);

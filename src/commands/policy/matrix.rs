@@ -10,7 +10,7 @@ use super::super::Exit;
 use super::super::terminal::Terminal;
 use super::junit::escaped;
 use crate::config::{Judged, Server};
-use crate::decide::{Engine, Scene, Shown};
+use crate::decide::{Engine, Hints, Scene, Shown};
 
 /// Arguments of `policy matrix`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub(super) fn run(matrix: &Matrix, judged: &Judged, terminal: &mut Terminal) -> 
     let rows: Vec<Row<'_>> = tools
         .iter()
         .map(|(server, tool)| {
-            let scene = Scene { server, now: Timestamp::now(), peer: None };
+            let scene = Scene { server, now: Timestamp::now(), peer: None, hints: Hints::none() };
             Row {
                 name: format!("{}/{tool}", server.name),
                 cells: roles.iter().map(|role| engine.role_sees(role, scene, tool)).collect(),

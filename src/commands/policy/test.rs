@@ -13,7 +13,7 @@ use super::super::Exit;
 use super::super::terminal::Terminal;
 use super::{access, junit, server};
 use crate::config::Judged;
-use crate::decide::{Arguments, Engine, Ruling, Scene};
+use crate::decide::{Arguments, Engine, Hints, Ruling, Scene};
 use crate::policy::Case;
 
 /// Arguments of `policy test`.
@@ -63,7 +63,7 @@ pub(super) fn run(test: &Test, judged: &Judged, terminal: &mut Terminal) -> anyh
 
 fn decide(case: &Case, engine: &Engine, judged: &Judged, now: Timestamp) -> anyhow::Result<Ruling> {
     let (name, asked) = access::of(&case.asks);
-    let scene = Scene { server: server(judged, name)?, now: case.at.unwrap_or(now), peer: case.peer };
+    let scene = Scene { server: server(judged, name)?, now: case.at.unwrap_or(now), peer: case.peer, hints: Hints::none() };
     let document = case.arguments.as_deref().map(access::arguments).transpose()?;
     let arguments = document.as_ref().map_or(Arguments::Unknown, |document| Arguments::Known(Some(document.root())));
     Ok(engine.held_by(access::caller(&case.caller), scene).decide(&asked, arguments))

@@ -89,6 +89,9 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
         dec.text("effect", effect);
         findings(dec, decision, None);
         dec.text("layers", &layers(decision));
+        if let Some(operation) = decision.operation {
+            dec.text("operation", operation);
+        }
         if let Some(policy) = &decision.policy {
             dec.text("policy", policy);
         }

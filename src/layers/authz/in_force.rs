@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::config::Server;
-use crate::decide::Engine;
+use crate::decide::{Engine, Hints};
 
 /// A policy, compiled, with what its decisions know of the servers. One for all listeners.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct InForce {
     newest: Arc<ArcSwap<Rulebook>>,
     /// The sessions that were told of changes by the newest, each on one stream of theirs.
     told: Arc<Mutex<Told>>,
+    /// What servers say of their own tools, by server.
+    hints: Arc<RwLock<HashMap<String, Arc<Hints>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ impl Rulebook {
 impl InForce {
     /// From the start.
     pub fn new(first: Arc<Rulebook>) -> Self {
-        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default() }
+        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default(), hints: Arc::default() }
     }
 
     /// Puts another into force.
@@ -63,6 +65,24 @@ impl InForce {
 
     pub(super) fn newest(&self) -> Arc<Rulebook> {
         self.newest.load_full()
+    }
+
+    /// What a server says of its own tools, as far as lists have shown.
+    pub(super) fn hints(&self, server: &str) -> Arc<Hints> {
+        self.hints.read().get(server).map(Arc::clone).unwrap_or_default()
+    }
+
+    /// These tools of it are destructive by its own word, which it cannot take back.
+    pub(super) fn learn<'t>(&self, server: &str, tools: impl IntoIterator<Item = &'t str>) {
+        let mut tools = tools.into_iter().peekable();
+        if tools.peek().is_none() {
+            return;
+        }
+        let mut hints = self.hints.write();
+        let known = hints.entry(server.to_owned()).or_default();
+        if let Some(more) = known.and(tools) {
+            *known = Arc::new(more);
+        }
     }
 
     /// Whether this session has heard of no change by `book` yet: a session hears of it on one of its streams.

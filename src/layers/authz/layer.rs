@@ -15,7 +15,7 @@ use crate::chain::{
     ServerMessage, Thing, Trail, Vigil,
 };
 use crate::config::Server;
-use crate::decide::{Arguments, Held, Ruling, Scene, Verdict};
+use crate::decide::{Arguments, Held, Hints, Ruling, Scene, Verdict};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Limits;
 use crate::protocol::{Access, ListKind, Message, Method, RequestId, Side, Target};
@@ -34,8 +34,8 @@ impl Authz {
         Self { book, in_force, vigil }
     }
 
-    fn held<'a>(&'a self, request: &'a McpRequest<Principal>, server: &'a Server) -> Held<'a> {
-        let scene = Scene { server, now: request.context.received, peer: Some(request.context.peer.address) };
+    fn held<'a>(&'a self, request: &'a McpRequest<Principal>, server: &'a Server, hints: &'a Hints) -> Held<'a> {
+        let scene = Scene { server, now: request.context.received, peer: Some(request.context.peer.address), hints };
         self.book.engine.held_by(request.evidence.caller(), scene)
     }
 }
@@ -50,7 +50,8 @@ impl Middleware for Authz {
         let Some(server) = request.context.route.server.as_ref().map(|known| Arc::clone(self.book.server(known))) else {
             return Err(Reason::NoSuchPath.into());
         };
-        let held = self.held(&request, &server);
+        let hints = self.in_force.hints(&server.name);
+        let held = self.held(&request, &server, &hints);
         let arguments = Arguments::Known(request.message.rpc().and_then(|message| message.param("arguments")));
         let Ruling { verdict, shadow } = held.decide(&request.access, arguments);
         if verdict == Verdict::NoServer
@@ -65,6 +66,9 @@ impl Middleware for Authz {
             trail.with(|decision| decision.detail = Some(failure.as_str()));
         }
         note_shadows(&trail, shadow);
+        if held.is_hinted(&request.access) {
+            trail.with(|decision| decision.operation = Some("destructive"));
+        }
         if let Some(rule) = verdict.rule() {
             trail.with(|decision| decision.rule = Some((**rule).into()));
         }
@@ -86,7 +90,7 @@ impl Middleware for Authz {
         let McpRequest { carried, evidence } = &mut request;
         let Carried { message, access, context, .. } = &mut **carried;
         if let (Target::Listen { tasks, lists, resources }, Some(message)) = (&access.target, message.rpc_mut()) {
-            let scene = Scene { server: &server, now: context.received, peer: Some(context.peer.address) };
+            let scene = Scene { server: &server, now: context.received, peer: Some(context.peer.address), hints: &hints };
             wanted = Some(Box::new(listen::Wanted::of(message, lists, resources)));
             listen::narrow(message, tasks, &self.book.engine.held_by(evidence.caller(), scene));
         }

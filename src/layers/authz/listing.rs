@@ -26,6 +26,16 @@ pub(super) fn filter(message: &mut Message, list: ListKind, held: &Held<'_>) {
     forbid_shared_caching(message);
 }
 
+/// The tools of a list that their server itself calls destructive. A hint that it makes nothing dangerous is no one's word but its own.
+pub(super) fn destructive(message: &Message) -> impl Iterator<Item = &str> {
+    let tools = message.result().and_then(|result| result.get(ListKind::Tools.member()));
+    tools.into_iter().flat_map(Value::items).filter_map(|tool| {
+        let hint = |name: &str| tool.get("annotations")?.get(name)?.as_bool();
+        let is_destructive = hint("destructiveHint") == Some(true) && hint("readOnlyHint") != Some(true);
+        tool.get("name").and_then(Value::as_str).filter(|_| is_destructive)
+    })
+}
+
 /// What depends on the caller must not be served to another from a shared cache. MCP 2026-07-28, "Caching".
 pub(super) fn forbid_shared_caching(message: &mut Message) {
     let Some(result) = message.result().filter(|result| result.get("cacheScope").is_some()).map(Value::id) else {

@@ -11,7 +11,7 @@ use super::tasks::{Heard, TaskJudge};
 use super::{capabilities, listing};
 use crate::chain::{Action, Category, Changes, Direction, Finding, Reason, Rejection, RequestContext, ServerMessage};
 use crate::config::Server;
-use crate::decide::{Held, Scene};
+use crate::decide::{Held, Hints, Scene};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
 use crate::protocol::{self, Answerable, Asked, ListKind, ListSet, Message, Method, Shape, code};
@@ -46,7 +46,11 @@ impl ReplyJudge {
         // One policy to a message: an answer is judged as its request was.
         let own = self.book.as_ref().filter(|_| shape == Shape::Response);
         let book = own.map_or_else(|| self.in_force.newest(), Arc::clone);
-        let held = self.held(&book);
+        if shape == Shape::Response && self.tasks.method == Method::ToolsList {
+            self.in_force.learn(&self.server.name, listing::destructive(&message.message));
+        }
+        let hints = self.hints();
+        let held = self.held(&book, &hints);
         match shape {
             Shape::Response if !plain => Err(Reason::UpstreamFailed("case_variant").into()),
             Shape::Notification if !plain => Ok(None),
@@ -91,15 +95,20 @@ impl ReplyJudge {
         own || protocol::is_plain(message, list)
     }
 
-    /// What the caller holds by `book`, now.
-    pub(super) fn held<'a>(&'a self, book: &'a Rulebook) -> Held<'a> {
-        // What comes later than its request is judged at its own time.
-        let since = SignedDuration::try_from(self.context.started.elapsed()).unwrap_or_default();
-        self.held_at(book, self.context.received.saturating_add(since).unwrap_or(self.context.received))
+    /// What the server says of its own tools.
+    pub(super) fn hints(&self) -> Arc<Hints> {
+        self.in_force.hints(&self.server.name)
     }
 
-    pub(super) fn held_at<'a>(&'a self, book: &'a Rulebook, now: Timestamp) -> Held<'a> {
-        let scene = Scene { server: book.server(&self.server), now, peer: Some(self.context.peer.address) };
+    /// What the caller holds by `book`, now.
+    pub(super) fn held<'a>(&'a self, book: &'a Rulebook, hints: &'a Hints) -> Held<'a> {
+        // What comes later than its request is judged at its own time.
+        let since = SignedDuration::try_from(self.context.started.elapsed()).unwrap_or_default();
+        self.held_at(book, hints, self.context.received.saturating_add(since).unwrap_or(self.context.received))
+    }
+
+    pub(super) fn held_at<'a>(&'a self, book: &'a Rulebook, hints: &'a Hints, now: Timestamp) -> Held<'a> {
+        let scene = Scene { server: book.server(&self.server), now, peer: Some(self.context.peer.address), hints };
         book.engine.held_by(self.principal.caller(), scene)
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::in_force::Rulebook;
 use super::reply::ReplyJudge;
 use crate::chain::{Changes, Reason, Withdrawn};
-use crate::decide::{Arguments, Failure, Held, Ruling, Verdict};
+use crate::decide::{Arguments, Failure, Held, Hints, Ruling, Verdict};
 use crate::protocol::{Access, ListKind, Target};
 
 /// How much of what `subscriptions/listen` has asked for is kept, in bytes. Who asked for more asks again under another policy.
@@ -79,7 +79,8 @@ impl Standing {
         hears: Option<Hears>,
     ) -> Self {
         let timed = {
-            let held = judge.held(&by);
+            let hints = judge.hints();
+            let held = judge.held(&by, &hints);
             listens.as_ref().map_or_else(|| held.is_timed(&access), |listens| listens.is_timed(&held))
         };
         Self { judge, access, listens, hears, last: Mutex::new(Judged { by, timed }) }
@@ -93,7 +94,8 @@ impl Standing {
         if !is_new && !last.timed {
             return Ok(());
         }
-        let held = self.held(&newest, now);
+        let hints = self.judge.hints();
+        let held = self.held(&newest, &hints, now);
         let Ruling { verdict, .. } = held.decide(&self.access, Arguments::Unknown);
         if verdict.denies() {
             return Err(self.withdrawn(&newest, &verdict));
@@ -116,8 +118,8 @@ impl Standing {
         Ok(())
     }
 
-    fn held<'a>(&'a self, book: &'a Rulebook, now: Timestamp) -> Held<'a> {
-        self.judge.held_at(book, now)
+    fn held<'a>(&'a self, book: &'a Rulebook, hints: &'a Hints, now: Timestamp) -> Held<'a> {
+        self.judge.held_at(book, hints, now)
     }
 
     /// The outcome's record says by which policy, and by which rule if it was one.
@@ -133,7 +135,8 @@ impl Standing {
     /// Has the client hear of the lists that may be others for this caller now.
     fn tell(&self, before: &Rulebook, newest: &Arc<Rulebook>, now: Timestamp) {
         let Some(hears) = self.hears.as_ref().filter(|hears| !hears.changes.promised().is_empty()) else { return };
-        let changed = self.held(newest, now).view().differs_from(&self.held(before, now).view());
+        let hints = self.judge.hints();
+        let changed = self.held(newest, &hints, now).view().differs_from(&self.held(before, &hints, now).view());
         let is_first = || hears.session.as_ref().is_none_or(|session| self.judge.in_force.tells_first(newest, session));
         if !changed.and(hears.changes.promised()).is_empty() && is_first() {
             hears.changes.tell(changed);

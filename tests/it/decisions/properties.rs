@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use tempfile::TempDir;
 use yett::config::{Server, load_str};
-use yett::decide::{Arguments, Caller, Engine, GrantOutcome, RuleOutcome, Scene, Shown, Verdict};
+use yett::decide::{Arguments, Caller, Engine, GrantOutcome, Hints, RuleOutcome, Scene, Shown, Verdict};
 use yett::policy::{Effect, Known, read_folder};
 use yett::protocol::json::{Document, Limits};
 use yett::protocol::{Access, ListKind, Method, Shape, Target};
@@ -153,7 +153,7 @@ proptest! {
         let holds = |wanted: &[&str]| wanted.iter().any(|group| groups.contains(group));
         let bound: Vec<usize> = bindings.iter().filter(|(_, groups)| holds(groups)).map(|(role, _)| *role).collect();
         for server in servers() {
-            let scene = Scene { server: &server, now: Timestamp::now(), peer: None };
+            let scene = Scene { server: &server, now: Timestamp::now(), peer: None, hints: Hints::none() };
             let held = engine.held_by(caller, scene);
             for tool in TOOLS {
                 let access = Access { method: Method::ToolsCall, target: Target::Tool(tool.to_owned()), shape: Shape::Request, answers: false, task: false };

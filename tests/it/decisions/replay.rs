@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use yett::admin::Order;
 use yett::config::load_policy;
-use yett::decide::{Arguments, Caller, Engine, Scene};
+use yett::decide::{Arguments, Caller, Engine, Hints, Scene};
 use yett::policy::Effect;
 use yett::protocol::json::{Document, Limits};
 use yett::protocol::{Access, Method, Shape, Target};
@@ -140,7 +140,7 @@ fn differences(folder: &Path, asked: &[Asked], who: &[(Who, [String; 2])]) -> u6
         let (seconds, nanos) = asked.call.get_timestamp().unwrap().to_unix();
         let now = Timestamp::new(i64::try_from(seconds).unwrap(), i32::try_from(nanos).unwrap()).unwrap();
         let server = old.servers.iter().find(|server| server.name == asked.server).unwrap();
-        let scene = Scene { server, now, peer: None };
+        let scene = Scene { server, now, peer: None, hints: Hints::none() };
         let document =
             asked.arguments.map(|text| Document::parse(Bytes::from_static(text.as_bytes()), Limits::default()).unwrap());
         let arguments = Arguments::Known(document.as_ref().map(Document::root));

@@ -109,3 +109,47 @@ async fn a_rule_in_shadow_is_on_record_and_lets_through() {
     }
     gateway.stop_and_verify().await;
 }
+
+#[tokio::test]
+async fn a_servers_own_word_makes_its_tools_more_dangerous_and_never_less() {
+    let crm = Upstream::start().await;
+    let hinted = |name: &str, hints: Value| json!({ "name": name, "inputSchema": { "type": "object" }, "annotations": hints });
+    crm.set_tools([
+        hinted("wipe", json!({ "destructiveHint": true })),
+        hinted("purge", json!({ "destructiveHint": true, "readOnlyHint": false })),
+        hinted("search", json!({ "destructiveHint": true, "readOnlyHint": true })),
+        hinted("drop", json!({ "readOnlyHint": true, "destructiveHint": false })),
+        hinted("update", json!({ "readOnlyHint": true })),
+    ]);
+    let gateway = Gateway::start()
+        .policy(POLICY)
+        .server(
+            "crm",
+            &crm,
+            "tools: { drop: { operation: destructive }, purge: { operation: read }, search: { operation: read } }",
+        )
+        .await;
+    let key = gateway.key("una", &["users"]).await;
+    // Nobody has heard the server's word yet.
+    let client = gateway.modern("crm", &key);
+    assert!(client.call("wipe", json!({})).await.json()["result"].is_object());
+    let listed = |answer: Answer| {
+        let answer = answer.json();
+        answer["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(client.list_tools().await), ["search", "update"], "in the very list that says so");
+    for client in [client, gateway.legacy("crm", &key).await] {
+        for name in ["wipe", "WIPE", "purge", "drop"] {
+            let seen = crm.count();
+            let refused = client.call(name, json!({})).await;
+            assert_eq!((refused.code(), crm.count()), (Some(-32602), seen), "{name}: {refused:?}");
+            let decision = gateway.records_of(&refused.call())[0]["dec"].clone();
+            assert_eq!(decision["rule"], "rule:nothing-destructive");
+            assert_eq!(decision["operation"] == "destructive", name != "drop", "{decision}");
+        }
+    }
+    // What it has said it cannot take back.
+    crm.set_tools([tool("wipe"), tool("update")]);
+    assert_eq!(listed(gateway.modern("crm", &key).list_tools().await), ["update"]);
+    gateway.stop_and_verify().await;
+}

@@ -1,7 +1,7 @@
 //! Whether a policy may have changed what a caller's lists show.
 
 use yett::config::load_policy;
-use yett::decide::{Caller, Engine, Scene};
+use yett::decide::{Caller, Engine, Hints, Scene};
 use yett::protocol::{ListKind, ListSet};
 
 /// The lists of `crm` that may be others for a caller of these groups.
@@ -17,7 +17,7 @@ fn changed(before: &str, after: &str, groups: &[&str]) -> ListSet {
         std::fs::write(folder.path().join("policies/0.yaml"), policy).unwrap();
         let judged = load_policy(&folder.path().join("yett.yaml"), None).map_err(|report| report.to_string()).unwrap();
         let caller = Caller { issuer: "api-key", subject: "ada", groups: &groups, ..Caller::default() };
-        let scene = Scene { server: &judged.servers[0], now: jiff::Timestamp::UNIX_EPOCH, peer: None };
+        let scene = Scene { server: &judged.servers[0], now: jiff::Timestamp::UNIX_EPOCH, peer: None, hints: Hints::none() };
         Engine::new(&judged.policy).held_by(caller, scene).view()
     };
     view(after).differs_from(&view(before))

@@ -223,6 +223,8 @@ async fn http_017_a_refused_head_costs_its_stream_and_no_other() {
 #[tokio::test]
 async fn http_017_a_body_that_is_not_as_long_as_it_was_said_to_be_is_never_sent_on() {
     let secure = Secure::new(Setting::default()).await;
+    // A caller's first call is written to the vault before its body is read, and a stream that was reset meanwhile is one that was left.
+    assert_eq!(secure.stage.modern().call("echo", json!({})).await.status, 200);
     let call = Call::to(&secure);
     for length in [call.body.len() - 1, call.body.len() + 1] {
         let (before, length) = (secure.denials().len(), length.to_string());
@@ -242,7 +244,7 @@ async fn http_017_a_body_that_is_not_as_long_as_it_was_said_to_be_is_never_sent_
     raw.send(&[frame(HEADERS, END_HEADERS, 1, &fields), frame(0, 0, 1, &call.body), trailer].concat()).await;
     assert_eq!(outcome(&mut raw).await, Ok(400), "trailers");
     assert_eq!(secure.denials().split_off(before)[0]["dec"]["reason"], "trailers");
-    assert_eq!(secure.stage.upstream.count(), 0);
+    assert_eq!(secure.stage.upstream.count(), 1, "the good one alone");
     secure.end().await;
 }
 

@@ -68,6 +68,7 @@ pub(super) fn kind(text: &str) -> Kind {
         "mapping by argument" => Kind::Arguments,
         "mapping of anything" => Kind::Values(Box::new(Kind::Anything)),
         "mapping of text" | "mapping of headers" | "mapping of claims" => Kind::Values(Box::new(Kind::Text(None))),
+        "mapping of regions" => Kind::Values(Box::new(Kind::Text(Some(format!("^{NAME}$"))))),
         "mapping from setting to duration" => Kind::Values(Box::new(Kind::Quantity("duration", String::new()))),
         "boolean" => Kind::Boolean,
         "number, 0 to 1" => Kind::Ratio,
@@ -125,8 +126,8 @@ fn scalar_kind(text: &str) -> Kind {
 /// What stands behind `list of`.
 fn item_kind(text: &str) -> Kind {
     let form = match text {
-        "text" | "names" | "origins" | "addresses or networks" | "SPIFFE trust domains" | "`host[:port]`" => None,
-        "roles" | "servers" | "issuers, `api-key`" => Some(format!("^{NAME}$")),
+        "text" | "names" | "tenants" | "origins" | "addresses or networks" | "SPIFFE trust domains" | "`host[:port]`" => None,
+        "regions" | "roles" | "servers" | "issuers, `api-key`" => Some(format!("^{NAME}$")),
         "servers, or `*`" => Some(format!("^({NAME}|\\*)$")),
         "tool patterns" => Some("^[A-Za-z0-9_.*-]+$".to_owned()),
         "patterns" => Some("^.".to_owned()),

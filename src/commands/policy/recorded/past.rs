@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::super::decided::Decided;
 use super::stood::Stood;
 use crate::config::Server;
-use crate::decide::{Arguments, Engine, Profile, Scene, Verdict};
+use crate::decide::{Arguments, Engine, Hints, Profile, Scene, Verdict};
 use crate::policy::Effect;
 use crate::protocol::json::{Document, Limits};
 use crate::protocol::{Access, Asked, Method, Shape, Target, Task};
@@ -148,7 +148,8 @@ impl Past {
 impl Asks {
     /// What a policy makes of it.
     pub(in super::super) fn decide(&self, stood: &Stood, engine: &Engine) -> Result<Again, Why> {
-        let scene = Scene { server: &self.server, now: stood.at, peer: Some(stood.peer) };
+        let hints = stood.name.as_deref().filter(|_| stood.hinted).and_then(|tool| Hints::none().and([tool])).unwrap_or_default();
+        let scene = Scene { server: &self.server, now: stood.at, peer: Some(stood.peer), hints: &hints };
         let held = engine.held_by(self.profile.caller(&stood.authn), scene);
         let arguments = match &self.arguments {
             ArgumentsKept::Known(arguments) => Arguments::Known(arguments.as_ref().map(Document::root)),

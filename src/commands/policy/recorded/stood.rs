@@ -58,6 +58,8 @@ pub(in super::super) struct Stood {
     pub(super) kept: Option<(String, Option<String>)>,
     /// Whether something was changed in it before it was sent on.
     pub(super) edited: bool,
+    /// Whether its server's own word made it more dangerous than the operator's.
+    pub(super) hinted: bool,
     /// What the policy has decided.
     pub(in super::super) decided: Decided,
     /// Whether `decided` has the rule by which it was; a station behind may have put its own there.
@@ -108,6 +110,7 @@ impl Stood {
             name: text("/what/name").map(str::to_owned),
             kept,
             edited: record.pointer("/dec/edits").is_some(),
+            hinted: text("/dec/operation") == Some("destructive"),
             has_rule: !allowed || granted,
             decided: Decided { effect, rule: rule.filter(|_| !allowed || granted), shadow: shadows(record) },
             later: reason.filter(|_| allowed).map(str::to_owned),
@@ -164,7 +167,7 @@ mod tests {
     fn what_was_decided_before_the_policy_or_in_no_way_is_told_apart() {
         let Read::Decided(stood) = read(|_| ()) else { panic!() };
         assert_eq!((stood.decided.effect, stood.decided.rule.as_deref(), stood.has_rule), (Effect::Allow, Some("role:a"), true));
-        assert_eq!(stood.at.to_string(), "2025-11-26T14:43:27.104Z");
+        assert_eq!(stood.at.to_string(), "2025-11-26T15:52:45.824Z");
         let refused = json!({ "effect": "deny", "layers": "authn:ok", "policy": "h", "reason": "denied", "rule": "rule:r" });
         let Read::Decided(stood) = read(|record| record["dec"] = refused.clone()) else { panic!() };
         assert_eq!((stood.decided.effect, stood.later), (Effect::Deny, None));
