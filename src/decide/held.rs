@@ -2,6 +2,7 @@
 //! or a person who wants to know why.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::arguments::Misfit;
 use super::caller::Caller;
@@ -26,7 +27,12 @@ pub struct Held<'a> {
     scene: Scene<'a>,
     /// Nothing is known of the caller but the role.
     anybody: bool,
+    /// About how many items of lists modules were asked.
+    asked: AtomicU32,
 }
+
+/// About how many items of one list modules are asked; what comes after them is not shown.
+const MOST_ASKED: u32 = 2_000;
 
 impl<'a> Held<'a> {
     pub(super) fn new(engine: &'a Engine, caller: Caller<'a>, scene: Scene<'a>) -> Self {
@@ -47,7 +53,7 @@ impl<'a> Held<'a> {
 
     fn with(engine: &'a Engine, roles: Vec<&'a CompiledRole>, caller: Caller<'a>, scene: Scene<'a>, anybody: bool) -> Self {
         let names = roles.iter().filter_map(|role| role.rule.strip_prefix("role:")).collect();
-        Self { engine, roles, names, caller, scene, anybody }
+        Self { engine, roles, names, caller, scene, anybody, asked: AtomicU32::new(0) }
     }
 
     /// Decides one access.
@@ -151,6 +157,11 @@ impl<'a> Held<'a> {
         about.filter(|(_, rule)| self.anybody || self.caller.is_among(&rule.within))
     }
 
+    /// Whether the policy has Rego modules.
+    pub fn has_modules(&self) -> bool {
+        self.engine.modules_origin().is_some()
+    }
+
     /// Whether the server's own word makes it more dangerous than the operator's.
     pub fn is_hinted(&self, access: &Access) -> bool {
         Item::of(access).is_some_and(|item| item.operation(&self.scene) != item.stated(self.scene.server))
@@ -215,13 +226,15 @@ impl<'a> Held<'a> {
                 return Shown::Deny;
             }
         }
-        if self.engine.modules_origin().is_none() {
+        if !self.has_modules() {
             return left;
         }
         if self.anybody || !self.engine.modules_are_stable() {
             return Shown::Depends;
         }
-        if self.engine.ask_modules(&facts) == Said::Nothing { left } else { Shown::Deny }
+        // SECURITY: a server chooses how long its lists are.
+        let is_bounded = self.asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
+        if is_bounded && self.engine.ask_modules(&facts) == Said::Nothing { left } else { Shown::Deny }
     }
 
     /// Whether a tool may be called, as far as that can be said without its arguments.

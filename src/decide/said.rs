@@ -38,11 +38,6 @@ impl Engine {
         self.modules.as_ref().is_none_or(|modules| !modules.reads().arguments && !modules.reads().moment)
     }
 
-    /// Whether what they say may be another thing at another time.
-    pub(super) fn modules_read_the_moment(&self) -> bool {
-        self.modules.as_ref().is_some_and(|modules| modules.reads().moment)
-    }
-
     /// What they are, to be compared.
     pub(super) fn modules_digest(&self) -> u64 {
         self.modules.as_ref().map_or(0, |modules| modules.digest())

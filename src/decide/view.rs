@@ -106,7 +106,8 @@ impl Held<'_> {
             // Who is granted nothing of a kind sees nothing of it, whatever rules say.
             if !patterns.is_empty() {
                 (&patterns, rules, self.engine().modules_digest()).hash(&mut hasher);
-                if rules.iter().any(|mark| mark.looks) {
+                // Modules may look at any of it.
+                if self.engine().modules_digest() != 0 || rules.iter().any(|mark| mark.looks) {
                     (&server.owner, &server.purpose, server.classification.as_str(), self.names()).hash(&mut hasher);
                     scene.hints.hash(&mut hasher);
                     for (tool, operation) in &server.operations {
@@ -135,6 +136,6 @@ impl Held<'_> {
     }
 
     fn has_timed(&self, item: Item<'_>) -> bool {
-        self.engine().modules_read_the_moment() || self.rules_about(item).any(|(_, rule)| !rule.shadow && rule.reads_time())
+        self.rules_about(item).any(|(_, rule)| !rule.shadow && rule.reads_time())
     }
 }

@@ -24,6 +24,9 @@ const LOOK: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// Functions by which the same access could be decided in two ways, so that no record could be judged again.
 const UNSTEADY: [&str; 6] = ["time.now_ns", "rand.", "uuid.", "opa.runtime", "http.send", "net.lookup_ip_addr"];
 
+/// What of `input.access` is the same for every use of a thing; `method` is not, and is found by its own name.
+const ACCESS: [&str; 6] = ["method", "operation", "prompt", "resource", "target", "tool"];
+
 /// All modules of a policy, prepared.
 #[derive(Clone)]
 pub struct Modules {
@@ -44,18 +47,29 @@ pub struct Reads {
 
 impl Reads {
     fn of(text: &str) -> Self {
-        let words = || text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+        let words = || text.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
         let has = |wanted: &[&str]| words().any(|word| wanted.contains(&word));
-        // `input` by itself, or by a name that is worked out, may be any of it.
-        let whole = text.match_indices("input").any(|(at, word)| {
-            let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + word.len()..).unwrap_or_default());
-            let is_word = |c: char| c.is_alphanumeric() || c == '_';
-            let stands_alone = !before.ends_with(is_word) && !after.starts_with(is_word);
-            let named = after.strip_prefix('.').is_some_and(|name| name.starts_with(is_word));
-            stands_alone && !named
+        // `input`, or `access`, by itself or with a name that is worked out may be any of it.
+        let whole = standing(text, "input").any(|after| !after.strip_prefix('.').is_some_and(|name| name.starts_with(is_word)));
+        let any_access = standing(text, "access").any(|after| {
+            let name = after.strip_prefix('.').map(|after| after.split(|c: char| !is_word(c)).next().unwrap_or_default());
+            !name.is_some_and(|name| ACCESS.contains(&name))
         });
-        Self { arguments: whole || has(&["arguments"]), moment: whole || has(&["method", "now", "peer", "time"]) }
+        let moment = whole || any_access || has(&["method", "now", "peer", "time"]);
+        Self { arguments: whole || has(&["arguments"]), moment }
     }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// What comes after each place where a word stands alone.
+fn standing<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = &'t str> {
+    text.match_indices(word).filter_map(move |(at, word)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + word.len()..).unwrap_or_default());
+        (!before.ends_with(is_word) && !after.starts_with(is_word)).then_some(after)
+    })
 }
 
 impl Modules {
@@ -146,9 +160,13 @@ fn prepare(engine: &mut Engine, places: &[(&str, FileId)], report: &mut Report) 
 
 fn refuse_unsteady(text: &str, file: FileId, report: &mut Report) {
     for (number, line) in text.lines().enumerate() {
-        let code = line.split('#').next().unwrap_or_default();
-        if let Some((at, word)) = UNSTEADY.iter().find_map(|word| Some((code.find(word)?, *word))) {
-            let column = code.get(..at).map_or(1, |before| before.chars().count() + 1);
+        // Comments too: where one begins is for a parser to say.
+        let found = UNSTEADY.iter().find_map(|word| {
+            let starts = |at: &usize| !line.get(..*at).unwrap_or_default().ends_with(|c: char| is_word(c) || c == '.');
+            Some((line.match_indices(word).map(|(at, _)| at).find(starts)?, *word))
+        });
+        if let Some((at, word)) = found {
+            let column = line.get(..at).map_or(1, |before| before.chars().count() + 1);
             report
                 .error(Place::point(file, number + 1, column), format!("`{}` is another each time", word.trim_end_matches('.')))
                 .hint("a decision must be the same when its record is judged again: the time is `input.now`");
@@ -193,6 +211,10 @@ mod tests {
             ("deny contains \"x\" if input.access.method == \"tools/call\"", reads(false, true)),
             ("deny contains \"x\" if startswith(input.peer.address, \"10.\")", reads(false, true)),
             ("inputs := 1", reads(false, false)),
+            ("deny contains \"x\" if \"prompts/get\" in input.access", reads(false, true)),
+            ("deny contains \"x\" if input.access[k] == \"prompts/get\"", reads(false, true)),
+            ("import input.access as a", reads(false, true)),
+            ("deny contains \"x\" if input.access.tool == \"x\"", reads(false, false)),
             ("deny contains \"x\" if input .arguments", reads(true, true)),
         ] {
             assert_eq!(Reads::of(text), expected, "{text}");

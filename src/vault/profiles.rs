@@ -47,6 +47,12 @@ impl Vault {
         if self.profiles.0.read().contains(&name) {
             return Ok(name);
         }
+        // Looked for before anything is locked: after a restart every caller's first message comes here.
+        let exists = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM profiles WHERE name = ?)");
+        if exists.bind(&*name).fetch_one(&self.pool).await? {
+            self.remember(&name, erasures);
+            return Ok(name);
+        }
         let MonthKey { caller, month, .. } = &*whose.keys;
         let sealed = seals.seal(&label(caller, *month, &name), &text)?;
         let mut work = self.pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -69,15 +75,19 @@ impl Vault {
         if !stored {
             return Err(VaultError::Erased);
         }
+        self.remember(&name, erasures);
+        Ok(name)
+    }
+
+    /// Whoever was erased meanwhile must not be remembered by what was stored before.
+    fn remember(&self, name: &Arc<str>, erasures: u64) {
         let mut known = self.profiles.0.write();
-        // Whoever was erased meanwhile must not be remembered by what was stored before.
         if erasures == self.erasures.load(Ordering::Acquire) {
             if known.len() >= REMEMBERED {
                 known.clear();
             }
-            known.insert(Arc::clone(&name));
+            known.insert(Arc::clone(name));
         }
-        Ok(name)
     }
 }
 

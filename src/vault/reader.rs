@@ -10,6 +10,9 @@ use super::{Content, VERSION, VaultError, content, profiles};
 use crate::master_key::MasterKey;
 use crate::state::StoreError;
 
+/// Since which version there are profiles.
+const PROFILES: i64 = 4;
+
 /// Reads `vault.db`. What is read leaves no record: whoever has the master key needs no gateway to read it.
 #[derive(Debug)]
 pub struct Reader {
@@ -38,7 +41,7 @@ impl Reader {
         if mark != root.lookup(Lookup::Check, &[]) {
             return Err(VaultError::OtherKey);
         }
-        Ok(Self { root, pool, has_profiles: found == VERSION })
+        Ok(Self { root, pool, has_profiles: found >= PROFILES })
     }
 
     /// What is said of a caller, by the name that records have for it; `None` when it is gone.

@@ -50,13 +50,19 @@ impl Middleware for KeepRefused {
     }
 }
 
+/// Most bytes that are kept of a refused call; of a larger one nothing is.
+const MOST_KEPT: usize = 64 << 10;
+
 /// What there is to keep, and of which refusals; `None` where the operator does not want all of it.
 fn may_keep(request: &McpRequest<Principal>) -> Option<(Keeping, Kept)> {
     let server = request.context.route.server.as_ref()?;
     let tool = request.access.tool().map_or(server.capture, |tool| server.capture_of(tool));
     let keeping = Keeping { known: tool == Capture::Full, unknown: server.capture == Capture::Full };
     let message = request.message.rpc().filter(|_| keeping.known || keeping.unknown)?;
-    Some((keeping, in_full(Capture::Full, message, &request.access)?))
+    let kept = in_full(Capture::Full, message, &request.access)?;
+    // SECURITY: a refusal costs its caller nothing, so it may not fill the disk.
+    let is_small = if let Kept::Text(_, text) = &kept { text.len() <= MOST_KEPT } else { true };
+    is_small.then_some((keeping, kept))
 }
 
 /// Of which refusals all is kept.

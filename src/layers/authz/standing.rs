@@ -17,6 +17,9 @@ use crate::protocol::{Access, ListKind, Target};
 /// How much of what `subscriptions/listen` has asked for is kept, in bytes. Who asked for more asks again under another policy.
 const MOST_KEPT: usize = 16 << 10;
 
+/// How many things of one listener are put before modules again.
+const MOST_ASKED: usize = 16;
+
 /// What one stream stands on, as far as policy goes.
 pub(super) struct Standing {
     /// Judges what comes on it.
@@ -170,7 +173,9 @@ impl Listens {
     }
 
     fn compared(&self, held: &Held<'_>, is_new: bool) -> Compared {
-        if self.named.is_none() && is_new {
+        // Modules cost too much to be asked about many things of every stream at once: whoever names many asks again.
+        let is_costly = |named: &Named| held.has_modules() && named.uris.len() + named.tools.len() > MOST_ASKED;
+        if is_new && self.named.as_ref().is_none_or(is_costly) {
             return Compared::More;
         }
         let now = self.granted_by(held);

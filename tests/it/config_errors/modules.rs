@@ -13,6 +13,7 @@ fn a_wrong_module_is_told_its_place_and_its_fix() {
         ("package other\n\ndeny if true\n", "policies/x.rego:1:1 this module is of the package `other`"),
         ("package yett\n\nallow if true\n", "policies/x.rego:0:0 no module has a rule `deny`"),
         ("package yett\n\ndeny if time.now_ns() > 5\n", "policies/x.rego:3:9 `time.now_ns` is another each time"),
+        ("package yett\n\ndeny if { x := \"#\"; rand.intn(x, 2) == 1 }\n", "policies/x.rego:3:21 `rand` is another each time"),
         ("package yett\n\ndeny if no_such_function(5)\n", "policies/x.rego:3:"),
         ("package yett\n\ndeny if x > 5\n", "policies/x.rego:3:"),
         ("", "policies/x.rego:"),
