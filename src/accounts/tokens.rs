@@ -12,6 +12,7 @@ use crate::audit::{AppendError, Draft, Kind, Log};
 use crate::clock::Clock;
 use crate::config::{Config, Endpoints, Resource, Server};
 use crate::oauth::{AuthorizationServer, Denied, GrantError, Granted, Proof, digest_of};
+use crate::policy::Tenants;
 use crate::secret::Secret;
 use crate::state::{self, Account, StoreError, Tokens, Whose};
 use crate::telemetry::{AccountEvent, Metrics};
@@ -77,6 +78,8 @@ struct Service {
     authorization: AuthorizationServer,
     /// All that tokens of it were given for and to: under the same name there may be another one some day.
     terms: String,
+    /// Whose callers may connect accounts.
+    tenants: Tenants,
 }
 
 /// Which tokens of which account: those of a later stamp are others.
@@ -124,8 +127,16 @@ impl Accounts {
         self.parts.store.changes()
     }
 
-    pub(super) fn service(&self, server: &str) -> Option<&AuthorizationServer> {
+    fn service(&self, server: &str) -> Option<&AuthorizationServer> {
         self.services.get(server).map(|service| &service.authorization)
+    }
+
+    /// Where accounts at a server are, for a caller of this issuer and tenant, which is empty without one. SECURITY: to a caller of another
+    /// tenant than the server's there is no such server.
+    pub(super) fn service_for(&self, server: &str, issuer: &str, tenant: &str) -> Option<&AuthorizationServer> {
+        let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
+        let service = self.services.get(server).filter(|service| service.tenants.include(issuer, tenant));
+        service.map(|service| &service.authorization)
     }
 
     /// What tokens of this caller and server are given for.
@@ -380,7 +391,7 @@ fn service(server: &Server) -> Option<Result<Service, ConnectError>> {
     };
     let terms = format!("{url}\n{}\n{place}\n{}", resource.as_deref().unwrap_or_default(), settings.client.client_id);
     let authorization = AuthorizationServer::new(&settings.client, resource);
-    Some(authorization.map(|authorization| Service { authorization, terms }))
+    Some(authorization.map(|authorization| Service { authorization, terms, tenants: server.tenants.clone() }))
 }
 
 /// What is kept of what came, and how long it is good.

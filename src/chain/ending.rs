@@ -4,6 +4,7 @@
 //! ground is gone. Layers say what the ground is, as a function of the time; they know no clock.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -91,13 +92,14 @@ impl Vigil {
         self.0.lock().push((end.downgrade(), Box::new(holds)));
     }
 
-    /// Looks at every stream once, and forgets those that are gone.
+    /// Looks at every stream once, and forgets those that are gone. Whose ground cannot be looked at for a panic ends, alone.
     pub fn look(&self, now: Timestamp) {
         // Aside: a stream that opens meanwhile does not wait until thousands are looked at.
         let mut watched = std::mem::take(&mut *self.0.lock());
         watched.retain(|(end, holds)| {
             let Some(end) = end.upgrade() else { return false };
-            holds(now).map_err(|because| end.come(because)).is_ok()
+            let held = catch_unwind(AssertUnwindSafe(|| holds(now))).unwrap_or(Err(Reason::Internal("panic")));
+            held.map_err(|because| end.come(because)).is_ok()
         });
         let mut streams = self.0.lock();
         watched.append(&mut streams);
@@ -134,6 +136,20 @@ mod tests {
         vigil.look(until);
         assert_eq!(ended.now_or_never(), Some(Reason::Killed));
         assert_eq!(vigil.0.lock().len(), 0, "nobody looks at it any more");
+    }
+
+    #[test]
+    fn a_panic_over_one_stream_ends_it_and_no_other() {
+        let vigil = Vigil::default();
+        let until = Timestamp::from_second(100).unwrap();
+        let (broken, sound) = (streamed(), streamed());
+        vigil.over(&broken.0, &broken.1, |_| panic!("its ground cannot be looked at"));
+        vigil.over(&sound.0, &sound.1, move |now| if now < until { Ok(()) } else { Err(Reason::Killed) });
+        vigil.look(Timestamp::UNIX_EPOCH);
+        assert_eq!(broken.1.end().wait().now_or_never(), Some(Reason::Internal("panic")));
+        assert_eq!(sound.1.end().wait().now_or_never(), None);
+        vigil.look(until);
+        assert_eq!(sound.1.end().wait().now_or_never(), Some(Reason::Killed), "nobody looks at it any more");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Source {
     Environment(Secret<String>),
     /// A file of the user's.
     File(PathBuf),
+    /// Whoever runs the bridge, which is a part of the same program.
+    Given(Secret<String>),
     /// The file in which `--login` has kept it.
     Kept(PathBuf),
 }
@@ -106,6 +108,7 @@ impl Credential {
                     .to_owned()
             }
             Source::Environment(_) => "put a new one into YETT_TOKEN and start this server again".to_owned(),
+            Source::Given(_) => "it was made for this one conversation".to_owned(),
             Source::File(path) => format!("put a new one into `{}`; it is read again at the next request", path.display()),
             Source::Kept(_) => "give a new one to `yett connect --login URL`; it is read again at the next request".to_owned(),
         }
@@ -117,6 +120,7 @@ impl Inner {
         match &self.source {
             Source::None => Ok(None),
             Source::Environment(token) => bearer(token.expose(), || "YETT_TOKEN".to_owned()).map(Some),
+            Source::Given(token) => bearer(token.expose(), || "what was given".to_owned()).map(Some),
             Source::File(path) | Source::Kept(path) => self.read_file(path).map(Some),
         }
     }

@@ -15,7 +15,7 @@ use super::chains::{Chains, Successors};
 use super::secrets::Secrets;
 use crate::admin::{NotReloaded, Reload, Reloaded};
 use crate::audit::{Draft, Kind, Log};
-use crate::config::{self, Config, Durability, OnDisk, Outline};
+use crate::config::{self, Config, Durability, Loaded, OnDisk, Outline};
 use crate::health::Readiness;
 use crate::telemetry::{Metrics, Reload as Outcome};
 
@@ -28,6 +28,9 @@ const OF_SERVER: [&str; 4] = ["capture", "classification", "owner", "purpose"];
 /// And below one of its tools.
 const OF_TOOL: [&str; 2] = ["capture", "operation"];
 
+/// How often files are loaded that change while that is done.
+const LOADS: usize = 3;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Reloader {
@@ -38,14 +41,14 @@ pub(super) struct Reloader {
     certificates: Option<Arc<Certificates>>,
     /// The file that is read again; `None` for a configuration that was in none.
     file: Option<PathBuf>,
-    /// What stood in the files when they were read last, whatever came of it: by hashes of the configuration and of the policy.
-    tried: Tried,
+    /// What stood in the files when they were read last, whatever came of it; `None` if the same may fare better another time.
+    tried: parking_lot::Mutex<Option<Said>>,
     /// Held for a whole reload: they come one after the other.
     in_force: Mutex<InForce>,
 }
 
-/// See [`Reloader`].
-type Tried = parking_lot::Mutex<(Option<String>, Option<String>)>;
+/// What files say, by hashes of the configuration and of the policy; as in [`OnDisk`].
+type Said = (Option<String>, Option<String>);
 
 #[derive(Debug)]
 struct InForce {
@@ -77,7 +80,7 @@ impl Reloader {
             secrets,
             certificates: None,
             file: config.file.clone(),
-            tried: Tried::new((Some(config.hash.clone()), Some(config.policy.hash.clone()))),
+            tried: parking_lot::Mutex::new(Some(said_by(config))),
             in_force: Mutex::new(in_force),
         }
     }
@@ -100,14 +103,15 @@ impl Reloader {
         let config = Arc::new(config);
         let policy_changes = config.policy.hash != in_force.policy;
         let says_else = policy_changes || config.hash != in_force.configuration;
-        let next = if says_else { Some(compile(&in_force.chains, &config).await?) } else { None };
+        let compiled = if says_else { Some(compile(&in_force.chains, &config).await) } else { None };
+        let next = compiled.transpose().inspect_err(|_panicked| self.forget_tried())?;
         let policy = policy_changes.then(|| self.log.append(policy_change(&in_force, &config, by)));
         let declared = self.log.append(config_change(&in_force, &config, by));
         // Both are durable before either takes effect; the second is not there without the first.
         if let Some(policy) = policy {
-            policy.durable().await?;
+            policy.durable().await.inspect_err(|_error| self.forget_tried())?;
         }
-        declared.durable().await?;
+        declared.durable().await.inspect_err(|_error| self.forget_tried())?;
         if let Some(next) = next {
             in_force.chains.rule_by(next);
         }
@@ -138,25 +142,29 @@ impl Reloader {
     /// Whether what stands in the files now has been read before: whoever looks at them has nothing to do.
     pub(super) fn has_tried(&self, found: &OnDisk) -> bool {
         let tried = self.tried.lock();
-        tried.0 == found.configuration && tried.1 == found.policy
+        tried.as_ref().is_some_and(|(configuration, policy)| *configuration == found.configuration && *policy == found.policy)
+    }
+
+    /// Whether the last reload was refused for a reason that may pass without a change of the files.
+    pub(super) fn may_fare_better(&self) -> bool {
+        self.tried.lock().is_none()
+    }
+
+    /// What was refused just now says nothing against the files.
+    fn forget_tried(&self) {
+        *self.tried.lock() = None;
     }
 
     /// Off the workers: files are read and checked.
     async fn read(&self) -> Result<Config, NotReloaded> {
         let Some(file) = self.file.clone() else { return Err(NotReloaded::NoFile) };
-        let reading = move || {
-            let found = config::on_disk(&file);
-            (found, config::load(&file))
-        };
-        let (found, loaded) = tokio::task::spawn_blocking(reading)
-            .await
-            .map_err(|panicked| NotReloaded::Invalid(format!("it could not be read: {panicked}")))?;
-        // What was loaded is what was tried; of what could not be, what stood there just before.
-        *self.tried.lock() = match &loaded {
-            Ok(loaded) => (Some(loaded.config.hash.clone()), Some(loaded.config.policy.hash.clone())),
-            Err(_) => (found.configuration, found.policy),
-        };
-        let loaded = loaded.map_err(|report| NotReloaded::Invalid(report.to_string()))?;
+        let read = tokio::task::spawn_blocking(move || load_whole(&file)).await;
+        let (said, loaded) = read.map_err(|panicked| {
+            self.forget_tried();
+            NotReloaded::Invalid(format!("it could not be read: {panicked}"))
+        })?;
+        *self.tried.lock() = said;
+        let loaded = loaded?;
         if !loaded.warnings.is_empty() {
             tracing::warn!("{}", loaded.warnings);
         }
@@ -204,6 +212,27 @@ fn may_change(name: &str) -> bool {
     MAY_CHANGE.contains(&name)
         || of_server.is_some_and(|key| OF_SERVER.contains(&key))
         || of_tool.is_some_and(|key| OF_TOOL.contains(&key))
+}
+
+/// Loads the files, and tells what they said. What changes meanwhile, as when a mounted map is swapped, may be read half as it was and half as
+/// it is to be, which nobody has written: only what the files said before and say after is taken.
+fn load_whole(file: &Path) -> (Option<Said>, Result<Loaded, NotReloaded>) {
+    let mut before = config::on_disk(file);
+    for _ in 0..LOADS {
+        let loaded = config::load(file);
+        let after = config::on_disk(file);
+        let same = before == after;
+        before = after.clone();
+        let found = (after.configuration, after.policy);
+        if same && loaded.as_ref().ok().is_none_or(|loaded| said_by(&loaded.config) == found) {
+            return (Some(found), loaded.map_err(|report| NotReloaded::Invalid(report.to_string())));
+        }
+    }
+    (None, Err(NotReloaded::Invalid("the files keep changing while they are read".to_owned())))
+}
+
+fn said_by(config: &Config) -> Said {
+    (Some(config.hash.clone()), Some(config.policy.hash.clone()))
 }
 
 /// Off the workers: compiling a policy takes as long as it is long.

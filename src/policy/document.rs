@@ -1,5 +1,6 @@
 //! The folder: which files are read, in which order, and what they are together.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::io;
@@ -142,6 +143,42 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
     }
 }
 
+/// What the name of a file in the folder makes of it.
+enum Named<'a> {
+    /// It is read.
+    Policy(&'a str),
+    /// It looks like a policy and is not read: why, and what to do.
+    Refused(&'static str, &'static str),
+    /// It is none.
+    Other,
+}
+
+impl<'a> Named<'a> {
+    fn of(name: &'a OsStr) -> Self {
+        let Some(name) = name.to_str() else { return Self::Refused("the name of this file is not UTF-8", "rename it") };
+        // Editors' backups, and the folders by which Kubernetes swaps a mounted map.
+        if name.starts_with('.') {
+            return Self::Other;
+        }
+        let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
+        match extension {
+            "rego" | "yaml" => Self::Policy(name),
+            other if other.eq_ignore_ascii_case("rego") => Self::Refused("this file is not read", "name it `.rego`"),
+            other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
+                Self::Refused("this file is not read", "name it `.yaml`")
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a file of the folder that is called so is read, or refused for its name: no other makes a difference to the policy.
+    pub(crate) fn depends_on(name: &OsStr) -> bool {
+        !matches!(Named::of(name), Named::Other)
+    }
+}
+
 /// The policy files, sorted by name; names that look like policies and are not read are errors.
 fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
@@ -149,21 +186,12 @@ fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> 
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            about(&path, "the name of this file is not UTF-8".to_owned(), "rename it", report);
-            continue;
-        };
-        // Editors' backups, and the folders by which Kubernetes swaps a mounted map.
-        if name.starts_with('.') || path.is_dir() {
-            continue;
-        }
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        match extension {
-            "rego" | "yaml" => files.push((name.to_owned(), path)),
-            other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
-                about(&path, "this file is not read".to_owned(), "name it `.yaml`", report);
-            }
-            _ => {}
+        match Named::of(&name) {
+            Named::Other => {}
+            // Sub-folders are not read, whatever they are called.
+            Named::Policy(_) | Named::Refused(..) if path.is_dir() => {}
+            Named::Policy(name) => files.push((name.to_owned(), path)),
+            Named::Refused(why, hint) => about(&path, why.to_owned(), hint, report),
         }
     }
     files.sort();

@@ -97,6 +97,31 @@ async fn another_file_of_the_folder_and_the_configuration_itself_are_followed_to
 }
 
 #[tokio::test]
+async fn a_file_that_nobody_reads_may_change_all_the_time() {
+    let crm = Upstream::start().await;
+    let gateway = Gateway::start().servers([("crm", &crm)]).await;
+    let key = gateway.key("ada", &["staff"]).await;
+    let client = gateway.modern("crm", &key);
+    let policies = root(&gateway).join("policies");
+    let busy = async {
+        for length in 1_usize.. {
+            fs::write(policies.join("notes.txt"), "x".repeat(length)).unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let followed = async {
+        replace(&policies.join("0.yaml"), &format!("{POLICY}{NO_ECHO}"));
+        until_reloads(&gateway, 1).await;
+    };
+    tokio::select! {
+        () = busy => {}
+        () = followed => {}
+    }
+    assert_eq!(client.call("echo", json!({})).await.code(), Some(-32602), "the rule is not in force");
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn what_is_said_of_a_server_and_its_tools_changes_without_a_restart_and_where_it_is_does_not() {
     let crm = Upstream::start().await;
     let no_writes = "rules: [{ name: no-writes, deny: { servers: [crm], tools: ['*'], operations: [write, destructive] } }]\n";

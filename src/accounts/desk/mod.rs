@@ -174,8 +174,9 @@ impl Desk {
 
     /// What is about to be connected, and for whom.
     async fn consent(&self, server: &str, visitor: &Visitor) -> Result<Answer, Trouble> {
-        let service = self.service(server)?;
-        let account = self.accounts.connected(&whose(server, &visitor.who)).await.map_err(AccountFailure::from)?;
+        let whose = whose(server, &visitor.who);
+        let service = self.service(server, (&whose.issuer, &whose.tenant))?;
+        let account = self.accounts.connected(&whose).await.map_err(AccountFailure::from)?;
         let page = consent_page(server, &self.gateway, visitor, (account.as_ref(), service.scope()));
         Ok(Answer::Show(page, vec![]))
     }
@@ -191,8 +192,8 @@ impl Desk {
         if get("form").is_none_or(|token| !is_same(token, &visitor.form)) {
             return Err(Trouble::ForeignForm);
         }
-        let service = self.service(server)?;
         let whose = whose(server, &visitor.who);
+        let service = self.service(server, (&whose.issuer, &whose.tenant))?;
         match get("act") {
             // What is stopped is stopped for browsers too. Taking away goes on.
             Some("connect") if self.is_stopped(server, &visitor.who) => Err(Trouble::Stopped),
@@ -263,7 +264,7 @@ impl Desk {
     /// Where a browser was sent.
     fn sender(&self, journey: &Journey) -> Result<&AuthorizationServer, Trouble> {
         match journey.errand {
-            Errand::Connect => self.service(&journey.server),
+            Errand::Connect => self.service(&journey.server, (&journey.issuer, &journey.tenant)),
             Errand::SignIn => {
                 let known = self.sign_ins.iter().find(|sign_in| sign_in.issuer == journey.issuer);
                 known.map(|sign_in| &sign_in.server).ok_or(Trouble::NotSignedIn)
@@ -298,7 +299,7 @@ impl Desk {
         if (issuer, subject, tenant) != (&journey.issuer, &journey.subject, journey.tenant.as_str()) {
             return Err(Trouble::ForeignState);
         }
-        self.service(&journey.server)?;
+        self.service(&journey.server, (issuer, tenant))?;
         if self.is_stopped(&journey.server, &visitor.who) {
             return Err(Trouble::Stopped);
         }
@@ -313,12 +314,13 @@ impl Desk {
         Ok(Answer::Go(self.page_of(&journey.server), vec![]))
     }
 
-    fn service(&self, server: &str) -> Result<&AuthorizationServer, Trouble> {
+    /// Where accounts at a server are, for a user of this issuer and tenant.
+    fn service(&self, server: &str, (issuer, tenant): (&str, &str)) -> Result<&AuthorizationServer, Trouble> {
         let offered = match &self.offered {
             ServerSelection::All => true,
             ServerSelection::Only(names) => names.iter().any(|name| name == server),
         };
-        self.accounts.service(server).filter(|_| offered).ok_or(Trouble::NoServer)
+        self.accounts.service_for(server, issuer, tenant).filter(|_| offered).ok_or(Trouble::NoServer)
     }
 
     /// Where a browser comes back: `redirect_uri`, as it is registered.

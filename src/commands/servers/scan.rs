@@ -45,7 +45,7 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
         bail!("`{role}` is no name for a role: 1 to 63 of a-z, 0-9, `_` and `-`, starting with a letter or a digit");
     }
     let gateway = Temporary::start(config, &scan.name).await?;
-    let offer = ask(&gateway.url, patience).await;
+    let offer = ask(&gateway, patience).await;
     gateway.stop().await;
     let offer = offer?;
     let reviewed = Reviewed::of(&offer);
@@ -66,8 +66,8 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
     Ok(report(&scan.name, &offer, &reviewed, terminal))
 }
 
-async fn ask(url: &str, patience: Duration) -> anyhow::Result<Offer> {
-    let mut wire = Wire::open(url)?;
+async fn ask(gateway: &Temporary, patience: Duration) -> anyhow::Result<Offer> {
+    let mut wire = Wire::open(&gateway.url, &gateway.key)?;
     let offer = wire.ask(patience).await;
     wire.close().await;
     offer

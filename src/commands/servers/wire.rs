@@ -16,6 +16,7 @@ use crate::connect::{Bridge, Credential, Settings, Source};
 use crate::layers::injection::{Scanner, SurfaceKind};
 use crate::protocol::json::{Limits, Value};
 use crate::protocol::{Message, Side, visit_below};
+use crate::secret::Secret;
 
 /// The largest answer.
 const MESSAGE: usize = 16 << 20;
@@ -64,8 +65,9 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn open(url: &str) -> anyhow::Result<Self> {
-        let credential = Credential::open(Source::None)?;
+    /// As whoever has this key.
+    pub(super) fn open(url: &str, key: &Secret<String>) -> anyhow::Result<Self> {
+        let credential = Credential::open(Source::Given(key.clone()))?;
         let bridge = Bridge::new(Settings { url: url.parse()?, authorities: None, credential, max_message: MESSAGE })?;
         let (ours, theirs) = duplex(64 << 10);
         let (input, output) = split(theirs);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Scene, told};
-use crate::support::browser::Browser;
+use crate::support::browser::{Browser, Page};
 
 /// Whether anybody has connected anything.
 async fn nobody_connected(scene: &Scene) -> bool {
@@ -162,5 +162,55 @@ async fn jwt_047_a_page_says_nothing_before_a_sign_in_and_a_token_of_another_kin
     let page = eve.open_as(&scene.page("/accounts/mail"), "eve").await;
     assert_eq!(page.status(), 502, "{}", page.text());
     assert!(eve.cookie(&scene.page(""), "visitor").is_none());
+    scene.gateway.stop_and_verify().await;
+}
+
+/// Status and page, without the id of the record.
+fn said(page: &Page) -> (u16, String) {
+    (page.status(), page.text().split("<p><small>Reference").next().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_server_of_another_tenant_is_no_server_at_the_desk() {
+    let scene = Scene::set().await;
+    // Grace, of `other`, is on her way to an account when the server becomes one of `acme` alone.
+    let mut grace = Browser::default();
+    let page = grace.open_as(&scene.page("/accounts/mail"), "grace").await;
+    assert!(page.text().contains("grace (corp)"), "{}", page.text());
+    let token = page.attribute("name=\"form\" value=\"").unwrap();
+    let good: &[(&str, &str)] = &[("form", &token), ("act", "connect")];
+    let origin = scene.page("");
+    let authorize = grace.post(&page.url, good, Some(&origin)).await.onward().unwrap();
+    let state = authorize.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let [visitor, journey] = ["visitor", "journey"].map(|name| grace.cookie(&origin, name).unwrap());
+    let Scene { corp, mail, server, gateway } = scene;
+    let folder = gateway.stop_and_verify().await;
+    let config = folder.path().join("yett.yaml");
+    let written = std::fs::read_to_string(&config).unwrap();
+    assert!(written.contains("auth: { user_oauth:"), "{written}");
+    std::fs::write(&config, written.replace("auth: { user_oauth:", "tenants: [acme], auth: { user_oauth:")).unwrap();
+    let gateway = folder.start().await;
+    let scene = Scene { corp, mail, server, gateway };
+
+    let origin = scene.page("");
+    let mut grace = Browser::default();
+    grace.set_cookie(&origin, "yett-visitor", &visitor);
+    grace.set_cookie(&origin, "yett-journey", &journey);
+    let unknown = said(&grace.clone().get(&scene.page("/accounts/none")).await);
+    assert_eq!(unknown.0, 404, "{}", unknown.1);
+    let opened = grace.clone().get(&scene.page("/accounts/mail")).await;
+    assert_eq!(said(&opened), unknown);
+    let submitted = grace.clone().post(&scene.page("/accounts/mail"), good, Some(&origin)).await;
+    assert_eq!((said(&submitted), submitted.onward()), (unknown.clone(), None));
+    for answered in ["code=x", "error=access_denied"] {
+        let back = scene.page(&format!("/accounts/mail/callback?{answered}&state={state}"));
+        assert_eq!(said(&grace.clone().get(&back).await), unknown, "{answered}");
+    }
+    // Nor is it one to whoever is of no tenant.
+    let eve = Browser::default().open_as(&scene.page("/accounts/mail"), "eve").await;
+    assert_eq!(said(&eve), unknown);
+    assert_eq!(scene.mail.asked("/token").await, 0, "no code was shown to anybody");
+    assert!(nobody_connected(&scene).await);
+    scene.connected("ada", "ada-at-home").await;
     scene.gateway.stop_and_verify().await;
 }

@@ -128,9 +128,12 @@ fn single_valued_keys_may_stand_in_one_file_only_and_both_places_are_named() {
 fn files_that_look_like_policies_and_are_not_read_are_errors() {
     let folder = Folder::new(MINIMAL).file("policies/x.yml", "").file("policies/README.md", "");
     let folder = folder.file("policies/.hidden.yaml", "").file("policies/sub/z.yaml", "");
+    let folder = folder.file("policies/y.REGO", "").file("policies/z.Rego", "").file("policies/.hidden.Rego", "");
     let mut errors = folder.errors();
     errors.sort();
-    assert_eq!(errors, ["policies/x.yml:0:0 this file is not read"]);
+    assert_eq!(errors, ["x.yml", "y.REGO", "z.Rego"].map(|name| format!("policies/{name}:0:0 this file is not read")));
+    let shown = folder.load().unwrap_err().to_string();
+    assert_eq!((shown.matches("name it `.yaml`").count(), shown.matches("name it `.rego`").count()), (1, 2), "{shown}");
 }
 
 #[test]
