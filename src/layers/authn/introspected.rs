@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::token::{Issuers, LEEWAY, Proof, TokenError, Verified, check_audience, check_start, later};
+use super::token::{Issuers, LEEWAY, Proof, TokenError, check_audience, check_start, later};
+use super::verified::Verified;
 use super::{bound, claims};
 use crate::introspection::{Credential, Introspector, Told, Verdict};
 use crate::protocol::json::Value;

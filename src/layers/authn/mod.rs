@@ -42,6 +42,7 @@ mod principal;
 mod remembered;
 mod settings;
 mod token;
+mod verified;
 
 pub use id_token::SignedIn;
 pub use layer::Authn;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 
 use super::jws::{Parts, algorithm_named, check_header, split, strict_object};
+use super::verified::Verified;
 use super::{bound, claims};
 use crate::config::{Claims, Issuer};
 use crate::introspection::{self, Credential, Introspector};
@@ -103,22 +104,6 @@ impl TokenError {
             Self::NoKey | Self::UnknownKey(_) => "token_unknown_key",
         }
     }
-}
-
-/// What a good token says.
-#[derive(Debug)]
-pub(super) struct Verified {
-    pub(super) issuer: Arc<str>,
-    pub(super) subject: String,
-    pub(super) client: Option<String>,
-    pub(super) groups: Vec<String>,
-    pub(super) roles: Vec<String>,
-    pub(super) tenant: Option<String>,
-    pub(super) region: Option<String>,
-    pub(super) attributes: Vec<(String, String)>,
-    pub(super) scopes: Vec<String>,
-    pub(super) expires: Timestamp,
-    pub(super) proof: Proof,
 }
 
 /// By what a token was found good: holds until that changes, or becomes too old.
@@ -344,42 +329,6 @@ impl KnownIssuer {
         let client = id.or(azp);
         let listed = self.clients.is_empty() || client.as_ref().is_some_and(|client| self.clients.contains(client));
         listed.then_some(client).ok_or(TokenError::Client)
-    }
-
-    pub(super) fn read(
-        &self,
-        payload: Value<'_>,
-        client: Option<String>,
-        expires: Timestamp,
-        proof: Proof,
-    ) -> Result<Verified, TokenError> {
-        let paths = &self.claims;
-        let subject = claims::at(payload, &paths.subject).ok_or(TokenError::Claim("subject"))?;
-        let list = |path: &Option<_>, name| match path.as_ref().and_then(|path| claims::at(payload, path)) {
-            Some(value) => claims::texts(value, name),
-            None => Ok(Vec::new()),
-        };
-        let tenant = paths.tenant.as_ref().and_then(|path| claims::at(payload, path));
-        let region = paths.region.as_ref().and_then(|path| claims::at(payload, path));
-        let mut attributes = Vec::new();
-        for (name, path) in &paths.attributes {
-            if let Some(value) = claims::at(payload, path) {
-                attributes.push((name.clone(), claims::text(value, "attribute")?));
-            }
-        }
-        Ok(Verified {
-            issuer: Arc::clone(&self.name),
-            subject: claims::text(subject, "subject")?,
-            client,
-            groups: list(&paths.groups, "groups")?,
-            roles: list(&paths.roles, "roles")?,
-            tenant: tenant.map(|value| claims::text(value, "tenant")).transpose()?,
-            region: region.map(|value| claims::text(value, "region")).transpose()?,
-            attributes,
-            scopes: claims::scopes(payload)?,
-            expires,
-            proof,
-        })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct InForce {
     told: Arc<Mutex<Told>>,
     /// What servers say of their own tools, by server.
     hints: Arc<RwLock<HashMap<String, Arc<Hints>>>>,
+    /// What most say: nothing.
+    silent: Arc<Hints>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ impl Rulebook {
 impl InForce {
     /// From the start.
     pub fn new(first: Arc<Rulebook>) -> Self {
-        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default(), hints: Arc::default() }
+        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default(), hints: Arc::default(), silent: Arc::default() }
     }
 
     /// Puts another into force.
@@ -69,7 +71,7 @@ impl InForce {
 
     /// What a server says of its own tools, as far as lists have shown.
     pub(super) fn hints(&self, server: &str) -> Arc<Hints> {
-        self.hints.read().get(server).map(Arc::clone).unwrap_or_default()
+        Arc::clone(self.hints.read().get(server).unwrap_or(&self.silent))
     }
 
     /// These tools of it are destructive by its own word, which it cannot take back.
