@@ -6,6 +6,7 @@ mod check;
 mod connect;
 mod demo;
 mod export;
+mod fresh_file;
 mod healthcheck;
 mod init;
 mod keys;

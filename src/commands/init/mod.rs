@@ -3,13 +3,14 @@
 //! What is written passes `yett check` and `yett policy test`; what does not is taken away again. Nothing that is there is changed.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
 use super::Exit;
+use super::fresh_file::create;
 use super::terminal::Terminal;
 use crate::config;
 
@@ -105,10 +106,6 @@ impl Drop for Written {
             let _ = fs::remove_dir(folder);
         }
     }
-}
-
-fn create(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
 fn servers(command: &Init) -> anyhow::Result<Vec<Named<'_>>> {

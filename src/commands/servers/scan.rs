@@ -2,8 +2,6 @@
 //!
 //! Exit codes: 0 read, and nothing is wrong with it; 1 something is, be it flagged or cut off; 2 it could not be asked.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::super::Exit;
+use super::super::fresh_file::create;
 use super::super::terminal::Terminal;
 use super::temporary::Temporary;
 use super::wire::{Offer, Wire};
@@ -51,9 +50,7 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
     let reviewed = Reviewed::of(&offer);
     let document = policy(&scan.name, &role, &offer, &reviewed);
     if let Some(path) = &scan.out {
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
-        file.and_then(|mut file| file.write_all(document.as_bytes()))
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        create(path, &document).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if scan.json {
         terminal.line(found(&scan.name, &role, &offer, &reviewed));
