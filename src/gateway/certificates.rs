@@ -92,7 +92,6 @@ impl Certificates {
                 true
             }
             Err(refused) => {
-                self.metrics.tls_reloaded(TlsReload::Refused);
                 tracing::error!(
                     listener = name,
                     by,
@@ -102,6 +101,8 @@ impl Certificates {
                 if let Err(error) = self.log.append(refusal(name, &refused, by)).durable().await {
                     tracing::error!(error = &error as &dyn std::error::Error, "the refused renewal could not be recorded");
                 }
+                // After the record: whoever sees the count finds it.
+                self.metrics.tls_reloaded(TlsReload::Refused);
                 false
             }
         }
