@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use yett::limits::{Answer, Charge, Keyer, MAX_KEYS, Memory, Moment, Rule, Store as _, Verdict, Window};
+use yett::limits::{Answer, Charge, Keyer, MAX_KEYS, Maker, Memory, Moment, Rule, Store as _, Verdict, Window};
 
 const RULES: [Rule; 5] = [
     Rule::Rate { every: 1, burst: u32::MAX },
@@ -20,7 +20,8 @@ const RULES: [Rule; 5] = [
 fn charges(keyer: &Keyer, caller: u64, rules: &[Rule]) -> Vec<Charge> {
     let charge = |(index, rule): (usize, &Rule)| {
         let key = keyer.key([b"corp".as_slice(), &caller.to_le_bytes(), &index.to_le_bytes()]);
-        Charge { key, rule: *rule, cost: 1, shadow: false, maker: caller }
+        let maker = Maker { caller: u32::try_from(caller).unwrap_or_default(), tenant: 0 };
+        Charge { key, rule: *rule, cost: 1, shadow: false, maker }
     };
     rules.iter().enumerate().map(charge).collect()
 }

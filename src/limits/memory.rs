@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::key::AsItIs;
 use super::rule::Slot;
-use super::{Adding, Answer, Charge, Key, Lease, Moment, Over, Release, Rule, Store, Taking, Verdict};
+use super::{Adding, Answer, Charge, Key, Lease, Maker, Moment, Over, Release, Rule, Store, Taking, Verdict};
 
 /// Keys of all limits together, beyond which new ones are refused: some 130 MB.
 pub const MAX_KEYS: usize = 1_000_000;
@@ -24,6 +24,9 @@ const SHARDS: usize = 64;
 
 /// One caller may have made one part in so many of all keys, or some tools and sessions of theirs would leave no room for others.
 const SHARES: usize = 64;
+
+/// The callers of one tenant may have made one part in so many, or enough of them would leave other tenants none.
+const SHARES_OF_TENANTS: usize = 2;
 
 /// How many keys of a shard one caller may have made at least: keys are spread by chance.
 const FEW: usize = 64;
@@ -48,8 +51,10 @@ struct Shared {
 #[derive(Default)]
 struct Shard {
     slots: HashMap<Key, Made, BuildHasherDefault<AsItIs>>,
-    /// How many of them who has made.
-    makers: HashMap<u64, u32>,
+    /// How many of them which caller has made.
+    makers: HashMap<u32, u32>,
+    /// The same of tenants.
+    tenants: HashMap<u32, u32>,
     /// At how many keys it is swept.
     sweep_at: usize,
     /// Until when it is left alone.
@@ -59,7 +64,7 @@ struct Shard {
 /// A counter, and by whom it was made.
 pub(super) struct Made {
     slot: Slot,
-    maker: u64,
+    maker: Maker,
 }
 
 /// Why there is no room for a key.
@@ -234,20 +239,27 @@ impl Shard {
         if self.is_crowded_by(charge.maker, most) {
             return Err(NoRoom::ForThisCaller);
         }
-        *self.makers.entry(charge.maker).or_default() += 1;
+        *self.makers.entry(charge.maker.caller).or_default() += 1;
+        if charge.maker.tenant != 0 {
+            *self.tenants.entry(charge.maker.tenant).or_default() += 1;
+        }
         self.slots.insert(charge.key, Made { slot: charge.rule.fresh(at), maker: charge.maker });
         Ok(())
     }
 
     fn remove(&mut self, key: Key) -> bool {
         let Some(Made { maker, .. }) = self.slots.remove(&key) else { return false };
-        unmake(&mut self.makers, maker);
+        unmake(&mut self.makers, maker.caller);
+        unmake(&mut self.tenants, maker.tenant);
         true
     }
 
-    /// Whether there is no room for another key of whoever makes it.
-    fn is_crowded_by(&self, maker: u64, most: usize) -> bool {
-        self.makers.get(&maker).is_some_and(|made| *made as usize >= share(most))
+    /// Whether there is no room for another key of whoever makes it, or of their tenant.
+    fn is_crowded_by(&self, maker: Maker, most: usize) -> bool {
+        let has = |counts: &HashMap<u32, u32>, who: u32, share: usize| {
+            counts.get(&who).is_some_and(|made| *made as usize >= share.max(FEW))
+        };
+        has(&self.makers, maker.caller, most / SHARES) || has(&self.tenants, maker.tenant, most / SHARES_OF_TENANTS)
     }
 
     /// Forgets what is idle, if it is time to, or if there is no room for so many more, or for more of one caller.
@@ -258,11 +270,12 @@ impl Shard {
         if (!is_full && wanted <= self.sweep_at) || (is_full && at.ticks < self.rests_until) {
             return;
         }
-        let makers = &mut self.makers;
+        let (makers, tenants) = (&mut self.makers, &mut self.tenants);
         self.slots.retain(|_, Made { slot, maker }| {
             let stays = !slot.is_idle(at);
             if !stays {
-                unmake(makers, *maker);
+                unmake(makers, maker.caller);
+                unmake(tenants, maker.tenant);
             }
             stays
         });
@@ -273,13 +286,8 @@ impl Shard {
     }
 }
 
-/// How many keys of a shard with room for so many one caller may have made.
-fn share(most: usize) -> usize {
-    (most / SHARES).max(FEW)
-}
-
 /// One less of whoever made it.
-fn unmake(makers: &mut HashMap<u64, u32>, maker: u64) {
+fn unmake(makers: &mut HashMap<u32, u32>, maker: u32) {
     if let hash_map::Entry::Occupied(mut made) = makers.entry(maker) {
         *made.get_mut() = made.get().saturating_sub(1);
         if *made.get() == 0 {

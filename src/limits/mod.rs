@@ -44,7 +44,16 @@ pub struct Charge {
     /// Counted, but never a reason to refuse.
     pub shadow: bool,
     /// Whose message it is: by whom a key that is new is made.
-    pub maker: u64,
+    pub maker: Maker,
+}
+
+/// Who makes keys, by what stands for their names: short, since it is kept with each key. Two who share it by chance share their part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// The caller.
+    pub caller: u32,
+    /// Their tenant; 0 if they have none.
+    pub tenant: u32,
 }
 
 /// A charge that does not fit.

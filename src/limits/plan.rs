@@ -1,6 +1,6 @@
 //! From the limits of a policy to the charges of one message.
 
-use super::{Asked, Charge, Key, Keyer, Over, Rule};
+use super::{Asked, Charge, Key, Keyer, Maker, Over, Rule};
 use crate::policy::{Allowance, Limit, Rate};
 
 /// What of a limit is counted.
@@ -68,7 +68,7 @@ impl Counted {
 /// The charges of one message, and which limit each is of.
 #[derive(Debug)]
 pub struct Plan<'l> {
-    maker: u64,
+    maker: Maker,
     charges: Vec<Charge>,
     owners: Vec<(&'l Counted, Measure)>,
 }

@@ -25,13 +25,17 @@ fn after(milliseconds: u64) -> Moment {
     Moment { ticks: milliseconds * 1_000_000, wall: start + i64::try_from(milliseconds / 1000).unwrap() }
 }
 
+fn low(number: u64) -> u32 {
+    u32::try_from(number).unwrap()
+}
+
 fn key(number: u64) -> Key {
     // Spread as hashes are.
     Key(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), number.wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(17))
 }
 
 fn charge(number: u64, rule: Rule) -> Charge {
-    Charge { key: key(number), rule, cost: 1, shadow: false, maker: number }
+    Charge { key: key(number), rule, cost: 1, shadow: false, maker: Maker { caller: low(number), tenant: 0 } }
 }
 
 fn take(store: &Memory, charges: &[Charge], at: Moment) -> Verdict {
@@ -273,14 +277,14 @@ fn a_million_keys_have_a_bound_and_idle_ones_make_room() {
     }
     assert!(store.keys() < 10_100, "{} keys are held", store.keys());
     // A table is at most half empty after it has grown, and has a byte of its own for each place; each key may be another caller's.
-    let most = 2 * MAX_KEYS * (size_of::<(Key, Made)>() + 1 + size_of::<(u64, u32)>() + 1);
+    let most = 2 * MAX_KEYS * (size_of::<(Key, Made)>() + 1 + 2 * (size_of::<(u32, u32)>() + 1));
     assert!(most < 130 << 20, "{most} bytes");
 }
 
 #[test]
 fn one_caller_takes_a_part_of_the_room_and_others_have_theirs() {
     let store = Memory::new(MAX_KEYS);
-    let by = |maker: u64, number: u64| Charge { maker, ..charge(number, RATE) };
+    let by = |caller: u32, number: u64| Charge { maker: Maker { caller, tenant: 0 }, ..charge(number, RATE) };
     let mut made = 0;
     let mut refused = 0;
     for number in 0..30_000 {
@@ -299,7 +303,7 @@ fn one_caller_takes_a_part_of_the_room_and_others_have_theirs() {
     // What they have goes on, and so does everybody else.
     assert!(is_taken(&take(&store, &[by(1, 0)], after(0))));
     for number in 100_000..110_000 {
-        assert!(is_taken(&take(&store, &[by(number, number)], after(0))), "{number}");
+        assert!(is_taken(&take(&store, &[by(low(number), number)], after(0))), "{number}");
     }
     // What is idle by now is forgotten, and makes room for more of theirs.
     for number in 200_000..205_000 {
@@ -309,6 +313,20 @@ fn one_caller_takes_a_part_of_the_room_and_others_have_theirs() {
     let store = Memory::new(64);
     for number in 0..1_000 {
         assert!(is_taken(&take(&store, &[Charge { shadow: true, ..by(1, number) }], after(0))));
+    }
+}
+
+#[test]
+fn the_callers_of_one_tenant_together_leave_others_their_room() {
+    let store = Memory::new(MAX_KEYS);
+    let by =
+        |tenant: u32, number: u64| Charge { maker: Maker { caller: low(number / 1_000) + 1, tenant }, ..charge(number, RATE) };
+    let made = (0..600_000).filter(|number| is_taken(&take(&store, &[by(1, *number)], after(0)))).count();
+    assert!((480_000..=MAX_KEYS / 2).contains(&made), "{made} keys of one tenant");
+    assert!(matches!(take(&store, &[by(1, 600_000)], after(0)), Verdict::Full { own: true }));
+    for number in 1_000_000..1_010_000 {
+        assert!(is_taken(&take(&store, &[by(2, number)], after(0))), "{number}");
+        assert!(is_taken(&take(&store, &[by(0, number + 500_000)], after(0))), "{number}, who has no tenant");
     }
 }
 

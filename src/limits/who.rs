@@ -1,6 +1,6 @@
 //! Whom a limit counts: the keys of one message.
 
-use super::{Key, Keyer};
+use super::{Key, Keyer, Maker};
 use crate::policy::Dimension;
 
 /// How many keys of one limit a message is counted under; more come of callers in many groups.
@@ -30,9 +30,12 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The caller, by issuer, tenant and subject: whoever makes keys that are new.
-    pub fn maker(&self, keyer: &Keyer) -> u64 {
-        keyer.key([b"maker".as_slice(), self.issuer.as_bytes(), self.tenant.as_bytes(), self.subject.as_bytes()]).0
+    /// The caller, by issuer, tenant and subject, and the tenant: whoever makes keys that are new.
+    pub fn maker(&self, keyer: &Keyer) -> Maker {
+        let [issuer, tenant, subject] = [self.issuer, self.tenant, self.subject].map(str::as_bytes);
+        let short = |key: Key| u32::try_from(key.0 >> 32).unwrap_or_default().max(1);
+        let house = (!tenant.is_empty()).then(|| short(keyer.key([b"tenant".as_slice(), issuer, tenant])));
+        Maker { caller: short(keyer.key([b"maker".as_slice(), issuer, tenant, subject])), tenant: house.unwrap_or_default() }
     }
 
     /// The keys of a limit that is told apart from others by `seed`. None where `per` names a tool and no tool is called.
