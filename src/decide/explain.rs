@@ -8,7 +8,7 @@ use super::facts::Arguments;
 use super::held::{Held, brought};
 use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
-use super::said::Said;
+use super::said::{Answer, Said};
 use super::verdict::Ruling;
 use crate::policy::Origin;
 use crate::protocol::Access;
@@ -131,6 +131,7 @@ impl Held<'_> {
         };
         let modules = engine.modules_origin().map(|origin| {
             let said = Item::of(access).map(|item| engine.ask_modules(&self.facts(item, access.method, arguments)));
+            let (said, shadow) = said.map_or((None, Vec::new()), |Answer { said, shadow }| (Some(said), shadow));
             let (rule, reason, outcome) = match said {
                 None => ("rego:deny".into(), None, RuleOutcome::NotAbout),
                 Some(Said::Denied { rule, reason, failure }) => {
@@ -139,7 +140,10 @@ impl Held<'_> {
                 Some(Said::Depends) => ("rego:deny".into(), None, RuleOutcome::Depends),
                 Some(Said::Nothing) => ("rego:deny".into(), None, RuleOutcome::Spares),
             };
-            ConsideredRule { rule, origin: origin.clone(), shadow: false, reason, outcome }
+            let own = ConsideredRule { rule, origin: origin.clone(), shadow: false, reason, outcome };
+            let in_shadow =
+                |rule| ConsideredRule { rule, origin: origin.clone(), shadow: true, reason: None, outcome: RuleOutcome::Denies };
+            std::iter::once(own).chain(shadow.into_iter().map(in_shadow)).collect::<Vec<_>>()
         });
         let rules = engine.rules.all().iter().enumerate().map(|(at, rule)| ConsideredRule {
             rule: Arc::clone(&rule.rule),
@@ -152,7 +156,7 @@ impl Held<'_> {
             ruling: self.decide(access, arguments),
             bindings: bindings.collect(),
             grants: grants.collect(),
-            rules: rules.chain(modules).collect(),
+            rules: rules.chain(modules.into_iter().flatten()).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::facts::{AccessFacts, Arguments, Facts, ServerFacts};
 use super::grants::{CompiledGrant, CompiledRole, Fit};
 use super::outcome::{Budget, Failure};
 use super::rules::{CompiledRule, Item, Judged};
-use super::said::Said;
+use super::said::{Answer, Said};
 use super::verdict::{Ruling, Shown, Verdict};
 use crate::protocol::{Access, Asked, ListKind, Method, Target};
 
@@ -131,11 +131,13 @@ impl<'a> Held<'a> {
                 *slot = Some((at, rule, failure));
             }
         }
-        ruling.shadow.sort();
-        ruling.shadow.dedup();
         let [hides, refuses] = first;
         // Modules are asked where nothing else hides or refuses it: what they say costs most.
-        let said = if hides.is_none() && refuses.is_none() { self.engine.ask_modules(facts) } else { Said::Nothing };
+        let is_asked = hides.is_none() && refuses.is_none();
+        let Answer { said, shadow } = if is_asked { self.engine.ask_modules(facts) } else { Said::Nothing.into() };
+        ruling.shadow.extend(shadow);
+        ruling.shadow.sort();
+        ruling.shadow.dedup();
         if let Said::Denied { rule, reason, failure } = said {
             let is_stable = self.engine.modules_are_stable();
             ruling.verdict =
@@ -234,7 +236,7 @@ impl<'a> Held<'a> {
         }
         // SECURITY: a server chooses how long its lists are.
         let is_bounded = self.asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
-        if is_bounded && self.engine.ask_modules(&facts) == Said::Nothing { left } else { Shown::Deny }
+        if is_bounded && self.engine.ask_modules(&facts).said == Said::Nothing { left } else { Shown::Deny }
     }
 
     /// Whether a tool may be called, as far as that can be said without its arguments.
@@ -252,7 +254,7 @@ impl<'a> Held<'a> {
         let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
         let mut rules = self.rules_about(item).filter(|(_, rule)| !rule.shadow);
         rules.all(|(_, rule)| matches!(rule.judge(&facts, &budget), Judged::Spares | Judged::Depends))
-            && matches!(self.engine.ask_modules(&facts), Said::Nothing | Said::Depends)
+            && matches!(self.engine.ask_modules(&facts).said, Said::Nothing | Said::Depends)
     }
 
     /// Whether anything of a kind is shown at all.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::arguments::plain;
 use super::facts::{Arguments, Facts};
 use super::outcome::Failure;
-use super::said::Said;
+use super::said::{Answer, Said};
 use crate::policy::{Modules, Unsaid};
 
 /// Most bytes of arguments that modules look at.
@@ -23,36 +23,36 @@ impl Said {
 }
 
 /// Asks the modules.
-pub(super) fn judge(modules: &Modules, facts: &Facts<'_>) -> Said {
+pub(super) fn judge(modules: &Modules, facts: &Facts<'_>) -> Answer {
     if modules.reads().arguments && matches!(facts.arguments, Arguments::Unknown) {
-        return Said::Depends;
+        return Said::Depends.into();
     }
     let input = match input(facts, modules.reads().arguments) {
         Ok(input) => input,
-        Err(failure) => return Said::failed(failure),
+        Err(failure) => return Said::failed(failure).into(),
     };
     match modules.deny(Rego::from(input)) {
-        Ok(value) => read(&value).unwrap_or_else(|| Said::failed(Failure::Rego)),
-        Err(Unsaid::Failed) => Said::failed(Failure::Rego),
-        Err(Unsaid::Late) => Said::failed(Failure::Steps),
+        Ok(value) => read(&value).unwrap_or_else(|| Said::failed(Failure::Rego).into()),
+        Err(Unsaid::Failed) => Said::failed(Failure::Rego).into(),
+        Err(Unsaid::Late) => Said::failed(Failure::Steps).into(),
     }
 }
 
-/// What `deny` came to: nothing, `true`, or a set whose members are texts for the caller or `{"rule": ..., "reason": ...}`. The first in order
-/// is on record. `None` if it is something else.
-fn read(value: &Rego) -> Option<Said> {
+/// What `deny` came to: nothing, `true`, or a set whose members are texts for the caller or `{"rule": ..., "reason": ..., "shadow": ...}`. The
+/// first in order is on record, and all in shadow are. `None` if it is something else.
+fn read(value: &Rego) -> Option<Answer> {
     let denied = |name: &str, reason: Option<&str>| Said::Denied {
         rule: format!("rego:{name}").into(),
         reason: reason.map(Into::into),
         failure: None,
     };
     if *value == Rego::Undefined || *value == Rego::from(false) {
-        return Some(Said::Nothing);
+        return Some(Said::Nothing.into());
     }
     if *value == Rego::from(true) {
-        return Some(denied("deny", None));
+        return Some(denied("deny", None).into());
     }
-    let mut first = None;
+    let (mut first, mut shadow) = (None, Vec::new());
     for member in value.as_set().ok()? {
         let found = if let Ok(text) = member.as_string() {
             denied("deny", Some(sentence(text)?))
@@ -66,11 +66,18 @@ fn read(value: &Rego) -> Option<Said> {
             if reason == Some(None) || !is_name(&rule) {
                 return None;
             }
+            // SECURITY: only what says so in so many words is in shadow, and what says it in others is a mistake.
+            if let Some(in_shadow) = member.as_object().ok()?.get(&Rego::from("shadow"))
+                && *in_shadow.as_bool().ok()?
+            {
+                shadow.push(format!("rego:{rule}").into());
+                continue;
+            }
             denied(&rule, reason.flatten())
         };
         first.get_or_insert(found);
     }
-    Some(first.unwrap_or(Said::Nothing))
+    Some(Answer { said: first.unwrap_or(Said::Nothing), shadow })
 }
 
 fn is_name(text: &str) -> bool {

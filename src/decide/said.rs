@@ -8,6 +8,19 @@ use super::outcome::Failure;
 use super::rego::judge;
 use crate::policy::Origin;
 
+/// What modules say of an access, and the rules of theirs in shadow that would have denied it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) said: Said,
+    pub(super) shadow: Vec<Arc<str>>,
+}
+
+impl From<Said> for Answer {
+    fn from(said: Said) -> Self {
+        Self { said, shadow: Vec::new() }
+    }
+}
+
 /// What modules say of an access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "rego"), expect(dead_code, reason = "nobody says anything"))]
@@ -29,8 +42,8 @@ pub(super) enum Said {
 
 impl Engine {
     /// What modules say of an access.
-    pub(super) fn ask_modules(&self, facts: &Facts<'_>) -> Said {
-        self.modules.as_ref().map_or(Said::Nothing, |modules| judge(modules, facts))
+    pub(super) fn ask_modules(&self, facts: &Facts<'_>) -> Answer {
+        self.modules.as_ref().map_or(Said::Nothing.into(), |modules| judge(modules, facts))
     }
 
     /// Whether what they say is the same for every use of a thing by its caller.

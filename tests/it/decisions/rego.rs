@@ -90,6 +90,41 @@ deny contains "Payments have a purpose." if {
 }
 
 #[tokio::test]
+async fn what_a_module_denies_in_shadow_is_on_record_and_passes_and_only_what_says_so_is_in_shadow() {
+    let crm = crm().await;
+    let module = |shadow: &str| {
+        format!(
+            r#"package yett
+
+deny contains {{"rule": "tried", "reason": "no", "shadow": {shadow}}} if {{
+    input.access.tool == "pay"
+    input.arguments.amount > 10
+}}
+
+deny contains {{"rule": "kept"}} if input.arguments.amount > 1000
+"#
+        )
+    };
+    let shadowed = gateway(&crm, &module("true")).await;
+    let client = shadowed.modern("crm", &shadowed.key("ada", &[]).await);
+    let passed = client.call("pay", json!({ "amount": 11 })).await;
+    assert!(passed.json()["result"].is_object(), "{passed:?}");
+    let found = shadowed.records_of(&passed.call())[0]["dec"]["findings"].clone();
+    assert_eq!((&found[0]["rule"], &found[0]["action"]), (&json!("rego:tried"), &json!("shadow")), "{found}");
+    let refused = client.call("pay", json!({ "amount": 1001 })).await;
+    assert_eq!(shadowed.records_of(&refused.call())[0]["dec"]["rule"], "rego:kept", "{refused:?}");
+    shadowed.stop_and_verify().await;
+    for (shadow, detail) in [("false", Value::Null), ("\"true\"", json!("a Rego module has failed"))] {
+        let gateway = gateway(&crm, &module(shadow)).await;
+        let client = gateway.modern("crm", &gateway.key("ada", &[]).await);
+        let refused = client.call("pay", json!({ "amount": 11 })).await;
+        assert_eq!(refused.code(), Some(-31403), "{shadow}: {refused:?}");
+        assert_eq!(gateway.records_of(&refused.call())[0]["dec"]["detail"], detail, "{shadow}");
+        gateway.stop_and_verify().await;
+    }
+}
+
+#[tokio::test]
 async fn avl_001_a_module_that_fails_or_does_not_end_denies() {
     let crm = crm().await;
     for (what, module, detail) in [
