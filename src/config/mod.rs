@@ -47,6 +47,16 @@ use crate::secret::Secret;
 use crate::secrets::{Live, Settings};
 use crate::tls;
 
+/// What asks for a reload besides SIGHUP and the admin API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReloadBy {
+    /// Files that have changed.
+    #[default]
+    Files,
+    /// Nothing.
+    Asked,
+}
+
 /// Everything `yett serve` needs to know, checked.
 #[derive(Debug)]
 pub struct Config {
@@ -68,6 +78,8 @@ pub struct Config {
     pub accept_risks: Vec<Risk>,
     /// How long a stop takes.
     pub shutdown: Shutdown,
+    /// What asks for a reload.
+    pub reload: ReloadBy,
     /// Who may be a caller.
     pub identity: Identity,
     /// Logs and traces.

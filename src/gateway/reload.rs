@@ -188,11 +188,12 @@ impl Reloader {
                 );
             }
             Err(refused) => {
-                self.metrics.reloaded(Outcome::Refused);
                 tracing::error!(by, "the configuration is not reloaded, nothing has changed: {refused}");
                 if let Err(error) = self.log.append(refusal(refused, by)).durable().await {
                     tracing::error!(error = &error as &dyn std::error::Error, "the refused reload could not be recorded");
                 }
+                // After the record: whoever sees the count finds it.
+                self.metrics.reloaded(Outcome::Refused);
             }
         }
         done

@@ -139,7 +139,7 @@ impl Gateway {
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
         look_after((&log, &stock, state), &config, &flood, &operations, &services, &stop);
-        look_at_files(certificates, &reloader, &services, &stop);
+        look_at_files(certificates, (&reloader, config.reload), &services, &stop);
         ask_outside(key_sets, secrets, exporter, &services, &stop);
         readiness.serving.store(true, Ordering::Release);
         tracing::info!(listeners = ?addresses, admin = %admin_address, health = %health_address, log = log.name(), "serving");
@@ -190,9 +190,16 @@ async fn start_secrets(
 }
 
 /// What follows files of the operator's while the gateway serves.
-fn look_at_files(certificates: Arc<Certificates>, reloader: &Arc<Reloader>, services: &TaskTracker, stop: &CancellationToken) {
+fn look_at_files(
+    certificates: Arc<Certificates>,
+    (reloader, reload): (&Arc<Reloader>, config::ReloadBy),
+    services: &TaskTracker,
+    stop: &CancellationToken,
+) {
     services.spawn(certificates.look_after(stop.clone()));
-    services.spawn(follow(Arc::clone(reloader), stop.clone()));
+    if reload == config::ReloadBy::Files {
+        services.spawn(follow(Arc::clone(reloader), stop.clone()));
+    }
 }
 
 /// What reads from and sends to others while the gateway serves.

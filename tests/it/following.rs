@@ -122,6 +122,21 @@ async fn a_file_that_nobody_reads_may_change_all_the_time() {
 }
 
 #[tokio::test]
+async fn where_reloads_are_to_be_asked_for_files_may_arrive_one_by_one_and_are_in_force_when_somebody_asks() {
+    let crm = Upstream::start().await;
+    let gateway = Gateway::start().servers([("crm", &crm)]).config_extra("reload: asked").await;
+    let key = gateway.key("ada", &["staff"]).await;
+    let client = gateway.modern("crm", &key);
+    replace(&root(&gateway).join("policies/0.yaml"), &format!("{POLICY}{NO_ECHO}"));
+    // Longer than a file that is followed takes.
+    until_reloads(&gateway, 0).await;
+    assert_eq!(client.call("echo", json!({})).await.code(), None);
+    gateway.running.reload("signal").await.unwrap();
+    assert_eq!(client.call("echo", json!({})).await.code(), Some(-32602));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn what_is_said_of_a_server_and_its_tools_changes_without_a_restart_and_where_it_is_does_not() {
     let crm = Upstream::start().await;
     let no_writes = "rules: [{ name: no-writes, deny: { servers: [crm], tools: ['*'], operations: [write, destructive] } }]\n";

@@ -29,15 +29,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::{Environment, template};
-use super::{Audit, Config, Durability, Identity, KeyRules, Outline, Replies, Risk, Server};
+use super::{Audit, Config, Durability, Identity, KeyRules, Outline, ReloadBy, Replies, Risk, Server};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::secrets::{Form, Live, Reference};
-use crate::yaml::{Fields, Later, Node, Place, Report, Value, known_or_not, later, scalar, text, version};
+use crate::yaml::{Fields, Later, Node, Place, Report, Value, choice, known_or_not, later, scalar, text, version};
 
 pub(crate) use locations::gateway_url;
 
 const LATER: &[Later] = &[later("redis")];
+
+const RELOADS: &[(&str, ReloadBy)] = &[("files", ReloadBy::Files), ("asked", ReloadBy::Asked)];
 
 /// What sections know of each other and of the world.
 pub(super) struct Context<'a> {
@@ -217,6 +219,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
     let shutdown = fields.optional("shutdown", |node, report| process::shutdown(node, context, report));
     let shutdown = shutdown.unwrap_or_else(|| process::default_shutdown(context));
+    let reload = fields.optional("reload", choice(RELOADS, &[])).unwrap_or_default();
     let identity = fields.optional("identity", |node, report| identity::identity(node, &listeners, context, report));
     let identity = identity.unwrap_or(Identity {
         issuers: Vec::new(),
@@ -245,6 +248,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         audit: audit?,
         accept_risks,
         shutdown,
+        reload,
         identity,
         telemetry,
         servers: servers?,
