@@ -3,6 +3,8 @@
 //! A server that lies about a tool must not get it through a rule, so its hints only tighten: `destructiveHint: true`, or a name that says
 //! so, makes it destructive. `readOnlyHint: true` changes nothing but a remark for whoever reviews.
 
+use crate::protocol::is_canonical;
+
 /// A tool as its server describes it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tool {
@@ -12,6 +14,17 @@ pub(super) struct Tool {
     pub(super) says_it_reads: bool,
     pub(super) says_it_destroys: bool,
     /// Rules of the injection scan that its definition fits, those that count.
+    pub(super) findings: Vec<&'static str>,
+}
+
+/// A prompt or a resource as its server describes it.
+#[derive(Clone, Debug)]
+pub(super) struct Thing {
+    /// Its name, or its URI.
+    pub(super) name: String,
+    pub(super) about: String,
+    /// Whether a grant can say it, and it alone.
+    pub(super) is_plain: bool,
     pub(super) findings: Vec<&'static str>,
 }
 
@@ -87,15 +100,30 @@ impl Tool {
 
     /// Why it cannot be granted, if it cannot. `twice`: names that more than one tool has.
     pub(super) fn left(&self, twice: &std::collections::HashSet<String>) -> Option<Left> {
-        let plain = self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if !self.findings.is_empty() {
             Some(Left::Flagged)
-        } else if !plain || self.name.is_empty() || self.name.len() > LONGEST {
+        } else if !is_plain(&self.name, false) {
             Some(Left::Name)
         } else {
             twice.contains(&self.name).then_some(Left::Twice)
         }
     }
+}
+
+impl Thing {
+    /// Why it cannot be granted, if it cannot.
+    pub(super) fn left(&self) -> Option<Left> {
+        let name = (!self.is_plain).then_some(Left::Name);
+        if self.findings.is_empty() { name } else { Some(Left::Flagged) }
+    }
+}
+
+/// Whether it stands for itself alone in a grant and in quotes: a name of a prompt, or a URI.
+pub(super) fn is_plain(name: &str, is_uri: bool) -> bool {
+    let others: &[u8] = if is_uri { b"_-.~:/?&=+,;@%" } else { b"_-." };
+    (1..=LONGEST).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+        && (!is_uri || is_canonical(name))
 }
 
 /// `deleteFile`, `delete-file` and `files.delete` have the word `delete`.

@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 read, and nothing is wrong with it; 1 something is, be it flagged or cut off; 2 it could not be asked.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -11,10 +12,12 @@ use serde_json::json;
 use super::super::Exit;
 use super::super::fresh_file::create;
 use super::super::terminal::Terminal;
+use super::classes::{Left, Thing};
 use super::temporary::Temporary;
 use super::wire::{Offer, Wire};
 use super::written::{Reviewed, policy, snippet};
 use crate::config::{Config, parse_duration};
+use crate::secret::Secret;
 
 /// Arguments of `servers scan`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +30,9 @@ pub(super) struct Scan {
     /// Write the policy to this file, which must not be there, and print what belongs into the configuration
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Show the server the token in this file, in place of what it is configured with: of a server that is called in the name of callers
+    #[arg(long, value_name = "FILE")]
+    bearer: Option<PathBuf>,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -43,7 +49,8 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
     if !is_name(&role) {
         bail!("`{role}` is no name for a role: 1 to 63 of a-z, 0-9, `_` and `-`, starting with a letter or a digit");
     }
-    let gateway = Temporary::start(config, &scan.name).await?;
+    let bearer = scan.bearer.as_deref().map(token).transpose()?;
+    let gateway = Temporary::start(config, &scan.name, bearer).await?;
     let offer = ask(&gateway, patience).await;
     gateway.stop().await;
     let offer = offer?;
@@ -73,6 +80,7 @@ async fn ask(gateway: &Temporary, patience: Duration) -> anyhow::Result<Offer> {
 /// What an operator has to know before anything else.
 fn report(name: &str, offer: &Offer, reviewed: &Reviewed<'_>, terminal: &mut Terminal) -> Exit {
     let flagged = reviewed.flagged().count();
+    let things = offer.prompts.iter().chain(&offer.resources).filter(|thing| thing.left() == Some(Left::Flagged)).count();
     if let Some(cut) = offer.cut {
         terminal.note(format_args!("warning: {cut}; what is beyond is granted to nobody"));
     }
@@ -85,7 +93,12 @@ fn report(name: &str, offer: &Offer, reviewed: &Reviewed<'_>, terminal: &mut Ter
     if flagged > 0 {
         terminal.note(format_args!("warning: {flagged} tools of `{name}` carry signs of injection, and are not granted"));
     }
-    if flagged == 0 && offer.cut.is_none() && offer.findings.is_empty() { Exit::Done } else { Exit::Bad }
+    if things > 0 {
+        terminal.note(format_args!(
+            "warning: {things} prompts and resources of `{name}` carry signs of injection, and are not granted"
+        ));
+    }
+    if flagged + things == 0 && offer.cut.is_none() && offer.findings.is_empty() { Exit::Done } else { Exit::Bad }
 }
 
 fn found(name: &str, role: &str, offer: &Offer, reviewed: &Reviewed<'_>) -> serde_json::Value {
@@ -95,11 +108,29 @@ fn found(name: &str, role: &str, offer: &Offer, reviewed: &Reviewed<'_>) -> serd
         .map(|(tool, left)| {
             json!({
                 "name": tool.name, "about": tool.about, "class": tool.class().as_str(), "says_it_reads": tool.says_it_reads,
-                "granted": Reviewed::grants(tool, *left), "left_out": left.map(super::classes::Left::as_str), "findings": tool.findings,
+                "granted": Reviewed::grants(tool, *left), "left_out": left.map(Left::as_str), "findings": tool.findings,
             })
         })
         .collect();
-    json!({ "server": name, "role": role, "revision": offer.revision, "findings": offer.findings, "cut": offer.cut, "tools": tools })
+    let things = |things: &[Thing]| -> Vec<_> {
+        let shown = things.iter().map(|thing| {
+            json!({ "name": thing.name, "about": thing.about, "granted": thing.left().is_none(), "left_out": thing.left().map(Left::as_str),
+                    "findings": thing.findings })
+        });
+        shown.collect()
+    };
+    json!({ "server": name, "role": role, "revision": offer.revision, "findings": offer.findings, "cut": offer.cut, "tools": tools,
+            "prompts": things(&offer.prompts), "resources": things(&offer.resources) })
+}
+
+/// A token as it is shown in a header: one word of visible ASCII.
+fn token(path: &Path) -> anyhow::Result<Secret<String>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("`{}` does not hold one token of visible ASCII characters", path.display());
+    }
+    Ok(Secret::new(token.to_owned()))
 }
 
 /// `crm-starter`, cut where it would be too long.

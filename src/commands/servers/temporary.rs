@@ -21,8 +21,9 @@ use crate::config::{
     Auth, Config, Durability, Identity, KeyRules, Listener, Server, ServerSelection, Shutdown, State, Telemetry,
 };
 use crate::gateway::Gateway;
-use crate::policy::{Known, Policy, read_folder};
+use crate::policy::{Known, Policy, Tenants, read_folder};
 use crate::secret::Secret;
+use crate::secrets::{Form, Live};
 use crate::state::NewKey;
 use crate::yaml::Report;
 
@@ -44,10 +45,21 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    pub(super) async fn start(mut config: Config, name: &str) -> anyhow::Result<Self> {
-        let server = config.servers.iter().find(|server| server.name == name).map(Arc::clone);
+    /// `bearer`: what the server is shown in place of what it is configured with.
+    pub(super) async fn start(mut config: Config, name: &str, bearer: Option<Secret<String>>) -> anyhow::Result<Self> {
+        config.servers.retain(|server| server.name == name);
+        let server = config.servers.first_mut();
         let server = server.with_context(|| format!("no server is called `{name}`; see `yett servers list`"))?;
-        refuse_callers_credentials(&server)?;
+        let server = Arc::get_mut(server).context("the configuration is in use")?;
+        // The one caller is of no tenant, and is the operator, who is to see what tenants will.
+        server.tenants = Tenants::default();
+        match bearer {
+            Some(token) => {
+                let form = Form::Token { least: 1 };
+                server.auth = Some(Auth::Bearer(Live::fixed("--bearer", form, token.expose().clone())));
+            }
+            None => refuse_callers_credentials(server)?,
+        }
         let folder = Folder::new()?;
         let policy = policy(name, &folder)?;
         let setting = format!("servers.{name}.");
@@ -66,7 +78,6 @@ impl Temporary {
             trusted_proxies: Vec::new(),
             limits,
         }];
-        config.servers = vec![server];
         (config.admin, config.health.address, config.health.metrics_token) = (loopback, loopback, None);
         config.data_dir = folder.0.join("data");
         (config.master_key, config.state) = (None, State::Sqlite);
@@ -108,11 +119,11 @@ async fn own_key(gateway: &Gateway, server: &str) -> anyhow::Result<Secret<Strin
     Ok(key)
 }
 
-/// There is no caller whose token or account could be used.
+/// There is no caller whose token or account could be used, unless somebody gives one.
 fn refuse_callers_credentials(server: &Server) -> anyhow::Result<()> {
     match &server.auth {
         Some(Auth::TokenExchange(_) | Auth::UserOauth(_)) => bail!(
-            "`{}` is called in the name of a caller, and a scan has none: list its tools through the gateway, as somebody who may",
+            "`{}` is called in the name of a caller, and a scan has none: give it a token of yours that the server takes, in a file, with `--bearer FILE`",
             server.name
         ),
         Some(Auth::Basic(..) | Auth::Bearer(_) | Auth::ClientCredentials(_) | Auth::Header(..)) | None => Ok(()),
@@ -122,7 +133,7 @@ fn refuse_callers_credentials(server: &Server) -> anyhow::Result<()> {
 /// Every tool is seen, none can be called, and nothing is changed on its way. What a rule says of a method hides nothing from a list.
 fn policy(server: &str, folder: &Folder) -> anyhow::Result<Policy> {
     let text = format!(
-        "version: 1\nroles:\n  {ROLE}: {{ allow: [{{ servers: [{server}], tools: [\"**\"] }}] }}\n\
+        "version: 1\nroles:\n  {ROLE}: {{ allow: [{{ servers: [{server}], tools: [\"**\"], prompts: [\"**\"] }}] }}\n\
          bindings: [{{ role: {ROLE}, issuers: [api-key], subjects: [{CALLER}] }}]\n\
          rules: [{{ name: lists-alone, deny: {{ servers: [\"*\"] }}, when: 'access.method != \"\"' }}]\n\
          injection: {{ requests: \"off\", results: \"off\", definitions: \"off\" }}\n"
@@ -132,7 +143,9 @@ fn policy(server: &str, folder: &Folder) -> anyhow::Result<Policy> {
     fs::write(policies.join("scan.yaml"), text)?;
     let mut report = Report::new();
     let known = Known { servers: vec![server.to_owned()], api_keys: true, ..Known::default() };
-    let policy = read_folder(&policies, &known, &mut report);
+    let mut policy = read_folder(&policies, &known, &mut report);
+    // A file says of which schemes; which there are is what is asked.
+    policy.roles.iter_mut().flat_map(|role| &mut role.allow).for_each(|grant| grant.resources.push("**".to_owned()));
     if report.has_errors() { Err(anyhow!("{report}")) } else { Ok(policy) }
 }
 
@@ -188,7 +201,7 @@ mod tests {
                     health: { address: \"127.0.0.1:0\" }\naudit: { origin: test.localhost }\ndata_dir: data\n\
                     servers:\n  crm: { url: \"http://127.0.0.1:9/mcp\" }\npolicies: policies/\n";
         let config = crate::config::load_str(text, folder.path()).unwrap().config;
-        let gateway = Temporary::start(config, "crm").await.unwrap();
+        let gateway = Temporary::start(config, "crm", None).await.unwrap();
         for authorization in ["", "Authorization: Bearer yett_x\r\n"] {
             let answer = called(&gateway, authorization).await;
             assert!(answer.starts_with("HTTP/1.1 401 "), "{authorization}: {answer}");

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::classes::{Tool, one_line};
+use super::classes::{Thing, Tool, is_plain, one_line};
 use crate::connect::{Bridge, Credential, Settings, Source};
 use crate::layers::injection::{Scanner, SurfaceKind};
 use crate::protocol::json::{Limits, Value};
@@ -25,7 +25,10 @@ const MESSAGE: usize = 16 << 20;
 const PAGES: usize = 200;
 
 /// Tools that are read: each has its lines in a file that may have 1 MiB.
-pub(super) const TOOLS: usize = 2_000;
+const TOOLS: usize = 2_000;
+
+/// Prompts, and resources, that are read.
+const THINGS: usize = 1_000;
 
 /// Characters of a title or description that are shown.
 const ABOUT: usize = 80;
@@ -48,6 +51,9 @@ pub(super) struct Offer {
     /// The revision it speaks.
     pub(super) revision: String,
     pub(super) tools: Vec<Tool>,
+    pub(super) prompts: Vec<Thing>,
+    /// What it lists; what its templates make is for somebody to think about.
+    pub(super) resources: Vec<Thing>,
     /// Rules that its own words about itself fit.
     pub(super) findings: Vec<&'static str>,
     /// Why the list is not whole, if it is not.
@@ -105,36 +111,80 @@ impl Wire {
         };
         let result = about.result();
         offer.findings = result.map(|result| self.findings(result, true)).unwrap_or_default();
-        if result.and_then(|result| result.path(&["capabilities", "tools"])).is_some() {
-            self.tools(&mut offer, is_modern).await?;
+        let offers = |kind: &str| result.and_then(|result| result.path(&["capabilities", kind])).is_some();
+        let [tools, prompts, resources] = ["tools", "prompts", "resources"].map(offers);
+        let (mut found, mut cut) = (Vec::new(), None);
+        if tools {
+            cut = self.pages("tools", is_modern, TOOLS, |wire, item| found.push(wire.tool(item))).await?;
         }
+        offer.tools = found;
+        let mut found = Vec::new();
+        if prompts {
+            let ended = self.pages("prompts", is_modern, THINGS, |wire, item| found.push(wire.thing(item, "name"))).await?;
+            cut = cut.or(ended);
+        }
+        offer.prompts = found;
+        let mut found = Vec::new();
+        if resources {
+            let ended = self.pages("resources", is_modern, THINGS, |wire, item| found.push(wire.thing(item, "uri"))).await?;
+            cut = cut.or(ended);
+        }
+        (offer.resources, offer.cut) = (found, cut);
         Ok(offer)
     }
 
-    async fn tools(&mut self, offer: &mut Offer, is_modern: bool) -> anyhow::Result<()> {
+    /// Every item of a list, up to `most`; why it is not whole, if it is not.
+    async fn pages(
+        &mut self,
+        list: &str,
+        is_modern: bool,
+        most: usize,
+        mut take: impl FnMut(&Self, Value<'_>),
+    ) -> anyhow::Result<Option<&'static str>> {
+        let mut taken = 0;
         let mut cursors = std::collections::HashSet::new();
         let mut cursor = String::new();
         for _ in 0..PAGES {
             let parts =
                 [if is_modern { META } else { "" }, &cursor].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            let page = self.request("tools/list", &parts.join(",")).await?;
-            let Some(result) = page.result() else { bail!("the server refuses to list its tools: {}", refusal(&page)) };
-            for item in result.get("tools").into_iter().flat_map(Value::items) {
-                if offer.tools.len() == TOOLS {
-                    offer.cut = Some("the server lists more tools than are read (2,000)");
-                    return Ok(());
+            let page = self.request(&format!("{list}/list"), &parts.join(",")).await?;
+            let Some(result) = page.result() else {
+                if list != "tools" {
+                    return Ok(Some("the server refuses to list prompts or resources that it says it has"));
                 }
-                offer.tools.push(self.tool(item));
+                bail!("the server refuses to list its tools: {}", refusal(&page))
+            };
+            for item in result.get(list).into_iter().flat_map(Value::items) {
+                if taken == most {
+                    return Ok(Some(if list == "tools" {
+                        "the server lists more tools than are read (2,000)"
+                    } else {
+                        "the server lists more prompts or resources than are read (1,000 each)"
+                    }));
+                }
+                taken += 1;
+                take(self, item);
             }
-            let Some(next) = result.get("nextCursor").filter(|next| next.as_str().is_some()) else { return Ok(()) };
+            let Some(next) = result.get("nextCursor").filter(|next| next.as_str().is_some()) else { return Ok(None) };
             cursor = format!(r#""cursor":{}"#, next.raw());
             if !cursors.insert(cursor.clone()) {
-                offer.cut = Some("the server's pages go in a circle");
-                return Ok(());
+                return Ok(Some("the server's pages go in a circle"));
             }
         }
-        offer.cut = Some("the server's list has more pages than are read (200)");
-        Ok(())
+        Ok(Some("the server's list has more pages than are read (200)"))
+    }
+
+    /// A prompt or a resource, which is called by its `key`.
+    fn thing(&self, item: Value<'_>, key: &str) -> Thing {
+        let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+        let about = [text("title"), text("description")].into_iter().map(|text| one_line(text, ABOUT));
+        let name = text(key).to_owned();
+        Thing {
+            is_plain: is_plain(&name, key == "uri"),
+            about: about.into_iter().find(|text| !text.is_empty()).unwrap_or_default(),
+            findings: self.findings(item, false),
+            name,
+        }
     }
 
     fn tool(&self, item: Value<'_>) -> Tool {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::classes::{Class, Left, Tool, one_line};
+use super::classes::{Class, Left, Thing, Tool, one_line};
 use super::wire::Offer;
 
 /// Characters of a name that are shown where it cannot be granted.
@@ -43,10 +43,12 @@ fn twice(tools: &[Tool]) -> HashSet<String> {
 /// The policy file.
 pub(super) fn policy(server: &str, role: &str, offer: &Offer, reviewed: &Reviewed<'_>) -> String {
     let mut text = format!(
-        "# What `{server}` offers ({} tools, revision {}), for review. The role is bound to nobody: nothing is allowed by this file until a\n\
+        "# What `{server}` offers ({} tools, {} prompts, {} resources, revision {}), for review. The role is bound to nobody: nothing is allowed by this file until a\n\
          # binding names it. Grants and classes are guesses from names, and from what the server says of itself only where that is\n\
          # stricter; a tool that is said to only read counts as `write` until you say otherwise.\n",
         offer.tools.len(),
+        offer.prompts.len(),
+        offer.resources.len(),
         if offer.revision.is_empty() { "unknown" } else { offer.revision.as_str() },
     );
     if let Some(cut) = offer.cut {
@@ -57,22 +59,25 @@ pub(super) fn policy(server: &str, role: &str, offer: &Offer, reviewed: &Reviewe
             writeln!(text, "# What the server says of itself carries signs of injection: {}.", offer.findings.join(", "));
     }
     text.push_str("version: 1\n");
-    left_out(reviewed, &mut text);
-    let granted: Vec<&Tool> =
-        reviewed.tools.iter().filter(|(tool, left)| Reviewed::grants(tool, *left)).map(|(tool, _)| *tool).collect();
-    let destructive: Vec<&Tool> = reviewed
-        .tools
-        .iter()
-        .filter(|(tool, left)| left.is_none() && tool.class() == Class::Destructive)
-        .map(|(tool, _)| *tool)
-        .collect();
-    if granted.is_empty() {
+    left_out(offer, reviewed, &mut text);
+    let of = |class: Class| {
+        let all = reviewed.tools.iter().filter(move |(tool, left)| left.is_none() && tool.class() == class);
+        all.map(|(tool, _)| *tool).collect::<Vec<_>>()
+    };
+    let (granted, destructive) = (of(Class::Write), of(Class::Destructive));
+    let [prompts, resources] = [&offer.prompts, &offer.resources].map(|things| listed(things));
+    if granted.is_empty() && prompts.is_empty() && resources.is_empty() {
         let _infallible = write!(
             text,
             "\n# Nothing here can be granted as it is.\n# roles:\n#   {role}:\n#     allow:\n#       - servers: [{server}]\n#         tools:\n"
         );
     } else {
-        let _infallible = write!(text, "\nroles:\n  {role}:\n    allow:\n      - servers: [{server}]\n        tools:\n");
+        let _infallible = write!(text, "\nroles:\n  {role}:\n    allow:\n      - servers: [{server}]\n");
+        if !granted.is_empty() {
+            text.push_str("        tools:\n");
+        } else if !destructive.is_empty() {
+            text.push_str("        # tools:\n");
+        }
     }
     for tool in granted {
         let _infallible = writeln!(text, "          - \"{}\"{}", tool.name, remark(tool));
@@ -80,11 +85,24 @@ pub(super) fn policy(server: &str, role: &str, offer: &Offer, reviewed: &Reviewe
     for tool in destructive {
         let _infallible = writeln!(text, "          # - \"{}\"{}", tool.name, remark(tool));
     }
+    for (key, lines) in [("prompts", prompts), ("resources", resources)].into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        let _infallible = write!(text, "        {key}:\n{lines}");
+    }
     let _infallible = write!(text, "\n# bindings:\n#   - {{ role: {role}, issuers: [api-key], groups: [staff] }}\n");
     if !reviewed.tools.is_empty() {
         let _infallible = write!(text, "\n# Into yett.yaml, once each class is right:\n{}", snippet(server, reviewed, "# "));
     }
     text
+}
+
+/// The lines of what can be granted, each thing once.
+fn listed(things: &[Thing]) -> String {
+    let (mut lines, mut seen) = (String::new(), HashSet::new());
+    for thing in things.iter().filter(|thing| thing.left().is_none() && seen.insert(&thing.name)) {
+        let about = if thing.about.is_empty() { String::new() } else { format!("  # {}", thing.about) };
+        let _infallible = writeln!(lines, "          - \"{}\"{about}", thing.name);
+    }
+    lines
 }
 
 /// `servers.NAME.tools`, each line behind `mark`.
@@ -99,14 +117,17 @@ pub(super) fn snippet(server: &str, reviewed: &Reviewed<'_>, mark: &str) -> Stri
     text
 }
 
-fn left_out(reviewed: &Reviewed<'_>, text: &mut String) {
-    let mut left = reviewed.tools.iter().filter_map(|(tool, left)| left.map(|left| (tool, left))).peekable();
+fn left_out(offer: &Offer, reviewed: &Reviewed<'_>, text: &mut String) {
+    let tools = reviewed.tools.iter().filter_map(|(tool, left)| Some((&tool.name, &tool.findings, (*left)?)));
+    let things = offer.prompts.iter().chain(&offer.resources);
+    let things = things.filter_map(|thing| Some((&thing.name, &thing.findings, thing.left()?)));
+    let mut left = tools.chain(things).peekable();
     if left.peek().is_some() {
         text.push_str("\n# Left out:\n");
     }
-    for (tool, left) in left {
-        let name = if tool.name.is_empty() { "(no name)".to_owned() } else { one_line(&tool.name, NAME) };
-        let rules = if tool.findings.is_empty() { String::new() } else { format!(" ({})", tool.findings.join(", ")) };
+    for (name, findings, left) in left {
+        let name = if name.is_empty() { "(no name)".to_owned() } else { one_line(name, NAME) };
+        let rules = if findings.is_empty() { String::new() } else { format!(" ({})", findings.join(", ")) };
         let _infallible = writeln!(text, "#   {name}: {}{rules}", left.as_str());
     }
 }

@@ -12,7 +12,8 @@ fn scan(lines: &str) -> (Value, String) {
     home.edit("policies: policies/", &format!("  real: {lines}\npolicies: policies/"));
     let run = home.run(&["servers", "scan", "real", "--json"]);
     let found: Value = serde_json::from_str(&run.out).unwrap_or_else(|_error| panic!("{run:?}"));
-    let flagged = found["tools"].as_array().unwrap().iter().any(|tool| tool["findings"] != serde_json::json!([]));
+    let all = ["tools", "prompts", "resources"].into_iter().flat_map(|kind| found[kind].as_array().unwrap());
+    let flagged = all.into_iter().any(|thing| thing["findings"] != serde_json::json!([]));
     assert_eq!(run.code, Some(i32::from(flagged)), "{run:?}");
     assert_eq!(home.run(&["servers", "scan", "real", "--out", "policies/real.yaml"]).code, run.code);
     home.done(&["check"]);
@@ -42,6 +43,12 @@ fn the_typescript_sdk_with_a_handshake_over_both_transports_of_http() {
         assert_eq!(found["revision"], "2025-11-25", "{transport}");
         assert!(names(&found).contains(&"echo"), "{found}");
         assert!(written.contains("- \"echo\""), "{written}");
+        for kind in ["prompts", "resources"] {
+            assert!(
+                !found[kind].as_array().unwrap().is_empty() && written.contains(&format!("        {kind}:\n")),
+                "{kind}: {written}"
+            );
+        }
     }
 }
 

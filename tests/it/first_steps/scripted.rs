@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// What it answers: the result of a method with these params, or nothing for "no such method".
+/// What it answers: the result of a method with these params, or nothing for "no such method". `_authorization` of the params is the header.
 pub(super) type Script = dyn Fn(&str, &Value) -> Option<Value> + Send + Sync;
 
 /// Starts it; it ends with the process.
@@ -24,13 +24,13 @@ pub(super) fn serve(script: impl Fn(&str, &Value) -> Option<Value> + Send + Sync
     address
 }
 
-/// A server of the legacy era with these pages of tools.
+/// A server of the legacy era with these pages of tools, by the params of the request.
 pub(super) fn of_pages(page: impl Fn(&Value) -> Value + Send + Sync + 'static) -> SocketAddr {
     serve(move |method, params| match method {
         "initialize" => Some(
             json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} }, "serverInfo": { "name": "x", "version": "1" } }),
         ),
-        "tools/list" => Some(page(&params["cursor"])),
+        "tools/list" => Some(page(params)),
         _ => None,
     })
 }
@@ -39,7 +39,7 @@ fn converse(stream: TcpStream, script: &Script) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut writer = stream;
     loop {
-        let mut length = 0;
+        let (mut length, mut authorization) = (0, String::new());
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line).ok()? == 0 {
@@ -48,13 +48,19 @@ fn converse(stream: TcpStream, script: &Script) -> Option<()> {
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
             }
+            if let Some(("Authorization" | "authorization", value)) = line.split_once(':') {
+                value.trim().clone_into(&mut authorization);
+            }
             if line == "\r\n" {
                 break;
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if message["params"].is_object() {
+            message["params"]["_authorization"] = authorization.into();
+        }
         let id = &message["id"];
         if id.is_null() {
             writer.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").ok()?;
