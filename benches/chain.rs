@@ -296,6 +296,7 @@ fn stations(criterion: &mut Criterion) {
                 session: None,
                 answerable: Answerable::default(),
                 lists: ListSet::default(),
+                listed: None,
                 question: None,
                 progress: None,
                 moot: false,

@@ -1,5 +1,7 @@
 //! What the gateway itself tells on a stream that lies open: that a list has become another one. Told from outside, like an end
 //! (`ending.rs`), and by the stream's own task. Bounded: a list that has changed twice before it is told has changed once.
+//!
+//! [`Listed`] is what a session keeps for it, however many streams it has and whether it has one.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,9 +11,10 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 
 use super::{MessageStream, Rejection, ServerMessage};
-use crate::protocol::{ListKind, ListSet};
+use crate::protocol::{ListKind, ListMarks, ListSet};
 
 /// The changes that are to be told on one stream. Clones are the same.
 #[derive(Clone, Default)]
@@ -54,6 +57,41 @@ impl Changes {
         let Some(next) = ListSet::KINDS.into_iter().find(|list| untold.has(*list)) else { return Poll::Pending };
         self.0.untold.fetch_and(!ListSet::from_iter([next]).bits(), Ordering::AcqRel);
         Poll::Ready(next)
+    }
+}
+
+/// What the client of one session was shown of the lists of its server, and which of them have changed since. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Listed(Arc<Mutex<Shown>>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    /// As it was looked at last.
+    marks: Option<ListMarks>,
+    /// What has changed since its client has asked for it, told or not: what was told on a stream whose client is gone was told nobody.
+    stale: ListSet,
+}
+
+impl Listed {
+    /// The client asks for this list, and is shown it as `marks` say, which are those in force.
+    pub fn show(&self, list: ListKind, marks: ListMarks) {
+        let mut shown = self.0.lock();
+        shown.stale = shown.stale.without(ListSet::from_iter([list]));
+        shown.marks = Some(shown.marks.map_or(marks, |known| known.with(list, marks)));
+    }
+
+    /// They are as `marks` say from now on: what is other than at the last look. Each change is seen by one look.
+    pub fn look(&self, marks: ListMarks) -> ListSet {
+        let mut shown = self.0.lock();
+        let changed = shown.marks.map_or(ListSet::default(), |known| marks.differ_from(known));
+        shown.stale = shown.stale.or(changed);
+        shown.marks = Some(marks);
+        changed
+    }
+
+    /// What the client has not asked for since it changed.
+    pub fn stale(&self) -> ListSet {
+        self.0.lock().stale
     }
 }
 
@@ -121,6 +159,18 @@ mod tests {
         changes.tell(ListSet::from_iter([ListKind::Prompts, ListKind::Tools]));
         changes.tell(tools);
         assert_eq!((next(&changes), next(&changes)), (Some(ListKind::Tools), None));
+    }
+
+    #[test]
+    fn a_change_is_seen_by_one_look_and_stays_until_its_list_is_asked_for() {
+        let (listed, tools) = (Listed::default(), ListSet::from_iter([ListKind::Tools]));
+        assert!(listed.look(ListMarks([1, 1, 1])).is_empty(), "nothing was shown before");
+        assert_eq!(listed.look(ListMarks([1, 1, 2])), tools);
+        assert!(listed.look(ListMarks([1, 1, 2])).is_empty());
+        listed.show(ListKind::Prompts, ListMarks([1, 1, 2]));
+        assert_eq!(listed.stale(), tools, "it has asked for another");
+        listed.show(ListKind::Tools, ListMarks([1, 1, 3]));
+        assert!(listed.stale().is_empty() && listed.look(ListMarks([1, 1, 3])).is_empty());
     }
 
     #[tokio::test]

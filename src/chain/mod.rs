@@ -25,7 +25,7 @@ use futures_util::FutureExt as _;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 pub use alarm::Alarm;
-pub use changes::Changes;
+pub use changes::{Changes, Listed};
 pub use channel::{Channel, Closed, Closing, Outlet, PushTurn, Seat, Shown};
 pub use ending::{End, Ended, Vigil, WeakEnd};
 pub use middleware::{Middleware, Next, Probe, Reply, Station};

@@ -11,7 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Channel, Claim, Mirrored, Peer, Rejection, TaskIds, Trail};
+use super::{Channel, Claim, Listed, Mirrored, Peer, Rejection, TaskIds, Trail};
 use crate::config::Server;
 use crate::places::Place;
 use crate::protocol::{Access, Answerable, ClientMessage, ListSet, ProtocolVersion, RequestId};
@@ -111,6 +111,8 @@ pub struct Exchange {
     pub answerable: Answerable,
     /// The lists of whose changes the client of a session was told that it would hear.
     pub lists: ListSet,
+    /// What it was shown of them.
+    pub listed: Option<Listed>,
     /// The **server's** id of the question that is answered. The client knows another one.
     pub question: Option<RequestId>,
     /// The **server's** progress token, where the client says how far it is with a question. The client knows another one.

@@ -39,4 +39,3 @@ pub use hints::Hints;
 pub use outcome::{Budget, Failure, Outcome};
 pub use profile::Profile;
 pub use verdict::{Ruling, Shown, Verdict};
-pub use view::View;

@@ -11,7 +11,7 @@ use super::glob::Glob;
 use super::held::Held;
 use super::rules::Item;
 use crate::policy::{Condition, Rule, Selector};
-use crate::protocol::{Access, ListKind, ListSet};
+use crate::protocol::{Access, ListKind, ListMarks, ListSet};
 
 /// What the rules of a policy that can take something off a list are, for each server and list.
 #[derive(Debug, Default)]
@@ -28,10 +28,6 @@ struct Mark {
     /// Whether one of them looks at the caller, or at what is known of the server.
     looks: bool,
 }
-
-/// What a caller is shown of the lists of one server: the same for two policies only if their lists are the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View([u64; 3]);
 
 impl RuleMarks {
     pub(super) fn new(rules: &[Rule]) -> Self {
@@ -79,17 +75,9 @@ impl Mark {
     }
 }
 
-impl View {
-    /// The lists that may be others than in `before`.
-    pub fn differs_from(&self, before: &Self) -> ListSet {
-        let pairs = ListSet::KINDS.into_iter().zip(self.0.iter().zip(&before.0));
-        pairs.filter(|(_, (now, then))| now != then).map(|(list, _)| list).collect()
-    }
-}
-
 impl Held<'_> {
     /// What the caller is shown of the server's lists. Comparable between policies in one process.
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> ListMarks {
         let scene = self.scene();
         let server = scene.server;
         let mut view = [0; 3];
@@ -117,7 +105,7 @@ impl Held<'_> {
             }
             *mark = hasher.finish();
         }
-        View(view)
+        ListMarks(view)
     }
 
     /// Whether the decision about an access can be another one at another time.

@@ -1,6 +1,6 @@
 //! Which lists a client hears of when they change.
 
-use super::json::Value;
+use super::json::Kind;
 use super::{ListKind, Message};
 
 /// Some of the lists whose changes can be told. Templates are told of as resources.
@@ -11,23 +11,11 @@ impl ListSet {
     /// The lists whose changes can be told.
     pub const KINDS: [ListKind; 3] = [ListKind::Prompts, ListKind::Resources, ListKind::Tools];
 
-    /// Those that the answer to a handshake says will be told of: `capabilities.tools.listChanged` and its like.
-    pub fn declared_by(message: &Message) -> Self {
+    /// Those that the answer to a handshake offers: `capabilities.tools` and its like.
+    pub fn offered_by(message: &Message) -> Self {
         let capabilities = message.result().and_then(|result| result.get("capabilities"));
-        let is_declared = |list: &ListKind| {
-            let declared = capabilities.and_then(|all| all.path(&[list.member(), "listChanged"])).and_then(Value::as_bool);
-            declared == Some(true)
-        };
-        Self::KINDS.into_iter().filter(is_declared).collect()
-    }
-
-    /// Those that a server has agreed to tell of on the stream of `subscriptions/listen`, by its acknowledgement.
-    pub fn acknowledged_by(message: &Message) -> Self {
-        let agreed = message.param("notifications");
-        let is_agreed = |list: &ListKind| {
-            agreed.zip(list.change()).and_then(|(all, key)| all.get(key)).and_then(Value::as_bool) == Some(true)
-        };
-        Self::KINDS.into_iter().filter(is_agreed).collect()
+        let offer = |list: &ListKind| capabilities.and_then(|all| all.get(list.member()));
+        Self::KINDS.into_iter().filter(|list| offer(list).is_some_and(|offer| offer.kind() == Kind::Object)).collect()
     }
 
     /// Whether it is among them.
@@ -46,6 +34,18 @@ impl ListSet {
         Self(self.0 & other.0)
     }
 
+    /// What either has.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What this has and `other` has not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// As bits, for an atomic.
     pub(crate) fn bits(self) -> u8 {
         self.0
@@ -60,6 +60,30 @@ impl ListSet {
 impl FromIterator<ListKind> for ListSet {
     fn from_iter<I: IntoIterator<Item = ListKind>>(lists: I) -> Self {
         Self(lists.into_iter().fold(0, |bits, list| bits | bit(list)))
+    }
+}
+
+/// What stands for the lists of one server as one caller is shown them: the same only where they are the same. One number to each of
+/// [`ListSet::KINDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListMarks(pub [u64; 3]);
+
+impl ListMarks {
+    /// The lists that may be others than `before`.
+    pub fn differ_from(self, before: Self) -> ListSet {
+        let pairs = ListSet::KINDS.into_iter().zip(self.0.iter().zip(&before.0));
+        pairs.filter(|(_, (now, then))| now != then).map(|(list, _)| list).collect()
+    }
+
+    /// These, and of one list that of `other`.
+    #[must_use]
+    pub fn with(mut self, list: ListKind, other: Self) -> Self {
+        for ((kind, mark), other) in ListSet::KINDS.into_iter().zip(&mut self.0).zip(other.0) {
+            if bit(kind) == bit(list) {
+                *mark = other;
+            }
+        }
+        self
     }
 }
 
@@ -84,17 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_told_of_only_where_that_was_said_in_so_many_words() {
+    fn a_list_is_offered_by_an_object() {
         let said = message(
-            r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":false},
-            "resources":{"listChanged":"true"}}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":true}}}"#,
         );
-        assert_eq!(ListSet::declared_by(&said), ListSet::from_iter([ListKind::Tools]));
-        let agreed = message(
-            r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",
-            "params":{"notifications":{"resourcesListChanged":true,"toolsListChanged":false}}}"#,
-        );
-        assert_eq!(ListSet::acknowledged_by(&agreed), ListSet::from_iter([ListKind::Resources]));
-        assert!(ListSet::acknowledged_by(&said).is_empty() && ListSet::declared_by(&agreed).is_empty());
+        assert_eq!(ListSet::offered_by(&said), ListSet::from_iter([ListKind::Tools, ListKind::Prompts]));
+        let nothing = message(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":{}}}"#);
+        assert!(ListSet::offered_by(&nothing).is_empty());
+    }
+
+    #[test]
+    fn marks_differ_by_list_and_those_of_one_list_can_take_the_place_of_others() {
+        let (then, now) = (ListMarks([1, 2, 3]), ListMarks([1, 5, 6]));
+        let both = ListSet::from_iter([ListKind::Resources, ListKind::Tools]);
+        assert_eq!(now.differ_from(then), both);
+        assert_eq!(then.with(ListKind::Templates, now), ListMarks([1, 5, 3]));
+        assert_eq!(now.differ_from(then.with(ListKind::Tools, now)), both.without(ListSet::from_iter([ListKind::Tools])));
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use access::is_tool_name;
 pub use access::{Access, AccessError, Target};
 pub use asked::{Answerable, Asked};
 pub use header::{decode_header, encode_header};
-pub use list_set::ListSet;
+pub use list_set::{ListMarks, ListSet};
 pub use message::{ClientMessage, EnvelopeError, Message, Shape, Side};
 pub use method::{ListKind, Method};
 pub use param_marks::{MarkError, PARAM_PREFIX, ParamMarks, SUBSCHEMAS};

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Kept, Outlet, Reason, Responder, Seat, Turn, Unsaid};
+use crate::chain::{Kept, Listed, Outlet, Reason, Responder, Seat, Turn, Unsaid};
 use crate::layers::authn::Principal;
 use crate::master_key::{hex, random_bytes};
 use crate::places::Share;
@@ -84,6 +84,8 @@ pub struct Session {
     pub answerable: Answerable,
     /// The lists of whose changes its client was told that it would hear.
     pub lists: ListSet,
+    /// What its client was shown of them.
+    pub listed: Listed,
     /// Its name in records.
     pub reference: Arc<str>,
     /// Where everything is said, in a session of HTTP+SSE.
@@ -362,6 +364,7 @@ impl Session {
             version,
             answerable,
             lists: ListSet::default(),
+            listed: Listed::default(),
             reference: reference(id),
             outlet: None,
             begun: false,

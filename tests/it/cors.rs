@@ -184,9 +184,14 @@ async fn a_page_holds_a_session_and_its_stream() {
     assert_readable("a handshake", &answer, PAGE);
     let session = answer.header("mcp-session-id").unwrap().to_owned();
     let lines = format!("Origin: {PAGE}\r\nAuthorization: Bearer {}\r\nMcp-Session-Id: {session}\r\n", stage.key);
-    let none = stage.send("GET", "/mcp/crm", &format!("{lines}Accept: text/event-stream\r\n")).await;
-    assert_eq!(none.status, 405, "the server has no such stream: {none:?}");
-    assert_readable("a stream", &none, PAGE);
+    let address = stage.gateway.address;
+    let mut connection = Connection::open(address).await;
+    let head = format!("GET /mcp/crm HTTP/1.1\r\nHost: {address}\r\n{lines}Accept: text/event-stream\r\n\r\n");
+    connection.send(head.as_bytes()).await;
+    let stream = connection.head().await.unwrap();
+    assert_eq!(stream.status, 200, "{stream:?}");
+    assert_readable("a stream", &stream, PAGE);
+    drop(connection);
     let ended = stage.send("DELETE", "/mcp/crm", &lines).await;
     assert_eq!(ended.status, 200, "{ended:?}");
     assert_readable("the end", &ended, PAGE);

@@ -93,6 +93,7 @@ impl Middleware for Decode {
             exchange: Exchange {
                 version: decoded.version,
                 lists: decoded.session.as_ref().map(|session| session.lists).unwrap_or_default(),
+                listed: decoded.session.as_ref().map(|session| session.listed.clone()),
                 session: decoded.session.and_then(|session| session.upstream),
                 answerable,
                 question: decoded.question.map(|question| question.id),

@@ -118,7 +118,7 @@ impl Decode {
         };
         context.trail.with(|decision| decision.session = Some(reference(&id)));
         if let ResponseBody::Json(_, reply) = &response.body {
-            self.sessions.promise(&id, ListSet::declared_by(&reply.message));
+            self.sessions.promise(&id, ListSet::offered_by(&reply.message));
         }
         if let ResponseBody::Stream(stream) = response.body {
             // The client goes on only once it has this message, so the session learns of the revision in time.
@@ -127,7 +127,7 @@ impl Decode {
                 let Ok(reply) = item else { return };
                 if let Some(version) = agreed_in(&reply.message) {
                     sessions.agree(&id, version);
-                    sessions.promise(&id, ListSet::declared_by(&reply.message));
+                    sessions.promise(&id, ListSet::offered_by(&reply.message));
                 }
             })));
         }

@@ -1,10 +1,10 @@
 //! The policy in force: what begins now is judged by it, and what lies open is judged by it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::config::Server;
 use crate::decide::{Engine, Hints};
@@ -21,18 +21,10 @@ pub struct Rulebook {
 #[derive(Clone, Debug)]
 pub struct InForce {
     newest: Arc<ArcSwap<Rulebook>>,
-    /// The sessions that were told of changes by the newest, each on one stream of theirs.
-    told: Arc<Mutex<Told>>,
     /// What servers say of their own tools, by server.
     hints: Arc<RwLock<HashMap<String, Arc<Hints>>>>,
     /// What most say: nothing.
     silent: Arc<Hints>,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    by: Option<Arc<Rulebook>>,
-    sessions: HashSet<Arc<str>>,
 }
 
 impl Rulebook {
@@ -57,7 +49,7 @@ impl Rulebook {
 impl InForce {
     /// From the start.
     pub fn new(first: Arc<Rulebook>) -> Self {
-        Self { newest: Arc::new(ArcSwap::new(first)), told: Arc::default(), hints: Arc::default(), silent: Arc::default() }
+        Self { newest: Arc::new(ArcSwap::new(first)), hints: Arc::default(), silent: Arc::default() }
     }
 
     /// Puts another into force.
@@ -67,6 +59,11 @@ impl InForce {
 
     pub(super) fn newest(&self) -> Arc<Rulebook> {
         self.newest.load_full()
+    }
+
+    /// Whether `book` is the one in force.
+    pub(super) fn is_newest(&self, book: &Arc<Rulebook>) -> bool {
+        Arc::ptr_eq(book, &self.newest.load())
     }
 
     /// What a server says of its own tools, as far as lists have shown.
@@ -85,14 +82,5 @@ impl InForce {
         if let Some(more) = known.and(tools) {
             *known = Arc::new(more);
         }
-    }
-
-    /// Whether this session has heard of no change by `book` yet: a session hears of it on one of its streams.
-    pub(super) fn tells_first(&self, book: &Arc<Rulebook>, session: &Arc<str>) -> bool {
-        let mut told = self.told.lock();
-        if !told.by.as_ref().is_some_and(|by| Arc::ptr_eq(by, book)) {
-            *told = Told { by: Some(Arc::clone(book)), sessions: HashSet::new() };
-        }
-        told.sessions.insert(Arc::clone(session))
     }
 }

@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::in_force::{InForce, Rulebook};
 use super::listen;
 use super::permit::Permit;
 use super::reply::ReplyJudge;
 use super::standing::{Hears, Listens, Standing, asked_again};
 use super::tasks::TaskJudge;
+use super::telling::{Hearing, changed};
 use crate::chain::{
-    Action, Carried, Changes, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody,
-    ServerMessage, Thing, Trail, Vigil,
+    Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody, Thing,
+    Trail, Vigil,
 };
 use crate::config::Server;
 use crate::decide::{Arguments, Held, Hints, Ruling, Scene, Verdict};
 use crate::layers::authn::Principal;
-use crate::protocol::json::Limits;
-use crate::protocol::{Access, ListKind, Message, Method, RequestId, Side, Target};
+use crate::protocol::{Access, Target};
 
 /// Judges accesses by a policy.
 #[derive(Debug)]
@@ -97,7 +95,8 @@ impl Middleware for Authz {
 
         let judge = self.judge(&request, &server, wanted, open.hearing.as_ref());
         let permit = Permit::new(request.evidence.clone(), server, Arc::clone(&self.book.engine));
-        let response = next.run(request.with_evidence(permit)).await?;
+        let answer = next.run(request.with_evidence(permit)).await;
+        let response = heard(answer, &judge, open.hearing.as_ref())?;
         if !response.is_open() {
             return response.map_messages(move |message| judge.judge(message));
         }
@@ -125,6 +124,7 @@ impl Authz {
             answerable: request.exchange.answerable,
             listens: wanted,
             hears: hearing.map(|hearing| hearing.changes.clone()),
+            listed: request.exchange.listed.clone().filter(|_| asks_from_the_beginning(request)),
             tasks: TaskJudge {
                 own: request.exchange.tasks.own.clone(),
                 method: request.access.method,
@@ -143,10 +143,9 @@ impl Authz {
         let Open { access, listens, hearing } = open;
         let (mut response, mut hears) = (response, None);
         if let ResponseBody::Opened(channel) = &response.body {
-            hears = Some(Hears { changes: channel.changes().clone(), session: None });
-        } else if let Some(Hearing { changes, listener }) = hearing {
-            let session = judge.context.trail.with(|decision| decision.session.clone());
-            hears = Some(Hears { changes: changes.clone(), session: session.filter(|_| listener.is_none()) });
+            hears = Some(Hears { changes: channel.changes().clone(), listed: None });
+        } else if let Some(Hearing { changes, listener, listed }) = hearing {
+            hears = Some(Hears { changes: changes.clone(), listed });
             response = response.telling(changes, move |list| changed(list, listener.as_ref()));
         }
         let standing = Standing::new((Arc::clone(judge), Arc::clone(&self.book)), access, listens, hears);
@@ -155,44 +154,28 @@ impl Authz {
     }
 }
 
+/// What comes back, or the gateway's own stream in the place of none.
+fn heard(
+    answer: Result<McpResponse, Rejection>,
+    judge: &ReplyJudge,
+    hearing: Option<&Hearing>,
+) -> Result<McpResponse, Rejection> {
+    let Some(hearing) = hearing else { return answer };
+    let (book, hints) = (judge.in_force.newest(), judge.hints());
+    let held = judge.held(&book, &hints);
+    hearing.or_own(answer, judge.listens.as_deref().zip(Some(&held)))
+}
+
+/// Whether a request for a list is not one for a further page of it.
+fn asks_from_the_beginning(request: &McpRequest<Principal>) -> bool {
+    request.access.method.list().is_some() && request.message.rpc().is_some_and(|message| message.param("cursor").is_none())
+}
+
 /// What is kept of a request while its reply lies open.
 struct Open {
     access: Access,
     listens: Option<Listens>,
     hearing: Option<Hearing>,
-}
-
-/// Where the gateway's own word goes that a list has changed.
-struct Hearing {
-    changes: Changes,
-    /// The request of `subscriptions/listen`; none on the stream of a session.
-    listener: Option<RequestId>,
-}
-
-impl Hearing {
-    /// On the stream of what a server pushes in a session, which was told what it would hear of; and on that of a listener, whose server says
-    /// so first. A session of HTTP+SSE hears everything on the one stream that it has.
-    fn of(request: &McpRequest<Principal>) -> Option<Self> {
-        let (changes, method) = (Changes::default(), request.access.method);
-        if method == Method::Listen {
-            let listener = request.message.rpc().and_then(Message::id).cloned()?;
-            return Some(Self { changes, listener: Some(listener) });
-        }
-        let pushes = method == Method::Push && !request.context.route.legacy_sse;
-        pushes.then(|| {
-            changes.promise(request.exchange.lists);
-            Self { changes, listener: None }
-        })
-    }
-}
-
-/// The notification that a list has changed, on the stream of that listener, if it is one.
-fn changed(list: ListKind, listener: Option<&RequestId>) -> Option<ServerMessage> {
-    let params =
-        listener.map(|id| format!(r#","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{}}}}}"#, id.as_json()));
-    let text = format!(r#"{{"jsonrpc":"2.0","method":"{}"{}}}"#, list.notification(), params.unwrap_or_default());
-    // Built here of what was read as JSON before, so that it cannot fail.
-    Message::parse(Bytes::from(text), Limits::default(), Side::Server).map(ServerMessage::new).ok()
 }
 
 /// What rules in shadow would have denied is on record, and goes on.

@@ -4,12 +4,15 @@
 use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 
 use crate::decide::Held;
-use crate::protocol::json::Value;
+use crate::protocol::json::{Kind, RawJson, Value};
 use crate::protocol::{ListKind, ListSet, Message, RequestId, Task};
 
 /// What else can be asked for.
 const RESOURCES: &str = "resourceSubscriptions";
 const TASKS: &str = "taskIds";
+
+/// What a server tells first of all.
+pub(super) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// Takes out of the request what is not granted, and what is not there: to the caller the two are one.
 pub(super) fn narrow(message: &mut Message, tasks: &[Task], held: &Held<'_>) {
@@ -55,9 +58,9 @@ impl Wanted {
         Self { id: message.id().cloned(), lists: lists.to_vec(), uris: uris.into(), key, tasks, others }
     }
 
-    /// The lists of whose changes it asks to hear.
-    pub(super) fn lists(&self) -> ListSet {
-        self.lists.iter().copied().collect()
+    /// The lists of whose changes it asks to hear, as far as there is something in them for the caller.
+    pub(super) fn promises(&self, held: &Held<'_>) -> ListSet {
+        self.lists.iter().copied().filter(|list| held.has_any(*list)).collect()
     }
 
     /// Whether a notification is of a kind that was asked for, or says how the stream itself is.
@@ -67,7 +70,7 @@ impl Wanted {
             return self.lists.contains(&list);
         }
         match method {
-            "notifications/subscriptions/acknowledged" => true,
+            ACKNOWLEDGED => true,
             // A server's word that this stream is over; of another request it says nothing here.
             "notifications/cancelled" => self.id.is_some() && message.param("requestId").and_then(RequestId::read) == self.id,
             "notifications/resources/updated" => {
@@ -85,14 +88,18 @@ impl Wanted {
         Places::of(&self.key, uri).any(|place| self.uris.binary_search(&place).is_ok())
     }
 
-    /// Takes out of an acknowledgement what was not asked for. A client would take it for a promise.
-    pub(super) fn narrow_acknowledgement(&self, message: &mut Message) {
-        if !acknowledges(message) {
-            return;
-        }
-        let Some(granted) = message.param("notifications").map(Value::id) else { return };
+    /// Of a server's acknowledgement: takes out what was not asked for, which a client would take for a promise, and puts in the lists whose
+    /// changes it hears of from the gateway, whatever the server tells. The lists that are promised by it; none by any other message.
+    pub(super) fn fit_acknowledgement(&self, message: &mut Message, held: &Held<'_>) -> Option<ListSet> {
+        let granted = acknowledges(message).then(|| message.param("notifications")).flatten();
+        let granted = granted.filter(|granted| granted.kind() == Kind::Object).map(Value::id)?;
         let (document, edits) = message.split();
         let granted = document.value(granted);
+        let promised = self.promises(held);
+        for list in ListSet::KINDS.into_iter().filter(|list| promised.has(*list)) {
+            let said = list.change().filter(|key| granted.get(key).and_then(Value::as_bool) != Some(true));
+            said.inspect(|key| edits.set_member(document, granted.id(), key, RawJson::boolean(true)));
+        }
         edits.retain(document, granted.id(), |value| match (list_of(value), value.key().and_then(Value::as_str)) {
             (Some(list), _) => self.lists.contains(&list) || value.as_bool() == Some(false),
             (None, Some(RESOURCES)) => !self.uris.is_empty(),
@@ -102,6 +109,7 @@ impl Wanted {
         if let Some(uris) = granted.get(RESOURCES).filter(|_| !self.uris.is_empty()) {
             edits.retain(document, uris.id(), |uri| uri.as_str().is_some_and(|uri| self.has_resource(uri)));
         }
+        Some(promised)
     }
 }
 
@@ -144,7 +152,7 @@ impl Iterator for Places<'_> {
 
 /// Whether it is the server's word what it will tell of.
 pub(super) fn acknowledges(message: &Message) -> bool {
-    message.method() == Some("notifications/subscriptions/acknowledged")
+    message.method() == Some(ACKNOWLEDGED)
 }
 
 /// A word for a notification that was dropped.

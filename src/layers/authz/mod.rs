@@ -23,7 +23,8 @@
 //! time. What is no longer allowed ends, and its outcome says by which policy and rule; what is allowed goes on, and what comes on it is
 //! judged by the policy in force. Arguments are kept by nobody: what depends on them goes on. A listener that would be granted something
 //! else than it was has to ask again. Where another policy may have changed a list for the caller, the client hears
-//! `notifications/.../list_changed`, on the stream of its session or listener, if it was told that it would.
+//! `notifications/.../list_changed`, on the stream of its session or listener; where the server has no such stream, on one that is the
+//! gateway's own. That it will is said of every list, whatever the server says of its own.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for
 //! sure is withheld.
@@ -46,6 +47,7 @@ mod questions;
 mod reply;
 mod standing;
 mod tasks;
+mod telling;
 
 pub use in_force::{InForce, Rulebook};
 pub use layer::Authz;

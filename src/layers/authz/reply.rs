@@ -9,12 +9,12 @@ use super::listen::{self, Wanted};
 use super::questions::{self, Expected, Question};
 use super::tasks::{Heard, TaskJudge};
 use super::{capabilities, listing};
-use crate::chain::{Action, Category, Changes, Direction, Finding, Reason, Rejection, RequestContext, ServerMessage};
+use crate::chain::{Action, Category, Changes, Direction, Finding, Listed, Reason, Rejection, RequestContext, ServerMessage};
 use crate::config::Server;
 use crate::decide::{Held, Hints, Scene};
 use crate::layers::authn::Principal;
 use crate::protocol::json::Value;
-use crate::protocol::{self, Answerable, Asked, ListKind, ListSet, Message, Method, Shape, code};
+use crate::protocol::{self, Answerable, Asked, ListKind, Message, Method, Shape, code};
 
 /// Judges what comes back.
 pub(super) struct ReplyJudge {
@@ -32,6 +32,8 @@ pub(super) struct ReplyJudge {
     pub(super) listens: Option<Box<Wanted>>,
     /// What its client is to hear of lists.
     pub(super) hears: Option<Changes>,
+    /// Where its session keeps what it was shown of them, if it asks for one from its beginning.
+    pub(super) listed: Option<Listed>,
     /// The request, and whose tasks it may hear of.
     pub(super) tasks: TaskJudge,
 }
@@ -65,20 +67,18 @@ impl ReplyJudge {
                 Ok(None)
             }
             Shape::Notification => {
-                Ok((self.may_hear(&mut message.message, &held) && self.wants(&mut message.message)).then_some(message))
+                Ok((self.may_hear(&mut message.message, &held) && self.wants(&mut message.message, &held)).then_some(message))
             }
         }
     }
 
     /// Whether it was asked for, where that is needed: a server tells nothing else on such a stream, and one that does is at fault.
-    fn wants(&self, message: &mut Message) -> bool {
+    fn wants(&self, message: &mut Message, held: &Held<'_>) -> bool {
         let Some(wanted) = &self.listens else { return true };
         let asked = wanted.has(message);
         if asked {
-            wanted.narrow_acknowledgement(message);
-            if let Some(changes) = self.hears.as_ref().filter(|_| listen::acknowledges(message)) {
-                changes.promise(ListSet::acknowledged_by(message).and(wanted.lists()));
-            }
+            let promised = wanted.fit_acknowledgement(message, held);
+            self.hears.as_ref().zip(promised).inspect(|(changes, lists)| changes.promise(*lists));
         } else {
             self.find("unasked", listen::word(message), Action::Blocked);
         }
@@ -116,6 +116,9 @@ impl ReplyJudge {
         let method = self.tasks.method;
         if let Some(list) = method.list() {
             listing::filter(message, list, held);
+            // What another policy has taken the place of meanwhile is told of, not shown.
+            let listed = self.listed.as_ref().filter(|_| self.book.as_ref().is_some_and(|book| self.in_force.is_newest(book)));
+            listed.inspect(|listed| listed.show(list, held.view()));
         }
         if matches!(method, Method::Discover | Method::Initialize) {
             capabilities::narrow(message, held);

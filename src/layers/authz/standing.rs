@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::in_force::Rulebook;
 use super::reply::ReplyJudge;
-use crate::chain::{Changes, Reason, Withdrawn};
+use crate::chain::{Changes, Listed, Reason, Withdrawn};
 use crate::decide::{Arguments, Failure, Held, Hints, Ruling, Verdict};
 use crate::protocol::{Access, ListKind, Target};
 
@@ -35,8 +35,8 @@ pub(super) struct Standing {
 /// Where a client hears of changes.
 pub(super) struct Hears {
     pub(super) changes: Changes,
-    /// What records call the session, which hears each change once.
-    pub(super) session: Option<Arc<str>>,
+    /// What its session was shown, on whichever stream: it hears each change on one of them.
+    pub(super) listed: Option<Listed>,
 }
 
 /// By what it was judged last.
@@ -86,6 +86,12 @@ impl Standing {
             let held = judge.held(&by, &hints);
             listens.as_ref().map_or_else(|| held.is_timed(&access), |listens| listens.is_timed(&held))
         };
+        if let Some(Hears { changes, listed: Some(listed) }) = &hears {
+            let (newest, hints) = (judge.in_force.newest(), judge.hints());
+            // What has changed while the session had no stream, or was told on one that nobody may have read.
+            let _changed = listed.look(judge.held(&newest, &hints).view());
+            changes.tell(listed.stale());
+        }
         Self { judge, access, listens, hears, last: Mutex::new(Judged { by, timed }) }
     }
 
@@ -139,11 +145,12 @@ impl Standing {
     fn tell(&self, before: &Rulebook, newest: &Arc<Rulebook>, now: Timestamp) {
         let Some(hears) = self.hears.as_ref().filter(|hears| !hears.changes.promised().is_empty()) else { return };
         let hints = self.judge.hints();
-        let changed = self.held(newest, &hints, now).view().differs_from(&self.held(before, &hints, now).view());
-        let is_first = || hears.session.as_ref().is_none_or(|session| self.judge.in_force.tells_first(newest, session));
-        if !changed.and(hears.changes.promised()).is_empty() && is_first() {
-            hears.changes.tell(changed);
-        }
+        let view = self.held(newest, &hints, now).view();
+        let changed = match &hears.listed {
+            Some(listed) => listed.look(view),
+            None => view.differ_from(self.held(before, &hints, now).view()),
+        };
+        hears.changes.tell(changed);
     }
 }
 

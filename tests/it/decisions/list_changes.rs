@@ -68,18 +68,88 @@ async fn a_session_hears_of_the_list_that_has_changed_for_its_caller_on_one_stre
 }
 
 #[tokio::test]
-async fn a_session_that_was_not_told_that_it_would_hear_does_not() {
+async fn whatever_a_server_says_of_its_own_lists_its_clients_are_told_that_they_hear_and_do() {
     let (crm, old) = (server(SESSIONS, json!({})).await, server(HTTP_SSE, json!({ "listChanged": false })).await);
     let both = |tools: &str| policy(tools).replace("servers: [crm]", "servers: [crm, old]");
     let servers = [("crm", &crm), ("old", &old)];
     let gateway = Gateway::start().policy(&both("get")).servers(servers).listener_extra("legacy_sse: true").await;
     let key = gateway.key("ada", &["users"]).await;
-    let mut events = gateway.legacy("crm", &key).await.listen().await;
+    let ada = gateway.legacy("crm", &key).await;
+    let greeting = json!({ "protocolVersion": SESSIONS, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let told = ada.request("initialize", greeting).await.json();
+    let hears = json!({ "listChanged": true });
+    assert_eq!(told["result"]["capabilities"], json!({ "tools": hears, "prompts": hears }), "what it offers, and nothing else");
+    let mut events = ada.listen().await;
     let mut old = SseClient::begin(&gateway, "old", &key).await;
     reload(&gateway, &both("get, put")).await;
-    assert_silent(&mut events, "a session").await;
-    assert_silent(&mut old.events, "a session of HTTP+SSE").await;
+    assert_eq!(events.next().await, Some(changed("tools")), "a session");
+    assert_eq!(old.next().await, changed("tools"), "a session of HTTP+SSE");
     drop((events, old));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_session_whose_server_pushes_nothing_hears_it_on_a_stream_of_the_gateways_own() {
+    let crm = server(SESSIONS, json!({})).await;
+    crm.on_method("GET", Reply::empty(405));
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
+    let (user, other) = (gateway.key("ada", &["users"]).await, gateway.key("bob", &["others"]).await);
+    let mut ada = gateway.legacy("crm", &user).await.listen().await;
+    let mut bob = gateway.legacy("crm", &other).await.listen().await;
+    assert_eq!((ada.head.status, bob.head.status), (200, 200));
+    reload(&gateway, &policy("get, put")).await;
+    assert_eq!(ada.next().await, Some(changed("tools")));
+    assert_silent(&mut bob, "who is granted what they were").await;
+    // What lets it begin has to hold, as of any other.
+    reload(&gateway, &policy("get").replace("groups: [users]", "groups: [nobody]")).await;
+    assert_eq!(ada.next().await, None, "who is granted nothing any more");
+    drop((ada, bob));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_session_hears_what_has_changed_before_its_stream_was_open_and_until_it_has_asked() {
+    let crm = server(SESSIONS, json!({})).await;
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
+    let key = gateway.key("ada", &["users"]).await;
+    let (ada, idle) = (gateway.legacy("crm", &key).await, gateway.legacy("crm", &key).await);
+    assert_eq!(ada.list_tools().await.status, 200);
+    reload(&gateway, &policy("get, put")).await;
+    let mut first = ada.listen().await;
+    assert_eq!(first.next().await, Some(changed("tools")), "it has changed before");
+    let mut none = idle.listen().await;
+    assert_silent(&mut none, "a session that was shown nothing").await;
+    drop(first);
+    let mut second = ada.listen().await;
+    assert_eq!(second.next().await, Some(changed("tools")), "whoever read the first may not have been the client");
+    assert_eq!(ada.list_tools().await.status, 200);
+    let mut third = ada.listen().await;
+    assert_silent(&mut third, "who has asked since").await;
+    drop((second, third, none));
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_from_the_gateway_where_its_server_knows_no_listeners() {
+    let crm = server(SESSIONS, json!({})).await;
+    crm.on_method("subscriptions/listen", Reply::error(-32601, "Method not found").status(404));
+    let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
+    let client = gateway.modern("crm", &gateway.key("ada", &["users"]).await);
+    let listen = |wanted: Value| client.message(Some(&json!("l-1")), "subscriptions/listen", json!({ "notifications": wanted }));
+    let wanted = json!({ "toolsListChanged": true, "resourcesListChanged": true, "resourceSubscriptions": ["file:///a"] });
+    let mut events = client.open(&listen(wanted)).await;
+    let first = events.next().await.unwrap();
+    assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(first["params"]["notifications"], json!({ "toolsListChanged": true }), "of resources nothing is granted");
+    assert_eq!(first["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l-1", "{first}");
+    let nothing = json!({ "notifications": { "resourcesListChanged": true } });
+    let refused = client.request("subscriptions/listen", nothing).await.json();
+    assert_eq!(refused["error"]["code"], -32601, "nothing to hear of: {refused}");
+    reload(&gateway, &policy("get, put")).await;
+    let heard = events.next().await.unwrap();
+    assert_eq!(heard["method"], "notifications/tools/list_changed");
+    assert_eq!(heard["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l-1", "{heard}");
+    drop(events);
     gateway.stop_and_verify().await;
 }
 
@@ -100,7 +170,7 @@ async fn a_session_of_http_sse_hears_it_also_from_a_server_that_pushes_nothing()
 }
 
 #[tokio::test]
-async fn a_listener_hears_of_what_it_asked_for_and_its_server_agreed_to_by_its_own_id() {
+async fn a_listener_hears_of_what_it_asked_for_by_its_own_id_whatever_its_server_agrees_to() {
     let crm = server(SESSIONS, json!({})).await;
     let agreed = |wanted: Value| {
         let note = json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": { "notifications": wanted } });
@@ -123,15 +193,13 @@ async fn a_listener_hears_of_what_it_asked_for_and_its_server_agreed_to_by_its_o
     crm.on_method("subscriptions/listen", agreed(json!({ "promptsListChanged": true })));
     let mut not_agreed = listen(&user, both).await;
     reload(&gateway, &policy("get, put")).await;
-    let heard = ada.next().await.unwrap();
-    assert_eq!(heard["method"], "notifications/tools/list_changed");
-    assert_eq!(heard["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l-1", "{heard}");
+    for events in [&mut ada, &mut not_agreed] {
+        let heard = events.next().await.unwrap();
+        assert_eq!(heard["method"], "notifications/tools/list_changed");
+        assert_eq!(heard["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l-1", "{heard}");
+    }
     assert_silent(&mut ada, "who has heard").await;
-    for (events, who) in [
-        (&mut prompts, "who listens for prompts"),
-        (&mut bob, "who is granted what they were"),
-        (&mut not_agreed, "whose server has not agreed"),
-    ] {
+    for (events, who) in [(&mut prompts, "who listens for prompts"), (&mut bob, "who is granted what they were")] {
         assert_silent(events, who).await;
     }
     drop((ada, prompts, bob, not_agreed));

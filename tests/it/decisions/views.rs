@@ -20,7 +20,7 @@ fn changed(before: &str, after: &str, groups: &[&str]) -> ListSet {
         let scene = Scene { server: &judged.servers[0], now: jiff::Timestamp::UNIX_EPOCH, peer: None, hints: Hints::none() };
         Engine::new(&judged.policy).held_by(caller, scene).view()
     };
-    view(after).differs_from(&view(before))
+    view(after).differ_from(view(before))
 }
 
 fn policy(rules: &str) -> String {

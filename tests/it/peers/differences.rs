@@ -9,9 +9,11 @@ struct Difference {
     apply: fn(&mut Value) -> bool,
 }
 
-const DECLARED: [Difference; 2] = [
+const DECLARED: [Difference; 3] = [
     // Lists, discovery and contents depend on the caller: a cache must not serve one's to another (MCP 2026-07-28, "Caching").
     Difference { name: "cacheScope is private", apply: |value| edit_members(value, private_scope) },
+    // Another policy changes what is shown of any list, and then the gateway tells its client (docs/operations.md, "list_changed").
+    Difference { name: "every list can change", apply: |value| edit_members(value, lists_change) },
     // Without a `dlp:` section secrets are masked in replies (DESIGN.md section 4).
     Difference { name: "secrets are masked", apply: |value| edit_members(value, masked_secret) },
 ];
@@ -80,6 +82,16 @@ fn private_scope(key: &str, value: &mut Value) -> bool {
         *value = "private".into();
     }
     shared
+}
+
+fn lists_change(key: &str, value: &mut Value) -> bool {
+    let mut changed = false;
+    for list in ["prompts", "resources", "tools"].into_iter().filter(|_| key == "capabilities") {
+        if let Some(offer) = value.get_mut(list).and_then(Value::as_object_mut) {
+            changed |= offer.insert("listChanged".to_owned(), true.into()) != Some(true.into());
+        }
+    }
+    changed
 }
 
 /// The one secret that the fixture gives away.
