@@ -58,6 +58,11 @@ impl Client {
         Running::start(self.command(url, Some(bearer), scenario, more).stdout(Stdio::null()))
     }
 
+    /// Whether it speaks a revision that has sessions.
+    pub(super) fn has_session(self) -> bool {
+        self.era == Era::Legacy
+    }
+
     fn command(self, url: &str, bearer: Option<&str>, scenario: &str, more: &[&str]) -> Command {
         let mut command = match self.sdk {
             Sdk::Python => parts::python("client.py"),

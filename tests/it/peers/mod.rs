@@ -15,6 +15,7 @@ pub(crate) mod parts;
 pub(crate) mod process;
 mod questions;
 mod restricted;
+mod rule_kinds;
 mod tasks;
 mod transparent;
 pub(crate) mod upstream;
