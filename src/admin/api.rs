@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::body::to_bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
@@ -20,6 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::askers::{Asker, Askers, Auditor};
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
@@ -31,7 +31,6 @@ use super::{accounts_api, keys_api, switches_api};
 use crate::accounts::Accounts;
 use crate::audit_index::Indexer;
 use crate::listener::{bind, operators};
-use crate::secret::Secret;
 use crate::state::KeyError;
 
 /// Largest request of an operator.
@@ -43,6 +42,9 @@ pub enum AdminError {
     /// The token cannot be read or made.
     #[error("`admin.token` cannot be read or made")]
     Token(#[source] io::Error),
+    /// An auditor could not be told from somebody else.
+    #[error("the token of the auditor `{0}` is that of another auditor, or the one in `admin.token`")]
+    SameToken(String),
     /// The port is taken.
     #[error("cannot listen on {address}")]
     Bind {
@@ -63,7 +65,7 @@ pub struct Admin {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    token: Secret<String>,
+    askers: Askers,
     pub(super) operations: Arc<Operations>,
     pub(super) servers: BTreeSet<String>,
     /// Who may vouch for callers, by their configured names.
@@ -89,7 +91,8 @@ impl Admin {
         let failed = |source| AdminError::Bind { address, source };
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        let shared = Shared { token, operations, servers, issuers: BTreeSet::new(), indexer, reload, accounts: None };
+        let askers = Askers::of(token);
+        let shared = Shared { askers, operations, servers, issuers: BTreeSet::new(), indexer, reload, accounts: None };
         Ok(Self { socket, address, shared: Arc::new(shared) })
     }
 
@@ -109,6 +112,14 @@ impl Admin {
             shared.issuers = issuers;
         }
         self
+    }
+
+    /// Lets these ask as well, each for what is theirs.
+    pub fn with_auditors(mut self, auditors: Vec<Auditor>) -> Result<Self, AdminError> {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.askers.add(auditors).map_err(AdminError::SameToken)?;
+        }
+        Ok(self)
     }
 
     /// Where it listens.
@@ -136,15 +147,21 @@ impl Admin {
     }
 }
 
-async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn authenticate(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let mut values = request.headers().get_all(AUTHORIZATION).iter();
     let given = values.next().and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
-    let token = shared.token.expose().as_bytes();
-    let known = given.is_some_and(|given| verify_slices_are_equal(token, given.as_bytes()).is_ok());
-    if !known || values.next().is_some() {
-        shared.operations.refused_login().await;
-        return problem(StatusCode::UNAUTHORIZED, "the admin API needs the token in `admin.token`");
+    let known = given.and_then(|given| shared.askers.who(given)).filter(|_| values.next().is_none());
+    let Some(asker) = known else {
+        shared.operations.refused(None).await;
+        return problem(StatusCode::UNAUTHORIZED, "the admin API needs the token in `admin.token`, or an auditor's");
+    };
+    if !asker.may(request.method(), request.uri().path()) {
+        if let Asker::Auditor(auditor) = &asker {
+            shared.operations.refused(Some(auditor.name())).await;
+        }
+        return problem(StatusCode::FORBIDDEN, "an auditor may search the audit log, and nothing else");
     }
+    request.extensions_mut().insert(asker);
     next.run(request).await
 }
 

@@ -1,8 +1,9 @@
-//! The admin API: what operators change, and what they read of the audit log, while the gateway runs. Always with a token; every change
-//! is a record, and so is every search.
+//! The admin API: what operators change, and what they read of the audit log, while the gateway runs; and what auditors of one tenant read
+//! of it. Always with a token; every change is a record, and so is every search.
 
 mod accounts_api;
 mod api;
+mod askers;
 mod client;
 mod export;
 mod keys_api;
@@ -23,6 +24,7 @@ mod tokens;
 
 pub use accounts_api::shown_account;
 pub use api::{Admin, AdminError};
+pub use askers::Auditor;
 pub use client::{AdminClient, ClientError};
 pub use export::{Exported, ExportedLog};
 pub use keys_api::{MAX_OVERLAP, check_key, shown_key};

@@ -1,22 +1,27 @@
-//! `GET /v1/audit/search`: who did what, for operators. Each search is a record itself before its answer is told.
+//! `GET /v1/audit/search`: who did what, for operators, and for auditors as far as it is about their tenant. Each search is a record itself
+//! before its answer is told.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use form_urlencoded::parse;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::{Shared, failed, problem};
-use super::privacy::UNNAMED;
-use crate::audit_index::{BadQuery, IndexError, Query};
+use super::askers::Asker;
+use crate::audit_index::{Answer, BadQuery, IndexError, Query};
 
 /// Longest query string.
 const LONGEST: usize = 16 * 1024;
 
-pub(super) async fn search(State(shared): State<Arc<Shared>>, RawQuery(text): RawQuery) -> Response {
+pub(super) async fn search(
+    State(shared): State<Arc<Shared>>,
+    Extension(who): Extension<Asker>,
+    RawQuery(text): RawQuery,
+) -> Response {
     let Some(indexer) = &shared.indexer else {
         return problem(StatusCode::NOT_FOUND, "this gateway keeps no index (`audit.index`)");
     };
@@ -24,9 +29,13 @@ pub(super) async fn search(State(shared): State<Arc<Shared>>, RawQuery(text): Ra
     if text.len() > LONGEST {
         return problem(StatusCode::BAD_REQUEST, "the query is longer than 16 KiB");
     }
-    let asked = match Asked::read(&text, shared.operations.now()) {
+    let asked = match Asked::read(&text, &who, shared.operations.now()) {
         Ok(asked) => asked,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let _turn = match &who {
+        Asker::Admin => None,
+        Asker::Auditor(auditor) => Some(auditor.turn().await),
     };
     let answer = match indexer.search(asked.query, asked.count).await {
         Ok(answer) => answer,
@@ -37,14 +46,30 @@ pub(super) async fn search(State(shared): State<Arc<Shared>>, RawQuery(text): Ra
         }
     };
     // Last, so that it tells how much was read; before the answer, so that nothing is read unrecorded.
-    if let Err(error) = shared.operations.record_search(&asked.by, answer.page.records.len(), UNNAMED).await {
+    if let Err(error) = shared.operations.record_search(&asked.by, answer.page.records.len(), &who.requester()).await {
         return failed(&error);
     }
+    Json(shown(&answer, &who)).into_response()
+}
+
+/// The answer as this one is told it.
+fn shown(answer: &Answer, asker: &Asker) -> Value {
     let mut body = json!(answer.page);
-    if let (Some(members), Some(count)) = (body.as_object_mut(), answer.count) {
+    let Some(members) = body.as_object_mut() else { return body };
+    if let Some(count) = answer.count {
         members.insert("count".to_owned(), json!(count));
     }
-    Json(body).into_response()
+    match asker {
+        Asker::Admin => {}
+        // How long the log is tells how much others do; what an auditor needs to know is whether something is missing.
+        Asker::Auditor(_) => {
+            let is_behind = answer.page.log.is_some_and(|log| answer.page.indexed < log);
+            members.insert("behind".to_owned(), json!(is_behind));
+            members.insert("indexed".to_owned(), Value::Null);
+            members.insert("log".to_owned(), Value::Null);
+        }
+    }
+    body
 }
 
 /// What a query string asks for.
@@ -56,8 +81,13 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(text: &str, now: jiff::Timestamp) -> Result<Self, BadQuery> {
-        let mut query = Query::default();
+    /// SECURITY: whose records there are is set here, by who asks, for every search; no filter undoes it.
+    fn read(text: &str, asker: &Asker, now: jiff::Timestamp) -> Result<Self, BadQuery> {
+        let view = match asker {
+            Asker::Admin => None,
+            Asker::Auditor(auditor) => Some(auditor.view().clone()),
+        };
+        let mut query = Query { view, ..Query::default() };
         let (mut count, mut names) = (false, Vec::new());
         for (name, value) in parse(text.as_bytes()) {
             match &*name {

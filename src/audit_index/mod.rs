@@ -20,6 +20,7 @@ mod server;
 mod store;
 mod tables;
 mod text;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use query::{BadQuery, Count, LIMIT_MAX, Order, Page, Query};
 pub use server::{Answer, Indexer};
 pub use store::{FILE, Index, IndexError, Taken};
 pub use text::{summary, timeline};
+pub use view::View;

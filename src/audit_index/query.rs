@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::row::{FINDING, NUMBERS, TEXTS, WORDS};
 use super::store::{Index, IndexError, Place, signed};
+use super::view::View;
 use crate::audit::durable;
 use crate::config::parse_duration;
 
@@ -38,9 +39,11 @@ pub enum Order {
     Oldest,
 }
 
-/// Which records; what is not set selects all.
+/// Which records, of those that `view` shows; what is not set selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
+    /// Whose records there are at all; all where it is not set. No name sets it: it is who asks, not what is asked.
+    pub view: Option<View>,
     /// Not before this time.
     pub since: Option<Timestamp>,
     /// Before this time.
@@ -49,6 +52,10 @@ pub struct Query {
     pub kinds: Vec<String>,
     /// By this pseudonym.
     pub principal: Option<String>,
+    /// By callers of this issuer.
+    pub issuer: Option<String>,
+    /// By callers of a tenant of this name.
+    pub tenant: Option<String>,
     /// About this server.
     pub server: Option<String>,
     /// About this tool or prompt.
@@ -129,8 +136,10 @@ pub struct Count {
 impl Query {
     /// Sets one filter by its name, as the admin API has it.
     pub fn set(&mut self, name: &str, value: &str, now: Timestamp) -> Result<(), BadQuery> {
-        let filters: [(&'static str, &mut Option<String>); 9] = [
+        let filters: [(&'static str, &mut Option<String>); 11] = [
             ("principal", &mut self.principal),
+            ("issuer", &mut self.issuer),
+            ("tenant", &mut self.tenant),
             ("server", &mut self.server),
             ("tool", &mut self.tool),
             ("effect", &mut self.effect),
@@ -177,14 +186,18 @@ impl Query {
         self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
     }
 
-    /// Adds `WHERE` with every filter.
+    /// Adds `FROM` and `WHERE` with every filter.
     fn select(&self, sql: &mut QueryBuilder<Sqlite>) {
-        sql.push(" WHERE 1");
-        if let Some(since) = self.since {
-            sql.push(" AND r.t >= ").push_bind(since.as_microsecond());
+        let [since, until] = [self.since, self.until].map(|time| time.map(Timestamp::as_microsecond));
+        match &self.view {
+            Some(view) => view.select(sql, self.is_story(), since, until),
+            None => drop(sql.push(" FROM record r WHERE 1")),
         }
-        if let Some(until) = self.until {
-            sql.push(" AND r.t < ").push_bind(until.as_microsecond());
+        if let Some(since) = since {
+            sql.push(" AND r.t >= ").push_bind(since);
+        }
+        if let Some(until) = until {
+            sql.push(" AND r.t < ").push_bind(until);
         }
         if !self.kinds.is_empty() {
             sql.push(" AND r.kind IN (SELECT id FROM word WHERE text IN (");
@@ -200,6 +213,8 @@ impl Query {
         }
         let words = [
             ("principal", &self.principal),
+            ("issuer", &self.issuer),
+            ("tenant", &self.tenant),
             ("server", &self.server),
             ("name", &self.tool),
             ("effect", &self.effect),
@@ -215,8 +230,12 @@ impl Query {
             }
         }
         if let Some(wanted) = &self.finding {
-            sql.push(" AND r.position IN (SELECT f.record FROM finding f, word w WHERE w.text = ").push_bind(wanted.clone());
-            sql.push(" AND (f.rule = w.id OR f.kind = w.id OR f.layer = w.id))");
+            // Of a view's own records one by one, and not of all findings of that name.
+            sql.push(match &self.view {
+                Some(_) => " AND EXISTS (SELECT 1 FROM finding f, word w WHERE f.record = r.position AND w.text = ",
+                None => " AND r.position IN (SELECT f.record FROM finding f, word w WHERE w.text = ",
+            });
+            sql.push_bind(wanted.clone()).push(" AND (f.rule = w.id OR f.kind = w.id OR f.layer = w.id))");
         }
         if let Some(call) = &self.call {
             sql.push(" AND r.call = ").push_bind(call.clone());
@@ -224,11 +243,14 @@ impl Query {
         // An outcome does not say its trace: all records of a call belong to what its decision belongs to.
         for (column, wanted) in [("session", &self.session), ("trace", &self.trace)] {
             if let Some(wanted) = wanted {
-                sql.push(" AND r.call IN (SELECT call FROM record WHERE ")
+                sql.push(" AND r.call IN (SELECT s.call FROM record s WHERE s.")
                     .push(column)
                     .push(" = ")
-                    .push_bind(wanted.clone())
-                    .push(")");
+                    .push_bind(wanted.clone());
+                if let Some(view) = &self.view {
+                    view.also_own(sql, "+s");
+                }
+                sql.push(")");
             }
         }
     }
@@ -247,7 +269,6 @@ impl Index {
         for name in TEXTS.map(|(name, _)| name).into_iter().chain(NUMBERS.map(|(name, _)| name)) {
             sql.push(", r.").push(name);
         }
-        sql.push(" FROM record r");
         query.select(&mut sql);
         let (beyond, order) = match query.order {
             Order::Newest => (" AND r.position < ", " ORDER BY r.position DESC LIMIT "),
@@ -279,7 +300,7 @@ impl Index {
     /// How much `query` selects, whatever its page.
     pub async fn count(&mut self, query: &Query) -> Result<Count, IndexError> {
         let mut reading = self.begin().await?;
-        let counted = "SELECT count(*), CAST(total(coalesce(r.n, 1)) AS INTEGER) FROM record r";
+        let counted = "SELECT count(*), CAST(total(coalesce(r.n, 1)) AS INTEGER)";
         let mut sql = QueryBuilder::<Sqlite>::new(counted);
         query.select(&mut sql);
         let row = sql.build().persistent(false).fetch_one(&mut *reading).await.map_err(slow)?;

@@ -77,6 +77,15 @@ impl Row {
         }
     }
 
+    /// The tenant that it names and whose word that is. It is nobody's where either is missing.
+    pub(super) fn tenant(&self) -> (Option<&str>, Option<&str>) {
+        // In the order of [`WORDS`].
+        match &self.words {
+            [_, _, Some(issuer), _, Some(tenant), ..] => (Some(tenant), Some(issuer)),
+            _ => (None, None),
+        }
+    }
+
     /// Every word in it.
     pub(super) fn all_words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().chain(self.findings.iter().flat_map(|finding| &finding.words)).flatten().map(String::as_str)

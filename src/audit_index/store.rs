@@ -21,7 +21,7 @@ pub const FILE: &str = "index.db";
 const APPLICATION: i64 = 0x5945_5454;
 
 /// Version of the tables. An index of any other is thrown away: it is derived.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Lines and bytes of lines in one transaction: a few tens of milliseconds, a few megabytes.
 const BATCH: usize = 2_000;

@@ -8,6 +8,9 @@ use super::row::{FINDING, NUMBERS, Row, TEXTS, WORDS};
 use super::store::IndexError;
 
 /// Columns stand in the order of `row.rs`. Indices leave out what is not there, since half of all records are outcomes.
+///
+/// `own_tenant` and `own_issuer` say whose a record is: what it names itself, or where it names nobody, as outcomes do, what the record
+/// before it names that decided its call.
 pub(super) const SCHEMA: &str = "
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -16,7 +19,8 @@ CREATE TABLE IF NOT EXISTS record (
     kind INTEGER, principal INTEGER, issuer INTEGER, client INTEGER, tenant INTEGER, server INTEGER, method INTEGER, name INTEGER,
     effect INTEGER, reason INTEGER, detail INTEGER, rule INTEGER, status INTEGER,
     call TEXT, session TEXT, trace TEXT, peer TEXT,
-    us INTEGER, events INTEGER, bytes INTEGER, n INTEGER
+    us INTEGER, events INTEGER, bytes INTEGER, n INTEGER,
+    own_tenant INTEGER, own_issuer INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS record_by_time ON record (t);
 CREATE INDEX IF NOT EXISTS record_by_kind ON record (kind);
@@ -28,6 +32,7 @@ CREATE INDEX IF NOT EXISTS record_by_rule ON record (rule) WHERE rule IS NOT NUL
 CREATE INDEX IF NOT EXISTS record_by_call ON record (call) WHERE call IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_by_session ON record (session) WHERE session IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_by_owner ON record (own_tenant, own_issuer) WHERE own_tenant IS NOT NULL;
 CREATE TABLE IF NOT EXISTS finding (
     record INTEGER NOT NULL,
     layer INTEGER, kind INTEGER, rule INTEGER, action INTEGER, side INTEGER,
@@ -43,7 +48,7 @@ CREATE TABLE IF NOT EXISTS place (
     t INTEGER NOT NULL, damaged INTEGER, boot TEXT
 ) STRICT;
 PRAGMA application_id = 1497715796;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;";
 
 /// Rows in one statement; times the columns of a record far below what SQLite binds.
@@ -62,10 +67,22 @@ const PRINCIPALS: &str = "DELETE FROM word WHERE id IN (SELECT principal FROM re
     AND NOT EXISTS (SELECT 1 FROM record WHERE name = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE kind = word.id)
     AND NOT EXISTS (SELECT 1 FROM record WHERE server = word.id) AND NOT EXISTS (SELECT 1 FROM record WHERE rule = word.id)";
 
+/// Whose calls the records of a batch belong to. The decision stands before them in the log, so it is in the file by now. Where there are
+/// no tenants nothing is looked up.
+const OWN: &str = "UPDATE record AS o SET own_tenant = d.tenant, own_issuer = d.issuer FROM record AS d
+    WHERE EXISTS (SELECT 1 FROM record WHERE own_tenant IS NOT NULL)
+    AND o.position >= ?1 AND o.tenant IS NULL AND o.issuer IS NULL
+    AND d.call = o.call AND d.position < o.position AND d.tenant IS NOT NULL AND d.issuer IS NOT NULL";
+
+/// An outcome whose decision is gone is nobody's, as it would be if the file were made again.
+const DISOWN: &str = "UPDATE record SET own_tenant = NULL, own_issuer = NULL
+    WHERE +position >= ?1 AND tenant IS NULL AND +own_tenant IS NOT NULL
+    AND call IN (SELECT call FROM record WHERE position < ?1 AND call IS NOT NULL)";
+
 /// What retention took from the log is nobody's to find either. Returns whether there was any.
 pub(super) async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first: i64) -> Result<bool, IndexError> {
     let mut rows = 0;
-    for statement in [PRINCIPALS, "DELETE FROM finding WHERE record < ?1", "DELETE FROM record WHERE position < ?1"] {
+    for statement in [PRINCIPALS, DISOWN, "DELETE FROM finding WHERE record < ?1", "DELETE FROM record WHERE position < ?1"] {
         rows += sqlx::query(statement).bind(first).execute(&mut **transaction).await?.rows_affected();
     }
     Ok(rows > 0)
@@ -74,17 +91,17 @@ pub(super) async fn forget_pruned(transaction: &mut SqliteTransaction<'_>, first
 pub(super) async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row]) -> Result<(), IndexError> {
     let words: HashSet<&str> = rows.iter().flat_map(Row::all_words).collect();
     let numbers = numbers_of(transaction, &words.into_iter().collect::<Vec<_>>()).await?;
-    let number = |word: &Option<String>| word.as_deref().and_then(|word| numbers.get(word).copied());
+    let number = |word: Option<&str>| word.and_then(|word| numbers.get(word).copied());
     for chunk in rows.chunks(CHUNK) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO record (position, t");
         let columns = WORDS.iter().map(|(name, _)| name).chain(TEXTS.iter().map(|(name, _)| name));
         for column in columns.chain(NUMBERS.iter().map(|(name, _)| name)) {
             insert.push(", ").push(column);
         }
-        insert.push(") ").push_values(chunk, |mut values, row| {
+        insert.push(", own_tenant, own_issuer) ").push_values(chunk, |mut values, row| {
             values.push_bind(row.position).push_bind(row.t);
             for word in &row.words {
-                values.push_bind(number(word));
+                values.push_bind(number(word.as_deref()));
             }
             for text in &row.texts {
                 values.push_bind(text.as_deref());
@@ -92,6 +109,8 @@ pub(super) async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row])
             for value in row.numbers {
                 values.push_bind(value);
             }
+            let (tenant, issuer) = row.tenant();
+            values.push_bind(number(tenant)).push_bind(number(issuer));
         });
         insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
     }
@@ -104,10 +123,13 @@ pub(super) async fn write(transaction: &mut SqliteTransaction<'_>, rows: &[Row])
         insert.push(") ").push_values(chunk, |mut values, (record, finding)| {
             values.push_bind(*record).push_bind(finding.count);
             for word in &finding.words {
-                values.push_bind(number(word));
+                values.push_bind(number(word.as_deref()));
             }
         });
         insert.build().persistent(chunk.len() == CHUNK).execute(&mut **transaction).await?;
+    }
+    if let Some(first) = rows.first() {
+        sqlx::query(OWN).bind(first.position).execute(&mut **transaction).await?;
     }
     Ok(())
 }

@@ -66,6 +66,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the admin API listens (default `127.0.0.1:9901`).
     pub admin: SocketAddr,
+    /// Who else may ask there, and for what.
+    pub auditors: Vec<Auditor>,
     /// Where health and metrics are served (default `127.0.0.1:9902`).
     pub health: Health,
     /// The key under all keyed hashes; `None` means `data_dir/master.key`, made at first start.
@@ -230,6 +232,19 @@ pub struct Limits {
     pub requests_per_connection: u32,
     /// HTTP/2 streams at once on one connection (100).
     pub streams: u32,
+}
+
+/// Somebody who may search the records of one tenant, and nothing else.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    /// The operator's name for them; the log has it.
+    pub name: String,
+    /// By whose word callers are of the tenant: one issuer, or where there is one only, that one and whoever gives keys or certificates.
+    pub issuers: Vec<String>,
+    /// Whose records they see.
+    pub tenant: String,
+    /// What they prove themselves by.
+    pub token: Live,
 }
 
 /// Health and metrics.

@@ -14,10 +14,10 @@ use super::certificates::Certificates;
 use super::chains::Chains;
 use super::reload::Reloader;
 use crate::accounts::Accounts;
-use crate::admin::{Admin, Operations, Stores};
+use crate::admin::{Admin, Auditor, Operations, Stores};
 use crate::asserted::Assertions;
 use crate::audit::Log;
-use crate::audit_index::Indexer;
+use crate::audit_index::{Indexer, View};
 use crate::clock::Clock;
 use crate::config::{self, Config, Risk};
 use crate::endpoint::{Endpoint, Routes};
@@ -105,6 +105,11 @@ pub(super) async fn bind_admin(
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
     let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, offered.indexer, offered.reload)?;
     let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names());
+    let auditor = |auditor: &config::Auditor| {
+        let config::Auditor { name, issuers, tenant, token } = auditor.clone();
+        Auditor::new(name, View { issuers, tenant }, token)
+    };
+    let admin = admin.with_auditors(config.auditors.iter().map(auditor).collect())?;
     Ok((operations, admin))
 }
 

@@ -32,7 +32,7 @@ pub use origin::Origin;
 pub use rego::Modules;
 #[cfg(feature = "rego")]
 pub use rego::Unsaid;
-pub use tenants::{Tenants, tenants};
+pub use tenants::{Tenant, Tenants, tenant, tenants};
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";

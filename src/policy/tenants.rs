@@ -10,10 +10,11 @@ pub struct Tenants(Vec<Tenant>);
 
 /// One tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Tenant {
+pub struct Tenant {
     /// Whose word the name is; `None`: there is one issuer, and who has a key or a certificate is named as it names them.
-    issuer: Option<String>,
-    name: String,
+    pub issuer: Option<String>,
+    /// What that one calls it.
+    pub name: String,
 }
 
 impl Tenants {
@@ -53,7 +54,7 @@ pub fn tenants(fields: &mut Fields<'_, '_>, known: &Known) -> Option<Tenants> {
 }
 
 /// `acme`, or `corp/acme` where there are several issuers.
-fn tenant(node: &Node, known: &Known, report: &mut Report) -> Option<Tenant> {
+pub fn tenant(node: &Node, known: &Known, report: &mut Report) -> Option<Tenant> {
     let text = parsed(exact)(node, report)?;
     let Some((issuer, name)) = text.split_once('/') else {
         if known.issuers.len() > 1 {

@@ -11,6 +11,7 @@ mod attacks_json;
 mod attacks_jwt;
 mod attacks_mcp;
 mod audit_search;
+mod auditors;
 mod capture;
 mod chain;
 mod chain_full;

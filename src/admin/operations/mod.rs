@@ -192,17 +192,21 @@ impl Operations {
         .await
     }
 
-    /// Somebody has asked for an operation without the admin token. The first in a second is on disk when this returns; those after it are
-    /// counted, and in the next such record or in the last.
-    pub async fn refused_login(&self) {
-        if let Some(count) = self.refused.one_more() {
-            self.record_refused(count).await;
+    /// Somebody has asked for an operation without a token, or the auditor of this name for one that is not for auditors. The first in a
+    /// second is on disk when this returns; those after it are counted, and in the next such record or in the last.
+    pub async fn refused(&self, auditor: Option<&str>) {
+        if let Some(count) = self.refused.one_more(auditor) {
+            self.record_refused(auditor, count).await;
         }
     }
 
-    async fn record_refused(&self, count: u64) {
-        let recorded = self.record(Kind::Admin, "login.refuse", "admin", |what| {
+    async fn record_refused(&self, auditor: Option<&str>, count: u64) {
+        let act = if auditor.is_some() { "access.refuse" } else { "login.refuse" };
+        let recorded = self.record(Kind::Admin, act, "admin", |what| {
             what.integer("n", count);
+            if let Some(auditor) = auditor {
+                what.text("requester", &format!("auditor:{auditor}"));
+            }
         });
         if let Err(error) = recorded.await {
             tracing::error!(error = &error as &dyn std::error::Error, count, "refusals of the admin API could not be recorded");
@@ -211,8 +215,8 @@ impl Operations {
 
     /// Closes the stores.
     pub async fn close(&self) {
-        if let Some(count) = self.refused.rest() {
-            self.record_refused(count).await;
+        for (auditor, count) in self.refused.rest() {
+            self.record_refused(auditor.as_deref(), count).await;
         }
         if let Err(error) = self.keys.store_uses().await {
             tracing::error!(error = &error as &dyn std::error::Error, "when API keys were used last could not be stored");

@@ -11,11 +11,13 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, Requi
 use super::schemas;
 use super::table::{ENTRIES, Entry};
 
-/// What the token is called among the ways to prove who one is.
+/// What the tokens are called among the ways to prove who one is.
 const TOKEN: &str = "adminToken";
+const AUDITOR: &str = "auditorToken";
 
 const ABOUT: &str = "What operators change, and what they read of the audit log, while the gateway runs: `admin.address` of its configuration, with the \
-    token in `admin.token` of its data folder. Each act is a record before it is done.";
+    token in `admin.token` of its data folder. Each act is a record before it is done. An auditor of one tenant (`admin.auditors`) has a token of \
+    their own, and searches the records of that tenant.";
 
 /// All of the API.
 pub(super) fn document() -> OpenApi {
@@ -24,8 +26,11 @@ pub(super) fn document() -> OpenApi {
         // Of one path the builder joins what its methods say.
         paths = paths.path(entry.path, PathItem::new(entry.method.clone(), operation(entry)));
     }
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("the text of `admin.token`")).build();
-    let mut components = ComponentsBuilder::new().security_scheme(TOKEN, SecurityScheme::Http(scheme));
+    let mut components = ComponentsBuilder::new();
+    for (name, about) in [(TOKEN, "the text of `admin.token`"), (AUDITOR, "the token of one of `admin.auditors`")] {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+        components = components.security_scheme(name, SecurityScheme::Http(scheme));
+    }
     for (name, schema) in schemas::all() {
         components = components.schema(name, schema);
     }
@@ -33,8 +38,12 @@ pub(super) fn document() -> OpenApi {
         .info(InfoBuilder::new().title("Yett admin API").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build())
         .paths(paths.build())
         .components(Some(components.build()))
-        .security(Some([SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])]))
+        .security(Some([by(TOKEN)]))
         .build()
+}
+
+fn by(token: &str) -> SecurityRequirement {
+    SecurityRequirement::new::<_, [&str; 0], &str>(token, [])
 }
 
 fn operation(entry: &Entry) -> utoipa::openapi::path::Operation {
@@ -58,6 +67,11 @@ fn operation(entry: &Entry) -> utoipa::openapi::path::Operation {
     for (status, why) in entry.refusals {
         made = made.response(*status, response(why, "Problem"));
     }
+    made = if entry.for_auditors {
+        made.securities(Some([by(TOKEN), by(AUDITOR)]))
+    } else {
+        made.response("403", response("an auditor may search the audit log, and nothing else", "Problem"))
+    };
     made = made.response("401", response("the token is missing or wrong", "Problem"));
     made.response("503", response("it cannot be recorded or stored now, so it was not done", "Problem")).build()
 }

@@ -12,6 +12,7 @@ mod table;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::http::Method;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -19,6 +20,8 @@ use axum::routing::get;
 use super::api::Shared;
 
 use document::document;
+use table::ENTRIES;
+use utoipa::openapi::path::HttpMethod;
 
 /// The document as it is served; JSON.
 pub fn openapi() -> &'static str {
@@ -30,6 +33,12 @@ pub fn openapi() -> &'static str {
 pub fn reference_page() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| page::render(&document()));
     &TEXT
+}
+
+/// Whether an auditor may ask this: what the table says is for them, by its exact path. They only read.
+pub(super) fn is_for_auditors(method: &Method, path: &str) -> bool {
+    *method == Method::GET
+        && ENTRIES.iter().any(|entry| entry.for_auditors && entry.method == HttpMethod::Get && entry.path == path)
 }
 
 pub(super) fn routes() -> Router<Arc<Shared>> {

@@ -127,8 +127,9 @@ fn answers() -> Vec<(&'static str, RefOr<Schema>)> {
                 [
                     ("records", list(anything())),
                     ("next", about(count_or_null(), "what to give as `after` for the next page")),
-                    ("indexed", count()),
-                    ("log", count_or_null()),
+                    ("indexed", about(count_or_null(), "how many records the index knows; not for auditors")),
+                    ("log", about(count_or_null(), "how many there are; not for auditors")),
+                    ("behind", about(boolean(), "for auditors: whether the log has records that the index does not know yet")),
                     ("damaged", count_or_null()),
                     ("count", whole([("records", count()), ("stand_for", count())])),
                 ],

@@ -15,8 +15,11 @@ pub(super) struct Entry {
     pub(super) body: Option<&'static str>,
     /// Status and schema of a good answer.
     pub(super) answer: (&'static str, &'static str),
-    /// Refusals that are its own: 401 has everyone, 503 everyone that changes or records something.
+    /// Refusals that are its own: 401 has everyone, 403 everyone that is not for auditors, 503 everyone that
+    /// changes or records something.
     pub(super) refusals: &'static [(&'static str, &'static str)],
+    /// Whether auditors of one tenant may ask it too; nobody else may but operators.
+    pub(super) for_auditors: bool,
 }
 
 const REQUESTER: (&str, &str) = ("requester", "who asks, for the record; `admin` if nobody says");
@@ -25,12 +28,23 @@ const FORM: (&str, &str) = ("422", "the body is JSON of another form");
 const NO_PERSON: (&str, &str) = ("404", "nobody is known by this name");
 
 const fn get(path: &'static str, id: &'static str, summary: &'static str, answer: &'static str) -> Entry {
-    Entry { method: HttpMethod::Get, path, id, summary, query: &[], body: None, answer: ("200", answer), refusals: &[] }
+    let (query, refusals) = (&[], &[]);
+    Entry {
+        method: HttpMethod::Get,
+        path,
+        id,
+        summary,
+        query,
+        body: None,
+        answer: ("200", answer),
+        refusals,
+        for_auditors: false,
+    }
 }
 
 const fn post(path: &'static str, id: &'static str, summary: &'static str, body: &'static str, answer: &'static str) -> Entry {
-    let refusals = &[BAD, FORM];
-    Entry { method: HttpMethod::Post, path, id, summary, query: &[], body: Some(body), answer: ("200", answer), refusals }
+    let (method, refusals) = (HttpMethod::Post, &[BAD, FORM]);
+    Entry { method, path, id, summary, query: &[], body: Some(body), answer: ("200", answer), refusals, for_auditors: false }
 }
 
 const SEARCH: &[(&str, &str)] = &[
@@ -38,6 +52,8 @@ const SEARCH: &[(&str, &str)] = &[
     ("until", "before this moment"),
     ("kind", "kinds of records; may be repeated"),
     ("principal", "the pseudonym of a caller"),
+    ("issuer", "the name of an issuer, of the records that name their caller"),
+    ("tenant", "the name of a tenant, of the records that name their caller"),
     ("server", "the server"),
     ("tool", "the tool"),
     ("effect", "`allow` or `deny`"),
@@ -103,7 +119,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         query: SEARCH,
         refusals: &[BAD, ("404", "this gateway keeps no index (`audit.index`)")],
-        ..get("/v1/audit/search", "searchAudit", "Search the audit log; the search is a record itself", "Page")
+        for_auditors: true,
+        ..get(
+            "/v1/audit/search",
+            "searchAudit",
+            "Search the audit log, an auditor what is about their tenant; the search is a record itself",
+            "Page",
+        )
     },
     Entry {
         refusals: &[BAD, FORM, ("409", "a legal hold, or the clock, forbids it")],
@@ -149,5 +171,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         refusals: &[BAD, FORM, ("404", "there is no token of that issuer, tenant and purpose")],
         ..post("/v1/vault/token/forget", "forgetToken", "Destroy what leads from a token to its value", "Token", "TokenRow")
     },
-    get("/v1/openapi.json", "openapi", "This document; as a page it is at `/docs`", "Document"),
+    Entry {
+        for_auditors: true,
+        ..get("/v1/openapi.json", "openapi", "This document; as a page it is at `/docs`, for operators", "Document")
+    },
 ];

@@ -1,6 +1,7 @@
 //! The index over real logs: written by [`Log`], bent on disk, compared with what a plain reading finds.
 
 mod upkeep;
+mod view;
 
 use std::fs;
 use std::ops::ControlFlow;

@@ -79,6 +79,7 @@ impl Temporary {
             limits,
         }];
         (config.admin, config.health.address, config.health.metrics_token) = (loopback, loopback, None);
+        config.auditors = Vec::new();
         config.data_dir = folder.0.join("data");
         (config.master_key, config.state) = (None, State::Sqlite);
         "scan.localhost".clone_into(&mut config.audit.origin);

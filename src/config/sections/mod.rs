@@ -4,6 +4,7 @@
 //! another stands in [`Context`], filled from the tree before any section is read, so that a mistake in one section does not
 //! cause false ones in the next.
 
+mod auditors;
 mod auth;
 mod claims;
 mod copies;
@@ -206,7 +207,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let policies = fields.required("policies", |node, report| folder(node, context, report));
     let data_dir = fields.optional("data_dir", text).unwrap_or_else(|| "data".to_owned());
     let admin = fields.optional("admin", |node, report| process::admin(node, context, report));
-    let admin = admin.unwrap_or_else(|| process::default_admin(node.place));
+    let (admin, auditors) = admin.unwrap_or_else(|| (process::default_admin(node.place), Vec::new()));
     let (health, health_bound) = fields
         .optional("health", |node, report| process::health(node, context, report))
         .unwrap_or_else(|| process::default_health(node.place));
@@ -214,6 +215,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
     let state = fields.optional("state", |node, report| state::state(node, has_master_key, report)).unwrap_or_default();
     let master_key = fields.optional("master_key", secret(32, "this secret has fewer than 32 characters"));
     let audit = process::audit(&mut fields, &listeners, context);
+    auditors::check_index(node, &auditors, audit.as_ref(), fields.report());
     check_receipts(&mut fields, audit.as_ref(), servers.as_deref().unwrap_or_default());
     let off_loopback = bound.iter().chain([&admin]).any(|bound| !bound.tls && !bound.address.ip().is_loopback());
     let accept_risks = fields.list_or_empty("accept_risks", |node, report| process::risk(node, off_loopback, report));
@@ -242,6 +244,7 @@ pub(super) fn root(node: &Node, context: &Context<'_>, report: &mut Report) -> O
         listeners,
         data_dir: context.base.join(data_dir),
         admin: admin.address,
+        auditors,
         health,
         master_key,
         state,

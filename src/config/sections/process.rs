@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::listeners::socket_address;
 use super::locations::authority;
-use super::{Bound, Context, copies, witness};
+use super::{Bound, Context, auditors, copies, witness};
 use crate::config::units::{duration, size, within};
-use crate::config::{Audit, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
+use crate::config::{Audit, Auditor, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::secrets::Form;
 use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed};
 
@@ -22,7 +22,7 @@ const DURABILITIES: &[(&str, Durability)] =
     &[("strict", Durability::Strict), ("response", Durability::Response), ("async", Durability::Async)];
 
 /// `admin:`
-pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<Bound> {
+pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> Option<(Bound, Vec<Auditor>)> {
     let mut fields = Fields::of(node, "admin", report)?;
     let address = fields.optional("address", parsed(socket_address)).unwrap_or(ADMIN);
     let place = fields.place("address");
@@ -32,8 +32,10 @@ pub(super) fn admin(node: &Node, context: &Context<'_>, report: &mut Report) -> 
             .error(place, format!("the admin API at {address} is off loopback and has no TLS"))
             .hint("bind it to 127.0.0.1, or terminate TLS in front of it and name `accept_risks: [plaintext_listener]`");
     }
+    let mut earlier = Vec::new();
+    let auditors = fields.list_or_empty("auditors", |node, report| auditors::auditor(node, context, &mut earlier, report));
     fields.finish(&[]);
-    Some(Bound { what: "the admin API", address, place, tls: false })
+    Some((Bound { what: "the admin API", address, place, tls: false }, auditors))
 }
 
 /// What `admin:` means when it is not there.

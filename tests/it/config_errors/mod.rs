@@ -4,6 +4,7 @@
 
 mod accounts;
 mod anonymous;
+mod auditors;
 mod modules;
 mod policies;
 mod secrets;

@@ -43,6 +43,7 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .file("bin/mcp-server-filesystem", "")
         .file("keys/witnesses.policy", super::witness::POLICY)
         .file("yett-master-key", &"k".repeat(64))
+        .file("yett-acme-auditor-token", &"a".repeat(64))
         .file("yett-metrics-token", &"t".repeat(32))
         .file("bao-secret-id", "secret")
         .file("tls/bao-ca.pem", "-----BEGIN CERTIFICATE-----\n")
