@@ -44,6 +44,8 @@ pub mod protocol;
 
 pub mod policy;
 
+pub mod scan;
+
 pub mod decide;
 
 pub mod audit;

@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod connect;
 mod demo;
+mod detectors;
 mod export;
 mod fresh_file;
 mod healthcheck;
@@ -67,6 +68,8 @@ enum Command {
     Servers(servers::Servers),
     /// Test policies, explain decisions, show who may call what, and what a change would do
     Policy(policy::PolicyCommand),
+    /// The detectors of sensitive text that this build knows, and whether detectors do what they say
+    Detectors(detectors::Detectors),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
     /// The JSON Schema of a configuration or a policy, for editors; a description of the admin API
@@ -125,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => block_on(check::run(&command, &mut terminal)),
         Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
+        Command::Detectors(command) => detectors::run(command, &mut terminal),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Accounts(command) => block_on(accounts::run(command, &mut terminal)),
         Command::Init(command) => init::run(&command, &mut terminal),

@@ -1,0 +1,89 @@
+//! What a detector is: data, one row a kind of sensitive text.
+
+/// One kind of sensitive text, as its row says.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    /// What findings and lists of exceptions call it: `github-pat-classic`.
+    pub id: String,
+    /// The coarser kind, which placeholders and records show: `github_token`.
+    pub kind: String,
+    /// What it is, for people.
+    pub title: String,
+    /// Where the format is documented.
+    pub source: String,
+    /// What it is known to miss.
+    pub misses: String,
+    /// What has to stand in a text before anything more is looked at.
+    pub anchor: Anchor,
+    /// The whole, in the syntax of the `regex` crate, over bytes; a group `value` is what is sensitive of it, else all is.
+    pub pattern: String,
+    /// How many bytes before the anchor the match may begin.
+    pub before: usize,
+    /// How many bytes behind the beginning of the anchor it may end.
+    pub after: usize,
+    /// What must not touch it.
+    pub edges: Edges,
+    /// How many bits a character the value has at least.
+    pub entropy: Option<f64>,
+    /// What the value has to pass.
+    pub check: Option<Check>,
+    /// What has to stand before it.
+    pub near: Option<Near>,
+    /// Patterns of values that are none.
+    pub not: Vec<String>,
+    /// Texts in which it is found, with templates in place of what would be a secret: `ghp_${36:alnum}`.
+    pub finds: Vec<String>,
+    /// Texts in which it is not.
+    pub spares: Vec<String>,
+}
+
+/// Whether a value can be what it looks like.
+pub type Check = fn(&[u8]) -> bool;
+
+/// What is searched for in every text, at the speed of a copy: it has to be rare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// One of these, as they are written.
+    Literals(Vec<String>),
+    /// A digit that begins a number.
+    Digits,
+    /// An `@`.
+    At,
+    /// Twenty or more of the letters of base64.
+    Base64,
+}
+
+/// What must not touch a match on either side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Edges {
+    /// Letters, digits, `_` and `-`.
+    #[default]
+    Token,
+    /// Letters and digits.
+    Word,
+    /// Digits.
+    Digit,
+    /// Anything may.
+    None,
+}
+
+/// Words of which one has to stand before a match.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// In any case.
+    pub words: Vec<String>,
+    /// At most so many bytes before it.
+    pub within: usize,
+}
+
+impl Edges {
+    /// Whether a byte beside a match belongs to a longer one.
+    pub(super) fn holds(self, byte: u8) -> bool {
+        match self {
+            Self::Token => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+            Self::Word => byte.is_ascii_alphanumeric(),
+            Self::Digit => byte.is_ascii_digit(),
+            Self::None => false,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Finds what is sensitive in a text, by rules that are data.
+//!
+//! A [`Detector`] is a row of a file under `policies/detectors/`: what to search for (an anchor: a rare literal, a number, an `@`), the pattern
+//! that has to fit around it, and what settles doubt: what may touch it, how random it is, a check digit, words before it. A [`Scanner`] is
+//! many of them, compiled: one pass over the text finds all anchors, and only around an anchor is anything else looked at.
+//!
+//! Pure: bytes in, spans out. The time is bounded by the length of the text: what a text made to be slow would take beyond that is not looked
+//! at, and said ([`Scanner::scan`]).
+//!
+//! The detectors of this build are embedded ([`built_in`]).
+
+mod checks;
+mod detector;
+mod embedded;
+mod entropy;
+mod read;
+mod samples;
+mod scanner;
+mod verify;
+
+pub use detector::{Anchor, Check, Detector, Edges, Near};
+pub use embedded::{Class, built_in};
+pub use read::detectors;
+pub use samples::Mistake;
+pub use scanner::{Hit, NotCompiled, Scanner};

@@ -1,0 +1,137 @@
+//! Reads files of detectors.
+
+use std::ops::RangeInclusive;
+
+use super::checks;
+use super::detector::{Anchor, Check, Detector, Edges, Near};
+use super::verify::github_crc32;
+use crate::yaml::{Fields, Invalid, Node, Report, choice, number, parsed, read, text, version};
+
+/// Shortest literal to search for, in bytes: shorter ones stand in every text.
+const SHORTEST: usize = 3;
+
+/// How far a match may reach around its anchor, in bytes.
+const BEFORE: RangeInclusive<usize> = 0..=64;
+const AFTER: RangeInclusive<usize> = 1..=4096;
+
+/// Reads one file; `None` where it cannot be read as one. What is wrong stands in `report`.
+pub fn detectors(name: &str, bytes: &[u8], report: &mut Report) -> Option<Vec<Detector>> {
+    let node = read(name, bytes, report)?;
+    let mut fields = Fields::of(&node, "", report)?;
+    fields.required("version", version)?;
+    let detectors = fields.required_list("detectors", detector);
+    fields.finish(&[]);
+    Some(detectors)
+}
+
+fn detector(node: &Node, report: &mut Report) -> Option<Detector> {
+    let mut fields = Fields::of(node, "detectors[]", report)?;
+    let id = fields.required("id", parsed(id));
+    let kind = fields.required("kind", parsed(kind));
+    let title = fields.required("title", text);
+    let source = fields.required("source", text);
+    let misses = fields.required("misses", text);
+    let literals = fields.list("anchors", parsed(literal));
+    let run = fields.optional("anchor", choice(RUNS, &[]));
+    let anchor = match (literals.is_empty(), run) {
+        (false, None) => Some(Anchor::Literals(literals)),
+        (true, Some(run)) => Some(run.anchor()),
+        (true, None) | (false, Some(_)) => {
+            let place = fields.place("id");
+            fields.report().error(place, "a detector has `anchors` or `anchor`").hint("`anchors: [ghp_]`, or `anchor: digits`");
+            None
+        }
+    };
+    let pattern = fields.required("pattern", text);
+    let before = fields.optional("before", number(BEFORE)).unwrap_or_default();
+    let after = fields.required("after", number(AFTER));
+    let edges = fields.optional("edges", choice(EDGES, &[])).unwrap_or_default();
+    let entropy = fields.optional("entropy", parsed(entropy));
+    let check = fields.optional("check", parsed(check));
+    let near = fields.optional("near", near);
+    let not = fields.list("not", text);
+    let finds = fields.required_list("finds", text);
+    let spares = fields.required_list("spares", text);
+    fields.finish(&[]);
+    Some(Detector {
+        id: id?,
+        kind: kind?,
+        title: title?,
+        source: source?,
+        misses: misses?,
+        anchor: anchor?,
+        pattern: pattern?,
+        before,
+        after: after?,
+        edges,
+        entropy,
+        check,
+        near,
+        not,
+        finds,
+        spares,
+    })
+}
+
+/// An anchor that is no literal.
+#[derive(Clone, Copy)]
+enum Run {
+    Digits,
+    At,
+    Base64,
+}
+
+const RUNS: &[(&str, Run)] = &[("digits", Run::Digits), ("at", Run::At), ("base64", Run::Base64)];
+
+const EDGES: &[(&str, Edges)] = &[("token", Edges::Token), ("word", Edges::Word), ("digit", Edges::Digit), ("none", Edges::None)];
+
+impl Run {
+    fn anchor(self) -> Anchor {
+        match self {
+            Self::Digits => Anchor::Digits,
+            Self::At => Anchor::At,
+            Self::Base64 => Anchor::Base64,
+        }
+    }
+}
+
+fn near(node: &Node, report: &mut Report) -> Option<Near> {
+    let mut fields = Fields::of(node, "detectors[].near", report)?;
+    let words = fields.required_list("words", text);
+    let within = fields.required("within", number(1..=256));
+    fields.finish(&[]);
+    Some(Near { words, within: within? })
+}
+
+fn id(text: &str) -> Result<String, Invalid> {
+    let good = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if good && (2..=63).contains(&text.len()) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new("is not a name of a detector", "2 to 63 of a-z, 0-9 and `-`"))
+}
+
+fn kind(text: &str) -> Result<String, Invalid> {
+    let good = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if good && (2..=63).contains(&text.len()) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new("is not a kind", "2 to 63 of a-z, 0-9 and `_`"))
+}
+
+fn literal(text: &str) -> Result<String, Invalid> {
+    if text.len() < SHORTEST {
+        return Err(Invalid::new("is too short to be searched for", "at least three bytes, and rare ones"));
+    }
+    Ok(text.to_owned())
+}
+
+fn entropy(text: &str) -> Result<f64, Invalid> {
+    let bits: Option<f64> = text.parse().ok();
+    bits.filter(|bits| (0.0..=8.0).contains(bits)).ok_or_else(|| Invalid::new("is no entropy", "bits a character: 0 to 8"))
+}
+
+fn check(text: &str) -> Result<Check, Invalid> {
+    let own = (text == "github_crc32").then_some(github_crc32 as Check);
+    own.or_else(|| checks::named(text)).ok_or_else(|| Invalid::new("is no check", "a name of the table in `scan/checks`"))
+}

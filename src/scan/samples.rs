@@ -1,0 +1,160 @@
+//! Every detector finds what its row says that it finds, and spares what it says that it spares.
+//!
+//! A sample is a text with templates in place of what would be a secret: `ghp_${36:alnum}` is thirty-six letters and digits behind `ghp_`. They
+//! are filled by chance, the same chance in every run.
+
+use std::fmt;
+
+use super::scanner::Hit;
+use super::{Detector, Scanner};
+
+/// How often each template is filled, and how often chance may make a value that looks like none.
+const ROUNDS: u64 = 8;
+const CHANCE: usize = 1;
+
+/// What a row says, and is not so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The detector.
+    pub id: String,
+    /// Whether it finds what it is to spare; else it misses what it is to find.
+    pub finds: bool,
+    /// The text.
+    pub text: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.id, if self.finds { "finds" } else { "misses" }, self.text)
+    }
+}
+
+impl Scanner {
+    /// Holds every row against its own samples.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        self.all().flat_map(|detector| self.mistakes_of(detector)).collect()
+    }
+
+    fn mistakes_of(&self, detector: &Detector) -> Vec<Mistake> {
+        let seed = detector.id.bytes().map(u64::from).sum::<u64>();
+        let round = |template: &str, round: u64| {
+            let text = filled(template, &mut Letters(round * 1_000 + seed));
+            (self.finds(detector, &text), text)
+        };
+        let mistake = |finds: bool, text: String| Mistake { id: detector.id.clone(), finds, text };
+        let mut mistakes = Vec::new();
+        for template in &detector.finds {
+            let mut missed = (0..ROUNDS).map(|at| round(template, at)).filter(|(found, _)| !found);
+            mistakes.extend(missed.nth(CHANCE).map(|(_, text)| mistake(false, text)));
+        }
+        for template in &detector.spares {
+            let found = (0..ROUNDS).map(|at| round(template, at)).find(|(found, _)| *found);
+            mistakes.extend(found.map(|(_, text)| mistake(true, text)));
+        }
+        mistakes
+    }
+
+    fn finds(&self, detector: &Detector, text: &str) -> bool {
+        let mut found = false;
+        self.scan(text.as_bytes(), |hit, _| {
+            found |= matches!(hit, Hit::Found(number) if self.detector(number).is_some_and(|one| one.id == detector.id));
+        });
+        found
+    }
+}
+
+/// Letters as they come, the same in every run: the generator `SplitMix64`.
+struct Letters(u64);
+
+impl Letters {
+    fn next(&mut self, of: &str) -> char {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let at = usize::try_from((word ^ (word >> 31)) % 0xFFFF).unwrap_or_default();
+        of.chars().cycle().nth(at % of.len().max(1)).unwrap_or('0')
+    }
+}
+
+/// The letters of a class.
+fn class(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "HEX" => "0123456789ABCDEF",
+        "alnum" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        "alpha" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+        "base32" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+        "base64" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+        "base64url" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        "digit" => "0123456789",
+        "hex" => "0123456789abcdef",
+        "lower" => "abcdefghijklmnopqrstuvwxyz",
+        "upper" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        _ => return None,
+    })
+}
+
+/// So many letters of a class in the place of each template; what only looks like one stays.
+fn filled(template: &str, letters: &mut Letters) -> String {
+    let (mut text, mut rest) = (String::new(), template);
+    while let Some((before, after)) = rest.split_once("${") {
+        text += before;
+        let filled = after.split_once('}').and_then(|(inner, behind)| {
+            let (count, name) = inner.split_once(':')?;
+            Some((count.parse::<usize>().ok()?.min(4096), class(name)?, behind))
+        });
+        if let Some((count, class, behind)) = filled {
+            text.extend((0..count).map(|_| letters.next(class)));
+            rest = behind;
+        } else {
+            text += "${";
+            rest = after;
+        }
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Anchor, Class, built_in};
+    use super::*;
+
+    #[test]
+    fn every_detector_finds_and_spares_what_its_row_says() {
+        let mut ids = Vec::new();
+        for (class, least) in [(Class::Pii, 60), (Class::Secrets, 400)] {
+            let scanner = built_in(class).unwrap();
+            scanner.compile().unwrap();
+            let mistakes: Vec<String> = scanner.mistakes().iter().map(ToString::to_string).collect();
+            assert!(mistakes.is_empty(), "{} mistakes:\n{}", mistakes.len(), mistakes.join("\n"));
+            let all = scanner.all().count();
+            assert!(all >= least, "{all} kinds of {}", class.name());
+            ids.extend(scanner.all().map(|detector| detector.id.as_str()));
+        }
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "two detectors have one id");
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_anchors_is_said_to_be_unread() {
+        let scanner = built_in(Class::Secrets).unwrap();
+        let literal = |detector: &Detector| match &detector.anchor {
+            Anchor::Literals(literals) => literals.first().cloned(),
+            Anchor::Digits | Anchor::At | Anchor::Base64 => None,
+        };
+        let text = scanner.all().filter_map(literal).collect::<String>().repeat(500);
+        let mut unread = false;
+        scanner.scan(text.as_bytes(), |hit, span| unread |= hit == Hit::Unread && span == (0..text.len()));
+        assert!(unread, "{} bytes of anchors were looked at one by one", text.len());
+    }
+
+    #[test]
+    fn a_template_is_filled_and_what_only_looks_like_one_stays() {
+        let text = filled("a${4:digit}b${NAME}${2:nothing}${3:upper}", &mut Letters(1));
+        let (before, after) = text.split_once("b${NAME}${2:nothing}").unwrap();
+        assert!(before.len() == 5 && before.bytes().skip(1).all(|byte| byte.is_ascii_digit()), "{text}");
+        assert!(after.len() == 3 && after.bytes().all(|byte| byte.is_ascii_uppercase()), "{text}");
+    }
+}

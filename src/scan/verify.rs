@@ -1,0 +1,117 @@
+//! What settles doubt about a match: its neighbours, and what every detector spares.
+
+use std::ops::Range;
+
+use super::detector::Edges;
+use crate::checksum::{base62, crc32};
+
+/// Parts of values that are written where a secret would stand.
+const PLACEHOLDERS: [&[u8]; 11] =
+    [b"example", b"placeholder", b"your-", b"your_", b"****", b"redacted", b"changeme", b"<", b"${", b"{{", b"...."];
+
+/// The same, of which chance makes a part of a value in another case.
+const IN_THIS_CASE: [&[u8]; 2] = [b"xxxx", b"XXXX"];
+
+/// How many letters in a row, each the next of the one before, are somebody's hand on a keyboard.
+const IN_ORDER: usize = 9;
+
+/// Whether nothing touches `start..end` that belongs to a longer word.
+pub(super) fn stands_alone(text: &[u8], start: usize, end: usize, edges: Edges) -> bool {
+    let touches = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| edges.holds(*byte));
+    !touches(start.checked_sub(1)) && !touches(Some(end))
+}
+
+/// Whether a value is written where one would stand: of one letter, letters in their order, or a word that says so.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    let contains = |part: &&[u8]| value.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+    let is_written = |part: &&[u8]| value.windows(part.len()).any(|window| window == *part);
+    is_of_one_letter(value) || PLACEHOLDERS.iter().any(contains) || IN_THIS_CASE.iter().any(is_written) || is_in_order(value)
+}
+
+pub(super) fn is_of_one_letter(value: &[u8]) -> bool {
+    let mut letters = value.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let first = letters.next();
+    letters.all(|letter| Some(letter) == first)
+}
+
+/// Whether a part of a text is a word of it: `sin` is none of `using`, and `heroku` one of `HEROKU_KEY` and of `myHerokuKey`.
+pub(super) fn is_word(text: &[u8], part: Range<usize>) -> bool {
+    let at = |at: Option<usize>| at.and_then(|at| text.get(at)).copied().unwrap_or(b' ');
+    let (before, first) = (at(part.start.checked_sub(1)), at(Some(part.start)));
+    let (last, after) = (at(part.end.checked_sub(1)), at(Some(part.end)));
+    let goes_on = |one: u8, two: u8| {
+        (one.is_ascii_lowercase() && two.is_ascii_lowercase()) || (one.is_ascii_uppercase() && two.is_ascii_uppercase())
+    };
+    let is_inside = goes_on(before, first) || (before.is_ascii_uppercase() && first.is_ascii_lowercase());
+    !is_inside && !goes_on(last, after)
+}
+
+fn is_in_order(value: &[u8]) -> bool {
+    let mut run = 1;
+    value.windows(2).any(|pair| {
+        let next = matches!(pair, [one, two] if one.checked_add(1) == Some(*two) && two.is_ascii_alphanumeric());
+        run = if next { run + 1 } else { 1 };
+        run >= IN_ORDER
+    })
+}
+
+/// Thirty letters behind a prefix, and their CRC-32 with it in six of base 62: GitHub Engineering, "Behind GitHub's new authentication token
+/// formats" (2021), as npm's tokens do.
+pub(super) fn github_crc32(value: &[u8]) -> bool {
+    let body = value.iter().rposition(|byte| *byte == b'_').and_then(|at| value.get(at + 1..)).unwrap_or(value);
+    let Some((letters, sum)) = body.split_at_checked(30) else { return false };
+    sum == base62(crc32(letters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_in_the_place_of_a_secret_is_none() {
+        for value in
+            ["aaaaaaaaaa", "0000-0000", "abcdefghij0", "x1234567890", "AKIAIOSFODNN7EXAMPLE", "ghp_xxxx0", "${TOKEN}", ""]
+        {
+            assert!(is_placeholder(value.as_bytes()), "{value}");
+        }
+        for value in ["9f86d081884c7d65", "AKIAQ3EGRAN2PL5KZT7M", "a1b2c3d4"] {
+            assert!(!is_placeholder(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_no_part_of_another() {
+        for (text, part, word) in [
+            ("using", "sin", false),
+            ("company", "pan", false),
+            ("SIN: 1", "SIN", true),
+            ("my_sin=1", "sin", true),
+            ("HEROKU_API_KEY", "HEROKU", true),
+            ("myHerokuKey", "Heroku", true),
+            ("BSN123", "BSN", true),
+            ("ISIN", "SIN", false),
+            ("Sinus", "Sin", false),
+        ] {
+            let start = text.find(part).unwrap();
+            assert_eq!(is_word(text.as_bytes(), start..start + part.len()), word, "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbours_that_belong_to_a_longer_word_are_seen_on_both_sides() {
+        for (text, token, word, digit) in [
+            ("(secret)", true, true, true),
+            ("-secret ", false, true, true),
+            (" secretx", false, false, true),
+            ("1secret", false, false, false),
+        ] {
+            let start = text.find("secret").unwrap();
+            let alone = |edges| stands_alone(text.as_bytes(), start, start + 6, edges);
+            assert_eq!(
+                (alone(Edges::Token), alone(Edges::Word), alone(Edges::Digit), alone(Edges::None)),
+                (token, word, digit, true),
+                "{text}"
+            );
+        }
+    }
+}
