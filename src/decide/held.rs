@@ -132,14 +132,14 @@ impl<'a> Held<'a> {
             }
         }
         let [hides, refuses] = first;
-        // Modules are asked where nothing else hides or refuses it: what they say costs most.
-        let is_asked = hides.is_none() && refuses.is_none();
+        // Modules are asked where their word counts, since it costs most: where nothing hides it, and nothing refuses it unless they hide it.
+        let is_stable = self.engine.modules_are_stable();
+        let is_asked = hides.is_none() && (is_stable || refuses.is_none());
         let Answer { said, shadow } = if is_asked { self.engine.ask_modules(facts) } else { Said::Nothing.into() };
         ruling.shadow.extend(shadow);
         ruling.shadow.sort();
         ruling.shadow.dedup();
         if let Said::Denied { rule, reason, failure } = said {
-            let is_stable = self.engine.modules_are_stable();
             ruling.verdict =
                 if is_stable { Verdict::Hidden { rule, failure } } else { Verdict::Refused { rule, reason, failure } };
         } else if said == Said::Depends && !is_task && matches!(ruling.verdict, Verdict::Allow { .. }) {
@@ -251,7 +251,10 @@ impl<'a> Held<'a> {
 
     /// Whether no rule takes it away now, from here, as far as that can be said without arguments.
     fn is_left(&self, item: Item<'_>) -> bool {
-        let (facts, budget) = (self.facts(item, item.protocol_method(), Arguments::Unknown), Budget::default());
+        // SECURITY: what is read brings none, so a rule that looks at them has said now what it says of every reading.
+        let is_called = matches!(item, Item::Prompt(_) | Item::Tool(_));
+        let arguments = if is_called { Arguments::Unknown } else { Arguments::Known(None) };
+        let (facts, budget) = (self.facts(item, item.protocol_method(), arguments), Budget::default());
         let mut rules = self.rules_about(item).filter(|(_, rule)| !rule.shadow);
         rules.all(|(_, rule)| matches!(rule.judge(&facts, &budget), Judged::Spares | Judged::Depends))
             && matches!(self.engine.ask_modules(&facts).said, Said::Nothing | Said::Depends)

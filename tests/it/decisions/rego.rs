@@ -89,6 +89,26 @@ deny contains "Payments have a purpose." if {
     gateway.stop_and_verify().await;
 }
 
+/// A list has no time of day, so it goes by the module alone; a call has to say the same.
+#[tokio::test]
+async fn what_a_module_hides_is_not_there_where_a_rule_would_refuse_it_as_well() {
+    let crm = crm().await;
+    let hides = "package yett\n\ndeny contains {\"rule\": \"no-exports\"} if input.access.tool == \"export\"\n";
+    let late = "rules: [{ name: late, deny: { servers: [crm] }, when: 'now.getFullYear() > 2000' }]";
+    let gateway =
+        Gateway::start().policy(&format!("{POLICY}{late}\n")).module("rules.rego", hides).servers([("crm", &crm)]).await;
+    let client = gateway.modern("crm", &gateway.key("ada", &[]).await);
+    assert_eq!(names(&client).await, ["search", "pay"]);
+    for (tool, code, rule) in
+        [("export", -32602, "rego:no-exports"), ("missing", -31403, "rule:late"), ("pay", -31403, "rule:late")]
+    {
+        let refused = client.call(tool, json!({})).await;
+        assert_eq!(refused.code(), Some(code), "{tool}: {refused:?}");
+        assert_eq!(gateway.records_of(&refused.call())[0]["dec"]["rule"], rule);
+    }
+    gateway.stop_and_verify().await;
+}
+
 #[tokio::test]
 async fn what_a_module_denies_in_shadow_is_on_record_and_passes_and_only_what_says_so_is_in_shadow() {
     let crm = crm().await;

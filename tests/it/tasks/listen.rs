@@ -184,6 +184,24 @@ async fn of_what_a_server_says_on_a_stream_a_client_hears_the_kinds_it_has_asked
     stage.end().await;
 }
 
+/// Readings bring no arguments, so a rule that wants some takes every one away.
+#[tokio::test]
+async fn what_a_rule_lets_nobody_read_by_its_arguments_is_not_listened_to_either() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    let rule = "rules: [{ name: closed, deny: { servers: [crm], resources: ['file:///public/closed/**'] }, unless: 'has(arguments.ticket)' }]";
+    stage.obey(&format!("{POLICY}{rule}\n")).await;
+    let updated = |uri: &str| note("notifications/resources/updated", &json!({ "uri": uri }));
+    server_says(&stage, &[updated("file:///public/closed/b"), updated("file:///public/a")]);
+    let uris = ["file:///public/a", "file:///public/closed/b"];
+    assert_eq!(ada.request("resources/read", json!({ "uri": uris[1] })).await.code(), Some(-31403));
+    let heard = listen(&ada, &json!({ "resourceSubscriptions": uris })).await.rest().await;
+    let arrived = stage.crm.wait_for("subscriptions/listen").await.json()["params"]["notifications"].clone();
+    assert_eq!(arrived, json!({ "resourceSubscriptions": ["file:///public/a"] }));
+    assert_eq!(heard[0], updated("file:///public/a"), "{heard:#?}");
+    stage.end().await;
+}
+
 #[tokio::test]
 async fn a_role_that_loses_a_tool_hears_no_more_of_its_tasks() {
     let stage = Stage::set().await;
