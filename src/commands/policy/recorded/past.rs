@@ -161,6 +161,11 @@ impl Asks {
             if ruling.verdict.effect() == Effect::Depends { Err(Why::Arguments) } else { Ok(ruling) }
         };
         match &self.access {
+            // It brings answers, and by the policy nobody may have asked.
+            AccessKept::Known(access) if access.method == Method::TasksUpdate && !held.lets_ask_anything() => {
+                let ruling = decide(access)?;
+                if ruling.verdict.denies() { Ok(Again { decided: ruling.into(), exact }) } else { Err(Why::Question) }
+            }
             AccessKept::Known(access) => decide(access).map(|ruling| {
                 // What is not granted at all is not with any arguments, and no rule is asked.
                 let is_none = matches!(ruling.verdict, Verdict::NoServer | Verdict::UnknownMethod | Verdict::UnknownTarget);
