@@ -42,7 +42,12 @@ pub(super) async fn search(
         Err(error @ IndexError::Slow) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a search failed");
-            return problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+            let told = match &who {
+                Asker::Admin => error.to_string(),
+                // Files of the gateway's host may stand in it.
+                Asker::Auditor(_) => "the search failed; the operators' log says why".to_owned(),
+            };
+            return problem(StatusCode::SERVICE_UNAVAILABLE, &told);
         }
     };
     // Last, so that it tells how much was read; before the answer, so that nothing is read unrecorded.

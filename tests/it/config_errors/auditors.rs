@@ -99,7 +99,7 @@ fn every_mistake_is_told_where_it_stands_and_no_token_with_it() {
 #[test]
 fn auditors_without_an_index_and_a_token_in_the_file_are_warned_about() {
     let folder = with("    - { name: acme, tenant: corp/acme, token: '${env:ONE}' }\n", ISSUERS);
-    assert!(folder.warnings().contains(&"yett.yaml:4:5 auditors search the index of the log, and none is kept".to_owned()));
+    assert!(folder.warnings().contains(&"yett.yaml:3:3 auditors search the index of the log, and none is kept".to_owned()));
     let written = format!("    - {{ name: acme, tenant: corp/acme, token: {} }}\n", "w".repeat(32));
     let folder = with(&written, &rest());
     assert!(folder.warnings().contains(&"yett.yaml:4:47 a secret is written in this file".to_owned()), "{:?}", folder.warnings());
