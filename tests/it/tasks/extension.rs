@@ -217,7 +217,7 @@ async fn the_extension_is_declared_to_who_could_use_it() {
     assert_eq!(ada.request("server/discover", json!({})).await.result()["capabilities"]["extensions"], extensions);
     stage.obey(&POLICY.replace("tools: [slow, other], ", "")).await;
     let told = ada.request("server/discover", json!({})).await.result()["capabilities"].clone();
-    assert_eq!(told, json!({ "tools": {}, "extensions": { "vendor/x": {} } }));
+    assert_eq!(told, json!({ "tools": { "listChanged": true }, "extensions": { "vendor/x": {} } }));
     stage.end().await;
 }
 

@@ -352,14 +352,15 @@ async fn a_server_is_said_to_do_what_its_caller_may_have_done() {
         answer.result()["capabilities"].clone()
     };
     shake("2025-11-25");
+    let lists = json!({ "listChanged": true });
     let own = json!({ "list": {}, "cancel": {}, "requests": { "tools": { "call": {} } } });
-    assert_eq!(told("staff").await, json!({ "tools": {}, "completions": {}, "tasks": own }));
-    assert_eq!(told("interns").await, json!({ "tools": {}, "tasks": own }), "nothing they could complete");
+    assert_eq!(told("staff").await, json!({ "tools": lists, "completions": {}, "tasks": own }));
+    assert_eq!(told("interns").await, json!({ "tools": lists, "tasks": own }), "nothing they could complete");
     shake("2025-06-18");
-    assert_eq!(told("staff").await, json!({ "tools": {}, "completions": {} }), "no tasks in that revision");
+    assert_eq!(told("staff").await, json!({ "tools": lists, "completions": {} }), "no tasks in that revision");
     stage.obey(&POLICY.replace("tools: [slow, other], ", "")).await;
     shake("2025-11-25");
-    assert_eq!(told("staff").await, json!({ "tools": {}, "completions": {} }), "no tool that could make one");
+    assert_eq!(told("staff").await, json!({ "tools": lists, "completions": {} }), "no tool that could make one");
     stage.end().await;
 }
 
