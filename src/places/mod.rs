@@ -1,16 +1,18 @@
 //! Places: who gets one when there are not enough, at a server, among the calls under way, in the memory for bodies.
 //!
-//! [`Fair`] decides, [`Lane`] waits. Whoever holds places is a [`Share`].
+//! [`Fair`] decides, [`Lane`] waits, [`Room`] does not. Whoever holds places is a [`Share`].
 
 mod fair;
 mod held;
 mod lane;
+mod room;
 
 use std::sync::Arc;
 
 pub use fair::{Entry, Fair, Ticket};
 pub use held::Untaken;
 pub use lane::{Lane, Place, Refused};
+pub use room::{Room, Taken};
 
 use crate::layers::authn::Principal;
 

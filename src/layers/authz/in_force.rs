@@ -8,6 +8,8 @@ use parking_lot::RwLock;
 
 use crate::config::Server;
 use crate::decide::{Engine, Hints};
+use crate::layers::authn::Principal;
+use crate::places::{Room, Share, Taken};
 
 /// A policy, compiled, with what its decisions know of the servers. One for all listeners.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Rulebook {
 #[derive(Clone, Debug)]
 pub struct InForce {
     newest: Arc<ArcSwap<Rulebook>>,
+    /// The gateway's own streams, by server: as many as may be open to it.
+    own_streams: Arc<HashMap<String, Room>>,
     /// What servers say of their own tools, by server.
     hints: Arc<RwLock<HashMap<String, Arc<Hints>>>>,
     /// What most say: nothing.
@@ -49,7 +53,10 @@ impl Rulebook {
 impl InForce {
     /// From the start.
     pub fn new(first: Arc<Rulebook>) -> Self {
-        Self { newest: Arc::new(ArcSwap::new(first)), hints: Arc::default(), silent: Arc::default() }
+        // Servers and their limits are those of the start.
+        let room = |(name, server): (&String, &Arc<Server>)| (name.clone(), Room::new(server.limits.streams));
+        let own_streams = Arc::new(first.servers.iter().map(room).collect());
+        Self { newest: Arc::new(ArcSwap::new(first)), own_streams, hints: Arc::default(), silent: Arc::default() }
     }
 
     /// Puts another into force.
@@ -64,6 +71,13 @@ impl InForce {
     /// Whether `book` is the one in force.
     pub(super) fn is_newest(&self, book: &Arc<Rulebook>) -> bool {
         Arc::ptr_eq(book, &self.newest.load())
+    }
+
+    /// A place for one more stream of the gateway's own in the place of this server's, within this caller's share.
+    ///
+    /// SECURITY: the server has given back what it held for the request; without this nobody would count such streams.
+    pub(super) fn own_stream(&self, server: &str, principal: &Principal) -> Option<Taken> {
+        self.own_streams.get(server)?.enter(Share::of(principal))
     }
 
     /// What a server says of its own tools, as far as lists have shown.

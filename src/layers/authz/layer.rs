@@ -163,7 +163,8 @@ fn heard(
     let Some(hearing) = hearing else { return answer };
     let (book, hints) = (judge.in_force.newest(), judge.hints());
     let held = judge.held(&book, &hints);
-    hearing.or_own(answer, judge.listens.as_deref().zip(Some(&held)))
+    let room = || judge.in_force.own_stream(&judge.server.name, &judge.principal);
+    hearing.or_own(answer, judge.listens.as_deref().zip(Some(&held)), room)
 }
 
 /// Whether a request for a list is not one for a further page of it.

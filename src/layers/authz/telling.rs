@@ -3,6 +3,8 @@
 //! A policy is the gateway's own, so what it changes is told by the gateway: on the stream that a server pushes on, or agrees to tell on;
 //! and where a server has no such stream, on one that is the gateway's alone.
 
+use std::future::pending;
+
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
@@ -10,6 +12,7 @@ use super::listen::{ACKNOWLEDGED, Wanted};
 use crate::chain::{Changes, Listed, McpRequest, McpResponse, Reason, Rejection, ResponseBody, ServerMessage};
 use crate::decide::Held;
 use crate::layers::authn::Principal;
+use crate::places::Taken;
 use crate::protocol::json::{Limits, Value};
 use crate::protocol::{ListKind, ListSet, Message, Method, RequestId, Side, code};
 
@@ -38,12 +41,13 @@ impl Hearing {
         })
     }
 
-    /// What comes back, or in the place of a server's word that it has no such stream one of the gateway's own. Nothing is on it but what is
-    /// told by `changes`, after the acknowledgement of what was asked for.
+    /// What comes back, or in the place of a server's word that it has no such stream one of the gateway's own, if there is `room` for it.
+    /// Nothing is on it but what is told by `changes`, after the acknowledgement of what was asked for.
     pub(super) fn or_own(
         &self,
         answer: Result<McpResponse, Rejection>,
         wanted: Option<(&Wanted, &Held<'_>)>,
+        room: impl FnOnce() -> Option<Taken>,
     ) -> Result<McpResponse, Rejection> {
         let nothing = match &answer {
             Err(rejection) => self.listener.is_none() && *rejection.reason() == Reason::MethodNotAllowed,
@@ -56,9 +60,14 @@ impl Hearing {
             (Some(id), Some((wanted, held))) => acknowledgement(id, wanted.promises(held)).map(Some),
             _ => (!self.changes.promised().is_empty()).then_some(None),
         };
-        let Some(first) = first else { return answer };
+        let Some((first, place)) = first.and_then(|first| Some((first, room()?))) else { return answer };
         let first = first.map(|message| Ok(ServerMessage::new(message)));
-        let stream = stream::iter(first).chain(stream::pending());
+        // It lasts until its client goes or somebody ends it, and holds its place for as long.
+        let rest = stream::once(async move {
+            let _held = place;
+            pending().await
+        });
+        let stream = stream::iter(first).chain(rest);
         Ok(McpResponse { body: ResponseBody::Stream(Box::pin(stream)), session: None, polling: None })
     }
 }

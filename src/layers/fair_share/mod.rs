@@ -7,8 +7,8 @@
 //!
 //! **Reply**: passes; with its last message the place is given back.
 //!
-//! **Streams**: hold their place until their response, but for `subscriptions/listen`, whose streams have a bound of their own at the
-//! server (`upstream/admission.rs`) and would otherwise sit on places for days.
+//! **Streams**: hold their place until their response, but for `subscriptions/listen` and what a session is pushed, whose streams have a
+//! bound of their own at the server (`upstream/admission.rs`, `authz/telling.rs`) and would otherwise sit on places for days.
 //!
 //! **When it cannot decide**: it always can.
 //!
@@ -18,34 +18,18 @@
 //!
 //! **Limits**: within one tenant, callers are not told apart. Replicas count for themselves.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use crate::chain::{Incoming, McpResponse, Middleware, Next, Reason, Rejection, ResponseBody};
 use crate::layers::authn::Principal;
-use crate::places::{Entry, Fair, Share};
+use crate::places::{Room, Share};
 
 /// The station. Clones count together.
 #[derive(Clone, Debug)]
-pub struct FairShare(Arc<Mutex<Fair<Share>>>);
-
-/// A call under way; given back when dropped.
-struct Place {
-    all: Arc<Mutex<Fair<Share>>>,
-    share: Share,
-}
+pub struct FairShare(Room);
 
 impl FairShare {
     /// For so many calls under way.
     pub fn new(calls: usize) -> Self {
-        Self(Arc::new(Mutex::new(Fair::new(calls, 0))))
-    }
-
-    fn enter(&self, principal: &Principal) -> Option<Place> {
-        let share = Share::of(principal);
-        let granted = self.0.lock().enter(&share, 1) == Entry::Granted;
-        granted.then(|| Place { all: Arc::clone(&self.0), share })
+        Self(Room::new(calls))
     }
 }
 
@@ -55,7 +39,7 @@ impl Middleware for FairShare {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let trail = request.context.trail.clone();
-        let Some(place) = self.enter(&request.evidence) else {
+        let Some(place) = self.0.enter(Share::of(&request.evidence)) else {
             trail.with(|decision| decision.detail = Some("caller_share"));
             return Err(Reason::Overloaded.into());
         };
@@ -71,12 +55,5 @@ impl Middleware for FairShare {
             }
             Ok(Some(message))
         })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nobody waits here, so nobody is to be told.
-        let _ = self.all.lock().leave(&self.share, 1);
     }
 }

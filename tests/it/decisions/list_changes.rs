@@ -108,6 +108,39 @@ async fn a_session_whose_server_pushes_nothing_hears_it_on_a_stream_of_the_gatew
 }
 
 #[tokio::test]
+async fn streams_of_the_gateways_own_are_counted_and_beyond_them_the_servers_answer_stands() {
+    let crm = server(SESSIONS, json!({})).await;
+    crm.on_method("GET", Reply::empty(405));
+    crm.on_method("subscriptions/listen", Reply::error(-32601, "Method not found").status(404));
+    let gateway = Gateway::start().policy(&policy("get")).server("crm", &crm, "limits: { streams: 4 }").await;
+    let key = gateway.key("ada", &["users"]).await;
+    let (ada, modern) = (gateway.legacy("crm", &key).await, gateway.modern("crm", &key));
+    let wanted = json!({ "notifications": { "toolsListChanged": true } });
+    let mut open = Vec::new();
+    loop {
+        let events = ada.listen().await;
+        if events.head.status == 405 {
+            break;
+        }
+        assert_eq!(events.head.status, 200);
+        open.push(events);
+        assert!(open.len() <= 4, "nobody counts them");
+    }
+    assert!(!open.is_empty());
+    // The other way to one counts them together.
+    assert_eq!(modern.request("subscriptions/listen", wanted).await.code(), Some(-32601));
+    open.pop();
+    let again = async {
+        while ada.listen().await.head.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("a place that was given back");
+    drop(open);
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_session_hears_what_has_changed_before_its_stream_was_open_and_until_it_has_asked() {
     let crm = server(SESSIONS, json!({})).await;
     let gateway = Gateway::start().policy(&policy("get")).servers([("crm", &crm)]).await;
