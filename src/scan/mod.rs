@@ -14,6 +14,7 @@ mod detector;
 mod embedded;
 mod entropy;
 mod read;
+pub(crate) mod registers;
 mod samples;
 mod scanner;
 mod verify;

@@ -2,34 +2,7 @@
 
 use super::read::{self, is_evenly_separated};
 use super::sums::luhn;
-
-/// First and last six digits of a range, and the lengths in use there: ISO/IEC 7812-2 ranges as the networks print them.
-const ISSUERS: &[(u64, u64, &[usize])] = &[
-    (220_000, 220_499, &[16, 17, 18, 19]),             // Mir
-    (222_100, 272_099, &[16]),                         // Mastercard
-    (300_000, 305_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (309_500, 309_599, &[14, 16, 17, 18, 19]),         // Diners Club
-    (340_000, 349_999, &[15]),                         // American Express
-    (352_800, 358_999, &[16, 17, 18, 19]),             // JCB
-    (360_000, 369_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (370_000, 379_999, &[15]),                         // American Express
-    (380_000, 399_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (400_000, 499_999, &[13, 16, 19]),                 // Visa
-    (500_000, 509_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro, Verve, RuPay, Elo
-    (510_000, 559_999, &[16]),                         // Mastercard
-    (560_000, 589_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (601_100, 601_199, &[16, 17, 18, 19]),             // Discover
-    (606_282, 606_282, &[16]),                         // Hipercard
-    (606_985, 608_500, &[16]),                         // RuPay
-    (620_000, 629_999, &[16, 17, 18, 19]),             // UnionPay
-    (630_400, 630_499, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (636_000, 639_999, &[16]),                         // InstaPayment, Maestro
-    (644_000, 659_999, &[16, 17, 18, 19]),             // Discover, RuPay, Elo
-    (670_000, 679_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (810_000, 817_199, &[16, 17, 18, 19]),             // UnionPay
-    (817_200, 820_199, &[16]),                         // RuPay
-    (979_200, 979_289, &[16]),                         // Troy
-];
+use crate::scan::registers::is_card;
 
 /// A number that a network may have issued; groups of three digits and more, with one kind of separator.
 pub(super) fn payment_card(value: &[u8]) -> bool {
@@ -40,9 +13,7 @@ pub(super) fn payment_card(value: &[u8]) -> bool {
 }
 
 fn is_issued(digits: &[u8]) -> bool {
-    let Some(prefix) = digits.first_chunk::<6>().map(|prefix| read::number(prefix)) else { return false };
-    let issuer = ISSUERS.iter().find(|(first, last, _)| (*first..=*last).contains(&prefix));
-    issuer.is_some_and(|(_, _, lengths)| lengths.contains(&digits.len()))
+    digits.first_chunk::<6>().is_some_and(|prefix| is_card(read::number(prefix), digits.len()))
 }
 
 /// The number of a mobile handset: 3GPP TS 23.003, 6.2.1 and Annex B.

@@ -1,16 +1,12 @@
 //! E-mail addresses: the dot-atom form of RFC 5321 4.1.2 as people use it, with a domain that ends in a name.
 
+use crate::scan::registers::is_file_ending;
+
 /// RFC 5321 4.5.3.1.
 const LOCAL: usize = 64;
 const DOMAIN: usize = 255;
 /// RFC 1035 2.3.4.
 const LABEL: usize = 63;
-
-/// Endings that are files far more often than the names they are not even registered as.
-const FILES: &[&[u8]] = &[
-    b"css", b"gif", b"gz", b"html", b"jar", b"jpeg", b"jpg", b"js", b"json", b"jsx", b"lock", b"pdf", b"png", b"svg", b"tgz",
-    b"toml", b"ts", b"tsx", b"txt", b"webp", b"xml", b"yaml", b"yml",
-];
 
 /// The shape of a mailbox. `git` is what hosts of repositories call everybody.
 pub(super) fn email(value: &[u8]) -> bool {
@@ -41,7 +37,7 @@ fn is_domain(domain: &[u8]) -> bool {
 fn is_top(top: &[u8]) -> bool {
     let encoded = top.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
     let named = top.len() >= 2 && (encoded || top.iter().all(u8::is_ascii_alphabetic));
-    named && is_label(top) && !FILES.iter().any(|file| top.eq_ignore_ascii_case(file))
+    named && is_label(top) && !is_file_ending(top)
 }
 
 fn is_label(label: &[u8]) -> bool {

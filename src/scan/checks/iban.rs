@@ -2,28 +2,7 @@
 
 use super::read::{Text, base36, text};
 use super::sums::fold_97;
-
-/// Length of the whole number, and the countries that use it.
-const LENGTHS: &[(usize, &str)] = &[
-    (15, "NO"),
-    (16, "BE"),
-    (18, "DK FI FK FO GL NL SD"),
-    (19, "MK SI"),
-    (20, "AT BA EE KZ LT LU MN XK"),
-    (21, "CH HR LI LV"),
-    (22, "BG BH CR DE GB GE IE ME RS VA"),
-    (23, "AE GI IL IQ OM SO TL"),
-    (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
-    (25, "LY PT ST"),
-    (26, "IS TR"),
-    (27, "BI DJ FR GR IT MC MR SM"),
-    (28, "AL AZ BY CY DO GT HN HU LB NI PL SV"),
-    (29, "BR EG PS QA UA"),
-    (30, "JO KW MU YE"),
-    (31, "MT SC"),
-    (32, "LC"),
-    (33, "RU"),
-];
+use crate::scan::registers::iban_length;
 
 /// The check digits fit, for a country that has accounts of that length; all capitals or none.
 pub(super) fn iban(value: &[u8]) -> bool {
@@ -35,8 +14,7 @@ pub(super) fn iban(value: &[u8]) -> bool {
 fn is_account(value: &[u8]) -> Option<bool> {
     let text: Text<34> = text(value, b" -")?;
     let [first, second, tens, ones, account @ ..] = text.bytes() else { return None };
-    let known = |countries: &&str| countries.split(' ').any(|code| code.as_bytes() == [*first, *second]);
-    let listed = LENGTHS.iter().any(|(length, countries)| *length == text.bytes().len() && known(countries));
+    let listed = iban_length([*first, *second]) == Some(text.bytes().len());
     let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
     // The first four characters are checked after all others.
     let moved = account.iter().chain([first, second, tens, ones]);

@@ -8,41 +8,13 @@
 use std::ops::Range;
 
 use super::runs::{self, Gap};
+use crate::scan::registers::is_card;
 
 const LONGEST: usize = 19;
-const SHORTEST: usize = 13;
 const GROUPS: usize = 8;
 
 /// Groupings that are taken for a card even when more groups follow or precede ("4111 1111 1111 1111 12 27").
 const PRINTED: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
-
-/// First and last six digits of a range, and the lengths in use there.
-const ISSUERS: &[(u32, u32, &[usize])] = &[
-    (220_000, 220_499, &[16, 17, 18, 19]),             // Mir
-    (222_100, 272_099, &[16]),                         // Mastercard
-    (300_000, 305_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (309_500, 309_599, &[14, 16, 17, 18, 19]),         // Diners Club
-    (340_000, 349_999, &[15]),                         // American Express
-    (352_800, 358_999, &[16, 17, 18, 19]),             // JCB
-    (360_000, 369_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (370_000, 379_999, &[15]),                         // American Express
-    (380_000, 399_999, &[14, 16, 17, 18, 19]),         // Diners Club
-    (400_000, 499_999, &[13, 16, 19]),                 // Visa
-    (500_000, 509_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro, Verve, RuPay, Elo
-    (510_000, 559_999, &[16]),                         // Mastercard
-    (560_000, 589_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (601_100, 601_199, &[16, 17, 18, 19]),             // Discover
-    (606_282, 606_282, &[16]),                         // Hipercard
-    (606_985, 608_500, &[16]),                         // RuPay
-    (620_000, 629_999, &[16, 17, 18, 19]),             // UnionPay
-    (630_400, 630_499, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (636_000, 639_999, &[16]),                         // InstaPayment, Maestro
-    (644_000, 659_999, &[16, 17, 18, 19]),             // Discover, RuPay, Elo
-    (670_000, 679_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (810_000, 817_199, &[16, 17, 18, 19]),             // UnionPay
-    (817_200, 820_199, &[16]),                         // RuPay
-    (979_200, 979_289, &[16]),                         // Troy
-];
 
 /// The card number whose first group of digits is `run`.
 pub(super) fn at(bytes: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
@@ -62,7 +34,7 @@ pub(super) fn at(bytes: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
         let grouped = lengths.split_last().is_some_and(|(_, rest)| rest.iter().all(|length| *length >= 3));
         let digits = number.digits.get(..lengths.iter().sum())?;
         let fits = (whole && grouped) || loose;
-        (fits && closes(bytes, end) && issued(digits) && luhn(digits)).then_some(run.start..end)
+        (fits && closes(bytes, end) && is_issued(digits) && luhn(digits)).then_some(run.start..end)
     })
 }
 
@@ -110,13 +82,9 @@ impl Groups {
     }
 }
 
-fn issued(digits: &[u8]) -> bool {
-    if !(SHORTEST..=LONGEST).contains(&digits.len()) {
-        return false;
-    }
-    let prefix = digits.iter().take(6).fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
-    let issuer = ISSUERS.iter().find(|(first, last, _)| (*first..=*last).contains(&prefix));
-    issuer.is_some_and(|(_, _, lengths)| lengths.contains(&digits.len()))
+fn is_issued(digits: &[u8]) -> bool {
+    let prefix = digits.iter().take(6).fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    is_card(prefix, digits.len())
 }
 
 /// Whether the check digit fits.

@@ -8,16 +8,12 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 
+use crate::scan::registers::is_file_ending;
+
 /// RFC 5321 4.5.3.1.
 const LOCAL: usize = 64;
 const DOMAIN: usize = 255;
 const LABEL: usize = 63;
-
-/// Endings that are files far more often than the names they are not even registered as.
-const FILES: &[&[u8]] = &[
-    b"css", b"gif", b"gz", b"html", b"jar", b"jpeg", b"jpg", b"js", b"json", b"jsx", b"lock", b"pdf", b"png", b"svg", b"tgz",
-    b"toml", b"ts", b"tsx", b"txt", b"webp", b"xml", b"yaml", b"yml",
-];
 
 /// Hands every address to `visit`, in order.
 pub(super) fn scan(bytes: &[u8], mut visit: impl FnMut(Range<usize>)) {
@@ -65,7 +61,7 @@ fn domain(bytes: &[u8], start: usize) -> Option<usize> {
     };
     let end = dot + 1 + top;
     let followed = bytes.get(start + end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let file = FILES.iter().any(|name| last.eq_ignore_ascii_case(name));
+    let file = is_file_ending(last);
     ((2..=LABEL).contains(&top) && !followed && !file).then_some(start + end)
 }
 

@@ -6,28 +6,7 @@
 use std::ops::Range;
 
 use super::runs::{self, Gap};
-
-/// Length of the whole number, and the countries that use it.
-const LENGTHS: &[(usize, &str)] = &[
-    (15, "NO"),
-    (16, "BE"),
-    (18, "DK FI FK FO GL NL SD"),
-    (19, "MK SI"),
-    (20, "AT BA EE KZ LT LU MN XK"),
-    (21, "CH HR LI LV"),
-    (22, "BG BH CR DE GB GE IE ME RS VA"),
-    (23, "AE GI IL IQ OM SO TL"),
-    (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
-    (25, "LY PT ST"),
-    (26, "IS TR"),
-    (27, "BI DJ FR GR IT MC MR SM"),
-    (28, "AL AZ BY CY DO GT HN HU LB NI PL SV"),
-    (29, "BR EG PS QA UA"),
-    (30, "JO KW MU YE"),
-    (31, "MT SC"),
-    (32, "LC"),
-    (33, "RU"),
-];
+use crate::scan::registers::iban_length;
 
 /// The account number whose check digits begin `run`.
 pub(super) fn at(bytes: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
@@ -39,18 +18,13 @@ pub(super) fn at(bytes: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
     if start.checked_sub(1).is_some_and(|before| runs::is_alphanumeric(bytes, before)) {
         return None;
     }
-    let length = length(*country)?;
+    let length = iban_length(*country)?;
     let capitals = country.iter().all(u8::is_ascii_uppercase);
     if !capitals && !country.iter().all(u8::is_ascii_lowercase) {
         return None;
     }
     let end = read(bytes, start, length, capitals)?;
     (!runs::is_alphanumeric(bytes, end)).then_some(start..end)
-}
-
-fn length(country: [u8; 2]) -> Option<usize> {
-    let lists = |countries: &str| countries.split(' ').any(|code| country.eq_ignore_ascii_case(code.as_bytes()));
-    LENGTHS.iter().find(|(_, countries)| lists(countries)).map(|(length, _)| *length)
 }
 
 /// Reads `length` characters, checks them as they come, and answers where they end.
