@@ -141,6 +141,7 @@ async fn call(address: SocketAddr, key: String, over: Arc<AtomicBool>) -> Vec<(I
         let answer = if sent.is_ok() { read(&mut stream).await } else { None };
         // A connection takes so many requests, and is closed in order.
         let Some(answer) = answer else {
+            assert!(!times.is_empty(), "the gateway takes no connection");
             stream = TcpStream::connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
             continue;
@@ -175,7 +176,7 @@ async fn main() {
     fs::create_dir(&policies).unwrap();
     write_policy(&policies, 0);
     let config = format!(
-        "version: 1\nlisteners: [{{ name: local, address: \"127.0.0.1:0\" }}]\nadmin: {{ address: \"127.0.0.1:0\" }}\n\
+        "version: 1\nlisteners: [{{ name: local, address: \"127.0.0.1:0\", limits: {{ connections_per_peer: 1000 }} }}]\nadmin: {{ address: \"127.0.0.1:0\" }}\n\
          health: {{ address: \"127.0.0.1:0\" }}\naudit: {{ origin: bench.localhost, durability: response }}\ndata_dir: data\n\
          policies: policies\nservers: {{ crm: {{ url: \"http://{server}/mcp\" }} }}\n"
     );

@@ -30,7 +30,7 @@ pub(super) fn dlp(node: &Node, shadow: bool, known: &Known, gathered: &mut Gathe
     });
     fields.list("rules", |node, report| {
         let rule = rule(node, shadow, known, report)?;
-        unique(&mut gathered.dlp_rules, rule, |rule| &rule.name, "dlp rule", report);
+        unique(&mut gathered.dlp_rules, &mut gathered.taken, rule, |rule| &rule.name, "dlp rule", report);
         Some(())
     });
     let restores = fields.list("restore", |node, report| restore(node, known, gathered, report));

@@ -29,7 +29,7 @@ pub(super) fn role(entry: &Entry, known: &Known, gathered: &mut Gathered, report
     if let Some(name) = name {
         let origin = Origin::at(entry.key.place, report);
         let placed = Placed { value: Role { name, inherits, allow, origin }, place: entry.key.place };
-        unique(&mut gathered.roles, placed, |role| &role.name, "role", report);
+        unique(&mut gathered.roles, &mut gathered.taken, placed, |role| &role.name, "role", report);
     }
 }
 

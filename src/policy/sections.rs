@@ -1,5 +1,8 @@
 //! One policy file: from the tree to the types of [`crate::policy`], each with its place for the checks across files.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::bindings::binding;
 use super::cases::case;
 use super::dlp::dlp;
@@ -18,6 +21,7 @@ pub(super) const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)
 /// All files so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
+    pub(super) taken: Taken,
     pub(super) roles: Vec<Placed<Role>>,
     pub(super) bindings: Vec<Placed<Binding>>,
     pub(super) rules: Vec<Placed<Rule>>,
@@ -94,17 +98,17 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
     gathered.bindings.extend(bindings);
     fields.list("rules", |node, report| {
         let rule = rule(node, &scope, known, report)?;
-        unique(&mut gathered.rules, rule, |rule| &rule.name, "rule", report);
+        unique(&mut gathered.rules, &mut gathered.taken, rule, |rule| &rule.name, "rule", report);
         Some(())
     });
     fields.list("tests", |node, report| {
         let case = case(node, known, report)?;
-        unique(&mut gathered.cases, case, |case| &case.name, "test", report);
+        unique(&mut gathered.cases, &mut gathered.taken, case, |case| &case.name, "test", report);
         Some(())
     });
     fields.list("limits", |node, report| {
         let limit = limit(node, &scope, known, gathered, report)?;
-        unique(&mut gathered.limits, limit, |limit| &limit.name, "limit", report);
+        unique(&mut gathered.limits, &mut gathered.taken, limit, |limit| &limit.name, "limit", report);
         Some(())
     });
     fields.optional("dlp", |node, report| dlp(node, shadow, known, gathered, report));
@@ -155,20 +159,29 @@ pub(super) fn server(node: &Node, star: bool, known: &Known, report: &mut Report
     None
 }
 
+/// The names that are given, by what they are names of, and where.
+pub(super) type Taken = HashMap<(&'static str, String), Place>;
+
 /// Adds `new` unless its name is taken, in this file or in one before.
 pub(super) fn unique<T>(
     list: &mut Vec<Placed<T>>,
+    taken: &mut Taken,
     new: Placed<T>,
     name: impl Fn(&T) -> &String,
-    what: &str,
+    what: &'static str,
     report: &mut Report,
 ) {
-    if let Some(earlier) = list.iter().find(|earlier| name(&earlier.value) == name(&new.value)) {
-        let first = report.locate(earlier.place);
-        report.error(new.place, format!("the {what} `{}` is given twice", name(&new.value))).hint(format!("first at {first}"));
-        return;
+    match taken.entry((what, name(&new.value).clone())) {
+        Entry::Occupied(earlier) => {
+            let first = report.locate(*earlier.get());
+            let found = report.error(new.place, format!("the {what} `{}` is given twice", name(&new.value)));
+            found.hint(format!("first at {first}"));
+        }
+        Entry::Vacant(free) => {
+            free.insert(new.place);
+            list.push(new);
+        }
     }
-    list.push(new);
 }
 
 /// Sets what may stand in one file only.
