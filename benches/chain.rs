@@ -34,6 +34,7 @@ use yett::endpoint::BodyMemory;
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::{Issuers, Settings};
 use yett::layers::authz::{InForce, Rulebook};
+use yett::layers::dlp::Rules;
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
@@ -198,6 +199,7 @@ async fn build(config: &config::Config, folder: &Path, reply: &str) -> (Chain, S
         book: Arc::clone(&book),
         in_force: InForce::new(book),
         scanner: Arc::new(Scanner::new().expect("rules")),
+        dlp: Arc::new(Rules::new(config.policy.dlp.as_ref()).expect("rules")),
         quarantine: Arc::new(Quarantine::default()),
         memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
         shares: FairShare::new(4096),

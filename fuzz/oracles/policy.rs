@@ -73,7 +73,7 @@ fn check_policy(policy: &Policy) {
     }
     let ledger = Ledger::in_memory(HostTime::new(Arc::new(SystemClock)));
     let _limits = (RateLimits::new(&policy.limits, &ledger), Quota::new(&policy.limits, &ledger));
-    let _engines = (Engine::new(policy), Rules::new(policy.dlp.as_ref()));
+    let _engines = (Engine::new(policy), Rules::new(policy.dlp.as_ref()).expect("detectors that exist"));
 }
 
 /// Whether `role` inherits from `wanted` in at most `steps` steps.

@@ -102,6 +102,8 @@ pub struct Parts<U> {
     pub in_force: InForce,
     /// Injection rules, compiled once for all chains.
     pub scanner: Arc<Scanner>,
+    /// What is sensitive.
+    pub dlp: Arc<Rules>,
     /// Withheld tools; they stay withheld when the policy changes.
     pub quarantine: Arc<Quarantine>,
     /// The memory for large bodies, shared by all callers.
@@ -170,7 +172,7 @@ impl Chain {
             .layer(Station::new(Mirrors::default(), probe))
             // Outside dlp, so that it sees arguments as the peer wrote them.
             .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
-            .layer(Station::new(DlpLayer::new(Rules::new(policy.dlp.as_ref()), Arc::clone(&parts.vault)), probe))
+            .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that
             // a call without a place is one refusal and not an allowed call that came to nothing.

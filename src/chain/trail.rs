@@ -109,12 +109,16 @@ pub struct Finding {
 pub enum Action {
     /// The message was refused.
     Blocked,
+    /// A keyed hash took its place.
+    Hashed,
     /// The text was wrapped as external data.
     Labelled,
     /// Nothing but this line.
     Logged,
     /// A placeholder took its place.
     Masked,
+    /// The last of it stayed.
+    Partial,
     /// The definition was withheld.
     Quarantined,
     /// A token became its value again.
@@ -272,9 +276,11 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "block",
+            Self::Hashed => "hash",
             Self::Labelled => "label",
             Self::Logged => "log",
             Self::Masked => "mask",
+            Self::Partial => "partial",
             Self::Quarantined => "quarantine",
             Self::Restored => "restore",
             Self::Shadowed => "shadow",

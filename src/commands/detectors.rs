@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::terminal::Terminal;
-use crate::scan::{Class, Detector, Scanner, built_in, detectors};
+use crate::scan::{Catalogue, Class, Detector, Scanner, detectors};
 use crate::yaml::Report;
 
 /// `yett detectors`.
@@ -61,7 +61,7 @@ pub(super) fn run(command: Detectors, terminal: &mut Terminal) -> anyhow::Result
         Command::Test { files } if files.is_empty() => {
             let mut exit = Exit::Done;
             for class in Class::ALL {
-                if tested(class.name(), built_in(class)?, terminal) {
+                if tested(class.name(), &Catalogue::built_in()?.scanner([class.name()], [])?, terminal) {
                     exit = Exit::Bad;
                 }
             }
@@ -72,9 +72,11 @@ pub(super) fn run(command: Detectors, terminal: &mut Terminal) -> anyhow::Result
 }
 
 fn list(of: Option<Class>, json: bool, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::built_in()?;
     let mut all = Vec::new();
     for class in Class::ALL.into_iter().filter(|class| of.is_none_or(|of| of == *class)) {
-        all.extend(built_in(class)?.all().map(|detector| (class, detector)));
+        let rows = catalogue.named(class.name()).into_iter().flatten();
+        all.extend(rows.map(|row| (class, row.detector())));
     }
     if json {
         let shown = |(class, detector): &(Class, &Detector)| {
@@ -103,7 +105,7 @@ fn test(files: &[PathBuf], terminal: &mut Terminal) -> anyhow::Result<Exit> {
             exit = Exit::Bad;
             continue;
         }
-        let scanner = Scanner::new(read.unwrap_or_default())?;
+        let scanner = Scanner::new(Class::Own, read.unwrap_or_default())?;
         if tested(&name, &scanner, terminal) {
             exit = Exit::Bad;
         }

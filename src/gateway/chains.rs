@@ -12,10 +12,12 @@ use crate::endpoint::BodyMemory;
 use crate::layers::audit::Flood;
 use crate::layers::authn::{Issuers, Settings};
 use crate::layers::authz::{InForce, Rulebook};
+use crate::layers::dlp::Rules;
 use crate::layers::fair_share::FairShare;
 use crate::layers::injection::{Quarantine, Scanner};
 use crate::limits::Ledger;
 use crate::policy::Policy;
+use crate::scan::NotCompiled;
 use crate::session::Sessions;
 use crate::state::{ApiKeys, Switches};
 use crate::telemetry::Metrics;
@@ -64,6 +66,7 @@ pub(super) struct Lasting {
 struct Ruling {
     policy: Arc<Policy>,
     book: Arc<Rulebook>,
+    dlp: Arc<Rules>,
     durability: Durability,
     tempo: Tempo,
 }
@@ -87,18 +90,19 @@ pub(super) struct Successors {
 
 impl Ruling {
     /// Compiles the policy: one engine for all listeners.
-    fn of(config: &config::Config) -> Self {
+    fn of(config: &config::Config) -> Result<Self, NotCompiled> {
         let policy = Arc::clone(&config.policy);
         let book = Arc::new(Rulebook::new(Engine::new(&policy), &policy.hash, &config.servers));
-        Self { policy, book, durability: config.audit.durability, tempo: tempo(&config.audit) }
+        let dlp = Arc::new(Rules::new(policy.dlp.as_ref())?);
+        Ok(Self { policy, book, dlp, durability: config.audit.durability, tempo: tempo(&config.audit) })
     }
 }
 
 impl Chains {
-    pub(super) fn new(lasting: Lasting, config: &config::Config) -> Self {
-        let ruling = Ruling::of(config);
+    pub(super) fn new(lasting: Lasting, config: &config::Config) -> Result<Self, NotCompiled> {
+        let ruling = Ruling::of(config)?;
         let open = InForce::new(Arc::clone(&ruling.book));
-        Self { lasting: Arc::new(lasting), in_force: Vec::new(), ruling, open }
+        Ok(Self { lasting: Arc::new(lasting), in_force: Vec::new(), ruling, open })
     }
 
     /// The chain of one more listener: whoever serves from it serves from its successors too.
@@ -109,13 +113,13 @@ impl Chains {
     }
 
     /// Makes what judges by `config` every call that begins from now on. It takes as long as policies are long, so it belongs off the workers.
-    pub(super) fn successors(&self) -> impl FnOnce(&config::Config) -> Successors + Send + use<> {
+    pub(super) fn successors(&self) -> impl FnOnce(&config::Config) -> Result<Successors, NotCompiled> + Send + use<> {
         let (lasting, open) = (Arc::clone(&self.lasting), self.open.clone());
         let listeners: Vec<Limits> = self.in_force.iter().map(|(limits, _)| limits.clone()).collect();
         move |config| {
-            let ruling = Ruling::of(config);
+            let ruling = Ruling::of(config)?;
             let chains = listeners.iter().map(|limits| Arc::new(build(&lasting, limits, &ruling, &open))).collect();
-            Successors { ruling, chains }
+            Ok(Successors { ruling, chains })
         }
     }
 
@@ -156,6 +160,7 @@ fn build(lasting: &Lasting, limits: &Limits, ruling: &Ruling, open: &InForce) ->
         book: Arc::clone(&ruling.book),
         in_force: open.clone(),
         scanner: Arc::clone(&lasting.scanner),
+        dlp: Arc::clone(&ruling.dlp),
         quarantine: Arc::clone(&lasting.quarantine),
         memory: lasting.memory.clone(),
         shares: lasting.shares.clone(),

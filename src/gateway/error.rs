@@ -10,6 +10,7 @@ use crate::audit;
 use crate::jwks::JwksError;
 use crate::layers::injection::RuleError;
 use crate::master_key::MasterKeyError;
+use crate::scan::NotCompiled;
 use crate::seal::SealError;
 use crate::secrets::SecretError;
 use crate::state::StoreError;
@@ -111,6 +112,9 @@ pub enum StartError {
     /// A scan rule of this build is broken.
     #[error("the injection rules cannot be compiled")]
     Rules(#[from] RuleError),
+    /// A policy has more detectors than one scanner takes.
+    #[error("the detectors of `dlp` cannot be compiled")]
+    Detectors(#[from] NotCompiled),
     /// The admin token cannot be made.
     #[error("no admin API")]
     Admin(#[from] AdminError),

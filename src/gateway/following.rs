@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::reload::Reloader;
 use crate::admin::Reload as _;
 use crate::config::{self, OnDisk};
-use crate::policy::Policy;
+use crate::policy::{LISTS, Policy};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -127,8 +127,8 @@ impl Files {
 
 fn stamps(file: &Path, folder: Option<&Path>) -> Stamps {
     let mut stamps = vec![(file.to_owned(), stamp(file))];
-    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
-    let entries = entries.into_iter().flatten().flatten();
+    let folders = folder.into_iter().flat_map(|folder| [folder.to_owned(), folder.join(LISTS)]);
+    let entries = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     // What nobody reads may change all the time.
     let named = entries.filter(|entry| Policy::depends_on(&entry.file_name())).map(|entry| entry.path());
     stamps.extend(named.filter(|path| !path.is_dir()).map(|path| {
@@ -169,7 +169,7 @@ mod tests {
         assert!(looks == 2 && second.policy != first.policy, "{looks}");
         // As editors do it: another file of the same name, here of the same length too.
         fs::write(folder.join(".a.yaml.swp"), "version: 2\n").unwrap();
-        fs::write(folder.join("notes.txt"), "version: 2\n").unwrap();
+        fs::write(folder.join("notes.md"), "version: 2\n").unwrap();
         assert_eq!(until_read(), None, "not read by anybody");
         fs::rename(folder.join(".a.yaml.swp"), folder.join("a.yaml")).unwrap();
         let (_, third) = until_read().unwrap();

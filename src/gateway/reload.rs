@@ -240,7 +240,8 @@ fn said_by(config: &Config) -> Said {
 async fn compile(chains: &Chains, config: &Arc<Config>) -> Result<Successors, NotReloaded> {
     let (make, config) = (chains.successors(), Arc::clone(config));
     let compiled = tokio::task::spawn_blocking(move || make(&config)).await;
-    compiled.map_err(|panicked| NotReloaded::Invalid(format!("it could not be compiled: {panicked}")))
+    let successors = compiled.map_err(|panicked| NotReloaded::Invalid(format!("it could not be compiled: {panicked}")))?;
+    successors.map_err(|error| NotReloaded::Invalid(error.to_string()))
 }
 
 fn policy_change(before: &InForce, after: &Config, by: &str) -> Draft {

@@ -113,7 +113,7 @@ impl Gateway {
             vigil: Arc::clone(&vigil),
             upstreams: upstreams.clone(),
         };
-        let mut chains = Chains::new(lasting, &config);
+        let mut chains = Chains::new(lasting, &config)?;
         let mut certificates = Certificates::new(&log, &metrics);
         let shared = Serving { clients, sampling, metrics: Arc::clone(&metrics), tasks: connections.clone(), assertions, pages };
         let listeners = bind_listeners(&config, &mut chains, &mut certificates, &clock, &shared)?;

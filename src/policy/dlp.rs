@@ -1,22 +1,24 @@
 //! `dlp:` of one policy file.
 
+use std::sync::Arc;
+
 use super::document::Known;
 use super::patterns::{exact, tool};
-use super::sections::{Clearance, Gathered, MODES, Placed, server, single, unique};
+use super::sections::{Clearance, Gathered, Lists, MODES, Placed, server, single, unique};
 use super::{Classification, DlpAction, DlpRule, Restore};
-use crate::yaml::{Fields, Invalid, Later, Node, Report, choice, later_because, name, parsed};
+use crate::scan::{Catalogue, NotOwn, Own};
+use crate::yaml::{Fields, Invalid, Node, Report, choice, closest, name, parsed, text};
 
-const RULE_LATER: &[Later] =
-    &[later_because("words", "use `detect`, or a newer release"), later_because("pattern", "use `detect`, or a newer release")];
+const ACTIONS: &[(&str, DlpAction)] = &[
+    ("block", DlpAction::Block),
+    ("mask", DlpAction::Mask),
+    ("hash", DlpAction::Hash),
+    ("tokenize", DlpAction::Tokenize),
+    ("partial", DlpAction::Partial),
+    ("log", DlpAction::Log),
+];
 
-/// What `detect` may name.
-const DETECTORS: &[(&str, &str)] =
-    &[("us_ssn", "us_ssn"), ("card", "card"), ("iban", "iban"), ("email", "email"), ("secrets", "secrets")];
-
-const ACTIONS: &[(&str, DlpAction)] =
-    &[("block", DlpAction::Block), ("mask", DlpAction::Mask), ("tokenize", DlpAction::Tokenize), ("log", DlpAction::Log)];
-
-/// The purpose of tokens of which nothing else is said.
+/// The purpose of tokens and hashes of which nothing else is said.
 const PURPOSE: &str = "default";
 
 /// Adds `dlp:` of a file to `gathered`. `shadow`: the file is in shadow mode.
@@ -29,7 +31,7 @@ pub(super) fn dlp(node: &Node, shadow: bool, known: &Known, gathered: &mut Gathe
         Some(())
     });
     fields.list("rules", |node, report| {
-        let rule = rule(node, shadow, known, report)?;
+        let rule = rule(node, shadow, known, &gathered.lists, report)?;
         unique(&mut gathered.dlp_rules, &mut gathered.taken, rule, |rule| &rule.name, "dlp rule", report);
         Some(())
     });
@@ -68,16 +70,21 @@ fn attribute(text: &str) -> Result<String, Invalid> {
     }
 }
 
-fn rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> Option<Placed<DlpRule>> {
+fn rule(node: &Node, file_shadow: bool, known: &Known, lists: &Lists, report: &mut Report) -> Option<Placed<DlpRule>> {
     let mut fields = Fields::of(node, "dlp.rules[]", report)?;
     let called = fields.required("name", name);
-    let others = RULE_LATER.iter().any(|later| fields.has(later.key()));
-    let detector = choice(DETECTORS, &[]);
-    let detect = if others { fields.list("detect", detector) } else { fields.required_list("detect", detector) };
+    let own = fields.optional("words", |node, report| words(node, lists, report));
+    let pattern = fields.optional("pattern", pattern);
+    let looks = fields.has("words") || fields.has("pattern");
+    let detect = if looks { fields.list("detect", detector) } else { fields.required_list("detect", detector) };
+    if fields.has("words") && fields.has("pattern") {
+        let place = fields.place("pattern");
+        fields.report().error(place, "a rule has `words` or a `pattern`, not both").hint("make two rules of it");
+    }
     let sensitivity = fields.optional("sensitivity", choice(Classification::WORDS, &[]));
     let direction = fields.list("direction", choice(&[("request", true), ("response", false)], &[]));
     let servers = fields.list("servers", |node, report| server(node, false, known, report));
-    let action = fields.required("action", choice(ACTIONS, &["partial", "hash"]));
+    let action = fields.required("action", choice(ACTIONS, &[]));
     let purpose = fields.optional("purpose", name);
     let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
     if sensitivity == Some(Classification::Public) {
@@ -87,15 +94,17 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> O
             .warning(place, "this rule never applies: nobody's clearance is below `public`")
             .hint("name a higher one, or none to apply it to everybody");
     }
-    if fields.has("purpose") && action.is_some_and(|action| action != DlpAction::Tokenize) {
+    if fields.has("purpose") && action.is_some_and(|action| !matches!(action, DlpAction::Tokenize | DlpAction::Hash)) {
         let place = fields.place("purpose");
-        fields.report().error(place, "only tokens have a purpose").hint("write `action: tokenize`, or remove `purpose`");
+        let found = fields.report().error(place, "only tokens and hashes have a purpose");
+        found.hint("write `action: tokenize` or `action: hash`, or remove `purpose`");
     }
     let place = fields.place("name");
-    fields.finish(RULE_LATER);
+    fields.finish(&[]);
     let value = DlpRule {
         name: called?,
-        detect: detect.into_iter().map(str::to_owned).collect(),
+        detect,
+        own: own.or(pattern),
         sensitivity,
         requests: direction.is_empty() || direction.contains(&true),
         responses: direction.is_empty() || direction.contains(&false),
@@ -105,6 +114,59 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, report: &mut Report) -> O
         shadow,
     };
     Some(Placed { value, place })
+}
+
+/// The words of a list that lies beside the policies.
+fn words(node: &Node, lists: &Lists, report: &mut Report) -> Option<Arc<Own>> {
+    let written = text(node, report)?;
+    let Some(list) = lists.get(&written) else {
+        let hint = match closest(&written, lists.keys().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "put it beside the policies as `NAME.txt`, or there as `lists/NAME.txt`: one word a line".to_owned(),
+        };
+        report.error(node.place, format!("there is no list of words `{written}`")).hint(hint);
+        return None;
+    };
+    own(Own::words(list), node, report)
+}
+
+fn pattern(node: &Node, report: &mut Report) -> Option<Arc<Own>> {
+    let written = text(node, report)?;
+    own(Own::pattern(&written), node, report)
+}
+
+fn own(made: Result<Own, NotOwn>, node: &Node, report: &mut Report) -> Option<Arc<Own>> {
+    let hint = match &made {
+        Ok(_) | Err(NotOwn::Automaton(_)) => "",
+        Err(NotOwn::Words(_)) => "split a longer list over several rules",
+        Err(NotOwn::Length(_)) => "shorter ones stand in every text, longer ones in none",
+        Err(NotOwn::Pattern(_)) => {
+            "https://docs.rs/regex/latest/regex/#syntax says what can be written; backslashes stay in 'single quotes'"
+        }
+        Err(NotOwn::Empty) => "let it ask for one letter at least: `+` in the place of `*`",
+    };
+    made.map(Arc::new).map_err(|error| report.error(node.place, error.to_string()).hint(hint)).ok()
+}
+
+/// A class, a kind or an id of detectors.
+fn detector(node: &Node, report: &mut Report) -> Option<String> {
+    let written = text(node, report)?;
+    let catalogue = match Catalogue::built_in() {
+        Ok(catalogue) => catalogue,
+        Err(broken) => {
+            report.error(node.place, broken.to_string());
+            return None;
+        }
+    };
+    if catalogue.named(&written).is_some() {
+        return Some(written);
+    }
+    let hint = match closest(&written, catalogue.names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`yett detectors list` shows what there is".to_owned(),
+    };
+    report.error(node.place, format!("`{written}` is no detector, no kind of one and no class")).hint(hint);
+    None
 }
 
 /// Every part of the grant is written out: a value that comes back is a value that leaves.

@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::checks::check;
 use super::sections::{Gathered, file};
 use super::{Dlp, Modules, Policy};
-use crate::yaml::{Node, Place, Report, Value, read, read_file};
+use crate::yaml::{MAX_FILE_SIZE, Node, Place, Report, Value, read, read_file};
 
 /// Names outside the policies that they may refer to.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,8 @@ impl Known {
     }
 }
 
-/// Reads every `*.yaml` of `dir` (not of its sub-folders) in the order of their names, as one policy. Whatever is wrong
+/// Reads every `*.yaml` and `*.rego` of `dir` (not of its sub-folders) in the order of their names, as one policy, and the lists of words
+/// (`*.txt`, there and in its sub-folder `lists`). Whatever is wrong
 /// stands in `report`; with an error in it the result is not to be used.
 ///
 /// The hash covers exactly the bytes that were read.
@@ -63,7 +64,7 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     };
     let mut hash = Hash::new();
     let mut gathered = Gathered::default();
-    let mut modules = Vec::new();
+    let (mut documents, mut modules) = (Vec::new(), Vec::new());
     gathered.bind_anonymous(known);
     for (name, path) in files {
         let bytes = match read_file(&path) {
@@ -74,13 +75,13 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
             }
         };
         hash.add(&name, &bytes);
-        if path.extension().is_some_and(|extension| extension == "rego") {
-            match String::from_utf8(bytes) {
-                Ok(text) => modules.push((path.display().to_string(), text)),
-                Err(_) => about(&path, "this file is not UTF-8".to_owned(), "", report),
-            }
-            continue;
+        match path.extension().and_then(OsStr::to_str) {
+            Some("rego") => modules.extend(utf8(&path, bytes, report).map(|text| (path.display().to_string(), text))),
+            Some("txt") => gathered.lists.extend(utf8(&path, bytes, report).map(|text| (name, text))),
+            _ => documents.push((path, bytes)),
         }
+    }
+    for (path, bytes) in documents {
         if let Some(mut node) = read(&path.display().to_string(), &bytes, report) {
             refuse_references(&mut node, report);
             file(&node, known, &mut gathered, report);
@@ -89,6 +90,15 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     check(&gathered, known, dir, report);
     let modules = Modules::read(&modules, report).map(Arc::new);
     assemble(gathered, modules, hash.finish())
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<String> {
+    if bytes.len() > MAX_FILE_SIZE {
+        about(path, format!("this file has more than {} MiB", MAX_FILE_SIZE >> 20), "split it", report);
+        return None;
+    }
+    let text = String::from_utf8(bytes);
+    text.map_err(|_not_utf8| about(path, "this file is not UTF-8".to_owned(), "", report)).ok()
 }
 
 /// The hash that [`read_folder`] would give the policy of `dir` as it stands there now, whatever is wrong with it; `None` where not every
@@ -162,7 +172,7 @@ impl<'a> Named<'a> {
         }
         let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
         match extension {
-            "rego" | "yaml" => Self::Policy(name),
+            "rego" | "txt" | "yaml" => Self::Policy(name),
             other if other.eq_ignore_ascii_case("rego") => Self::Refused("this file is not read", "name it `.rego`"),
             other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
                 Self::Refused("this file is not read", "name it `.yaml`")
@@ -179,9 +189,24 @@ impl Policy {
     }
 }
 
-/// The policy files, sorted by name; names that look like policies and are not read are errors.
+/// Where lists of words may lie, beside the folder itself.
+pub(crate) const LISTS: &str = "lists";
+
+/// The policy files, sorted by name, and the lists of words; names that look like policies and are not read are errors.
 fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
+    let lists = dir.join(LISTS);
+    if lists.is_dir() {
+        for entry in fs::read_dir(lists)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if let Named::Policy(name) = Named::of(&name)
+                && entry.path().extension().is_some_and(|extension| extension == "txt")
+            {
+                files.push((format!("{LISTS}/{name}"), entry.path()));
+            }
+        }
+    }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();

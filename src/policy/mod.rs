@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
+pub(crate) use document::LISTS;
 pub use document::{Known, hash_of_folder, read_folder};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
@@ -33,6 +34,8 @@ pub use rego::Modules;
 #[cfg(feature = "rego")]
 pub use rego::Unsaid;
 pub use tenants::{Tenant, Tenants, tenant, tenants};
+
+use crate::scan::Own;
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";
@@ -259,8 +262,10 @@ pub struct Dlp {
 pub struct DlpRule {
     /// Its name.
     pub name: String,
-    /// Detectors by name, known to exist: `us_ssn`, `card`, `iban`, `email`, `secrets`.
+    /// Detectors by class, kind or id, known to exist: `secrets`, `card`, `github-pat-classic`.
     pub detect: Vec<String>,
+    /// Words or a pattern of its own.
+    pub own: Option<Arc<Own>>,
     /// Applies when this is above the receiver's clearance; without one, always.
     pub sensitivity: Option<Classification>,
     /// Applies to requests.
@@ -271,7 +276,7 @@ pub struct DlpRule {
     pub servers: Vec<String>,
     /// What happens to a match.
     pub action: DlpAction,
-    /// Of which purpose its tokens are.
+    /// Of which purpose its tokens and hashes are.
     pub purpose: String,
     /// Decides and records, but lets through (`mode: shadow` of the rule or its file).
     pub shadow: bool,
@@ -282,10 +287,14 @@ pub struct DlpRule {
 pub enum DlpAction {
     /// The message is refused.
     Block,
+    /// A keyed hash takes its place, the same one for the same value.
+    Hash,
     /// It is recorded.
     Log,
     /// A placeholder takes its place.
     Mask,
+    /// A placeholder that shows the last of it takes its place.
+    Partial,
     /// A token takes its place, the same one for the same value.
     Tokenize,
 }

@@ -1,7 +1,7 @@
 //! One policy file: from the tree to the types of [`crate::policy`], each with its place for the checks across files.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use super::bindings::binding;
 use super::cases::case;
@@ -18,9 +18,14 @@ const LATER: &[Later] = &[later("approvals"), later("flows")];
 /// `mode:`; whether it is shadow.
 pub(super) const MODES: &[(&str, bool)] = &[("enforce", false), ("shadow", true)];
 
+/// Lists of words that lie beside the policies, by name.
+pub(super) type Lists = BTreeMap<String, String>;
+
 /// All files so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
+    /// Read before anything that names them.
+    pub(super) lists: Lists,
     pub(super) taken: Taken,
     pub(super) roles: Vec<Placed<Role>>,
     pub(super) bindings: Vec<Placed<Binding>>,

@@ -1,12 +1,17 @@
 //! What a detector is: data, one row a kind of sensitive text.
 
+use std::sync::Arc;
+
+pub use super::matchers::Matcher;
+use super::own::Own;
+
 /// One kind of sensitive text, as its row says.
 #[derive(Clone, Debug)]
 pub struct Detector {
     /// What findings and lists of exceptions call it: `github-pat-classic`.
     pub id: String,
     /// The coarser kind, which placeholders and records show: `github_token`.
-    pub kind: String,
+    pub kind: &'static str,
     /// What it is, for people.
     pub title: String,
     /// Where the format is documented.
@@ -15,8 +20,32 @@ pub struct Detector {
     pub misses: String,
     /// What has to stand in a text before anything more is looked at.
     pub anchor: Anchor,
+    /// What has to fit around that.
+    pub shape: Shape,
+    /// What has to stand before it.
+    pub near: Option<Near>,
+    /// Texts in which it is found, with templates in place of what would be a secret: `ghp_${36:alnum}`.
+    pub finds: Vec<String>,
+    /// Texts in which it is not.
+    pub spares: Vec<String>,
+}
+
+/// How a match is told from what only has its anchor.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// By a pattern, and what settles doubt about what fits.
+    Pattern(Pattern),
+    /// By code.
+    Matcher(Matcher),
+    /// As a policy says; the text itself is the anchor.
+    Own(Arc<Own>),
+}
+
+/// A pattern, and what settles doubt about what fits it.
+#[derive(Clone, Debug)]
+pub struct Pattern {
     /// The whole, in the syntax of the `regex` crate, over bytes; a group `value` is what is sensitive of it, else all is.
-    pub pattern: String,
+    pub whole: String,
     /// How many bytes before the anchor the match may begin.
     pub before: usize,
     /// How many bytes behind the beginning of the anchor it may end.
@@ -27,14 +56,8 @@ pub struct Detector {
     pub entropy: Option<f64>,
     /// What the value has to pass.
     pub check: Option<Check>,
-    /// What has to stand before it.
-    pub near: Option<Near>,
     /// Patterns of values that are none.
     pub not: Vec<String>,
-    /// Texts in which it is found, with templates in place of what would be a secret: `ghp_${36:alnum}`.
-    pub finds: Vec<String>,
-    /// Texts in which it is not.
-    pub spares: Vec<String>,
 }
 
 /// Whether a value can be what it looks like.
@@ -51,6 +74,8 @@ pub enum Anchor {
     At,
     /// Twenty or more of the letters of base64.
     Base64,
+    /// All of the text is looked at.
+    Text,
 }
 
 /// What must not touch a match on either side.
@@ -74,6 +99,24 @@ pub struct Near {
     pub words: Vec<String>,
     /// At most so many bytes before it.
     pub within: usize,
+}
+
+impl Detector {
+    /// For the words or the pattern of a rule.
+    pub fn own(rule: &str, own: Arc<Own>) -> Self {
+        Self {
+            id: rule.to_owned(),
+            kind: own.kind(),
+            title: String::new(),
+            source: String::new(),
+            misses: String::new(),
+            anchor: Anchor::Text,
+            shape: Shape::Own(own),
+            near: None,
+            finds: Vec::new(),
+            spares: Vec::new(),
+        }
+    }
 }
 
 impl Edges {

@@ -9,18 +9,28 @@
 //!
 //! The detectors of this build are embedded ([`built_in`]).
 
+mod catalogue;
 mod checks;
 mod detector;
 mod embedded;
 mod entropy;
+mod kind;
+mod matchers;
+mod own;
 mod read;
-pub(crate) mod registers;
+mod row;
 mod samples;
 mod scanner;
+mod set;
 mod verify;
 
-pub use detector::{Anchor, Check, Detector, Edges, Near};
-pub use embedded::{Class, built_in};
+pub use catalogue::Catalogue;
+pub use detector::{Anchor, Check, Detector, Edges, Matcher, Near, Pattern, Shape};
+pub use embedded::Class;
+pub(crate) use matchers::{check_digits, luhn};
+pub use own::{MOST_WORDS, NotOwn, Own};
 pub use read::detectors;
-pub use samples::Mistake;
-pub use scanner::{Hit, NotCompiled, Scanner};
+pub use row::Row;
+pub use samples::{Mistake, sample};
+pub use scanner::{Found, NotCompiled, Scanner, Unread};
+pub use set::Set;

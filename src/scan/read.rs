@@ -3,12 +3,17 @@
 use std::ops::RangeInclusive;
 
 use super::checks;
-use super::detector::{Anchor, Check, Detector, Edges, Near};
-use super::verify::github_crc32;
+use super::detector::{Anchor, Check, Detector, Edges, Matcher, Near, Pattern, Shape};
+use super::kind::kept;
+use super::matchers;
+use super::verify::{github_crc32, yett_crc32};
 use crate::yaml::{Fields, Invalid, Node, Report, choice, number, parsed, read, text, version};
 
 /// Shortest literal to search for, in bytes: shorter ones stand in every text.
 const SHORTEST: usize = 3;
+
+/// How long the name of a kind is: tokens carry it.
+const KIND: RangeInclusive<usize> = 2..=32;
 
 /// How far a match may reach around its anchor, in bytes.
 const BEFORE: RangeInclusive<usize> = 0..=64;
@@ -42,14 +47,10 @@ fn detector(node: &Node, report: &mut Report) -> Option<Detector> {
             None
         }
     };
-    let pattern = fields.required("pattern", text);
-    let before = fields.optional("before", number(BEFORE)).unwrap_or_default();
-    let after = fields.required("after", number(AFTER));
-    let edges = fields.optional("edges", choice(EDGES, &[])).unwrap_or_default();
-    let entropy = fields.optional("entropy", parsed(entropy));
-    let check = fields.optional("check", parsed(check));
+    let matcher = fields.optional("matcher", parsed(matcher));
+    let shape =
+        if let Some(matcher) = matcher { Some(Shape::Matcher(matcher)) } else { pattern(&mut fields).map(Shape::Pattern) };
     let near = fields.optional("near", near);
-    let not = fields.list("not", text);
     let finds = fields.required_list("finds", text);
     let spares = fields.required_list("spares", text);
     fields.finish(&[]);
@@ -60,17 +61,22 @@ fn detector(node: &Node, report: &mut Report) -> Option<Detector> {
         source: source?,
         misses: misses?,
         anchor: anchor?,
-        pattern: pattern?,
-        before,
-        after: after?,
-        edges,
-        entropy,
-        check,
+        shape: shape?,
         near,
-        not,
         finds,
         spares,
     })
+}
+
+fn pattern(fields: &mut Fields<'_, '_>) -> Option<Pattern> {
+    let whole = fields.required("pattern", text);
+    let before = fields.optional("before", number(BEFORE)).unwrap_or_default();
+    let after = fields.required("after", number(AFTER));
+    let edges = fields.optional("edges", choice(EDGES, &[])).unwrap_or_default();
+    let entropy = fields.optional("entropy", parsed(entropy));
+    let check = fields.optional("check", parsed(check));
+    let not = fields.list("not", text);
+    Some(Pattern { whole: whole?, before, after: after?, edges, entropy, check, not })
 }
 
 /// An anchor that is no literal.
@@ -111,12 +117,12 @@ fn id(text: &str) -> Result<String, Invalid> {
     Err(Invalid::new("is not a name of a detector", "2 to 63 of a-z, 0-9 and `-`"))
 }
 
-fn kind(text: &str) -> Result<String, Invalid> {
+fn kind(text: &str) -> Result<&'static str, Invalid> {
     let good = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if good && (2..=63).contains(&text.len()) {
-        return Ok(text.to_owned());
+    if good && KIND.contains(&text.len()) {
+        return Ok(kept(text));
     }
-    Err(Invalid::new("is not a kind", "2 to 63 of a-z, 0-9 and `_`"))
+    Err(Invalid::new("is not a kind", "2 to 32 of a-z, 0-9 and `_`"))
 }
 
 fn literal(text: &str) -> Result<String, Invalid> {
@@ -132,6 +138,14 @@ fn entropy(text: &str) -> Result<f64, Invalid> {
 }
 
 fn check(text: &str) -> Result<Check, Invalid> {
-    let own = (text == "github_crc32").then_some(github_crc32 as Check);
-    own.or_else(|| checks::named(text)).ok_or_else(|| Invalid::new("is no check", "a name of the table in `scan/checks`"))
+    let own = match text {
+        "github_crc32" => Some(github_crc32 as Check),
+        "yett_crc32" => Some(yett_crc32 as Check),
+        _ => checks::named(text),
+    };
+    own.ok_or_else(|| Invalid::new("is no check", "a name of the table in `scan/checks`"))
+}
+
+fn matcher(text: &str) -> Result<Matcher, Invalid> {
+    matchers::named(text).ok_or_else(|| Invalid::new("is no matcher", "a name of the table in `scan/matchers`"))
 }

@@ -1,18 +1,17 @@
 //! Many detectors at once: one pass for all anchors, then only what lies around them.
 
+use std::cmp::Reverse;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::detector::{Anchor, Detector};
-use super::entropy::bits_a_byte;
-use super::verify::{is_of_one_letter, is_placeholder, is_word, stands_alone};
-
-/// The largest compiled pattern, and the most a lazily built automaton may take, in bytes.
-const PATTERN: usize = 1 << 20;
-const CACHE: usize = 64 << 10;
+use super::detector::{Anchor, Detector, Shape};
+use super::embedded::Class;
+use super::own::Own;
+use super::row::Row;
+use super::set::{MOST, Set};
+use super::verify::is_word;
 
 /// How many bytes around anchors are looked at for each byte of the text, and for any text, however short.
 ///
@@ -26,20 +25,50 @@ const BASE64: usize = 20;
 /// Detectors, compiled.
 #[derive(Debug)]
 pub struct Scanner {
-    detectors: Vec<Compiled>,
+    rows: Vec<Arc<Row>>,
     literals: Option<AhoCorasick>,
     /// Whose literal each is, by its number.
     of_literal: Vec<u16>,
-    digits: Vec<u16>,
-    ats: Vec<u16>,
-    base64: Vec<u16>,
+    digits: Anchored,
+    /// Those of `digits` that are matchers: they look at each group of a number.
+    groups: Anchored,
+    ats: Anchored,
+    base64: Anchored,
+    /// Those of policies, with what they look for.
+    own: Vec<(u16, Arc<Own>)>,
     words: Option<AhoCorasick>,
     /// Whose word each is, by its number.
     of_word: Vec<u16>,
 }
 
+/// The detectors that have one anchor in common.
+#[derive(Debug, Default)]
+struct Anchored {
+    numbers: Vec<u16>,
+    all: Set,
+}
+
+/// What was found, and where in the text: on boundaries of characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The detector, by its number.
+    pub by: u16,
+    /// What it is about.
+    pub class: Class,
+    /// Its kind.
+    pub kind: &'static str,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// A text was not read to its end: it is made to be slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
+
 /// A detector that cannot be one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the detector `{id}` cannot be compiled: {why}")]
 pub struct NotCompiled {
     /// Which.
@@ -48,80 +77,85 @@ pub struct NotCompiled {
     pub why: String,
 }
 
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hit {
-    /// By the detector of this number.
-    Found(usize),
-    /// From here on nothing was looked at: the text is made to be slow.
-    Unread,
-}
-
-#[derive(Debug)]
-struct Compiled {
-    detector: Detector,
-    /// Compiled when its anchor is first seen: most never are.
-    patterns: OnceLock<Option<Patterns>>,
-}
-
-#[derive(Debug)]
-struct Patterns {
-    /// At the anchor where nothing may lie before it.
-    whole: Regex,
-    /// The group that is the value, if not all is.
-    value: Option<usize>,
-    not: Option<RegexSet>,
-}
-
 /// The state of one scan.
 struct Scan<'t> {
     text: &'t [u8],
+    /// Who is asked.
+    wanted: &'t Set,
     /// How many bytes may still be looked at.
     left: usize,
     /// Where words stand that some detector wants before it: their ends, in order, and whose they are. `None`: not looked for yet.
     words: Option<Vec<(usize, u16)>>,
 }
 
-/// The text holds more than is looked at.
-struct Spent;
+/// No match is shorter: `a@b.co`. Most keys and many values of a message are.
+const SHORTEST: usize = 6;
+
+impl Anchored {
+    fn add(&mut self, number: u16) {
+        self.numbers.push(number);
+        self.all.insert(number);
+    }
+}
 
 impl Scanner {
-    /// Of these; a hit says by its number which it was.
+    /// Of these, which are of one class; a hit says by its number which it was.
     ///
     /// # Errors
     /// Their anchors are too many.
-    pub fn new(detectors: Vec<Detector>) -> Result<Self, NotCompiled> {
+    pub fn new(class: Class, detectors: Vec<Detector>) -> Result<Self, NotCompiled> {
+        Self::of(detectors.into_iter().map(|detector| Arc::new(Row::new(class, detector))).collect())
+    }
+
+    pub(super) fn of(rows: Vec<Arc<Row>>) -> Result<Self, NotCompiled> {
+        if rows.len() > MOST {
+            return Err(NotCompiled { id: "(all)".to_owned(), why: format!("more than {MOST} detectors in one scanner") });
+        }
         let (mut literals, mut of_literal) = (Vec::new(), Vec::new());
-        let [mut digits, mut ats, mut base64] = [const { Vec::new() }; 3];
-        let (mut words, mut of_word) = (Vec::new(), Vec::new());
-        for (number, detector) in (0_u16..).zip(&detectors) {
-            match &detector.anchor {
-                Anchor::Literals(all) => all.iter().for_each(|literal| {
+        let [mut digits, mut groups, mut ats, mut base64] = [const { Anchored { numbers: Vec::new(), all: Set::EMPTY } }; 4];
+        let (mut words, mut of_word, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, row) in (0_u16..).zip(&rows) {
+            let detector = row.detector();
+            match (&detector.anchor, &detector.shape) {
+                (_, Shape::Own(looked_for)) => own.push((number, Arc::clone(looked_for))),
+                // Nothing else looks at a text without an anchor.
+                (Anchor::Text, _) => {}
+                (Anchor::Literals(all), _) => all.iter().for_each(|literal| {
                     literals.push(literal.clone());
                     of_literal.push(number);
                 }),
-                Anchor::Digits => digits.push(number),
-                Anchor::At => ats.push(number),
-                Anchor::Base64 => base64.push(number),
+                (Anchor::Digits, Shape::Pattern(_)) => digits.add(number),
+                (Anchor::Digits, Shape::Matcher(_)) => groups.add(number),
+                (Anchor::At, _) => ats.add(number),
+                (Anchor::Base64, _) => base64.add(number),
             }
             for word in detector.near.iter().flat_map(|near| &near.words) {
                 words.push(word.clone());
                 of_word.push(number);
             }
         }
-        let compiled = detectors.into_iter().map(|detector| Compiled { detector, patterns: OnceLock::new() }).collect();
-        let literals = automaton(&literals, false)?;
-        Ok(Self { detectors: compiled, literals, of_literal, digits, ats, base64, words: automaton(&words, true)?, of_word })
+        let (literals, words) = (automaton(&literals, false)?, automaton(&words, true)?);
+        Ok(Self { rows, literals, of_literal, digits, groups, ats, base64, own, words, of_word })
     }
 
-    /// The detector of that number.
-    pub fn detector(&self, number: usize) -> Option<&Detector> {
-        self.detectors.get(number).map(|compiled| &compiled.detector)
+    /// The row of that number.
+    pub fn row(&self, number: u16) -> Option<&Row> {
+        self.rows.get(usize::from(number)).map(Arc::as_ref)
     }
 
     /// All of them, in the order of their numbers.
     pub fn all(&self) -> impl Iterator<Item = &Detector> {
-        self.detectors.iter().map(|compiled| &compiled.detector)
+        self.rows.iter().map(|row| row.detector())
+    }
+
+    /// The numbers of those that `wanted` says.
+    pub fn set(&self, wanted: impl Fn(&Row) -> bool) -> Set {
+        (0_u16..).zip(&self.rows).filter(|(_, row)| wanted(row)).map(|(number, _)| number).collect()
+    }
+
+    /// The rows of a set.
+    pub fn members(&self, set: &Set) -> impl Iterator<Item = &Row> {
+        (0_u16..).zip(&self.rows).filter(|(number, _)| set.contains(*number)).map(|(_, row)| row.as_ref())
     }
 
     /// Compiles every pattern now, so that no message waits for it.
@@ -129,25 +163,48 @@ impl Scanner {
     /// # Errors
     /// One is none.
     pub fn compile(&self) -> Result<(), NotCompiled> {
-        for Compiled { detector, patterns } in &self.detectors {
-            let failed = |why: regex::Error| NotCompiled { id: detector.id.clone(), why: why.to_string() };
-            let compiled = Patterns::new(detector).map_err(failed)?;
-            let _already = patterns.set(Some(compiled));
+        for row in &self.rows {
+            row.compile().map_err(|why| NotCompiled { id: row.detector().id.clone(), why: why.to_string() })?;
         }
         Ok(())
     }
 
-    /// Hands everything that is found to `visit`, in no order, with its place in `text`; the same place may be found by several.
-    pub fn scan(&self, text: &[u8], mut visit: impl FnMut(Hit, Range<usize>)) {
-        let mut scan = Scan { text, left: text.len().saturating_mul(FACTOR).saturating_add(FREE), words: None };
-        let read = self.literals(&mut scan, &mut visit).and_then(|()| self.runs(&mut scan, &mut visit));
-        if read.is_err() {
-            // Which anchors were looked at depends on what they are, so nothing of the text counts as read.
-            visit(Hit::Unread, 0..text.len());
+    /// Appends what those of `wanted` find in `text`, by where it begins, the longer first, and of the same the detector that comes first.
+    /// The same place may be found by several.
+    ///
+    /// # Errors
+    /// The text was not read to its end.
+    pub fn find(&self, text: &str, wanted: &Set, out: &mut Vec<Found>) -> Result<(), Unread> {
+        let before = out.len();
+        let read = self.scan(text.as_bytes(), wanted, |by, span| {
+            let Some(row) = self.row(by) else { return };
+            let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
+            out.push(Found { by, class: row.class(), kind: row.detector().kind, start, end });
+        });
+        if let Some(found) = out.get_mut(before..) {
+            found.sort_unstable_by_key(|found| (found.start, Reverse(found.end), found.by));
         }
+        read
     }
 
-    fn literals(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(Hit, Range<usize>)) -> Result<(), Spent> {
+    /// Hands everything that those of `wanted` find to `visit`, in no order, with its place in `text`.
+    ///
+    /// # Errors
+    /// The text was not read to its end. Which anchors were looked at depends on what they are, so nothing of it counts as read.
+    pub fn scan(&self, text: &[u8], wanted: &Set, mut visit: impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
+        // What a policy looks for may be shorter.
+        if text.len() < SHORTEST && self.own.is_empty() {
+            return Ok(());
+        }
+        let mut scan = Scan { text, wanted, left: text.len().saturating_mul(FACTOR).saturating_add(FREE), words: None };
+        for (number, own) in self.own.iter().filter(|(number, _)| wanted.contains(*number)) {
+            own.find(text, |found| visit(*number, found));
+        }
+        self.literals(&mut scan, &mut visit)?;
+        self.runs(&mut scan, &mut visit)
+    }
+
+    fn literals(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         let Some(literals) = &self.literals else { return Ok(()) };
         for found in literals.find_overlapping_iter(scan.text) {
             if let Some(number) = self.of_literal.get(found.pattern().as_usize()) {
@@ -157,34 +214,33 @@ impl Scanner {
         Ok(())
     }
 
-    /// Everything that is no literal, in one pass.
-    fn runs(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(Hit, Range<usize>)) -> Result<(), Spent> {
-        let (digits, ats, base64) = (!self.digits.is_empty(), !self.ats.is_empty(), !self.base64.is_empty());
-        if ats {
-            for at in memchr::memchr_iter(b'@', scan.text) {
-                for number in &self.ats {
-                    self.look(*number, at, scan, visit)?;
-                }
-            }
-        }
+    /// Everything that is no literal.
+    fn runs(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         let text = scan.text;
-        let mut at = 0;
-        while digits && let Some(start) = next_digit(text, at) {
-            at = end_of_digits(text, start);
-            // The groups of one number belong to its first.
-            if !continues(text, start) {
-                for number in &self.digits {
-                    self.look(*number, start, scan, visit)?;
-                }
+        if self.ats.all.meets(scan.wanted) {
+            for at in memchr::memchr_iter(b'@', text) {
+                self.look_each(&self.ats, at, scan, visit)?;
             }
         }
-        if base64 {
+        let (digits, groups) = (self.digits.all.meets(scan.wanted), self.groups.all.meets(scan.wanted));
+        let mut at = 0;
+        while (digits || groups)
+            && let Some(start) = next_digit(text, at)
+        {
+            at = end_of_digits(text, start);
+            if groups {
+                self.look_each(&self.groups, start, scan, visit)?;
+            }
+            // The groups of one number belong to its first.
+            if digits && !continues(text, start) {
+                self.look_each(&self.digits, start, scan, visit)?;
+            }
+        }
+        if self.base64.all.meets(scan.wanted) {
             let mut start = 0;
             for word in text.split(|byte| !is_base64(*byte)) {
                 if word.len() >= BASE64 {
-                    for number in &self.base64 {
-                        self.look(*number, start, scan, visit)?;
-                    }
+                    self.look_each(&self.base64, start, scan, visit)?;
                 }
                 start += word.len() + 1;
             }
@@ -192,23 +248,32 @@ impl Scanner {
         Ok(())
     }
 
+    fn look_each(
+        &self,
+        anchored: &Anchored,
+        at: usize,
+        scan: &mut Scan<'_>,
+        visit: &mut impl FnMut(u16, Range<usize>),
+    ) -> Result<(), Unread> {
+        anchored.numbers.iter().try_for_each(|number| self.look(*number, at, scan, visit))
+    }
+
     /// Looks around one anchor for what one detector wants.
-    fn look(&self, number: u16, at: usize, scan: &mut Scan<'_>, visit: &mut impl FnMut(Hit, Range<usize>)) -> Result<(), Spent> {
-        let Some(compiled) = self.detectors.get(usize::from(number)) else { return Ok(()) };
-        if !self.is_near(number, compiled, at, scan) {
+    fn look(&self, number: u16, at: usize, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
+        let Some(row) = self.row(number).filter(|_| scan.wanted.contains(number)) else { return Ok(()) };
+        if !self.is_near(number, row, at, scan) {
             return Ok(());
         }
-        let from = at.saturating_sub(compiled.detector.before);
-        let window = from..at.saturating_add(compiled.detector.after).min(scan.text.len());
-        scan.left = scan.left.checked_sub(window.len()).ok_or(Spent)?;
-        if let Some(found) = compiled.find(scan.text, window, at) {
-            visit(Hit::Found(usize::from(number)), found);
+        let window = row.window(scan.text, at);
+        scan.left = scan.left.checked_sub(window.len()).ok_or(Unread)?;
+        if let Some(found) = row.find(scan.text, window, at) {
+            visit(number, found);
         }
         Ok(())
     }
 
-    fn is_near(&self, number: u16, compiled: &Compiled, at: usize, scan: &mut Scan<'_>) -> bool {
-        let Some(near) = &compiled.detector.near else { return true };
+    fn is_near(&self, number: u16, row: &Row, at: usize, scan: &mut Scan<'_>) -> bool {
+        let Some(near) = &row.detector().near else { return true };
         let words = scan.words.get_or_insert_with(|| self.words_in(scan.text));
         let before = words.partition_point(|(end, _)| *end <= at);
         let earliest = at.saturating_sub(near.within);
@@ -220,57 +285,6 @@ impl Scanner {
         let found = self.words.iter().flat_map(|words| words.find_overlapping_iter(text));
         let found = found.filter(|word| is_word(text, word.range()));
         found.filter_map(|word| Some((word.end(), *self.of_word.get(word.pattern().as_usize())?))).collect()
-    }
-}
-
-impl Patterns {
-    fn new(detector: &Detector) -> Result<Self, regex::Error> {
-        let begins = if detector.before == 0 { r"\A" } else { "" };
-        let pattern = format!("{begins}(?:{})", detector.pattern);
-        let whole = RegexBuilder::new(&pattern).unicode(false).size_limit(PATTERN).dfa_size_limit(CACHE).build()?;
-        let value = whole.capture_names().position(|name| name == Some("value"));
-        let mut not = RegexSetBuilder::new(&detector.not);
-        not.unicode(false).size_limit(PATTERN);
-        let not = if detector.not.is_empty() { None } else { Some(not.build()?) };
-        Ok(Self { whole, value, not })
-    }
-}
-
-impl Compiled {
-    /// The value, where the whole fits around the anchor and nothing speaks against it.
-    fn find(&self, text: &[u8], window: Range<usize>, anchor: usize) -> Option<Range<usize>> {
-        // What is no pattern finds nothing; `Scanner::compile` has told of it.
-        let patterns = self.patterns.get_or_init(|| Patterns::new(&self.detector).ok()).as_ref()?;
-        let (start, slice) = (window.start, text.get(window)?);
-        let mut from = 0;
-        while let Some(whole) = patterns.whole.find_at(slice, from) {
-            let (begin, end) = (start + whole.start(), start + whole.end());
-            if begin > anchor {
-                return None;
-            }
-            if end > anchor {
-                if !stands_alone(text, begin, end, self.detector.edges) {
-                    return None;
-                }
-                let value = match patterns.value {
-                    Some(group) => patterns.whole.captures_at(slice, from)?.get(group)?.range(),
-                    None => whole.range(),
-                };
-                return self.accepts(slice.get(value.clone())?, patterns).then_some(start + value.start..start + value.end);
-            }
-            // One that ends before the anchor: the next may be the one.
-            from = whole.start() + 1;
-        }
-        None
-    }
-
-    fn accepts(&self, value: &[u8], patterns: &Patterns) -> bool {
-        // Who has a check digit, or a date, is told from what people write in its place by that.
-        let placeholder = if self.detector.check.is_some() { is_of_one_letter(value) } else { is_placeholder(value) };
-        !placeholder
-            && self.detector.entropy.is_none_or(|least| bits_a_byte(value) >= least)
-            && self.detector.check.is_none_or(|passes| passes(value))
-            && patterns.not.as_ref().is_none_or(|not| !not.is_match(value))
     }
 }
 

@@ -12,6 +12,29 @@ const PLACEHOLDERS: [&[u8]; 11] =
 /// The same, of which chance makes a part of a value in another case.
 const IN_THIS_CASE: [&[u8]; 2] = [b"xxxx", b"XXXX"];
 
+/// Parts of what is written where the letters of a value would stand.
+const BLANKS: [&[u8]; 10] = [b"xxxx", b"XXXX", b"****", b"....", b"<", b"${", b"{{", b"your-", b"your_", b"0000000000"];
+
+/// What is said of a value that was taken out: that it was a secret, one of a policy's own, or its kind.
+const STAND_INS: &[&[u8]] = &[
+    b"secret",
+    b"redacted",
+    b"card",
+    b"crypto_address",
+    b"date_of_birth",
+    b"device_id",
+    b"email",
+    b"health_id",
+    b"iban",
+    b"ip_address",
+    b"mac_address",
+    b"national_id",
+    b"phone",
+    b"tax_id",
+    b"travel_document",
+    b"us_ssn",
+];
+
 /// How many letters in a row, each the next of the one before, are somebody's hand on a keyboard.
 const IN_ORDER: usize = 9;
 
@@ -19,6 +42,21 @@ const IN_ORDER: usize = 9;
 pub(super) fn stands_alone(text: &[u8], start: usize, end: usize, edges: Edges) -> bool {
     let touches = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| edges.holds(*byte));
     !touches(start.checked_sub(1)) && !touches(Some(end))
+}
+
+/// Whether a value was taken out, and this is what the gateway left of it: `[card]`, `[card *1234]`, `[card #...]`.
+pub(super) fn is_stand_in(value: &[u8]) -> bool {
+    memchr::memchr_iter(b'[', value).any(|at| {
+        let rest = value.get(at + 1..).unwrap_or_default();
+        let after = STAND_INS.iter().find_map(|name| rest.strip_prefix(*name));
+        matches!(after, Some([b']', ..] | [b' ', b'*' | b'#', ..]))
+    })
+}
+
+/// Whether what stands behind a prefix is only there to show where a value would: such a value is told by its prefix, so nothing else speaks
+/// against it.
+pub(super) fn is_blank(value: &[u8]) -> bool {
+    BLANKS.iter().any(|part| value.windows(part.len()).any(|window| window == *part))
 }
 
 /// Whether a value is written where one would stand: of one letter, letters in their order, or a word that says so.
@@ -63,8 +101,14 @@ pub(super) fn github_crc32(value: &[u8]) -> bool {
     sum == base62(crc32(letters))
 }
 
+/// An id of 12, a secret of 32, and the CRC-32 of all before it: `yett keys create`.
+pub(super) fn yett_crc32(value: &[u8]) -> bool {
+    value.len().checked_sub(6).and_then(|at| value.split_at_checked(at)).is_some_and(|(body, sum)| sum == base62(crc32(body)))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Catalogue;
     use super::*;
 
     #[test]
@@ -76,6 +120,20 @@ mod tests {
         }
         for value in ["9f86d081884c7d65", "AKIAQ3EGRAN2PL5KZT7M", "a1b2c3d4"] {
             assert!(!is_placeholder(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_the_gateway_left_of_a_value_is_none() {
+        for value in ["[secret]", "x[us_ssn *1234]", "[redacted #abcdefghijklmnop]", "'[iban]'"] {
+            assert!(is_stand_in(value.as_bytes()), "{value}");
+        }
+        for value in ["[]", "[Secret]", "[a]", "a[0]b1c2", "pa[ss]word12", "[secret", "secret]", ""] {
+            assert!(!is_stand_in(value.as_bytes()), "{value}");
+        }
+        let pii = Catalogue::built_in().unwrap().named("pii").unwrap();
+        for kind in pii.map(|row| row.detector().kind) {
+            assert!(is_stand_in(format!("[{kind}]").as_bytes()), "{kind}");
         }
     }
 

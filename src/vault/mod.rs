@@ -22,6 +22,7 @@
 
 mod change;
 mod content;
+mod digests;
 mod migrate;
 mod month;
 mod people;
@@ -46,6 +47,7 @@ use sqlx::{Pool, Row as _, Sqlite};
 
 pub use change::{Applied, Change};
 pub use content::{Content, Place as ContentPlace};
+pub use digests::Digests;
 pub use month::{Month, NotAMonth};
 pub use people::{Identity, Person};
 pub use reader::Reader;
@@ -222,9 +224,15 @@ pub struct Vault {
     waiting: Waiting,
     profiles: Profiles,
     remembered: Remembered,
+    digests: Digests,
 }
 
 impl Vault {
+    /// What makes hashes of values.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
     /// Opens `data_dir/vault.db` under the master key it was made with.
     pub async fn open(data_dir: &Path, master: &MasterKey) -> Result<Self, VaultError> {
         let root = Root::new(master)?;
@@ -235,6 +243,7 @@ impl Vault {
             root,
             tenants: Tenants::default(),
             known: RwLock::default(),
+            digests: Digests::new(master),
             erasures: Arc::default(),
             waiting: Waiting::default(),
             profiles: Profiles::default(),

@@ -29,6 +29,7 @@ use yett::endpoint::{BodyMemory, Endpoint, Routes};
 use yett::layers::audit::{Alone, Flood, Recorded};
 use yett::layers::authn::{Issuers, Settings};
 use yett::layers::authz::{InForce, Rulebook};
+use yett::layers::dlp::Rules;
 use yett::layers::fair_share::FairShare;
 use yett::layers::injection::{Quarantine, Scanner};
 use yett::limits::{HostTime, Ledger};
@@ -154,6 +155,7 @@ impl Fixture {
             book: Arc::clone(&book),
             in_force: InForce::new(book),
             scanner: Arc::new(Scanner::new().unwrap()),
+            dlp: Arc::new(Rules::new(config.policy.dlp.as_ref()).unwrap()),
             quarantine: Arc::new(Quarantine::default()),
             memory: BodyMemory::new(1 << 20, 1 << 20, &metrics),
             shares: FairShare::new(64),

@@ -105,7 +105,7 @@ async fn a_file_that_nobody_reads_may_change_all_the_time() {
     let policies = root(&gateway).join("policies");
     let busy = async {
         for length in 1_usize.. {
-            fs::write(policies.join("notes.txt"), "x".repeat(length)).unwrap();
+            fs::write(policies.join("notes.md"), "x".repeat(length)).unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

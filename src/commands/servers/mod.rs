@@ -38,6 +38,6 @@ pub(super) async fn run(command: Servers, terminal: &mut Terminal) -> anyhow::Re
             listing::run(list, &config, terminal);
             Ok(Exit::Done)
         }
-        Command::Scan(scan) => scan::run(scan, config, terminal).await,
+        Command::Scan(scan) => Box::pin(scan::run(scan, config, terminal)).await,
     }
 }

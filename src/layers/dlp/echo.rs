@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
-use super::detectors::Detector;
-use super::formats;
+use super::formats::{self, Form};
 use crate::vault::Token;
 
 /// So much of a value is searched for; the rest is compared. Keys of several KiB would make an automaton of many MiB.
@@ -48,7 +47,8 @@ impl Patience {
 #[derive(Debug)]
 pub(super) struct Restored {
     pub(super) rule: Arc<str>,
-    pub(super) detector: Detector,
+    /// What kind of value it is.
+    pub(super) kind: &'static str,
     pub(super) token: Arc<Token>,
 }
 
@@ -71,7 +71,7 @@ impl Echo {
         for (written, one) in restored {
             let value = one.token.value.expose();
             let mut texts = vec![written, value.clone()];
-            if let (Detector::UsSsn, Some((area, rest))) = (one.detector, value.split_at_checked(3))
+            if let (Form::UsSsn, Some((area, rest))) = (Form::of(one.kind), value.split_at_checked(3))
                 && let Some((group, serial)) = rest.split_at_checked(2)
             {
                 texts.push(format!("{area}-{group}-{serial}"));
@@ -105,7 +105,7 @@ impl Echo {
             let mut stands = |value: &str, index: usize| {
                 let range = start..start + value.len();
                 let same = patience.begins(text.as_bytes().get(start..).unwrap_or_default(), value.as_bytes());
-                let whole = self.get(index).is_some_and(|one| one.detector == Detector::Secrets) || is_apart(text, &range);
+                let whole = self.get(index).is_some_and(|one| Form::of(one.kind) == Form::Opaque) || is_apart(text, &range);
                 (same && whole).then_some((range, index))
             };
             match begin_so.iter().find_map(|(value, index)| stands(value, *index)) {
@@ -143,7 +143,7 @@ fn is_apart(text: &str, range: &Range<usize>) -> bool {
 
 /// A token in the layout in which its value stands.
 pub(super) fn returned(restored: &Restored, written: &str) -> String {
-    formats::in_layout_of(restored.detector, written, restored.token.token.expose())
+    formats::in_layout_of(Form::of(restored.kind), written, restored.token.token.expose())
 }
 
 impl std::fmt::Debug for Echo {
@@ -158,10 +158,10 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn echo(values: &[(Detector, &str, &str)]) -> Echo {
-        let one = |(detector, value, token): &(Detector, &str, &str)| {
+    fn echo(values: &[(&'static str, &str, &str)]) -> Echo {
+        let one = |(kind, value, token): &(&'static str, &str, &str)| {
             let token = Arc::new(Token::for_test(token, Secret::new((*value).to_owned())));
-            ((*value).to_owned(), Restored { rule: "restore:care".into(), detector: *detector, token })
+            ((*value).to_owned(), Restored { rule: "restore:care".into(), kind, token })
         };
         Echo::new(values.iter().map(one).collect()).unwrap().unwrap()
     }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn values_are_found_in_their_layouts_and_not_inside_others() {
-        let echo = echo(&[(Detector::UsSsn, "536221234", "801010001"), (Detector::Email, "Ada@corp.example", "x@token.invalid")]);
+        let echo = echo(&[("us_ssn", "536221234", "801010001"), ("email", "Ada@corp.example", "x@token.invalid")]);
         for (text, expected) in [
             ("536221234", &["536221234"][..]),
             ("a536221234b 536-22-1234.", &["536221234", "536-22-1234"]),
@@ -192,7 +192,7 @@ mod tests {
     fn of_long_values_that_begin_alike_each_is_found() {
         let head = "-----BEGIN PRIVATE KEY-----\n";
         let (one, two) = (format!("{head}{}1", "a".repeat(500)), format!("{head}{}2", "a".repeat(500)));
-        let echo = echo(&[(Detector::Secrets, &one, "tok_1"), (Detector::Secrets, &two, "tok_2")]);
+        let echo = echo(&[("secrets", &one, "tok_1"), ("secrets", &two, "tok_2")]);
         let text = format!("{head}{head}{two}|{one}{two}{head}");
         assert_eq!(found(&echo, &text), [&two, &one, &two]);
     }
@@ -201,7 +201,7 @@ mod tests {
     fn a_text_that_almost_is_a_long_value_again_and_again_ends_in_impatience() {
         let period = "-----BEGIN PRIVATE KEY-----\nMIIE";
         let value = format!("{}-----END PRIVATE KEY-----", period.repeat(2_000));
-        let echo = echo(&[(Detector::Secrets, &value, "tok_1")]);
+        let echo = echo(&[("secrets", &value, "tok_1")]);
         let look = |text: &str| {
             let (mut patience, mut count) = (Patience::default(), 0);
             echo.find(text, &mut patience, |_, _| count += 1);

@@ -6,14 +6,14 @@
 //! | IBAN | country, length, place of letters, case, check digits | of at least 10^11 accounts of that form nearly none exist |
 //! | SSN | separators, what the SSA's rules ask for | its area (734-749, 773-899) was given to nobody before June 2011 |
 //! | e-mail | that it is an address | `.invalid` is no domain (RFC 2606) |
-//! | secrets | nothing: `tok_<kind>_` and 26 letters and digits of base 32 | nothing begins so |
+//! | all others | nothing: `tok_<kind>_` and 26 letters and digits of base 32 | nothing begins so |
 //!
 //! Of SSNs what is said is not all: since 2011 numbers of these areas are given out, to new-born children and newcomers, so a token may be
 //! somebody's number. No form of an SSN that its rules accept is free of that.
 
 use std::ops::Range;
 
-use super::detectors::{Detector, check_digits, luhn};
+use crate::scan::{check_digits, luhn};
 use crate::vault::canonical_token;
 
 /// Base 32 without what looks alike: RFC 4648 in small letters.
@@ -34,22 +34,46 @@ const PREFIX: &str = "tok_";
 /// Longest token without form: prefix, kind, underscore, letters.
 const LONGEST: usize = 64;
 
+/// Kinds whose tokens look like their values, and what is common to all others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Form {
+    Card,
+    Email,
+    Iban,
+    /// A token without form: nobody expects one.
+    Opaque,
+    UsSsn,
+}
+
+impl Form {
+    /// Of a kind of values.
+    pub(super) fn of(kind: &str) -> Self {
+        match kind {
+            "card" => Self::Card,
+            "email" => Self::Email,
+            "iban" => Self::Iban,
+            "us_ssn" => Self::UsSsn,
+            _ => Self::Opaque,
+        }
+    }
+}
+
 /// Gives random numbers; `None` when there are none.
 pub(super) type Chance<'c> = &'c mut dyn FnMut() -> Option<u64>;
 
 /// A value without what differs between spellings of it. Of a secret every byte counts.
-pub(super) fn normal(detector: Detector, text: &str) -> String {
-    match detector {
-        Detector::Secrets => text.to_owned(),
-        Detector::Card | Detector::Email | Detector::Iban | Detector::UsSsn => canonical_token(text),
+pub(super) fn normal(form: Form, text: &str) -> String {
+    match form {
+        Form::Opaque => text.to_owned(),
+        Form::Card | Form::Email | Form::Iban | Form::UsSsn => canonical_token(text),
     }
 }
 
 /// The value as it is kept. An address comes back as it was first written; what separates digits is taken from where they are written.
-pub(super) fn kept(detector: Detector, text: &str) -> String {
-    match detector {
-        Detector::Email | Detector::Secrets => text.to_owned(),
-        Detector::Card | Detector::Iban | Detector::UsSsn => canonical_token(text),
+pub(super) fn kept(form: Form, text: &str) -> String {
+    match form {
+        Form::Email | Form::Opaque => text.to_owned(),
+        Form::Card | Form::Iban | Form::UsSsn => canonical_token(text),
     }
 }
 
@@ -65,10 +89,10 @@ pub(super) fn draw(kind: &str, normal: &str, chance: Chance<'_>) -> Option<Strin
 }
 
 /// `new` in the layout of `old`: what is no letter and no digit stays, and letters are small where they were.
-pub(super) fn in_layout_of(detector: Detector, old: &str, new: &str) -> String {
-    match detector {
-        Detector::Email | Detector::Secrets => new.to_owned(),
-        Detector::Card | Detector::Iban | Detector::UsSsn => {
+pub(super) fn in_layout_of(form: Form, old: &str, new: &str) -> String {
+    match form {
+        Form::Email | Form::Opaque => new.to_owned(),
+        Form::Card | Form::Iban | Form::UsSsn => {
             let small = old.bytes().any(|byte| byte.is_ascii_lowercase());
             let mut new = new.chars().map(|letter| if small { letter.to_ascii_lowercase() } else { letter });
             let laid = |letter: char| if letter.is_ascii_alphanumeric() { new.next() } else { Some(letter) };
@@ -151,15 +175,27 @@ fn below(end: u64, chance: Chance<'_>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
-    use super::super::detectors::{DetectorSet, find};
     use super::*;
+    use crate::scan::{Catalogue, Found, Scanner};
 
-    /// The one thing that detector finds in `text`, and its kind.
-    fn found(detector: Detector, text: &str) -> Option<(&'static str, Range<usize>)> {
+    static EVERYTHING: LazyLock<Scanner> = LazyLock::new(|| {
+        let names = ["card", "email", "iban", "us_ssn", "aws_access_key"];
+        Catalogue::built_in().unwrap().scanner(names, []).unwrap()
+    });
+
+    fn find(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Found> {
         let mut matches = Vec::new();
-        find(text, DetectorSet::EMPTY.with(detector), &mut matches);
+        EVERYTHING.find(text, &EVERYTHING.set(|row| wanted(row.detector().kind)), &mut matches).unwrap();
+        matches
+    }
+
+    /// The one thing of that form that is found in `text`, and its kind.
+    fn found(form: Form, text: &str) -> Option<(&'static str, Range<usize>)> {
+        let matches = find(text, |kind| Form::of(kind) == form);
         match matches.as_slice() {
             [one] => Some((one.kind, one.start..one.end)),
             _ => None,
@@ -180,32 +216,31 @@ mod tests {
     const SURROUNDINGS: [(&str, &str); 5] =
         [("", ""), ("ssn: ", ", born 1980"), ("\"", "\"."), ("(", ") and"), ("Größe=", ";\n")];
 
-    /// Where `value` stood the same detector finds its token, with the same bounds but for an address's, and the way back is exact.
-    fn stands_for(detector: Detector, value: &str, seed: u64) {
+    /// Where `value` stood the same form finds its token, with the same bounds but for an address's, and the way back is exact.
+    fn stands_for(form: Form, value: &str, seed: u64) {
         for (before, after) in SURROUNDINGS {
             let text = format!("{before}{value}{after}");
-            let Some((kind, span)) = found(detector, &text) else {
-                assert!(detector == Detector::UsSsn && is_bare_number(value), "{text}: the test shows nothing");
+            let Some((kind, span)) = found(form, &text) else {
+                assert!(form == Form::UsSsn && is_bare_number(value), "{text}: the test shows nothing");
                 continue;
             };
             assert_eq!(text.get(span.clone()), Some(value));
-            let token = draw(kind, &normal(detector, value), &mut chance(seed)).unwrap();
-            let laid = in_layout_of(detector, value, &token);
+            let token = draw(kind, &normal(form, value), &mut chance(seed)).unwrap();
+            let laid = in_layout_of(form, value, &token);
             assert_ne!(laid, value);
             assert_eq!(canonical_token(&laid), token, "it is found by what is written");
             let text = format!("{before}{laid}{after}");
-            if detector == Detector::Secrets {
+            if form == Form::Opaque {
                 let mut spans = Vec::new();
                 opaque(&text, |span| spans.push(span));
                 let [span] = spans.as_slice() else { panic!("{text}: {spans:?}") };
                 assert_eq!(*span, before.len()..before.len() + laid.len(), "{text}");
-                let mut matches = Vec::new();
-                find(&text, DetectorSet::all(), &mut matches);
+                let matches = find(&text, |_| true);
                 assert!(matches.is_empty(), "{text}: {matches:?}");
                 continue;
             }
-            assert_eq!(found(detector, &text), Some((kind, before.len()..before.len() + laid.len())), "{text}");
-            if detector != Detector::Email {
+            assert_eq!(found(form, &text), Some((kind, before.len()..before.len() + laid.len())), "{text}");
+            if form != Form::Email {
                 let shape = |text: &str| -> String {
                     let one = |letter: char| match letter {
                         '0'..='9' => '9',
@@ -216,7 +251,7 @@ mod tests {
                     text.chars().map(one).collect()
                 };
                 assert_eq!(shape(&laid), shape(value), "length, classes and separators");
-                assert_eq!(in_layout_of(detector, &laid, &kept(detector, value)), value);
+                assert_eq!(in_layout_of(form, &laid, &kept(form, value)), value);
             }
         }
     }
@@ -225,7 +260,7 @@ mod tests {
         #[test]
         fn an_ssn(area in 1_u32..900, group in 1_u32..100, serial in 1_u32..10_000, gap in "[ -]|\u{2011}|", seed: u64) {
             prop_assume!(area != 666);
-            stands_for(Detector::UsSsn, &format!("{area:03}{gap}{group:02}{gap}{serial:04}"), seed);
+            stands_for(Form::UsSsn, &format!("{area:03}{gap}{group:02}{gap}{serial:04}"), seed);
         }
 
         #[test]
@@ -236,7 +271,7 @@ mod tests {
                 &["3530", "1113", "3330", "0000"], &["6200", "0000", "0000", "0005"], &["6759", "6498", "2643", "8453"],
                 &["2200", "0000", "0000", "0053"], &["4222", "2222", "22222"], &["5610", "0000", "0000", "0001"],
             ][which];
-            stands_for(Detector::Card, &groups.join(&gap), seed);
+            stands_for(Form::Card, &groups.join(&gap), seed);
         }
 
         #[test]
@@ -248,18 +283,18 @@ mod tests {
             ][which];
             let groups: Vec<_> = iban.as_bytes().chunks(4).map(|group| str::from_utf8(group).unwrap()).collect();
             let text = if grouped { groups.join(" ") } else { iban.to_owned() };
-            stands_for(Detector::Iban, &if small { text.to_lowercase() } else { text }, seed);
+            stands_for(Form::Iban, &if small { text.to_lowercase() } else { text }, seed);
         }
 
         #[test]
         fn an_address(local in "[a-zA-Z][a-zA-Z0-9._%+]{0,20}[a-z0-9]", domain in "[a-z]{1,10}\\.(com|de|example)", seed: u64) {
             prop_assume!(!local.contains(".."));
-            stands_for(Detector::Email, &format!("{local}@{domain}"), seed);
+            stands_for(Form::Email, &format!("{local}@{domain}"), seed);
         }
 
         #[test]
         fn a_secret(body in "[A-Z2-7]{15}Q", seed: u64) {
-            stands_for(Detector::Secrets, &format!("AKIA{body}"), seed);
+            stands_for(Form::Opaque, &format!("AKIA{body}"), seed);
         }
     }
 

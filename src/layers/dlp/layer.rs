@@ -13,6 +13,7 @@ use crate::chain::{
     Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
     ServerMessage, Trail,
 };
+use crate::layers::authn::Principal;
 use crate::layers::authz::Permit;
 use crate::master_key::random_bytes;
 use crate::policy::{Classification, DlpAction};
@@ -30,8 +31,8 @@ pub struct DlpLayer {
 
 impl DlpLayer {
     /// A station with these rules; tokens are in `vault`.
-    pub fn new(rules: Rules, vault: Arc<Vault>) -> Self {
-        Self { rules: Arc::new(rules), vault }
+    pub fn new(rules: Arc<Rules>, vault: Arc<Vault>) -> Self {
+        Self { rules, vault }
     }
 }
 
@@ -74,6 +75,7 @@ impl DlpLayer {
     async fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<Option<Echo>, Rejection> {
         let server = Arc::clone(request.evidence.server());
         let mut applicable = self.rules.applicable(&server.name, true, server.classification);
+        applicable.hash_by(self.vault.digests(), caller(request.evidence.principal()));
         if let Target::Tool(tool) = &request.access.target {
             applicable.restore_in(&server.name, tool, |role| request.evidence.has_role(role));
         }
@@ -131,10 +133,13 @@ fn survey(applicable: &Applicable<'_>, request: &McpRequest<Permit>) -> Result<S
 
 fn questions(message: &Message, survey: &Survey, applicable: &Applicable<'_>, trail: &Trail) -> Result<Vec<Ask>, Category> {
     let draw = |kind: &'static str, normal: &str| formats::draw(kind, normal, &mut || random_bytes().map(u64::from_le_bytes));
-    survey.questions(message, applicable, draw).map_err(|_too_many| {
-        trail.with(|decision| decision.detail = Some("too_many_values"));
-        Category::NotScanned
-    })
+    survey.questions(message, applicable, draw).map_err(|_too_many| too_many(trail))
+}
+
+/// Notes why a message cannot be judged.
+fn too_many(trail: &Trail) -> Category {
+    trail.with(|decision| decision.detail = Some("too_many_values"));
+    Category::NotScanned
 }
 
 /// Asks the vault for the tokens of one caller.
@@ -146,16 +151,27 @@ struct Tokens {
 }
 
 impl Tokens {
+    /// Lets values be hashed as they are for this caller.
+    fn hash_in<'a>(&'a self, applicable: &mut Applicable<'a>) {
+        applicable.hash_by(self.vault.digests(), caller(self.permit.principal()));
+    }
+
     /// What is known of everything that was asked. Fails closed: a message that may hold tokens cannot be judged without.
     async fn ask(&self, asks: Vec<Ask>) -> Result<Known, Rejection> {
-        let who = self.permit.principal();
-        let caller = Caller { issuer: who.issuer(), subject: who.subject(), tenant: who.tenant() };
-        let answers = self.vault.tokens(caller, self.rules.purposes(), &asks, self.received).await.map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "the vault gives no tokens; the message is withheld");
-            Reason::StoreUnavailable
-        })?;
+        let answers = self
+            .vault
+            .tokens(caller(self.permit.principal()), self.rules.purposes(), &asks, self.received)
+            .await
+            .map_err(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "the vault gives no tokens; the message is withheld");
+                Reason::StoreUnavailable
+            })?;
         Ok(Known::new(asks, answers))
     }
+}
+
+fn caller(who: &Principal) -> Caller<'_> {
+    Caller { issuer: who.issuer(), subject: who.subject(), tenant: who.tenant() }
 }
 
 struct ReplyCleaner {
@@ -171,8 +187,10 @@ struct ReplyCleaner {
 impl ReplyCleaner {
     /// What the caller receives: rules above their clearance. For policies without tokens.
     fn clean(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
+        self.tokens.hash_in(&mut applicable);
         let survey = applicable.survey(&message.message);
+        survey.complete().map_err(|_too_many| Reason::BlockedResult(too_many(&self.trail)))?;
         self.finish(&applicable, &survey, &Known::default(), message)
     }
 
@@ -180,6 +198,7 @@ impl ReplyCleaner {
     async fn clean_asking(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
         let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
         applicable.return_to_tokens(self.echo.as_ref());
+        self.tokens.hash_in(&mut applicable);
         let survey = applicable.survey(&message.message);
         let asks = questions(&message.message, &survey, &applicable, &self.trail).map_err(Reason::BlockedResult)?;
         let known = if asks.is_empty() { Known::default() } else { self.tokens.ask(asks).await? };
@@ -207,10 +226,14 @@ fn record(outcome: &Outcome, side: Direction, passes: bool, trail: &Trail) {
             Deed::Rule(DlpAction::Log) => Action::Logged,
             Deed::Rule(DlpAction::Mask) if passes => Action::Masked,
             Deed::Rule(DlpAction::Tokenize) if passes => Action::Tokenized,
+            Deed::Rule(DlpAction::Hash) if passes => Action::Hashed,
+            Deed::Rule(DlpAction::Partial) if passes => Action::Partial,
             Deed::Restored if passes => Action::Restored,
             // Of a message that does not pass nothing was restored.
             Deed::Restored => continue,
-            Deed::Rule(DlpAction::Block | DlpAction::Mask | DlpAction::Tokenize) => Action::Blocked,
+            Deed::Rule(DlpAction::Block | DlpAction::Hash | DlpAction::Mask | DlpAction::Partial | DlpAction::Tokenize) => {
+                Action::Blocked
+            }
         };
         trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1 });
     }

@@ -29,14 +29,13 @@
 //! where its value would be, and bare digits of an SSN as a whole argument too. A number that happens to be the token of another value is
 //! taken for it; `formats.rs` says for which kinds that can be.
 
-pub mod detectors;
 mod echo;
 mod formats;
 mod judge;
 mod layer;
-pub mod redact;
 mod restore;
 mod rules;
+mod stand_in;
 mod survey;
 
 pub use layer::DlpLayer;

@@ -3,21 +3,28 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::detectors::{self, Detector, DetectorSet};
 use super::echo::{Echo, Patience, Restored};
+use super::formats::Form;
 use super::restore::Grant;
-use super::survey::finding;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
+use crate::scan::{Catalogue, Class, Detector, Found, NotCompiled, Row, Scanner, Set, Unread};
+use crate::vault::{Caller, Digests};
+
+/// What is looked for where no policy says anything.
+const SECRETS: &str = "secrets";
 
 /// A policy's rules, compiled.
 #[derive(Debug)]
 pub struct Rules {
     all: Vec<Rule>,
+    /// For everything that any rule looks for.
+    scanner: Scanner,
     default_clearance: Classification,
     clearance_attribute: Option<String>,
     restores: Vec<Grant>,
-    /// What may stand in a message as a token.
-    tokens: DetectorSet,
+    /// In what form a token may stand in a message, and who knows it again.
+    tokens: Vec<Form>,
+    finders: Set,
     /// Of which purposes there may be tokens.
     purposes: Vec<Arc<str>>,
 }
@@ -25,7 +32,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: Arc<str>,
-    detectors: DetectorSet,
+    detectors: Set,
     sensitivity: Option<Classification>,
     requests: bool,
     responses: bool,
@@ -40,38 +47,59 @@ pub(super) struct Rule {
 pub(super) struct Applicable<'a> {
     of: &'a Rules,
     rules: Vec<&'a Rule>,
-    detectors: DetectorSet,
+    detectors: Set,
     restores: Vec<&'a Grant>,
     echo: Option<&'a Echo>,
+    hashes: Option<(&'a Digests, Caller<'a>)>,
 }
 
 impl Rules {
     /// Compiles `dlp:`. Without one, secrets are blocked in requests and masked in replies, nothing else.
-    pub fn new(dlp: Option<&Dlp>) -> Self {
+    ///
+    /// # Errors
+    /// There are more detectors than one scanner takes.
+    pub fn new(dlp: Option<&Dlp>) -> Result<Self, NotCompiled> {
+        let catalogue = Catalogue::built_in().map_err(Clone::clone)?;
         let Some(dlp) = dlp else {
-            return Self {
-                all: vec![Rule::built_in(DlpAction::Block, true), Rule::built_in(DlpAction::Mask, false)],
+            let scanner = compiled(catalogue.scanner([SECRETS], [])?)?;
+            return Ok(Self {
+                all: vec![Rule::built_in(DlpAction::Block, true, &scanner), Rule::built_in(DlpAction::Mask, false, &scanner)],
+                scanner,
                 default_clearance: Classification::default(),
                 clearance_attribute: None,
                 restores: Vec::new(),
-                tokens: DetectorSet::EMPTY,
+                tokens: Vec::new(),
+                finders: Set::EMPTY,
                 purposes: Vec::new(),
-            };
+            });
         };
-        let all: Vec<_> = dlp.rules.iter().map(Rule::new).collect();
+        let names = dlp.rules.iter().flat_map(|rule| &rule.detect).map(String::as_str);
+        let own = dlp.rules.iter().filter_map(|rule| Some(Detector::own(&rule.name, Arc::clone(rule.own.as_ref()?))));
+        let scanner = compiled(catalogue.scanner(names, own)?)?;
+        let all: Vec<_> = dlp.rules.iter().map(|rule| Rule::new(rule, &scanner)).collect();
         let makers = || all.iter().filter(|rule| rule.action == DlpAction::Tokenize);
         let mut purposes: Vec<_> = makers().map(|rule| Arc::clone(&rule.purpose)).collect();
         purposes.sort();
         purposes.dedup();
-        let tokens = makers().fold(DetectorSet::EMPTY, |all, rule| all.union(rule.detectors));
-        Self {
+        let made = makers().fold(Set::EMPTY, |all, rule| all.union(&rule.detectors));
+        let mut tokens: Vec<_> = scanner.members(&made).map(|row| Form::of(row.detector().kind)).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        let finds_tokens = |row: &Row| {
+            let form = Form::of(row.detector().kind);
+            // A token without form is found by its own.
+            form != Form::Opaque && tokens.contains(&form)
+        };
+        Ok(Self {
             default_clearance: dlp.default_clearance,
             clearance_attribute: dlp.clearance_attribute.clone(),
             restores: dlp.restore.iter().map(Grant::new).collect(),
+            finders: scanner.set(finds_tokens),
+            scanner,
             tokens,
             purposes,
             all,
-        }
+        })
     }
 
     /// Of which purposes there may be tokens; none: nothing is to be asked about any message.
@@ -100,16 +128,19 @@ impl Rules {
                 && rule.sensitivity.is_none_or(|sensitivity| sensitivity > clearance)
         };
         let rules: Vec<_> = self.all.iter().filter(holds).collect();
-        let detectors = rules.iter().fold(DetectorSet::EMPTY, |all, rule| all.union(rule.detectors));
-        Applicable { of: self, rules, detectors, restores: Vec::new(), echo: None }
+        let detectors = rules.iter().fold(Set::EMPTY, |all, rule| all.union(&rule.detectors));
+        Applicable { of: self, rules, detectors, restores: Vec::new(), echo: None, hashes: None }
     }
 }
 
 impl Rule {
-    fn new(rule: &DlpRule) -> Self {
+    fn new(rule: &DlpRule, scanner: &Scanner) -> Self {
         Self {
             name: rule.name.as_str().into(),
-            detectors: rule.detect.iter().filter_map(|name| Detector::from_name(name)).collect(),
+            detectors: scanner.set(|row| match row.class() {
+                Class::Own => row.detector().id == rule.name,
+                Class::Pii | Class::Secrets => rule.detect.iter().any(|name| row.goes_by(name)),
+            }),
             sensitivity: rule.sensitivity,
             requests: rule.requests,
             responses: rule.responses,
@@ -120,10 +151,10 @@ impl Rule {
         }
     }
 
-    fn built_in(action: DlpAction, request: bool) -> Self {
+    fn built_in(action: DlpAction, request: bool, scanner: &Scanner) -> Self {
         Self {
             name: "default-secrets".into(),
-            detectors: DetectorSet::EMPTY.with(Detector::Secrets),
+            detectors: scanner.set(|_all| true),
             sensitivity: None,
             requests: request,
             responses: !request,
@@ -144,6 +175,16 @@ impl<'a> Applicable<'a> {
     /// Adds what this call has restored: it does not come back.
     pub(super) fn return_to_tokens(&mut self, echo: Option<&'a Echo>) {
         self.echo = echo;
+    }
+
+    /// Adds what makes hashes of what this caller sees.
+    pub(super) fn hash_by(&mut self, digests: &'a Digests, caller: Caller<'a>) {
+        self.hashes = Some((digests, caller));
+    }
+
+    /// The hash of a value in its normal form, if hashes are to be had.
+    pub(super) fn hash(&self, purpose: &str, kind: &str, normal: &str) -> Option<String> {
+        self.hashes.map(|(digests, caller)| digests.of(caller, purpose, kind, normal))
     }
 
     /// Whether nothing holds.
@@ -169,13 +210,18 @@ impl<'a> Applicable<'a> {
     }
 
     /// What is looked for: what rules speak about, and tokens that may be restored.
-    pub(super) fn looked_for(&self) -> DetectorSet {
-        if self.restores.is_empty() { self.detectors } else { self.detectors.union(finding(self.of.tokens)) }
+    pub(super) fn looked_for(&self) -> Set {
+        if self.restores.is_empty() { self.detectors } else { self.detectors.union(&self.of.finders) }
     }
 
-    /// Whether what this detector finds may be a token.
-    pub(super) fn may_be_token(&self, detector: Detector) -> bool {
-        self.of.tokens.contains(detector)
+    /// Appends what these detectors find in a text.
+    pub(super) fn find(&self, text: &str, wanted: &Set, out: &mut Vec<Found>) -> Result<(), Unread> {
+        self.of.scanner.find(text, wanted, out)
+    }
+
+    /// Whether a value of this form may be a token.
+    pub(super) fn may_be_token(&self, form: Form) -> bool {
+        self.of.tokens.contains(&form)
     }
 
     /// Whether any token may become a value.
@@ -188,30 +234,40 @@ impl<'a> Applicable<'a> {
         self.restores.iter().copied().filter(move |grant| *grant.purpose == *purpose)
     }
 
-    /// The rule that acts on what a detector finds: the strictest, the last of several.
-    pub(super) fn rule_for(&self, detector: Detector) -> Option<&'a Rule> {
-        let speaking = self.rules.iter().copied().filter(|rule| rule.detectors.contains(detector) && !rule.shadow);
+    /// The rule that acts on what the detector of this number finds: the strictest, the last of several.
+    pub(super) fn rule_for(&self, by: u16) -> Option<&'a Rule> {
+        let speaking = self.rules.iter().copied().filter(|rule| rule.detectors.contains(by) && !rule.shadow);
         speaking.max_by_key(|rule| strictness(rule.action))
     }
 
     /// The rules that only tell what they would do.
-    pub(super) fn shadows_for(&self, detector: Detector) -> impl Iterator<Item = &'a Rule> {
-        self.rules.iter().copied().filter(move |rule| rule.detectors.contains(detector) && rule.shadow)
+    pub(super) fn shadows_for(&self, by: u16) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().copied().filter(move |rule| rule.detectors.contains(by) && rule.shadow)
     }
 
-    /// Whether anything is found in a text.
+    /// Whether anything is found in a text, or may be.
     pub(super) fn finds(&self, text: &str) -> bool {
-        let mut matches = Vec::new();
-        detectors::find(text, self.detectors, &mut matches);
-        !matches.is_empty()
+        let mut found = Vec::new();
+        self.find(text, &self.detectors, &mut found).is_err() || !found.is_empty()
     }
 }
 
+/// Compiles every pattern, so that no message waits for it. A debug build takes seconds for that, and compiles what it meets.
+fn compiled(scanner: Scanner) -> Result<Scanner, NotCompiled> {
+    if !cfg!(debug_assertions) {
+        scanner.compile()?;
+    }
+    Ok(scanner)
+}
+
+/// What tells more of a value is less strict: a hash that it is the same, a token that somebody can have it back, the rest of it itself.
 fn strictness(action: DlpAction) -> u8 {
     match action {
-        DlpAction::Block => 3,
-        DlpAction::Mask => 2,
-        DlpAction::Tokenize => 1,
+        DlpAction::Block => 5,
+        DlpAction::Mask => 4,
+        DlpAction::Hash => 3,
+        DlpAction::Tokenize => 2,
+        DlpAction::Partial => 1,
         DlpAction::Log => 0,
     }
 }

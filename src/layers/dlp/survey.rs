@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::detectors::{self, Detector, DetectorSet, Match};
 use super::echo::Patience;
-use super::formats;
+use super::formats::{self, Form};
 use super::rules::Applicable;
 use crate::policy::DlpAction;
 use crate::protocol::json::{NodeId, Site, Value};
 use crate::protocol::{Message, visit_texts};
+use crate::scan::{Class, Found};
 use crate::secret::Secret;
 use crate::vault::{Answer, Ask, Token, Wanted, canonical_token};
 
@@ -34,6 +34,8 @@ pub(super) struct Survey {
     pub(super) headers: Vec<Header>,
     /// For what this call has restored.
     patience: Patience,
+    /// A text was not read to its end.
+    unread: bool,
 }
 
 /// A text of the body in which something was found.
@@ -54,7 +56,7 @@ pub(super) struct Header {
 /// One thing that was found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sighting {
-    pub(super) found: Match,
+    pub(super) found: Found,
     /// Nobody has to care for it unless it is a token.
     pub(super) only_token: bool,
     /// It was restored in this call: the number of what it is.
@@ -76,6 +78,11 @@ impl Survey {
         self.sightings.get(place.sightings.clone()).unwrap_or_default()
     }
 
+    /// SECURITY: where something may have been missed the message does not pass.
+    pub(super) fn complete(&self) -> Result<(), TooMany> {
+        if self.patience.is_over() || self.unread { Err(TooMany) } else { Ok(()) }
+    }
+
     /// Whether nothing was found.
     pub(super) fn is_empty(&self) -> bool {
         self.sightings.is_empty() && self.headers.is_empty()
@@ -83,10 +90,7 @@ impl Survey {
 
     /// What the vault has to be asked, each value once.
     pub(super) fn questions(&self, message: &Message, rules: &Applicable<'_>, draw: Draw) -> Result<Vec<Ask>, TooMany> {
-        // SECURITY: where something may have been missed the message does not pass.
-        if self.patience.is_over() {
-            return Err(TooMany);
-        }
+        self.complete()?;
         let mut asks = HashMap::new();
         for place in &self.places {
             let text = text_of(message.value(place.node));
@@ -115,7 +119,7 @@ impl Applicable<'_> {
         let mut matches = Vec::new();
         visit_texts(message, |text| {
             let before = survey.sightings.len();
-            self.look(text.text, &mut matches, &mut survey.sightings, &mut survey.patience);
+            survey.unread |= !self.look(text.text, &mut matches, &mut survey.sightings, &mut survey.patience);
             if survey.sightings.len() > before {
                 survey.places.push(Place { node: text.id, site: text.site, sightings: before..survey.sightings.len() });
             }
@@ -126,21 +130,20 @@ impl Applicable<'_> {
     /// Looks at a text outside the body.
     pub(super) fn survey_header(&self, text: String, survey: &mut Survey) {
         let mut sightings = Vec::new();
-        self.look(&text, &mut Vec::new(), &mut sightings, &mut survey.patience);
+        survey.unread |= !self.look(&text, &mut Vec::new(), &mut sightings, &mut survey.patience);
         if !sightings.is_empty() {
             survey.headers.push(Header { text, sightings });
         }
     }
 
-    fn look(&self, text: &str, matches: &mut Vec<Match>, sightings: &mut Vec<Sighting>, patience: &mut Patience) {
+    /// Whether the text was read to its end.
+    fn look(&self, text: &str, matches: &mut Vec<Found>, sightings: &mut Vec<Sighting>, patience: &mut Patience) -> bool {
         let before = sightings.len();
-        detectors::find(text, self.looked_for(), matches);
+        let read = self.find(text, &self.looked_for(), matches);
         sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false, echo: None }));
         self.find_returned(text, patience, |span, index| {
             if let Some(restored) = self.returned(index) {
-                let (detector, Range { start, end }) = (restored.detector, span);
-                let found = Match { detector, kind: detector.name(), start, end };
-                sightings.push(Sighting { found, only_token: false, echo: Some(index) });
+                sightings.push(Sighting { found: nobodys(restored.kind, span), only_token: false, echo: Some(index) });
             }
         });
         if self.restores_any() {
@@ -149,20 +152,17 @@ impl Applicable<'_> {
         if let Some(new) = sightings.get_mut(before..).filter(|_| self.restores_any() || self.returns_any()) {
             new.sort_by_key(|sighting| (sighting.found.start, Reverse(sighting.found.end)));
         }
+        read.is_ok()
     }
 
     /// Forms in which no detector knows a token again, since nobody could tell it from other text but by asking.
     fn look_for_tokens(&self, text: &str, sightings: &mut Vec<Sighting>) {
-        let token = |detector: Detector, span: Range<usize>| Sighting {
-            found: Match { detector, kind: detector.name(), start: span.start, end: span.end },
-            only_token: true,
-            echo: None,
-        };
-        if self.may_be_token(Detector::Secrets) {
-            formats::opaque(text, |span| sightings.push(token(Detector::Secrets, span)));
+        let token = |kind, span| Sighting { found: nobodys(kind, span), only_token: true, echo: None };
+        if self.may_be_token(Form::Opaque) {
+            formats::opaque(text, |span| sightings.push(token("secrets", span)));
         }
-        if self.may_be_token(Detector::UsSsn) && formats::is_bare_number(text) {
-            sightings.push(token(Detector::UsSsn, 0..text.len()));
+        if self.may_be_token(Form::UsSsn) && formats::is_bare_number(text) {
+            sightings.push(token("us_ssn", 0..text.len()));
         }
     }
 
@@ -173,20 +173,21 @@ impl Applicable<'_> {
         draw: Draw,
         asks: &mut HashMap<(String, Option<ValueOf>), Ask>,
     ) -> Result<(), TooMany> {
-        let Match { detector, kind, .. } = sighting.found;
-        if !self.may_be_token(detector) || sighting.echo.is_some() {
+        let Found { by, kind, .. } = sighting.found;
+        let form = Form::of(kind);
+        if !self.may_be_token(form) || sighting.echo.is_some() {
             return Ok(());
         }
         let text = part(text, &sighting.found);
-        let rule = self.rule_for(detector).filter(|rule| rule.action == DlpAction::Tokenize && !sighting.only_token);
-        let value = rule.map(|rule| (Arc::clone(&rule.purpose), kind, formats::normal(detector, text)));
-        let token = token_in(detector, text);
+        let rule = self.rule_for(by).filter(|rule| rule.action == DlpAction::Tokenize && !sighting.only_token);
+        let value = rule.map(|rule| (Arc::clone(&rule.purpose), kind, formats::normal(form, text)));
+        let token = token_in(form, text);
         if asks.len() >= MOST && !asks.contains_key(&(token.clone(), value.clone())) {
             return Err(TooMany);
         }
         asks.entry((token.clone(), value.clone())).or_insert_with(|| {
             let wanted = value.map(|(purpose, kind, normal)| {
-                let value = Secret::new(formats::kept(detector, text));
+                let value = Secret::new(formats::kept(form, text));
                 Wanted { purpose, kind, normal, value, draw }
             });
             Ask { token, wanted }
@@ -214,8 +215,8 @@ impl Known {
     }
 
     /// The token that a part of a text is.
-    fn token(&self, text: &str, found: &Match) -> Option<&Arc<Token>> {
-        if self.tokens.is_empty() { None } else { self.tokens.get(&token_in(found.detector, part(text, found))) }
+    fn token(&self, text: &str, found: &Found) -> Option<&Arc<Token>> {
+        if self.tokens.is_empty() { None } else { self.tokens.get(&token_in(Form::of(found.kind), part(text, found))) }
     }
 
     /// What was found in a text, each with the token that it is, but for what lies inside a token: groups of one may look like a number
@@ -239,8 +240,8 @@ impl Known {
     }
 
     /// The token of the value that a part of a text is.
-    pub(super) fn token_for(&self, purpose: &Arc<str>, text: &str, found: &Match) -> Option<&Arc<Token>> {
-        self.values.get(&(Arc::clone(purpose), found.kind, formats::normal(found.detector, part(text, found))))
+    pub(super) fn token_for(&self, purpose: &Arc<str>, text: &str, found: &Found) -> Option<&Arc<Token>> {
+        self.values.get(&(Arc::clone(purpose), found.kind, formats::normal(Form::of(found.kind), part(text, found))))
     }
 }
 
@@ -249,20 +250,19 @@ pub(super) fn text_of(value: Value<'_>) -> &str {
     value.as_str().unwrap_or_else(|| value.raw())
 }
 
-pub(super) fn part<'t>(text: &'t str, found: &Match) -> &'t str {
+pub(super) fn part<'t>(text: &'t str, found: &Found) -> &'t str {
     text.get(found.start..found.end).unwrap_or_default()
 }
 
-fn token_in(detector: Detector, text: &str) -> String {
-    match detector {
-        // A token of a secret has one spelling, and what is a secret is none.
-        Detector::Secrets => text.to_owned(),
-        Detector::Card | Detector::Email | Detector::Iban | Detector::UsSsn => canonical_token(text),
+fn token_in(form: Form, text: &str) -> String {
+    match form {
+        // A token without form has one spelling, and what is a secret is none.
+        Form::Opaque => text.to_owned(),
+        Form::Card | Form::Email | Form::Iban | Form::UsSsn => canonical_token(text),
     }
 }
 
-/// Detectors by which tokens of these kinds are found again.
-pub(super) fn finding(tokens: DetectorSet) -> DetectorSet {
-    // A token of a secret has a form of its own.
-    Detector::ALL.iter().copied().filter(|detector| *detector != Detector::Secrets && tokens.contains(*detector)).collect()
+/// What no detector has found.
+fn nobodys(kind: &'static str, span: Range<usize>) -> Found {
+    Found { by: u16::MAX, class: Class::Own, kind, start: span.start, end: span.end }
 }

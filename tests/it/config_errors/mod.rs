@@ -140,7 +140,7 @@ policies: policies/
 ",
     )
     .file("policies/access.yaml", &ACCESS.replace("role: reader", "role: raeder"))
-    .file("policies/dlp.yaml", "version: 1\ndlp:\n  rules:\n    - { name: ids, detect: [ssn], action: partial }\n");
+    .file("policies/dlp.yaml", "version: 1\ndlp:\n  rules:\n    - { name: ids, detect: [ssn], action: hide }\n");
     assert_eq!(
         folder.errors(),
         [
@@ -155,8 +155,8 @@ policies: policies/
             "yett.yaml:13:13 the environment variable `YETT_KEY` is not set",
             "yett.yaml:14:1 `redis` is not enforced by this build yet",
             "policies/access.yaml:6:13 no role is called `raeder`",
-            "policies/dlp.yaml:4:29 `ssn` is not one of the accepted words",
-            "policies/dlp.yaml:4:43 `partial` is not enforced by this build yet",
+            "policies/dlp.yaml:4:29 `ssn` is no detector, no kind of one and no class",
+            "policies/dlp.yaml:4:43 `hide` is not one of the accepted words",
         ]
     );
     let report = folder.load().unwrap_err();
@@ -189,7 +189,7 @@ dlp:
     assert_eq!(
         folder.errors(),
         [
-            "policies/dlp.yaml:4:71 only tokens have a purpose",
+            "policies/dlp.yaml:4:71 only tokens and hashes have a purpose",
             "policies/dlp.yaml:5:65 `Care!` is not a name",
             "policies/dlp.yaml:8:18 no rule makes tokens of the purpose `biling`",
             "policies/dlp.yaml:9:19 no server is called `*`",

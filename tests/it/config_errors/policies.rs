@@ -90,7 +90,7 @@ fn each_mistake_in_a_policy_has_its_message() {
         ("limits: [{ name: a, repeats: { calls: 5, within: 2h } }]\n", "2:50 `2h` is out of range"),
         ("limits: [{ name: a, rate: 5/s, loop: 5 }]\n", "2:32 unknown key `loop` in `limits[]`"),
         ("limits: [{ name: a, rate: 5/s }, { name: a, rate: 6/s }]\n", "2:42 the limit `a` is given twice"),
-        ("dlp: { rules: [{ name: a, words: l.txt, action: log }] }\n", "2:27 `words` is not enforced by this build yet"),
+        ("dlp: { rules: [{ name: a, words: l.txt, action: log }] }\n", "2:34 there is no list of words `l.txt`"),
         ("dlp: { rules: [{ name: a, detect: [card], action: log, servers: [] }] }\n", "2:65 `servers` is empty"),
         ("dlp: { clearance: { from: clearance } }\n", "2:27 `clearance` is not an attribute of the caller"),
         ("injection: { requests: strip }\n", "2:24 `strip` is not one of the accepted words"),

@@ -40,6 +40,7 @@ fn the_shipped_configuration_shows_every_key_and_the_reference_explains_it() {
         .file("tls/clients.pem", &authority.pem)
         .file("tls/clients.crl", &authority.revocations(&[]))
         .file("keys/corp.jwks.json", "{\"keys\":[]}")
+        .file("policies/lists/projects.txt", "Project Bluebird\n")
         .file("bin/mcp-server-filesystem", "")
         .file("keys/witnesses.policy", super::witness::POLICY)
         .file("yett-master-key", &"k".repeat(64))

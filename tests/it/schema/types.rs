@@ -92,7 +92,9 @@ fn scalar_kind(text: &str) -> Kind {
         | "claim"
         | "[condition](conditions.md)"
         | "URI"
-        | "URI, or `none`" => None,
+        | "URI, or `none`"
+        | "list beside the policies"
+        | "regular expression" => None,
         text if text == "secret" || text.starts_with("secret, ") => None,
         "name" | "role" | "issuer, `api-key`, `mtls`, `anonymous`" => Some(format!("^{NAME}$")),
         "`IP:port`" => Some(r"^[0-9A-Fa-f.:\[\]%]+:[0-9]{1,5}$".to_owned()),
@@ -134,6 +136,7 @@ fn item_kind(text: &str) -> Kind {
         "URI patterns with a scheme" => Some(r"^[A-Za-z][A-Za-z0-9+.-]*:\S*$".to_owned()),
         "methods" => Some("^[!-)+-~]{1,128}$".to_owned()),
         "scopes" => Some(r"^[!#-\[\]-~]{1,256}$".to_owned()),
+        "detectors" => Some("^[a-z0-9][a-z0-9_-]{0,62}$".to_owned()),
         "`sha256/...`" => Some("^sha256/".to_owned()),
         _ => return scalar_kind(text),
     };

@@ -275,6 +275,14 @@ impl Builder {
         self
     }
 
+    /// Another file beside the policy files, such as a list of words.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join("policies").join(name);
+        path.parent().map(fs::create_dir_all).transpose().expect("a folder");
+        fs::write(path, text).expect("a file");
+        self
+    }
+
     /// A Rego module beside the policy files.
     pub(crate) fn module(self, name: &str, text: &str) -> Self {
         let policies = self.folder.path().join("policies");

@@ -1,18 +1,7 @@
-//! United States: tax and social security numbers, numbers of the health system.
+//! United States: tax numbers, numbers of the health system.
 
 use super::super::read::{code, digits, is_evenly_separated, number, values};
 use super::super::sums::{luhn_sum, weighted};
-
-/// Social security number. SSA, "Social Security Number Randomization" (2011): area 001 to 899 without 666, group and serial not
-/// zero. There is no check digit.
-pub(in super::super) fn us_ssn(value: &[u8]) -> bool {
-    let fits = |digits: [u8; 9]| {
-        let [a1, a2, a3, g1, g2, serial @ ..] = digits;
-        let (area, group) = (number(&[a1, a2, a3]), number(&[g1, g2]));
-        (1..900).contains(&area) && area != 666 && group != 0 && number(&serial) != 0
-    };
-    is_evenly_separated(value) && digits(value, b" -").is_some_and(fits)
-}
 
 /// Taxpayer number of those who have no social security number. IRS, IRM 3.21.263: area 9xx, group 50-65, 70-88, 90-92, 94-99.
 pub(in super::super) fn us_itin(value: &[u8]) -> bool {
@@ -57,31 +46,6 @@ pub(in super::super) fn us_dea(value: &[u8]) -> bool {
 mod tests {
     use super::super::super::proof::{accepts, catches_every_wrong_digit, refuses};
     use super::*;
-
-    #[test]
-    fn social_security_numbers_have_an_area_a_group_and_a_serial() {
-        // Numbers that SSA has declared void after they were printed in advertisements, and the ends of the ranges.
-        accepts(us_ssn, &["078-05-1120", "219-09-9999", "078051120", "078 05 1120", "001-01-0001", "899-99-9999"]);
-        accepts(us_ssn, &["078\u{2011}05\u{2011}1120"]);
-        refuses(
-            us_ssn,
-            &[
-                "000-12-3456",
-                "666-12-3456",
-                "900-12-3456",
-                "999-99-9999",
-                "123-00-4567",
-                "123-45-0000",
-                "123-45 6789",
-                "123-45-67890",
-                "123.45.6789",
-                "-123456789",
-                "000000000",
-                "111111111",
-                "",
-            ],
-        );
-    }
 
     #[test]
     fn taxpayers_without_one_have_a_group_of_their_own() {

@@ -9,19 +9,9 @@ pub(super) enum Gap {
     Dash,
 }
 
-/// The longest run of ASCII digits that begins at or after `from`.
-pub(super) fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    // Most text is not digits: a block without one is passed over at vector speed.
-    const BLOCK: usize = 32;
-    let mut at = from;
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | byte.is_ascii_digit()) {
-            break;
-        }
-        at += BLOCK;
-    }
-    let start = at + bytes.get(at..)?.iter().position(u8::is_ascii_digit)?;
-    Some(start..end_of_run(bytes, start))
+/// The digits that begin at `start`.
+pub(super) fn at(bytes: &[u8], start: usize) -> Range<usize> {
+    start..end_of_run(bytes, start)
 }
 
 /// Where the digits that begin at `at` end; `at` itself when there are none.

@@ -1,0 +1,101 @@
+//! All detectors there are to choose from, by the names that policies use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use super::detector::Detector;
+use super::embedded::{Class, read_all};
+use super::row::Row;
+use super::scanner::{NotCompiled, Scanner};
+
+/// Detectors, with what their names stand for.
+#[derive(Debug)]
+pub struct Catalogue {
+    rows: Vec<Arc<Row>>,
+    /// A class, a kind or an id, and the rows that it stands for.
+    names: BTreeMap<String, Vec<usize>>,
+}
+
+static BUILT_IN: LazyLock<Result<Catalogue, NotCompiled>> = LazyLock::new(|| read_all().map(Catalogue::new));
+
+impl Catalogue {
+    /// The detectors of this build; their files are read when they are first asked for.
+    ///
+    /// # Errors
+    /// A file of this build is broken, which its tests exclude.
+    pub fn built_in() -> Result<&'static Self, &'static NotCompiled> {
+        BUILT_IN.as_ref()
+    }
+
+    fn new(detectors: Vec<(Class, Detector)>) -> Self {
+        let mut names: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, (class, detector)) in detectors.iter().enumerate() {
+            let mut stands_for = |name: &str| {
+                let rows = names.entry(name.to_owned()).or_default();
+                if rows.last() != Some(&at) {
+                    rows.push(at);
+                }
+            };
+            stands_for(class.name());
+            stands_for(detector.kind);
+            stands_for(&detector.id);
+        }
+        let rows = detectors.into_iter().map(|(class, detector)| Arc::new(Row::new(class, detector))).collect();
+        Self { rows, names }
+    }
+
+    /// The rows that a class, a kind or an id stands for.
+    pub fn named(&self, name: &str) -> Option<impl Iterator<Item = &Arc<Row>>> {
+        let rows = self.names.get(name)?;
+        Some(rows.iter().filter_map(|at| self.rows.get(*at)))
+    }
+
+    /// Every name that stands for something: classes and kinds, then ids.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let is_id = |name: &&str| name.contains('-');
+        let names = || self.names.keys().map(String::as_str);
+        names().filter(move |name| !is_id(name)).chain(names().filter(is_id))
+    }
+
+    /// A scanner for the rows that these names stand for, and for what a policy looks for itself.
+    ///
+    /// # Errors
+    /// Their anchors are too many, or the rows.
+    pub fn scanner<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        own: impl IntoIterator<Item = Detector>,
+    ) -> Result<Scanner, NotCompiled> {
+        let mut rows: Vec<usize> = names.into_iter().filter_map(|name| self.names.get(name)).flatten().copied().collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let known = rows.iter().filter_map(|at| self.rows.get(*at)).map(Arc::clone);
+        let own = own.into_iter().map(|detector| Arc::new(Row::new(Class::Own, detector)));
+        Scanner::of(known.chain(own).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_a_kind_and_an_id_stand_for_their_rows() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let count = |name: &str| catalogue.named(name).map_or(0, Iterator::count);
+        assert!(count("secrets") > 400 && count("pii") > 60);
+        assert!(count("github_token") > 3 && count("github-pat-classic") == 1);
+        // What is a kind and an id at once stands for the row once.
+        assert_eq!(count("iban"), 1);
+        assert_eq!(count("nothing"), 0);
+    }
+
+    #[test]
+    fn no_kind_is_the_id_of_a_row_of_another_kind() {
+        let catalogue = Catalogue::built_in().unwrap();
+        for row in &catalogue.rows {
+            let of_that_name = catalogue.named(&row.detector().id).unwrap();
+            assert!(of_that_name.count() == 1 || row.detector().id == row.detector().kind, "{}", row.detector().id);
+        }
+    }
+}
