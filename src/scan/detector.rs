@@ -21,7 +21,7 @@ pub struct Detector {
     /// What has to stand in a text before anything more is looked at.
     pub anchor: Anchor,
     /// What has to fit around that.
-    pub shape: Shape,
+    pub how: How,
     /// What has to stand before it.
     pub near: Option<Near>,
     /// Texts in which it is found, with templates in place of what would be a secret: `ghp_${36:alnum}`.
@@ -32,7 +32,7 @@ pub struct Detector {
 
 /// How a match is told from what only has its anchor.
 #[derive(Clone, Debug)]
-pub enum Shape {
+pub enum How {
     /// By a pattern, and what settles doubt about what fits.
     Pattern(Pattern),
     /// By code.
@@ -111,7 +111,7 @@ impl Detector {
             source: String::new(),
             misses: String::new(),
             anchor: Anchor::Text,
-            shape: Shape::Own(own),
+            how: How::Own(own),
             near: None,
             finds: Vec::new(),
             spares: Vec::new(),

@@ -14,18 +14,25 @@ mod checks;
 mod detector;
 mod embedded;
 mod entropy;
+mod grams;
 mod kind;
 mod matchers;
 mod own;
 mod read;
 mod row;
+mod runs;
 mod samples;
 mod scanner;
 mod set;
+mod shape;
+mod sieve;
+#[cfg(test)]
+mod tests;
 mod verify;
+mod words;
 
 pub use catalogue::Catalogue;
-pub use detector::{Anchor, Check, Detector, Edges, Matcher, Near, Pattern, Shape};
+pub use detector::{Anchor, Check, Detector, Edges, How, Matcher, Near, Pattern};
 pub use embedded::Class;
 pub(crate) use matchers::{check_digits, luhn};
 pub use own::{MOST_WORDS, NotOwn, Own};

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::checks;
-use super::detector::{Anchor, Check, Detector, Edges, Matcher, Near, Pattern, Shape};
+use super::detector::{Anchor, Check, Detector, Edges, How, Matcher, Near, Pattern};
 use super::kind::kept;
 use super::matchers;
 use super::verify::{github_crc32, yett_crc32};
@@ -48,8 +48,7 @@ fn detector(node: &Node, report: &mut Report) -> Option<Detector> {
         }
     };
     let matcher = fields.optional("matcher", parsed(matcher));
-    let shape =
-        if let Some(matcher) = matcher { Some(Shape::Matcher(matcher)) } else { pattern(&mut fields).map(Shape::Pattern) };
+    let how = if let Some(matcher) = matcher { Some(How::Matcher(matcher)) } else { pattern(&mut fields).map(How::Pattern) };
     let near = fields.optional("near", near);
     let finds = fields.required_list("finds", text);
     let spares = fields.required_list("spares", text);
@@ -61,7 +60,7 @@ fn detector(node: &Node, report: &mut Report) -> Option<Detector> {
         source: source?,
         misses: misses?,
         anchor: anchor?,
-        shape: shape?,
+        how: how?,
         near,
         finds,
         spares,

@@ -1,17 +1,20 @@
 //! Many detectors at once: one pass for all anchors, then only what lies around them.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
-use super::detector::{Anchor, Detector, Shape};
+use super::detector::{Anchor, Detector, How};
 use super::embedded::Class;
+use super::grams::{self, Grams};
 use super::own::Own;
-use super::row::Row;
+use super::row::{Nots, Row};
+use super::runs;
 use super::set::{MOST, Set};
-use super::verify::is_word;
+use super::shape::Shape;
+use super::sieve::Sieve;
+use super::words::{Seen, Words};
 
 /// How many bytes around anchors are looked at for each byte of the text, and for any text, however short.
 ///
@@ -19,33 +22,32 @@ use super::verify::is_word;
 const FACTOR: usize = 24;
 const FREE: usize = 256 << 10;
 
-/// The least letters of base64 in a row that are an anchor.
-const BASE64: usize = 20;
-
 /// Detectors, compiled.
 #[derive(Debug)]
 pub struct Scanner {
-    rows: Vec<Arc<Row>>,
-    literals: Option<AhoCorasick>,
+    literals: Grams,
     /// Whose literal each is, by its number.
-    of_literal: Vec<u16>,
-    digits: Anchored,
-    /// Those of `digits` that are matchers: they look at each group of a number.
-    groups: Anchored,
+    of_literal: Vec<Vec<u16>>,
+    numbers: Anchored,
     ats: Anchored,
     base64: Anchored,
-    /// Those of policies, with what they look for.
+    /// Matchers that look at each group of a number.
+    groups: Anchored,
+    /// What policies look for themselves.
     own: Vec<(u16, Arc<Own>)>,
-    words: Option<AhoCorasick>,
-    /// Whose word each is, by its number.
-    of_word: Vec<u16>,
+    words: Words,
+    /// The place in `words` of each detector that wants some.
+    near: Vec<Option<usize>>,
+    /// No match is shorter.
+    shortest: usize,
+    rows: Vec<Arc<Row>>,
 }
 
-/// The detectors that have one anchor in common.
-#[derive(Debug, Default)]
+/// The detectors that have one kind of anchor in common.
+#[derive(Debug)]
 struct Anchored {
-    numbers: Vec<u16>,
     all: Set,
+    sieves: Vec<Sieve>,
 }
 
 /// What was found, and where in the text: on boundaries of characters.
@@ -84,17 +86,12 @@ struct Scan<'t> {
     wanted: &'t Set,
     /// How many bytes may still be looked at.
     left: usize,
-    /// Where words stand that some detector wants before it: their ends, in order, and whose they are. `None`: not looked for yet.
-    words: Option<Vec<(usize, u16)>>,
+    words: Seen,
 }
 
-/// No match is shorter: `a@b.co`. Most keys and many values of a message are.
-const SHORTEST: usize = 6;
-
 impl Anchored {
-    fn add(&mut self, number: u16) {
-        self.numbers.push(number);
-        self.all.insert(number);
+    fn new(rows: &[(u16, &Shape)]) -> Self {
+        Self { all: rows.iter().map(|(number, _)| *number).collect(), sieves: Sieve::new(rows) }
     }
 }
 
@@ -102,40 +99,49 @@ impl Scanner {
     /// Of these, which are of one class; a hit says by its number which it was.
     ///
     /// # Errors
-    /// Their anchors are too many.
+    /// They are too many, or an anchor is too short.
     pub fn new(class: Class, detectors: Vec<Detector>) -> Result<Self, NotCompiled> {
         Self::of(detectors.into_iter().map(|detector| Arc::new(Row::new(class, detector))).collect())
     }
 
     pub(super) fn of(rows: Vec<Arc<Row>>) -> Result<Self, NotCompiled> {
+        let all = |why: String| NotCompiled { id: "(all)".to_owned(), why };
         if rows.len() > MOST {
-            return Err(NotCompiled { id: "(all)".to_owned(), why: format!("more than {MOST} detectors in one scanner") });
+            return Err(all(format!("more than {MOST} detectors in one scanner")));
         }
-        let (mut literals, mut of_literal) = (Vec::new(), Vec::new());
-        let [mut digits, mut groups, mut ats, mut base64] = [const { Anchored { numbers: Vec::new(), all: Set::EMPTY } }; 4];
-        let (mut words, mut of_word, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        let nears = rows.iter().filter_map(|row| row.detector().near.as_ref());
+        let words = Words::new(nears).map_err(|why| all(why.to_string()))?;
+        let mut places = 0..;
+        let near = rows.iter().map(|row| row.detector().near.as_ref().and_then(|_| places.next())).collect();
+        let mut literals: HashMap<&str, Vec<u16>> = HashMap::new();
+        let [mut numbers, mut ats, mut base64, mut groups] = [const { Vec::<(u16, &Shape)>::new() }; 4];
+        let mut own = Vec::new();
         for (number, row) in (0_u16..).zip(&rows) {
             let detector = row.detector();
-            match (&detector.anchor, &detector.shape) {
-                (_, Shape::Own(looked_for)) => own.push((number, Arc::clone(looked_for))),
+            match (&detector.anchor, &detector.how) {
+                (_, How::Own(looked_for)) => own.push((number, Arc::clone(looked_for))),
                 // Nothing else looks at a text without an anchor.
                 (Anchor::Text, _) => {}
-                (Anchor::Literals(all), _) => all.iter().for_each(|literal| {
-                    literals.push(literal.clone());
-                    of_literal.push(number);
-                }),
-                (Anchor::Digits, Shape::Pattern(_)) => digits.add(number),
-                (Anchor::Digits, Shape::Matcher(_)) => groups.add(number),
-                (Anchor::At, _) => ats.add(number),
-                (Anchor::Base64, _) => base64.add(number),
-            }
-            for word in detector.near.iter().flat_map(|near| &near.words) {
-                words.push(word.clone());
-                of_word.push(number);
+                (Anchor::Literals(own), _) => {
+                    if own.iter().any(|literal| literal.len() < grams::SHORTEST) {
+                        let why = format!("an anchor is shorter than {} bytes", grams::SHORTEST);
+                        return Err(NotCompiled { id: detector.id.clone(), why });
+                    }
+                    for literal in own {
+                        literals.entry(literal).or_default().push(number);
+                    }
+                }
+                (Anchor::Digits, How::Pattern(_)) => numbers.push((number, row.shape())),
+                (Anchor::Digits, How::Matcher(_)) => groups.push((number, row.shape())),
+                (Anchor::At, _) => ats.push((number, row.shape())),
+                (Anchor::Base64, _) => base64.push((number, row.shape())),
             }
         }
-        let (literals, words) = (automaton(&literals, false)?, automaton(&words, true)?);
-        Ok(Self { rows, literals, of_literal, digits, groups, ats, base64, own, words, of_word })
+        let [numbers, ats, base64, groups] = [numbers, ats, base64, groups].map(|rows| Anchored::new(&rows));
+        let (literals, of_literal): (Vec<&str>, Vec<Vec<u16>>) = literals.into_iter().unzip();
+        let literals = Grams::new(literals.into_iter().map(str::as_bytes));
+        let shortest = rows.iter().map(|row| row.least()).min().unwrap_or_default();
+        Ok(Self { literals, of_literal, numbers, ats, base64, groups, own, words, near, shortest, rows })
     }
 
     /// The row of that number.
@@ -163,8 +169,10 @@ impl Scanner {
     /// # Errors
     /// One is none.
     pub fn compile(&self) -> Result<(), NotCompiled> {
+        let mut nots = Nots::new();
         for row in &self.rows {
-            row.compile().map_err(|why| NotCompiled { id: row.detector().id.clone(), why: why.to_string() })?;
+            let failed = |why: regex::Error| NotCompiled { id: row.detector().id.clone(), why: why.to_string() };
+            row.compile(&mut nots).map_err(failed)?;
         }
         Ok(())
     }
@@ -192,11 +200,12 @@ impl Scanner {
     /// # Errors
     /// The text was not read to its end. Which anchors were looked at depends on what they are, so nothing of it counts as read.
     pub fn scan(&self, text: &[u8], wanted: &Set, mut visit: impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
-        // What a policy looks for may be shorter.
-        if text.len() < SHORTEST && self.own.is_empty() {
+        // Most keys and many values of a message are.
+        if text.len() < self.shortest {
             return Ok(());
         }
-        let mut scan = Scan { text, wanted, left: text.len().saturating_mul(FACTOR).saturating_add(FREE), words: None };
+        let left = text.len().saturating_mul(FACTOR).saturating_add(FREE);
+        let mut scan = Scan { text, wanted, left, words: Seen::default() };
         for (number, own) in self.own.iter().filter(|(number, _)| wanted.contains(*number)) {
             own.find(text, |found| visit(*number, found));
         }
@@ -205,127 +214,63 @@ impl Scanner {
     }
 
     fn literals(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
-        let Some(literals) = &self.literals else { return Ok(()) };
-        for found in literals.find_overlapping_iter(scan.text) {
-            if let Some(number) = self.of_literal.get(found.pattern().as_usize()) {
-                self.look(*number, found.start(), scan, visit)?;
-            }
-        }
-        Ok(())
+        self.literals.find(scan.text, |literal, at| {
+            let mut rows = self.of_literal.get(literal).into_iter().flatten();
+            rows.try_for_each(|number| match self.row(*number) {
+                Some(row) if row.may_match(scan.text, at) => self.look(*number, at, scan, visit),
+                _ => Ok(()),
+            })
+        })
     }
 
     /// Everything that is no literal.
     fn runs(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
-        let text = scan.text;
-        if self.ats.all.meets(scan.wanted) {
-            for at in memchr::memchr_iter(b'@', text) {
-                self.look_each(&self.ats, at, scan, visit)?;
-            }
+        let (text, wanted) = (scan.text, scan.wanted);
+        let mut look = |anchored: &Anchored, at: usize| {
+            let mut rows = anchored.sieves.iter().flat_map(|sieve| sieve.at(text, at));
+            rows.try_for_each(|number| self.look(number, at, scan, visit))
+        };
+        if self.ats.all.meets(wanted) {
+            memchr::memchr_iter(b'@', text).try_for_each(|at| look(&self.ats, at))?;
         }
-        let (digits, groups) = (self.digits.all.meets(scan.wanted), self.groups.all.meets(scan.wanted));
-        let mut at = 0;
-        while (digits || groups)
-            && let Some(start) = next_digit(text, at)
-        {
-            at = end_of_digits(text, start);
-            if groups {
-                self.look_each(&self.groups, start, scan, visit)?;
-            }
-            // The groups of one number belong to its first.
-            if digits && !continues(text, start) {
-                self.look_each(&self.digits, start, scan, visit)?;
-            }
+        if self.base64.all.meets(wanted) {
+            runs::base64(text, |at| look(&self.base64, at))?;
         }
-        if self.base64.all.meets(scan.wanted) {
-            let mut start = 0;
-            for word in text.split(|byte| !is_base64(*byte)) {
-                if word.len() >= BASE64 {
-                    self.look_each(&self.base64, start, scan, visit)?;
+        let (numbers, groups) = (self.numbers.all.meets(wanted), self.groups.all.meets(wanted));
+        if numbers || groups {
+            runs::digits(text, |at, begins| {
+                if groups {
+                    look(&self.groups, at)?;
                 }
-                start += word.len() + 1;
-            }
+                if numbers && begins { look(&self.numbers, at) } else { Ok(()) }
+            })?;
         }
         Ok(())
-    }
-
-    fn look_each(
-        &self,
-        anchored: &Anchored,
-        at: usize,
-        scan: &mut Scan<'_>,
-        visit: &mut impl FnMut(u16, Range<usize>),
-    ) -> Result<(), Unread> {
-        anchored.numbers.iter().try_for_each(|number| self.look(*number, at, scan, visit))
     }
 
     /// Looks around one anchor for what one detector wants.
     fn look(&self, number: u16, at: usize, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         let Some(row) = self.row(number).filter(|_| scan.wanted.contains(number)) else { return Ok(()) };
-        if !self.is_near(number, row, at, scan) {
-            return Ok(());
+        let Some(window) = row.window(scan.text, at) else { return Ok(()) };
+        if let Some(place) = self.near.get(usize::from(number)).copied().flatten() {
+            let read = scan.words.read;
+            let stands = self.words.stand_before(place, at, scan.text, &mut scan.words);
+            scan.spend(scan.words.read - read)?;
+            if !stands {
+                return Ok(());
+            }
         }
-        let window = row.window(scan.text, at);
-        scan.left = scan.left.checked_sub(window.len()).ok_or(Unread)?;
+        scan.spend(row.cost(&window))?;
         if let Some(found) = row.find(scan.text, window, at) {
             visit(number, found);
         }
         Ok(())
     }
+}
 
-    fn is_near(&self, number: u16, row: &Row, at: usize, scan: &mut Scan<'_>) -> bool {
-        let Some(near) = &row.detector().near else { return true };
-        let words = scan.words.get_or_insert_with(|| self.words_in(scan.text));
-        let before = words.partition_point(|(end, _)| *end <= at);
-        let earliest = at.saturating_sub(near.within);
-        let candidates = words.get(..before).unwrap_or_default().iter().rev().take_while(|(end, _)| *end >= earliest);
-        candidates.take(64).any(|(_, of)| *of == number)
+impl Scan<'_> {
+    fn spend(&mut self, bytes: usize) -> Result<(), Unread> {
+        self.left = self.left.checked_sub(bytes).ok_or(Unread)?;
+        Ok(())
     }
-
-    fn words_in(&self, text: &[u8]) -> Vec<(usize, u16)> {
-        let found = self.words.iter().flat_map(|words| words.find_overlapping_iter(text));
-        let found = found.filter(|word| is_word(text, word.range()));
-        found.filter_map(|word| Some((word.end(), *self.of_word.get(word.pattern().as_usize())?))).collect()
-    }
-}
-
-fn automaton(literals: &[String], any_case: bool) -> Result<Option<AhoCorasick>, NotCompiled> {
-    if literals.is_empty() {
-        return Ok(None);
-    }
-    let built = AhoCorasick::builder()
-        // Literals that lie in one another are found each.
-        .match_kind(MatchKind::Standard)
-        .kind(Some(AhoCorasickKind::DFA))
-        .ascii_case_insensitive(any_case)
-        .build(literals);
-    built.map(Some).map_err(|why| NotCompiled { id: "(all)".to_owned(), why: why.to_string() })
-}
-
-fn next_digit(text: &[u8], from: usize) -> Option<usize> {
-    // Most text is not digits: a block without one is passed over at vector speed.
-    const BLOCK: usize = 32;
-    let mut at = from;
-    while let Some(block) = text.get(at..at + BLOCK) {
-        if block.iter().fold(false, |any, byte| any | byte.is_ascii_digit()) {
-            break;
-        }
-        at += BLOCK;
-    }
-    Some(at + text.get(at..)?.iter().position(u8::is_ascii_digit)?)
-}
-
-fn end_of_digits(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
-}
-
-/// Whether digits are a further group of a number: behind one separator and a digit.
-fn continues(text: &[u8], start: usize) -> bool {
-    let separator = start.checked_sub(1).and_then(|at| text.get(at));
-    let digit = start.checked_sub(2).and_then(|at| text.get(at));
-    matches!(separator, Some(b' ' | b'-' | b'.' | b'/')) && digit.is_some_and(u8::is_ascii_digit)
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'=' | b'-')
 }

@@ -40,8 +40,12 @@ const IN_ORDER: usize = 9;
 
 /// Whether nothing touches `start..end` that belongs to a longer word.
 pub(super) fn stands_alone(text: &[u8], start: usize, end: usize, edges: Edges) -> bool {
-    let touches = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| edges.holds(*byte));
-    !touches(start.checked_sub(1)) && !touches(Some(end))
+    !touches(text, start.checked_sub(1), edges) && !touches(text, Some(end), edges)
+}
+
+/// Whether what stands at `at`, beside a match, belongs to a longer word.
+pub(super) fn touches(text: &[u8], at: Option<usize>, edges: Edges) -> bool {
+    at.and_then(|at| text.get(at)).is_some_and(|byte| edges.holds(*byte))
 }
 
 /// Whether a value was taken out, and this is what the gateway left of it: `[card]`, `[card *1234]`, `[card #...]`.

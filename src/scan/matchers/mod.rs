@@ -18,6 +18,9 @@ pub(crate) use iban::check_digits;
 /// What lies around an anchor, if it is what is looked for.
 pub type Matcher = fn(text: &[u8], anchor: usize) -> Option<Range<usize>>;
 
+/// No matcher finds less: `a@b.co`.
+pub(super) const SHORTEST: usize = 6;
+
 /// Name in detector files, and function. Sorted by name.
 const MATCHERS: &[(&str, Matcher)] =
     &[("card", card::at), ("email", email::at), ("iban", iban::at), ("private_key", private_key::at), ("us_ssn", us_ssn::at)];

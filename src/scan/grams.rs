@@ -1,0 +1,249 @@
+//! Where literals stand in a text: every one of them, also inside one another.
+//!
+//! A literal is looked for by four bytes of it, those that are rarest in ordinary text (three, where it has no more). One pass asks a table
+//! that fits the first cache whether the bytes at a place may be such a gram; where they may, the literals of that gram are compared with the
+//! text. So a text without literals costs a multiplication and a lookup a byte, however many literals there are.
+
+/// The shortest literal that can be found, in bytes.
+pub(super) const SHORTEST: usize = 3;
+
+/// How many hashes of three bytes there are: the filter has a byte for each, half of the smallest first cache.
+const BITS: u32 = 14;
+const HASHES: usize = 1 << BITS;
+
+/// How many places are asked about at once.
+const BLOCK: usize = 8;
+
+/// A block, and what its last grams reach into.
+const REACH: usize = BLOCK + 3;
+
+/// The bytes of prose, code and JSON, the most common first. What is not listed is rare.
+const COMMON: &[u8] = b" etaoinsrlcdu\nphm\"gfby,_.-:vw/()0k1x='*2>{}TSEAIRCNDj`zO#PLM<[]q3;45B6UF8G9H7|WV$&JKYX\\Qi@!%";
+
+/// Literals, compiled.
+#[derive(Debug)]
+pub(super) struct Grams {
+    /// For each hash of three bytes: the classes of the byte behind them, a bit each.
+    filter: Box<[u8; HASHES]>,
+    /// Where the grams of each hash begin in `all`.
+    starts: Vec<u32>,
+    all: Vec<Gram>,
+}
+
+/// The rarest bytes of a literal.
+#[derive(Debug)]
+struct Gram {
+    /// As they are read from a text, and which bits of what is read belong to them.
+    bytes: u32,
+    mask: u32,
+    /// How many bytes of the literal stand before them.
+    offset: usize,
+    /// The literal, and its number.
+    literal: Box<[u8]>,
+    number: usize,
+}
+
+impl Grams {
+    /// Of these, which are numbered in their order; one shorter than [`SHORTEST`] is never found.
+    pub(super) fn new<'l>(literals: impl IntoIterator<Item = &'l [u8]>) -> Self {
+        let mut grams: Vec<Gram> =
+            literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::new(literal, number)).collect();
+        grams.sort_by_key(|gram| hash(gram.bytes));
+        let mut filter = Box::new([0; HASHES]);
+        let mut starts = vec![0_u32; HASHES + 1];
+        for gram in &grams {
+            let hash = hash(gram.bytes);
+            // Behind three bytes any fourth may stand.
+            let classes = if gram.mask == u32::MAX { class(gram.bytes) } else { u8::MAX };
+            if let Some(slot) = filter.get_mut(hash) {
+                *slot |= classes;
+            }
+            if let Some(start) = starts.get_mut(hash + 1) {
+                *start += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self { filter, starts, all: grams }
+    }
+
+    /// Calls `visit` with the number of each literal and where it begins, once for each place, until it refuses.
+    pub(super) fn find<E>(&self, text: &[u8], mut visit: impl FnMut(usize, usize) -> Result<(), E>) -> Result<(), E> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        let (mut at, mut rest) = (0, text);
+        while let Some(block) = rest.first_chunk::<REACH>() {
+            if self.may_hold(block) {
+                self.look(text, at, block, &mut visit)?;
+            }
+            at += BLOCK;
+            rest = rest.get(BLOCK..).unwrap_or_default();
+        }
+        // Behind the end stand zeros: what they make a gram of is compared with the text itself.
+        while !rest.is_empty() {
+            let mut block = [0; REACH];
+            block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            self.look(text, at, &block, &mut visit)?;
+            at += BLOCK;
+            rest = rest.get(BLOCK..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Whether a gram may begin at one of the places of a block.
+    fn may_hold(&self, block: &[u8; REACH]) -> bool {
+        grams(block).fold(0, |any, gram| any | self.classes(gram) & class(gram)) != 0
+    }
+
+    #[inline]
+    fn classes(&self, gram: u32) -> u8 {
+        self.filter.get(hash(gram)).copied().unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn look<E>(
+        &self,
+        text: &[u8],
+        at: usize,
+        block: &[u8; REACH],
+        visit: &mut impl FnMut(usize, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (place, bytes) in (at..).zip(grams(block)) {
+            if self.classes(bytes) & class(bytes) == 0 {
+                continue;
+            }
+            for gram in self.of_hash(hash(bytes)) {
+                if bytes & gram.mask == gram.bytes
+                    && let Some(start) = place.checked_sub(gram.offset)
+                    && text.get(start..).is_some_and(|text| text.starts_with(&gram.literal))
+                {
+                    visit(gram.number, start)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn of_hash(&self, hash: usize) -> &[Gram] {
+        let bound = |at: usize| self.starts.get(at).and_then(|start| usize::try_from(*start).ok());
+        bound(hash).zip(bound(hash + 1)).and_then(|(start, end)| self.all.get(start..end)).unwrap_or_default()
+    }
+}
+
+impl Gram {
+    fn new(literal: &[u8], number: usize) -> Option<Self> {
+        let gram = |offset: usize, bytes: [u8; 4], mask: u32| Self {
+            bytes: u32::from_le_bytes(bytes),
+            mask,
+            offset,
+            literal: literal.into(),
+            number,
+        };
+        if let [first, second, third] = *literal {
+            return Some(gram(0, [first, second, third, 0], 0x00FF_FFFF));
+        }
+        let all = literal.windows(4).enumerate();
+        let (offset, rarest) = all.min_by_key(|(_, bytes)| bytes.iter().map(|byte| commonness(*byte)).sum::<usize>())?;
+        Some(gram(offset, rarest.try_into().ok()?, u32::MAX))
+    }
+}
+
+/// The four bytes at each place of a block, the first in the lowest bits.
+#[inline]
+fn grams(block: &[u8; REACH]) -> impl Iterator<Item = u32> {
+    block.windows(4).map(|bytes| bytes.try_into().map_or(0, u32::from_le_bytes))
+}
+
+/// Of the first three bytes.
+#[inline]
+fn hash(gram: u32) -> usize {
+    // The golden ratio: neighbours fall far apart.
+    usize::try_from((gram << 8).wrapping_mul(0x9E37_79B1) >> (u32::BITS - BITS)).unwrap_or_default()
+}
+
+/// Of the fourth: one bit.
+#[inline]
+fn class(gram: u32) -> u8 {
+    1 << ((gram >> 24) & 7)
+}
+
+fn commonness(byte: u8) -> usize {
+    COMMON.iter().position(|common| *common == byte).map_or(0, |at| COMMON.len() - at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(literals: &[Vec<u8>], text: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        let all = Grams::new(literals.iter().map(Vec::as_slice)).find(text, |number, start| {
+            found.push((number, start));
+            Ok::<(), ()>(())
+        });
+        assert!(all.is_ok());
+        found.sort_unstable();
+        found
+    }
+
+    fn naive(literals: &[Vec<u8>], text: &[u8]) -> Vec<(usize, usize)> {
+        let numbered = literals.iter().enumerate();
+        numbered
+            .flat_map(|(number, literal)| {
+                let places = text.windows(literal.len()).enumerate();
+                places.filter(|(_, window)| *window == literal.as_slice()).map(move |(start, _)| (number, start))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn literals_are_found_in_one_another_at_both_ends_and_where_they_overlap() {
+        let literals = ["ghp_", "hp_a", "p_a", "ghp_abc", "aaa", "aaaa", "\0\0\0"].map(|literal| literal.as_bytes().to_vec());
+        for text in ["ghp_abc", "aaaaaaaa", "ghp_ghp_abcaaa", "aa", "", "x\0\0", "\0\0\0\0", "------------------ghp_"] {
+            assert_eq!(found(&literals, text.as_bytes()), naive(&literals, text.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_refuses_hears_of_no_more() {
+        let mut heard = 0;
+        let refused = Grams::new([b"aaa".as_slice()]).find(b"aaaaaaaaaaaaaaaaaaaa", |_, _| {
+            heard += 1;
+            if heard == 3 { Err(()) } else { Ok(()) }
+        });
+        assert_eq!((refused, heard), (Err(()), 3));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_a_naive_search_finds(
+            literals in prop::collection::vec(prop::collection::vec(b'a'..=b'd', 3..9), 1..40),
+            text in prop::collection::vec(b'a'..=b'd', 0..200),
+        ) {
+            prop_assert_eq!(found(&literals, &text), naive(&literals, &text));
+        }
+
+        #[test]
+        fn of_any_bytes_too(
+            literals in prop::collection::vec(prop::collection::vec(any::<u8>(), 3..40), 1..20),
+            order in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..9), 0_usize..3), 0..20),
+        ) {
+            // Literals, cut at their ends, with noise between them.
+            let text: Vec<u8> = order
+                .iter()
+                .flat_map(|(at, noise, cut)| {
+                    let literal = at.get(&literals);
+                    literal.get(*cut / 2..literal.len() - cut.div_ceil(2)).into_iter().flatten().chain(noise).copied()
+                })
+                .collect();
+            prop_assert_eq!(found(&literals, &text), naive(&literals, &text));
+        }
+    }
+}
