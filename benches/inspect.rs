@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use yett::layers::injection::{Scanner, SurfaceKind};
+use yett::scan::injection::{Scanner, SurfaceKind};
 use yett::scan::{self, Catalogue, Set};
 
 const POOL: usize = 4 << 20;

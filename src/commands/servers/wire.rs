@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::classes::{Thing, Tool, is_plain, one_line};
 use crate::connect::{Bridge, Credential, Settings, Source};
-use crate::layers::injection::{Scanner, SurfaceKind};
 use crate::protocol::json::{Limits, Value};
 use crate::protocol::{Message, Side, visit_below};
+use crate::scan::injection::{Scanner, SurfaceKind};
 use crate::secret::Secret;
 
 /// The largest answer.

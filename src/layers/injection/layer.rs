@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::quarantine::Quarantine;
 use super::reply::ReplyScan;
-use super::score::{Hit, Scanner, SurfaceKind};
 use crate::chain::{
     Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
 };
 use crate::layers::authz::Permit;
 use crate::policy::{Injection, Surface};
 use crate::protocol::{Target, visit_texts};
+use crate::scan::injection::{Hit, Scanner, SurfaceKind};
 
 pub(super) const LAYER: &str = "inj";
 

@@ -22,17 +22,8 @@
 //! are not seen. DETECTION.md has the figures.
 
 mod layer;
-mod look_alikes;
-pub mod normalize;
 mod quarantine;
 mod reply;
-mod rules;
-mod score;
-
-#[cfg(test)]
-mod tests;
 
 pub use layer::InjectionLayer;
 pub use quarantine::Quarantine;
-pub use rules::Severity;
-pub use score::{Hit, RuleError, Scanner, SurfaceKind};

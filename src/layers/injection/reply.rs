@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::layer::record;
 use super::quarantine::Quarantine;
-use super::score::{Hit, Scanner, SurfaceKind};
 use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage, Trail};
 use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
+use crate::scan::injection::{Hit, Scanner, SurfaceKind};
 
 /// What stands in place of a stripped span.
 ///

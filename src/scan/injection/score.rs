@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::normalize::{Means, Normalized, normalize};
-use super::rules::{Left, RULES, Rule, Severity, expand};
+use super::rules::{Left, MOST, Rule, Severity, all, expand};
 
 /// No rule reads further than this from its anchor: room for padding, and a bound on the worst case.
 const REACH: usize = 2048;
@@ -84,12 +84,12 @@ struct Compiled {
 impl Scanner {
     /// Compiles all rules; some milliseconds, once.
     pub fn new() -> Result<Self, RuleError> {
-        let rules = RULES.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        let mut literals: Vec<&str> = RULES.iter().flat_map(Rule::anchors).collect();
+        let rules = all().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
+        let mut literals: Vec<&str> = all().flat_map(Rule::anchors).collect();
         literals.sort_unstable();
         literals.dedup();
         let begun_by = |literal: &&str| {
-            (0..).zip(RULES).filter(|(_, rule)| rule.anchors().any(|anchor| anchor == *literal)).map(|(at, _)| at).collect()
+            (0..).zip(all()).filter(|(_, rule)| rule.anchors().any(|anchor| anchor == *literal)).map(|(at, _)| at).collect()
         };
         let starts = literals.iter().map(begun_by).collect();
         let anchors = AhoCorasick::builder()
@@ -106,8 +106,8 @@ impl Scanner {
         let before = out.len();
         let readable = normalize(text);
         concealed(&readable, surface, out);
-        let bytes = readable.text().as_bytes();
-        let mut read_to = [0; RULES.len()];
+        let bytes = readable.rewritten.text().as_bytes();
+        let mut read_to = [0; MOST];
         for anchor in self.anchors.find_overlapping_iter(bytes) {
             for at in self.starts.get(anchor.pattern().as_usize()).into_iter().flatten() {
                 let Some((compiled, read_to)) = self.rules.get(*at).zip(read_to.get_mut(*at)) else {
@@ -118,7 +118,7 @@ impl Scanner {
                 }
                 if let Some(hit) = compiled.fit(bytes, anchor.start()) {
                     *read_to = hit.end;
-                    let span = readable.original(hit.start..hit.end);
+                    let span = readable.rewritten.original(hit.start..hit.end);
                     out.push(Hit { start: span.start, end: span.end, ..hit });
                 }
             }
@@ -156,7 +156,7 @@ impl Compiled {
 }
 
 fn concealed(readable: &Normalized<'_>, surface: SurfaceKind, out: &mut Vec<Hit>) {
-    for hidden in readable.concealed().iter().filter(|hidden| hidden.length > ACCIDENT) {
+    for hidden in readable.concealed.iter().filter(|hidden| hidden.length > ACCIDENT) {
         let (rule, severity) = match hidden.means {
             Means::Unicode => ("hidden-unicode", Severity::High),
             Means::Terminal if surface == SurfaceKind::Argument => ("terminal-conceal", Severity::Low),

@@ -1,0 +1,86 @@
+//! Orders to drop what was ordered before, and what pretends to come from someone who may order.
+
+use super::{EVERYWHERE, Left, Rule, Severity};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "override-earlier-orders",
+        surfaces: EVERYWHERE,
+        severity: Severity::High,
+        left: Left::Order,
+        anchors: "ignor;disregard;forget;overrid;overrul;bypass;neglect;discard;dismiss;abandon;supersede;circumvent;set aside;put aside;delete ;erase ;pay no attention;stop following;do not ;don't ;dont ;no longer ",
+        pattern: r"%drop%(?:%filler%{0,6}~0%prior%~2%orders%\b|~3%orders%~3(?:above(?:\s*[.,:!;]|\s+and\b|\s*$)|(?:before|previously|earlier|you (?:were|have|had|got|received)|given|so far)\b))",
+    },
+    Rule {
+        id: "override-own-rules",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Order,
+        anchors: "ignor;disregard;forget;overrid;bypass;neglect;discard;abandon;circumvent;stop following;disabl;no longer follow;delete ;erase ;put aside;skip ",
+        pattern: r"(?:%drop%|disabl(?:e|ing)|skip)~1(?:(?:your|ur|its|the ai'?s|the model'?s)~3%rules%\b|all(?: the| of the| of your| your)?~1(?:instructions?|directives?|rules|guidelines|guardrails|safeguards|policies|protocols|restrictions|safety)\b|(?:(?:these|those|the|any|safety|ethical)~1)?(?:guidelines|guardrails|instructions (?:and|to)|ethics|safety (?:rules|guidelines|training|protocols?|constraints))\b)",
+    },
+    Rule {
+        id: "forget-everything",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Order,
+        anchors: "ignore;disregard;forget",
+        pattern: r"(?:ignore|disregard|forget)~1(?:(?:everything|anything|all|whatever)~2(?:above|before|prior|previous|said|written|told|(?:you|we)(?:'ve| have| were| had)?~1(?:know|knew|learn|learned|told|discussed|been|said|given))\b|what you(?:'ve| have| were)?~1(?:know|learned|told|been told)|the (?:above|preceding|foregoing)(?:\s*[.,:!]|\s+and\b|\s+instead\b|\s*$)|the (?:user|developer|operator)(?:'s)?(?: (?:and|task|request|question|instructions?|input))\b)",
+    },
+    Rule {
+        id: "chat-markup",
+        surfaces: EVERYWHERE,
+        severity: Severity::High,
+        left: Left::Any,
+        anchors: "<|im_start|>;<|im_end|>;<|system|>;<|start_header_id|>;<<sys>>;<start_of_turn>;[/inst];[inst];<|endoftext|>;<|eot_id|>;<|assistant|>;<|user|>",
+        pattern: r"(?:<\|im_end\|>\s*)?(?:<\|(?:im_start|start_header_id)\|>\s*(?:system|developer|assistant)(?:<\|end_header_id\|>)?|<\|(?:system|assistant|user)\|>|<<sys>>|<start_of_turn>\s*\w+|<\|(?:endoftext|eot_id)\|>(?:\s*<\|\w+\|>\s*\w+)?|\[/?inst\])\s*[\[(:]?\s*%order%",
+    },
+    Rule {
+        id: "fake-system-message",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Line,
+        anchors: "system;admin;developer;assistant;systemhinweis;note systeme;nota del sistema;nota di sistema;override",
+        pattern: r"(?:(?:system|admin(?:istrator)?|developer)(?:[ _-](?:note|message|update|override|alert|prompt|instructions?|notice|command|directive|mode|diagnostic mode)){0,2}(?:\s*(?:[:\]>)*]|-{1,2} )+\s*){1,2}(?:%order%|cleanup)|assistant\s*:\s*sure\b|systemhinweis\s*:|note systeme\s*:|nota (?:del|di) sistema\s*:|override\s*:\s*\w+~6(?:disabled|off|unrestricted|limits|restrictions|without))",
+    },
+    Rule {
+        id: "bracketed-system",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Any,
+        anchors: "[system;[[system;<system;<!-- system;{{system;[admin;[developer;[important system",
+        pattern: r"(?:\[{1,2}|<(?:!-- )?|\{\{)(?:important )?(?:system|admin|developer)(?:[ _-](?:note|message|update|override|alert|prompt|instructions?|notice|command|directive|mode|reminder))?s?\s*(?:\]{1,2}|>|\}\}|:)\s*[:-]?\s*(?:\w+ ){0,2}?(?:%order%)",
+    },
+    Rule {
+        id: "end-of-input",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Any,
+        anchors: "end of ;user message terminat;user input ends;end_of_",
+        pattern: r"(?:end[ _]of[ _](?:the )?(?:user|document|context|prompt|instructions?|input|data|conversation|system|tool|retrieved|email|file)(?:[ _](?:input|prompt|message|instructions?|output|data|content|query))?[^a-z0-9]{1,40}(?:new |begin |start )?(?:system|instruction|assistant|admin|developer|ignore|now )|user (?:message terminat\w*|input ends)[^a-z0-9]{1,8}(?:system|new))",
+    },
+    Rule {
+        id: "new-orders",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "new instruction;new directive;new system;updated instruction;revised instruction;your new ;your real ;your true ;your actual ;your only ;your primary ;real instruction;important instruction;critical instruction;new rule",
+        pattern: r"(?:(?:new|updated|revised|real|important|critical) (?:system )?(?:instructions?|directives?|prompt|rules?)(?: (?:for you|follow|below))?\s*[*_#\]]*\s*(?::|--?|—|>)\s*\S|new (?:instructions?|directives?) (?:is|are|from) |your (?:new|real|true|actual|only|primary) (?:instructions?|directives?|task|goal|purpose|objective|mission|role|identity|name|job|rules?)~1(?:is|are|will be|supersedes?|overrides?)\b)",
+    },
+    Rule {
+        id: "task-takeover",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "important message from me;before you can ;adhere to the following;do not summarize this;instead of summar;goes unnoticed;discreetly;comply with the following request;do not follow the user;obey my ;i am your developer;i'm your developer;override code;admin override;override sequence;authoritative directive;override user instruction",
+        pattern: r"(?:important message from me\b|before you can~1(?:solve|complete|do|finish|answer|accomplish)~2(?:task|request|question)|(?:strictly )?adhere to the following~1(?:instructions?|request|order)|do not summarize this~3instead|goes unnoticed|discreetly\s*[.!]|comply with the following request~1instead|do not follow the user|obey my (?:instructions|commands|orders)|i(?: a|')m your developer|(?:admin|safety) override\s*[:=]|override sequence|authoritative directives?~3override|override user instructions)",
+    },
+    Rule {
+        id: "decode-and-obey",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "decode;decrypt;rot13;translate the following;unescape;interpret this;follow the instruction;do what it says;do exactly what",
+        pattern: r"(?:(?:decode|decrypt|rot13|translate the following|unescape|interpret this)[^!?\n]{0,90}?(?:and|then|,)~3(?:follow|execute|obey|run|comply|act on|do (?:exactly )?what|perform|carry out|answer it|respond to it)\b|do (?:exactly )?what it says|do exactly what~3say)",
+    },
+];

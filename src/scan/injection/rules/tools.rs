@@ -1,0 +1,103 @@
+//! What tools, their definitions and their answers are poisoned with.
+
+use super::{EVERYWHERE, FROM_SERVER, Left, Rule, Severity};
+use crate::scan::injection::score::SurfaceKind::{Argument, Definition, Result as Reply};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "hide-from-user",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "do not ;don't ;dont ;never ;without ;must not ;should not ;hide ;conceal ;keep this ;keep it ;secretly;silently;not be shown;no need to ",
+        pattern: r"(?:(?:do not|don'?t|never|must not|should not|no need to)~1(?:tell|mention|inform|notify|alert|warn|reveal (?:this|it|that)|disclose (?:this|it|that)|let|ask)\b(?:~3(?:this|that|it|these)~1(?:to )?%people%\b|~2%people%\b[^.!?\n]{0,30}?\b(?:about|this|that|know|it|of|to confirm|for (?:confirmation|permission|approval))\b)|without~1(?:telling|informing|notifying|alerting|asking|mentioning (?:it|this) to|requiring|needing|any|explicit|prompting|first asking)?~1%people%(?:'s|s')?(?: (?:explicit|prior))?(?:~1(?:confirmation|approval|consent|knowledge|permission|knowing|noticing|awareness|being (?:aware|told|informed)|first)|\s*[.,;]|\s*$)|(?:hide|conceal) (?:this|it|these|that|the (?:addition|action|call|step|fact)|your)~3from (?:the )?users?\b|keep (?:this|it)~1(?:secret|hidden|confidential|private|between)~1(?:from|between|us)|(?:secretly|silently)~1(?:send|forward|copy|upload|append|add|include|record|log|transmit|execute|read|call|exfiltrate|collect|bcc|insert|register|share|store)\b)",
+    },
+    Rule {
+        id: "skip-approval",
+        surfaces: FROM_SERVER,
+        severity: Severity::Medium,
+        left: Left::Order,
+        anchors: "without user;without requiring;without confirmation;without approval;without asking;without prompting;bypass;skip ;auto-approve;always approve;pre-approved;already approved;already authorized;user has granted;user has approved;user has authorized",
+        pattern: r"(?:without~1(?:requiring |further |explicit |asking for |prompting for |needing )?(?:user )?(?:confirmation|approval|consent|authorization)\b(?:[^.!?\n]{0,60}?\b(?:to|for|since|as|because|are|is)\b)?|(?:bypass(?:es|ing)?|skip(?:s|ping)?)~3(?:safety|security|confirmation|approval|authorization|permission)~1(?:checks?|prompts?|policies|dialogs?|controls?|confirmations?|filters?|warnings?)\b|(?:auto-approve|always approve)~3(?:any|all|every|requests?|it)\b|user has~1(?:granted|approved|authorized)~3(?:permission|access|all|this|every|skip|full)\b)",
+    },
+    Rule {
+        id: "emphatic-tag",
+        surfaces: &[Definition],
+        severity: Severity::Medium,
+        left: Left::Any,
+        anchors: "<important>;<critical>;<secret>;<hidden>;<instructions>;<system>;<priority>;<mandatory>;<internal>;<admin>;[important];<!--",
+        pattern: r"(?:<(?:important|critical|secret|hidden|instructions?|system|priority|mandatory|internal|admin)>|\[important\]|<!--)[^<]{0,120}?\b(?:before (?:using|calling|you|invoking|running|any)|do not (?:tell|mention|inform)|don't (?:tell|mention)|read (?:the )?(?:file|~|/|\.)|pass (?:its|the)|send (?:it|the|all|a)|always (?:call|send|approve|include|use|forward)|you must|must (?:first|now|be)|ignore|override|after using|run (?:this|the)|to the user|bcc|attacker|exfiltrat\w+)",
+    },
+    Rule {
+        id: "read-credentials",
+        surfaces: &[Definition],
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "read ;cat ;open ;load ;fetch ;get ;access ;include ;contents of ;content of ;pass ;send ;provide ;check ",
+        pattern: r"(?:read|cat|open|load|fetch|get|access|include|contents? of|pass|send|provide|check)~5[^\w\s]{0,4}%path%",
+    },
+    Rule {
+        id: "read-credentials-order",
+        surfaces: &[Reply, Argument],
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "read ;include ;contents of ;content of ;send ;upload ;exfiltrate ",
+        pattern: r"(?:read|include|contents? of|send|upload|exfiltrate)~4[^\w\s]{0,4}%path%.{0,40}?\b(?:and (?:then )?(?:send|pass|include|post|upload|forward|append|return|output|add|put)|to https?://|as (?:the |a )?['\x22]?\w+['\x22]? (?:parameter|argument|field))",
+    },
+    Rule {
+        id: "tool-shadowing",
+        surfaces: FROM_SERVER,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "when ;whenever ;each time;every time;if ;after using;after calling;before using;before calling;instead of ",
+        pattern: r"(?:(?:when(?:ever)?|each time|every time|if)~5(?:tools?|function|send_\w+|\w+_email|\w+_message|\w+_file|\w+_payment|transfer\w*)~1(?:is|gets|are|was) (?:called|used|invoked|run|triggered|available)[^.!?\n]{0,60}?(?:must|always|instead|also|redirect|change|bcc|attacker|modify|replace)\b|(?:after|before) (?:using|calling)~3tool[^.!?\n]{0,80}?(?:run this|you must|always call|call this|bcc|attacker|ignore|modify the|secretly|first read)\b)",
+    },
+    Rule {
+        id: "side-effect",
+        surfaces: FROM_SERVER,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "side effect on;implementation detail;redefines its;overrides the;takes precedence over;replaces the;use this tool instead;always use this tool;never use the;highest priority;for this tool to work;otherwise the tool;this tool must be called",
+        pattern: r"(?:side effect on~6tool|(?:it is |this is )?(?:a )?(?:mere )?implementation detail~4(?:not|user|do)|redefines its tool|(?:overrides|replaces|takes precedence over)(?: the| all)?~3(?:tools?|instructions?|rules|system prompt)\b|(?:use this tool instead of|always use this tool (?:first|instead|before|for all)|never use the)~3(?:other|any|\w+_\w+|official|original|built-?in)|for this tool to work~4(?:must|need|read|pass)|otherwise the tool~3(?:not work|fail|be disabled|refuse))",
+    },
+    Rule {
+        id: "addressed-to-ai",
+        surfaces: FROM_SERVER,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "note to ;note for ;notes to ;message to ;message for ;instruction to ;instructions to ;instructions for ;important for ;attention ;notice to ;if you are an ai;if you are a ;if you're an ai;ai assistant;ai agents ;dear ai;hey ai;(for ai;to the bot;as an ai ;to any ai;hello ai;llms ",
+        pattern: r"(?:\(?(?:important )?(?:notes?|message|instructions?|important|attention|notice|dear|hey|hello)?~1(?:to|for)?~1(?:the |any |all |an )?(?:\w+ )?%ai%(?: (?:system|agents?|assistants?|models?|processing|reading|reviewing|reader|only)){0,3}\s*(?:[:!),*-]|—)|if you(?:'re| are) an? (?:\w+ )?(?:ai|llm|large language model|language model|assistant|chatbot)\b|ai (?:assistant|agent)s?~2(?:reading this|processing|must|should first|are instructed)|(?:note|notice|instructions?) (?:to|for) (?:any|all|the) %ai%\b)",
+    },
+    Rule {
+        id: "when-you-read-this",
+        surfaces: EVERYWHERE,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "when you read this;when you process this;when you summarize;when you see this;once you have read;when processing this;before responding;before you reply;before you answer;before answering;before continuing with;on the next user message;if you are reading this;while processing this",
+        pattern: r"(?:(?:when|once|while) (?:you (?:read|process|summarize|see|have read)|processing) th(?:is|ese)\b[^.!?\n]{0,60}?\b(?:must|also|send|email|forward|call|include|ignore|delete|append|reveal|instead|output|print|always)\b|before (?:you (?:reply|answer)|responding|answering|continuing with)~6(?:append|call|delete|send|include|read|ignore|must|forward)?\s*[.,:]|on the next user message|if you are reading this)",
+    },
+    Rule {
+        id: "reply-rider",
+        surfaces: &[Reply],
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "append ;include ;included in;begin ;end of your;end of every;at the end of;repeat it ;appear in;in every future;in all future;every future;for all future;add ",
+        pattern: r"(?:append~8(?:to|in|at|on)~4(?:your|every|each|all) (?:future )?(?:reply|replies|response|responses|summary|summaries|answers?|output|review|report)s?\b|(?:include|add|insert)~8(?:to|in|at|on)~4(?:your|every|each|all) (?:future )?(?:reply|summary|output|review|report)\b|includ(?:e|ed) in every (?:report|reply|summary)|(?:every|all) future (?:repl(?:y|ies)|responses?|summar(?:y|ies)|tasks|reports?|conversations?|messages)\b)",
+    },
+    Rule {
+        id: "poison-memory",
+        surfaces: FROM_SERVER,
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "save ;store ;add ;write ;commit ;remember ",
+        pattern: r"(?:(?:save|store|add|write|commit)~8(?:to|in)~0your~1(?:long-term |persistent )?memor(?:y|ies)\b|remember~3(?:for|in) (?:all|every) future)",
+    },
+    Rule {
+        id: "remote-script",
+        surfaces: &[Definition],
+        severity: Severity::Medium,
+        left: Left::Word,
+        anchors: "curl ;wget ;/dev/tcp/;base64 -d;rm -rf /;powershell -e;-encodedcommand;nc -e;eval(;os.system(;subprocess.",
+        pattern: r"(?:(?:curl|wget) [^|\n]{1,80}\|\s*(?:ba|z|da)?sh\b|/dev/tcp/|base64 -d\s*\|\s*(?:ba)?sh|rm -rf /|powershell -e\w* |-encodedcommand |nc -e|(?:os\.system|eval)\([^)]{0,60}(?:curl|wget|base64|id\b)|subprocess\.\w+\(\[?.(?:curl|sh|bash|nc)\b)",
+    },
+];
