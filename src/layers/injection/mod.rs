@@ -16,10 +16,11 @@
 //!
 //! **Findings**: rule, action and how often; never the text.
 //!
-//! **Cost**: one keyword pass over the text, regexes only around hits.
+//! **Cost**: three passes over the text, regexes only around rare words; what is encoded in it is read as well, up to four times the
+//! text, and what goes beyond that is flagged as `unread`.
 //!
-//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; encoded text and text split over messages
-//! are not seen. DETECTION.md has the figures.
+//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over content blocks and messages
+//! is not joined. `docs/detection.md` has the figures.
 
 mod layer;
 mod quarantine;

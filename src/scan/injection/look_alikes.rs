@@ -33,9 +33,14 @@ pub(super) fn plain(letter: char) -> Option<&'static str> {
         'ﬄ' => Some("ffl"),
         'ﬅ' | 'ﬆ' => Some("st"),
         'À'..='ſ' => pick(LATIN, code - 0xC0),
+        '\u{180}'..='\u{24F}' => pick(EXTENDED, code - 0x180),
+        '\u{1E00}'..='\u{1EFF}' => pick(ADDITIONAL, code - 0x1E00),
         '！'..='～' => pick(ASCII, code - 0xFF01),
         '\u{1D400}'..='\u{1D6A3}' => pick(LETTERS, (code - 0x1D400) % 52),
         '\u{1D7CE}'..='\u{1D7FF}' => pick(DIGITS, (code - 0x1D7CE) % 10),
+        '⓪' | '⁰' | '₀' => Some("0"),
+        '①'..='⑨' => pick(NUMBERS, code - 0x2460),
+        '₁'..='₉' => pick(NUMBERS, code - 0x2081),
         'Ⓐ'..='ⓩ' => pick(CIRCLED, code - 0x24B6),
         '⒜'..='⒵' => pick(CIRCLED, code - 0x249C),
         '\u{1F110}'..='\u{1F129}' => pick(CIRCLED, code - 0x1F110),
@@ -120,10 +125,17 @@ fn single(letter: char) -> Option<&'static str> {
 /// À to ſ; a star where one letter does not do.
 const LATIN: &str = "AAAAAA*CEEEEIIIIDNOOOOO*OUUUUYT*aaaaaa*ceeeeiiiidnooooo*ouuuuyty\
     AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi**JjKkkLlLlLlLlLlNnNnNnnNnOoOoOo**RrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
+/// U+0180 to U+024F and U+1E00 to U+1EFF, likewise.
+const EXTENDED: &str = "bBBb***CcDDDd***EFfG***IKkl**NnOOo**Pp*****tTtTUu*VYyZz**********************AaIiOoUuUuUuUuUu*AaAa****Gg\
+    KkOoOo**j***Gg**NnAa****AaAaEeEeIiIiOoOoRrRrUuUuSsTt**Hh*d**ZzAaEeOoOoOoOoYylntj**ACcLTsz**BU*EeJj**RrYy";
+const ADDITIONAL: &str = "AaBbBbBbCcDdDdDdDdDdEeEeEeEeEeFfGgHhHhHhHhHhIiIiKkKkKkLlLlLlLlMmMmMmNnNnNnNnOoOoOoOoPpPpRrRrRrRr\
+    SsSsSsSsSsTtTtTtTtUuUuUuUuUuVvVvWwWwWwWwWwXxXxYyZzZzZzhtwy*s****AaAaAaAaAaAaAaAaAaAaAaAaEeEeEeEe\
+    EeEeEeEeIiIiOoOoOoOoOoOoOoOoOoOoOoOoUuUuUuUuUuUuUuYyYyYyYy******";
 const ASCII: &str = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CIRCLED: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
 const DIGITS: &str = "0123456789";
+const NUMBERS: &str = "123456789";
 
 fn pick(table: &'static str, at: u32) -> Option<&'static str> {
     let at = at as usize;

@@ -5,8 +5,8 @@
 //! letters become Latin only in words that mix scripts, so that prose in those scripts stays readable; text under a right-to-left override
 //! is turned round; terminal escapes are dropped. Case is kept for ASCII (patterns ignore it) and lowered elsewhere.
 //!
-//! Plain ASCII without control characters, which is most traffic, is borrowed as it is. Misses: whole words of look-alikes,
-//! leetspeak, letter spacing, encodings (base64, percent, entities), Latin letters beyond U+017F.
+//! Plain ASCII without control characters, which is most traffic, is borrowed as it is. Misses: whole words of look-alikes. What is encoded
+//! or misspelt is for [`super::views`].
 
 mod reader;
 
@@ -39,7 +39,7 @@ pub(super) struct Concealed {
 pub(super) enum Means {
     /// Tag characters (outside emoji flags) or runs of variation selectors.
     Unicode,
-    /// The terminal's "conceal" attribute.
+    /// The terminal's "conceal" attribute, or a command to it that sets the clipboard.
     Terminal,
 }
 

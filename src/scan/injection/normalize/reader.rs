@@ -15,6 +15,7 @@ pub(super) fn read(text: &str) -> Normalized<'_> {
         hidden: None,
         flag: false,
         conceal: None,
+        command_end: 0,
     };
     reader.run();
     Normalized { rewritten: reader.out.finish(), concealed: reader.concealed }
@@ -33,6 +34,8 @@ struct Reader<'a> {
     flag: bool,
     /// Where the terminal began to conceal.
     conceal: Option<usize>,
+    /// Where the command to the terminal ends that was last looked at.
+    command_end: usize,
 }
 
 impl Reader<'_> {
@@ -65,7 +68,7 @@ impl Reader<'_> {
         self.end_hidden();
         self.flag = letter == '\u{1F3F4}';
         match letter {
-            '\u{1B}' => self.escape(rest),
+            '\u{1B}' | '\u{9B}' | '\u{9D}' => self.escape(letter, rest),
             '\u{202E}' => self.turn_round(rest),
             _ => {
                 self.put(letter, rest, self.at);
@@ -130,12 +133,21 @@ impl Reader<'_> {
     }
 
     /// ECMA-48 control sequence. Of anything else only the escape itself goes: what a terminal swallows, a model reads.
-    fn escape(&mut self, rest: &str) {
+    fn escape(&mut self, letter: char, rest: &str) {
         const LONGEST: usize = 32;
-        let body = rest.strip_prefix("\u{1B}[").unwrap_or_default();
+        let length = letter.len_utf8();
+        let behind = rest.get(length..).unwrap_or_default();
+        if letter == '\u{9D}' || behind.starts_with(']') {
+            return self.command(rest);
+        }
+        let (mark, body) = match behind.strip_prefix('[') {
+            Some(body) if letter == '\u{1B}' => (1, body),
+            _ if letter == '\u{9B}' => (0, behind),
+            _ => (0, ""),
+        };
         let close = body.bytes().take(LONGEST).position(|byte| (0x40..0x7F).contains(&byte));
         let Some((parameters, command)) = close.and_then(|at| body.get(..at).zip(body.as_bytes().get(at))) else {
-            self.at += 1;
+            self.at += length;
             return;
         };
         if *command == b'm' {
@@ -143,7 +155,19 @@ impl Reader<'_> {
             self.end_conceal();
             self.conceal = conceals.then_some(self.at);
         }
-        self.at += 2 + parameters.len() + 1;
+        self.at += length + mark + parameters.len() + 1;
+    }
+
+    /// An operating system command. What sets the clipboard (number 52) does so behind people's backs.
+    fn command(&mut self, rest: &str) {
+        let length = rest.chars().next().map_or(0, char::len_utf8);
+        let body = rest.get(length..).unwrap_or_default();
+        if self.at >= self.command_end && body.strip_prefix(']').unwrap_or(body).starts_with("52;") {
+            let end = rest.find(['\u{7}', '\u{9C}', '\n']).unwrap_or(rest.len());
+            self.concealed.push(Concealed { means: Means::Terminal, span: self.at..self.at + end, length: end });
+            self.command_end = self.at + end;
+        }
+        self.at += length;
     }
 
     fn end_conceal(&mut self) {

@@ -24,6 +24,7 @@ fn what_hides_a_word_is_taken_away() {
         "Ignоrе",
         "Ignοre",
         "Ïgnóré",
+        "Ịġṋọŗẻ",
         "I\u{1b}[0mgn\u{1b}[31;1more",
         "I\0gn\u{8}ore",
         "\u{202e}erongI",
@@ -68,6 +69,9 @@ fn concealed_terminal_text_is_marked() {
     assert_eq!(normalized.rewritten.text(), "ahidden b");
     assert_eq!(normalized.concealed, [Concealed { means: Means::Terminal, span: 1..11, length: 10 }]);
     assert!(normalize("\u{1b}[1;31merror\u{1b}[0m\u{1b}[2K").concealed.is_empty());
+    let clipboard = normalize("\u{1b}]52;c;cm0gLXJmIC8=\u{7} done").concealed;
+    assert_eq!(clipboard, [Concealed { means: Means::Terminal, span: 0..19, length: 19 }]);
+    assert_eq!(normalize("a\u{9b}31mb\u{9b}0mc").rewritten.text(), "abc");
     assert_eq!(normalize("\u{1b}]0;title\u{7}x").rewritten.text(), "]0;titlex");
 }
 

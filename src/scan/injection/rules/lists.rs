@@ -16,7 +16,7 @@ pub(super) const LISTS: &[(&str, &str)] = &[
     ),
     (
         "filler",
-        r"(?:[^\w.!?;]+(?:all|any|every(?:thing)?|each|of|the|these|those|your|my|our|their|its|this|that|and|or|such|both|user|system|developer|safety|previous|prior|above|absolutely|completely|entirely|please|in|from|whatever|other))",
+        r"(?:[^\w.!?;]+(?:all|any|every(?:thing)?|each|of|the|these|those|your|my|our|their|its|this|that|and|or|such|both|teh|ur|user|system|developer|safety|previous|prior|above|absolutely|completely|entirely|please|in|from|whatever|other))",
     ),
     (
         "rules",

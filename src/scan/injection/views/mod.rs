@@ -1,0 +1,182 @@
+//! The other texts that a text holds: what stands in it encoded, split, misspelt or turned round, each read as a text of its own.
+//!
+//! The raw text is always the first. Each of the others has a way back: whatever is found in it is told with the bytes of the original
+//! that stand for it; of what is encoded as a whole (base64, hexadecimal, gzip) these are all its letters.
+//!
+//! SECURITY: what is made is bounded by [`FACTOR`] times the text and [`FREE`], whatever the text is; beyond that nothing more is made, and
+//! that is said. Encodings within encodings are followed [`DEPTH`] deep. What is changed in place is shown with [`CONTEXT`] bytes around
+//! it and not with the whole text, so that one `&amp;` in a long page does not cost a second page.
+
+mod blobs;
+mod escapes;
+mod inflate;
+mod strings;
+mod turned;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::normalize::{Normalized, normalize};
+use super::way::{Rewritten, Writer};
+
+/// How many bytes are made for each of the text, and for any text, however short.
+const FACTOR: usize = 4;
+const FREE: usize = 64 << 10;
+
+/// How deep encodings are followed.
+const DEPTH: u8 = 3;
+
+/// How much is shown on both sides of a change. A rule that needs a change reaches hardly further.
+const CONTEXT: usize = 192;
+
+/// Stands where something is left out: no rule reads across it, and no line begins behind it.
+const GAP: &str = ". ";
+
+/// One reading of a text.
+pub(super) struct View<'v> {
+    /// The readable form.
+    pub readable: &'v Normalized<'v>,
+    way: &'v dyn Fn(Range<usize>) -> Range<usize>,
+}
+
+impl View<'_> {
+    /// The bytes of the original text that stand for a stretch of the readable one.
+    pub(super) fn original(&self, span: Range<usize>) -> Range<usize> {
+        self.concealed(self.readable.rewritten.original(span))
+    }
+
+    /// The same for a stretch of the text before it was made readable.
+    pub(super) fn concealed(&self, span: Range<usize>) -> Range<usize> {
+        (self.way)(span)
+    }
+}
+
+/// Signs that a text has to be read in yet another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hints {
+    /// Words that are rare unless they are turned by thirteen letters.
+    pub rot13: bool,
+    /// The same, from their end.
+    pub backwards: bool,
+}
+
+/// Shows every reading of `text` to `visit`. Whether all of it could be shown.
+pub(super) fn each(text: &str, visit: &mut dyn FnMut(&View<'_>) -> Hints) -> bool {
+    let mut look = Look { visit, left: text.len().saturating_mul(FACTOR).saturating_add(FREE), complete: true };
+    look.at(text, &|span| span, 0, Kind::Whole);
+    look.complete
+}
+
+/// What a reading came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A text, or something decoded: it may hold anything.
+    Whole,
+    /// Joined pieces, corrected or turned words: these are read, and no more is made of them.
+    Last,
+}
+
+struct Look<'l> {
+    visit: &'l mut dyn FnMut(&View<'_>) -> Hints,
+    left: usize,
+    complete: bool,
+}
+
+impl Look<'_> {
+    fn at(&mut self, text: &str, way: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+        let readable = normalize(text);
+        let hints = (self.visit)(&View { readable: &readable, way });
+        if kind == Kind::Last {
+            return;
+        }
+        let readable = &readable.rewritten;
+        let back = |span| way(readable.original(span));
+        let text = readable.text();
+        self.rewritten(words::corrected(text), &back, depth, Kind::Last);
+        self.rewritten(strings::joined(text), &back, depth, Kind::Last);
+        if hints.rot13 {
+            self.made(&turned::rot13(text), &back, depth, Kind::Last);
+        }
+        if hints.backwards {
+            let mirrored = |span: Range<usize>| {
+                let place = |at: usize| text.len().saturating_sub(at);
+                back(place(span.end)..place(span.start))
+            };
+            self.made(&turned::backwards(text), &mirrored, depth, Kind::Last);
+        }
+        if depth < DEPTH {
+            self.rewritten(escapes::decoded(text), &back, depth + 1, Kind::Whole);
+            let complete = blobs::each(text, self.left, &mut |encoded, decoded| {
+                self.made(decoded, &|_| back(encoded.clone()), depth + 1, Kind::Whole);
+                self.left
+            });
+            self.complete &= complete;
+        }
+    }
+
+    fn rewritten(&mut self, made: Option<Rewritten<'_>>, back: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+        if let Some(made) = made {
+            self.made(made.text(), &|span| back(made.original(span)), depth, kind);
+        }
+    }
+
+    fn made(&mut self, text: &str, way: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+        match self.left.checked_sub(text.len()) {
+            Some(left) => {
+                self.left = left;
+                self.at(text, way, depth, kind);
+            }
+            None => self.complete = false,
+        }
+    }
+}
+
+/// Changes a text in places, and shows these with what stands around them.
+struct Patches<'a> {
+    text: &'a str,
+    writer: Option<Writer<'a>>,
+    /// Up to where the text is dealt with.
+    done: usize,
+}
+
+impl<'a> Patches<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, writer: None, done: 0 }
+    }
+
+    /// Puts `new` in the place of `old`, which lies behind everything replaced before.
+    fn replace(&mut self, old: Range<usize>, new: &str) {
+        let mut writer = self.writer.take().unwrap_or_else(|| Writer::new(self.text, 2 * CONTEXT));
+        let from = self.text.floor_char_boundary(old.start.saturating_sub(CONTEXT));
+        let until = self.text.ceil_char_boundary(self.done.saturating_add(CONTEXT));
+        let is_first = writer.text().is_empty();
+        if is_first || until >= from {
+            let start = if is_first { from } else { self.done };
+            if start > 0 && is_first {
+                writer.replace(0, GAP);
+            }
+            writer.keep(start, self.text.get(start..old.start).unwrap_or_default());
+        } else {
+            writer.keep(self.done, self.text.get(self.done..until).unwrap_or_default());
+            writer.replace(until, GAP);
+            writer.keep(from, self.text.get(from..old.start).unwrap_or_default());
+        }
+        writer.replace(old.start, new);
+        self.done = old.end;
+        self.writer = Some(writer);
+    }
+
+    /// The changed text, if there is any.
+    fn finish(self) -> Option<Rewritten<'a>> {
+        let mut writer = self.writer?;
+        let until = self.text.ceil_char_boundary(self.done.saturating_add(CONTEXT)).min(self.text.len());
+        writer.keep(self.done, self.text.get(self.done..until).unwrap_or_default());
+        if until < self.text.len() {
+            writer.replace(until, GAP);
+        }
+        Some(writer.finish())
+    }
+}
