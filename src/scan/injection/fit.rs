@@ -28,15 +28,17 @@ impl Compiled {
         Ok(Self { rule, pattern })
     }
 
+    /// Whether the rule may begin at `start`, for what stands before it.
+    pub(super) fn stands(&self, bytes: &[u8], start: usize) -> bool {
+        bytes.get(..start).is_some_and(|before| stands(before, self.rule.left))
+    }
+
     /// Where the rule ends that begins at `start`, and how sure it is there.
     pub(super) fn fit(&self, bytes: &[u8], start: usize) -> Option<(usize, Severity)> {
         let (before, rest) = bytes.split_at_checked(start)?;
-        if !stands(before, self.rule.left) {
-            return None;
-        }
         let found = self.pattern.find(rest.get(..REACH).unwrap_or(rest))?;
         let end = start + found.end();
-        if self.rule.left == Left::Order && is_negated(before) {
+        if self.rule.left == Left::Order && (is_negated(before) || is_told_of_others(before)) {
             return None;
         }
         let severity = if is_quotation(bytes, start..end) { Severity::Low } else { self.rule.severity };
@@ -63,10 +65,54 @@ fn stands(before: &[u8], left: Left) -> bool {
 
 /// "never ignore ...", "do not forget ...".
 fn is_negated(before: &[u8]) -> bool {
-    const NEGATIONS: &[&[u8]] = &[b"not", b"never", b"n't", b"cannot", b"nor", b"dont", b"won't", b"nicht"];
+    const NEGATIONS: &[&[u8]] = &[
+        b"not",
+        b"never",
+        b"n't",
+        b"cannot",
+        b"nor",
+        b"dont",
+        b"nicht",
+        b"nie",
+        b"no",
+        b"nao",
+        b"non",
+        b"niet",
+        "не".as_bytes(),
+    ];
     let text = before.trim_ascii_end();
-    let text = text.get(text.len().saturating_sub(8)..).unwrap_or(text).to_ascii_lowercase();
-    text.len() < before.len() && NEGATIONS.iter().any(|word| text.ends_with(word))
+    let tail = text.get(text.len().saturating_sub(8)..).unwrap_or(text).to_ascii_lowercase();
+    let is_word = |rest: &[u8]| !rest.last().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    let negates = |word: &&[u8]| tail.strip_suffix(*word).is_some_and(|rest| word.len() > 4 || is_word(rest) || *word == b"n't");
+    text.len() < before.len() && NEGATIONS.iter().any(negates)
+}
+
+/// "attackers try to bypass ...": said of somebody else, not to whoever reads.
+fn is_told_of_others(before: &[u8]) -> bool {
+    const WHO: &[&[u8]] = &[
+        b"users",
+        b"attackers",
+        b"people",
+        b"attacks",
+        b"jailbreaks",
+        b"personas",
+        b"prompts",
+        b"they",
+        b"who",
+        b"that",
+        b"which",
+        b"someone",
+        b"hackers",
+        b"adversaries",
+        b"injections",
+        b"techniques",
+    ];
+    const DOES: &[&[u8]] =
+        &[b"try to", b"tries to", b"trying to", b"want to", b"wants to", b"attempt to", b"attempts to", b"can", b"to"];
+    let text = before.trim_ascii_end();
+    let text = text.get(text.len().saturating_sub(40)..).unwrap_or(text).to_ascii_lowercase();
+    let who = |rest: &[u8]| WHO.iter().any(|word| rest.trim_ascii_end().ends_with(word));
+    DOES.iter().any(|does| text.strip_suffix(*does).is_some_and(|rest| rest.ends_with(b" ") && who(rest)))
 }
 
 /// A phrase in quotation marks, in a text that speaks about such phrases.

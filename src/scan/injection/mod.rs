@@ -17,4 +17,5 @@ mod way;
 mod tests;
 
 pub use rules::Severity;
-pub use score::{Hit, RuleError, Scanner, SurfaceKind};
+pub use score::{Hit, RuleError, Scanner, SurfaceKind, score};
+pub use views::{Way, other_readings};

@@ -5,6 +5,7 @@
 //! pass; the worst case is bounded by a reach for each anchor, so the whole is linear in the text.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -47,6 +48,23 @@ impl Hit {
     }
 }
 
+/// How sure all of them are together that somebody gives orders, from 0 to 1. Rules that agree say more than one.
+pub fn score(hits: &[Hit]) -> f64 {
+    let mut best: Vec<(&str, f64)> = Vec::new();
+    for hit in hits {
+        let weight = match hit.severity {
+            Severity::Low => 0.2,
+            Severity::Medium => 0.6,
+            Severity::High => 0.9,
+        };
+        match best.iter_mut().find(|(rule, _)| *rule == hit.rule) {
+            Some((_, known)) => *known = known.max(weight),
+            None => best.push((hit.rule, weight)),
+        }
+    }
+    1.0 - best.iter().map(|(_, weight)| 1.0 - weight).product::<f64>()
+}
+
 /// Why the rules do not compile: a mistake in `rules.rs`, found by its tests.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
@@ -67,11 +85,30 @@ pub enum RuleError {
 /// The compiled rules. Immutable: one serves all threads.
 #[derive(Debug)]
 pub struct Scanner {
-    anchors: AhoCorasick,
-    /// What each anchor begins.
-    starts: Vec<Starts>,
+    arguments: Anchors,
+    definitions: Anchors,
+    results: Anchors,
+    /// Those that are not ASCII, for every surface: most text has none of their letters, and is not searched for them.
+    foreign: Anchors,
     rules: Vec<Compiled>,
 }
+
+/// What is searched for on one surface: words that only other surfaces' rules begin with would cost time and find nothing.
+#[derive(Debug)]
+struct Anchors {
+    automaton: AhoCorasick,
+    /// What each anchor begins.
+    starts: Vec<Starts>,
+}
+
+/// So much of an anchor is searched for: the rest is for the rule to see, and a small automaton stays in the cache.
+const PREFIX: usize = 8;
+
+/// How many times rules are tried for each byte of a text, and for any text, however short.
+///
+/// SECURITY: a text of nothing but the words that rules begin with would have every rule read on from every one of them.
+const BYTES_A_TRY: usize = 3;
+const FREE_TRIES: usize = 8192;
 
 /// What an anchor begins.
 #[derive(Debug)]
@@ -88,36 +125,49 @@ enum Starts {
 const TURNED: &[&str] = &["vafgehpgvba", "vtaber", "cebzcg", "qvfertneq", "cerivbhf", "erirny", "cnffjbeq", "flfgrz"];
 const BACKWARDS: &[&str] = &["noitcurtsni", "snoitcurtsni", "erongi", "tpmorp", "dragersid", "suoiverp", "laever", "drowssap"];
 
-impl Scanner {
-    /// Compiles all rules; some milliseconds, once.
-    pub fn new() -> Result<Self, RuleError> {
-        let rules = all().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        let mut literals: Vec<&str> = all().flat_map(Rule::anchors).collect();
-        literals.sort_unstable();
-        literals.dedup();
-        let begun_by = |literal: &&str| {
-            let rules = (0..).zip(all()).filter(|(_, rule)| rule.anchors().any(|anchor| anchor == *literal));
-            Starts::Rules(rules.map(|(at, _)| at).collect())
-        };
-        let mut starts: Vec<Starts> = literals.iter().map(begun_by).collect();
-        literals.extend_from_slice(TURNED);
-        starts.extend(TURNED.iter().map(|_| Starts::Turned));
-        literals.extend_from_slice(BACKWARDS);
-        starts.extend(BACKWARDS.iter().map(|_| Starts::Backwards));
-        let anchors = AhoCorasick::builder()
+impl Anchors {
+    fn new(wants: impl Fn(&Rule, &str) -> bool) -> Result<Self, RuleError> {
+        let mut begun: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, rule) in (0..).zip(all()) {
+            for anchor in rule.anchors().filter(|anchor| wants(rule, anchor)) {
+                let prefix = anchor.get(..PREFIX).filter(|_| anchor.is_ascii()).unwrap_or(anchor);
+                begun.entry(prefix).or_default().push(at);
+            }
+        }
+        begun.values_mut().for_each(Vec::dedup);
+        let turned = TURNED.iter().map(|word| (*word, Starts::Turned));
+        let backwards = BACKWARDS.iter().map(|word| (*word, Starts::Backwards));
+        let rules = begun.into_iter().map(|(anchor, rules)| (anchor, Starts::Rules(rules)));
+        let (literals, starts): (Vec<_>, Vec<_>) = rules.chain(turned).chain(backwards).unzip();
+        let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
             .build(&literals)
             .map_err(|source| RuleError::Anchors(Box::new(source)))?;
-        Ok(Self { anchors, starts, rules })
+        Ok(Self { automaton, starts })
+    }
+}
+
+impl Scanner {
+    /// Compiles all rules; some milliseconds, once.
+    pub fn new() -> Result<Self, RuleError> {
+        let of = |surface| Anchors::new(move |rule, anchor| anchor.is_ascii() && rule.surfaces.contains(&surface));
+        Ok(Self {
+            arguments: of(SurfaceKind::Argument)?,
+            definitions: of(SurfaceKind::Definition)?,
+            results: of(SurfaceKind::Result)?,
+            foreign: Anchors::new(|_, anchor| !anchor.is_ascii())?,
+            rules: all().map(Compiled::new).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Appends every rule of `surface` that fits `text` or what stands in it encoded, sorted by start.
     pub fn scan(&self, text: &str, surface: SurfaceKind, out: &mut Vec<Hit>) {
         let before = out.len();
-        let complete = views::each(text, &mut |view| self.read(view, surface, out));
-        if !complete {
+        let mut left = text.len() / BYTES_A_TRY + FREE_TRIES;
+        let complete = views::each(text, &mut |view| self.read(view, surface, &mut left, out));
+        if !complete || left == 0 {
             out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
         }
         let mut own = out.split_off(before);
@@ -128,13 +178,34 @@ impl Scanner {
     }
 
     /// One reading of the text; spans of one rule do not overlap in it.
-    fn read(&self, view: &View<'_>, surface: SurfaceKind, out: &mut Vec<Hit>) -> Hints {
+    fn read(&self, view: &View<'_>, surface: SurfaceKind, left: &mut usize, out: &mut Vec<Hit>) -> Hints {
         concealed(view, surface, out);
+        let mut hints = Hints::default();
+        let anchors = match surface {
+            SurfaceKind::Argument => &self.arguments,
+            SurfaceKind::Definition => &self.definitions,
+            SurfaceKind::Result => &self.results,
+        };
+        self.search(anchors, view, surface, left, &mut hints, out);
+        if !view.readable.rewritten.text().is_ascii() {
+            self.search(&self.foreign, view, surface, left, &mut hints, out);
+        }
+        hints
+    }
+
+    fn search(
+        &self,
+        anchors: &Anchors,
+        view: &View<'_>,
+        surface: SurfaceKind,
+        left: &mut usize,
+        hints: &mut Hints,
+        out: &mut Vec<Hit>,
+    ) {
         let bytes = view.readable.rewritten.text().as_bytes();
         let mut read_to = [0; MOST];
-        let mut hints = Hints::default();
-        for anchor in self.anchors.find_overlapping_iter(bytes) {
-            let starts = match self.starts.get(anchor.pattern().as_usize()) {
+        for anchor in anchors.automaton.find_overlapping_iter(bytes) {
+            let starts = match anchors.starts.get(anchor.pattern().as_usize()) {
                 Some(Starts::Rules(rules)) => rules,
                 Some(Starts::Turned) => {
                     hints.rot13 = true;
@@ -150,8 +221,13 @@ impl Scanner {
                 let Some((compiled, read_to)) = self.rules.get(*at).zip(read_to.get_mut(*at)) else {
                     continue;
                 };
-                if !compiled.rule.surfaces.contains(&surface) || anchor.start() < *read_to {
+                let applies = anchor.start() >= *read_to && compiled.rule.surfaces.contains(&surface);
+                if !applies || !compiled.stands(bytes, anchor.start()) {
                     continue;
+                }
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    return;
                 }
                 if let Some((end, severity)) = compiled.fit(bytes, anchor.start()) {
                     *read_to = end;
@@ -160,7 +236,6 @@ impl Scanner {
                 }
             }
         }
-        hints
     }
 }
 

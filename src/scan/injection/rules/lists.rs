@@ -12,7 +12,7 @@ pub(super) const LISTS: &[(&str, &str)] = &[
     ),
     (
         "orders",
-        r"(?:(?:pre)?instruct(?:ions?|ed)?|directions?|directives?|prompts?|rules|guidelines?|guidance|commands?|orders|constraints?|restrictions?|limitations?|programming|protocols|safeguards?|safety (?:filters?|checks?|rules|measures?)|training|messages|context|requests?|tasks?|conversation)",
+        r"(?:(?:pre)?instruct(?:ions?|ed)?|directions?|directives?|prompts?|rules|guidelines?|guidance|commands?|orders|constraints?|restrictions?|limitations?|programming|protocols|safeguards?|safety (?:filters?|checks?|rules|measures?)|training)",
     ),
     (
         "filler",
@@ -33,6 +33,10 @@ pub(super) const LISTS: &[(&str, &str)] = &[
     (
         "place",
         r"(?:https?://|www\.|[\w.+-]{1,40}@[\w-]|(?:an? |the )?(?:external|attacker|third[- ]party|remote)|webhook|externally)",
+    ),
+    (
+        "tell",
+        r"(?:reveal(?:s|ing)?|disclos(?:e|es|ing|ure of)|divulg(?:e|es|ing)|shar(?:e|ing)|show(?:ing)?(?: me)?|display(?:s|ing)?|output(?:ting)?|print(?:ing)?|dump|expos(?:e|ing)|describe|summarize|condense|tell me(?: about)?|give me|provide|list|recite|repeat|export|unveil(?:ing)?|explain|view|access|see(?:ing)?|leak(?:ing)?|quote|articulate|write|preface|release|translate|paste|extract|read|load|return|surrender)",
     ),
     ("people", r"(?:the )?(?:users?|humans?|customers?|operators?|owner|anyone|anybody|them|him|her|people)"),
     (

@@ -7,12 +7,21 @@
 //! What no rule sees: orders without a marker ("send a link to Alice"), paraphrases, other languages than those named. Policy has
 //! to carry those.
 
+mod asked;
 mod languages;
 mod leaks;
 mod lists;
+mod north;
 mod overrides;
+mod payloads;
 mod personas;
+mod planted;
+mod romance;
+mod scripts;
 mod tools;
+
+#[cfg(test)]
+mod tests;
 
 use lists::LISTS;
 
@@ -63,7 +72,19 @@ const EVERYWHERE: &[SurfaceKind] = &[Argument, Definition, Reply];
 const FROM_SERVER: &[SurfaceKind] = &[Definition, Reply];
 
 /// All of them. `hidden-unicode` and `terminal-conceal` are no patterns: see `normalize`.
-const RULES: &[&[Rule]] = &[overrides::RULES, personas::RULES, tools::RULES, leaks::RULES, languages::RULES];
+const RULES: &[&[Rule]] = &[
+    asked::RULES,
+    payloads::RULES,
+    planted::RULES,
+    overrides::RULES,
+    personas::RULES,
+    tools::RULES,
+    leaks::RULES,
+    languages::RULES,
+    north::RULES,
+    romance::RULES,
+    scripts::RULES,
+];
 
 /// More than there are: a scan keeps a number for each.
 pub(super) const MOST: usize = 256;
@@ -80,7 +101,7 @@ impl Rule {
     }
 }
 
-/// Spells out `~n` and `%name%`.
+/// Spells out `~n` and `%name%`; a space stands for any white space, since texts are wrapped and padded.
 pub(super) fn expand(pattern: &str) -> String {
     // Sentence ends separate too: an order may be chopped up, but rarely beyond them.
     const SEPARATOR: &str = r"[^\w.!?;]+";
@@ -90,15 +111,23 @@ pub(super) fn expand(pattern: &str) -> String {
     }
     let mut out = String::with_capacity(text.len() * 2);
     let mut letters = text.chars().peekable();
+    let (mut in_class, mut escaped) = (false, false);
     while let Some(letter) = letters.next() {
         match (letter, letters.peek().and_then(|next| next.to_digit(10))) {
-            ('~', Some(words)) => {
+            ('~', Some(words)) if !in_class => {
                 letters.next();
                 let gap = format!("(?:{SEPARATOR}[\\w']+){{0,{words}}}?{SEPARATOR}");
                 out.push_str(&gap);
             }
+            (' ', _) if !in_class => out.push_str(r"(?:\s+)"),
             _ => out.push(letter),
         }
+        in_class = match letter {
+            '[' if !escaped => true,
+            ']' if !escaped => false,
+            _ => in_class,
+        };
+        escaped = letter == '\\' && !escaped;
     }
     out
 }

@@ -9,7 +9,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::High,
         left: Left::Order,
         anchors: "ignor;disregard;forget;overrid;overrul;bypass;neglect;discard;dismiss;abandon;supersede;circumvent;set aside;put aside;delete ;erase ;pay no attention;stop following;do not ;don't ;dont ;no longer ",
-        pattern: r"%drop%(?:%filler%{0,6}~0%prior%~2%orders%\b|~3%orders%~3(?:above(?:\s*[.,:!;]|\s+and\b|\s*$)|(?:before|previously|earlier|you (?:were|have|had|got|received)|given|so far)\b))",
+        pattern: r"%drop%(?:%filler%{0,6}~0%prior%~2%orders%\b|~0(?:(?:all|any|every|each|everything|your|of|the|these|those)~0){1,4}?(?:%prior%~0)?(?:(?:user|system|other|chat)~0)?(?:messages|context|requests|tasks|conversations?|inputs?|history)(?:~1(?:above|before|and|so far|instead)\b|\s*[.,:;!]|\s*$)|~3%orders%~3(?:above(?:\s*[.,:!;]|\s+and\b|\s*$)|(?:before|previously|earlier|you (?:were|have|had|got|received)|given|so far)\b))",
     },
     Rule {
         id: "override-own-rules",
@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Medium,
         left: Left::Order,
         anchors: "ignore;disregard;forget",
-        pattern: r"(?:ignore|disregard|forget)~1(?:(?:everything|anything|all|whatever)~2(?:above|before|prior|previous|said|written|told|(?:you|we)(?:'ve| have| were| had)?~1(?:know|knew|learn|learned|told|discussed|been|said|given))\b|what you(?:'ve| have| were)?~1(?:know|learned|told|been told)|the (?:above|preceding|foregoing)(?:\s*[.,:!]|\s+and\b|\s+instead\b|\s*$)|the (?:user|developer|operator)(?:'s)?(?: (?:and|task|request|question|instructions?|input))\b)",
+        pattern: r"(?:ignore|disregard|forget)~1(?:(?:everything|anything|all|whatever)~2(?:above|before|prior|previous|said|written|told|(?:you|we)(?:'ve| have| were| had)?~1(?:know|knew|learn|learned|told|discussed|been|said|given))\b|what you(?:'ve| have| were)?~1(?:know|learned|told|been told)|the (?:above|preceding|foregoing)~0(?:and|instead)\b|the (?:user|developer|operator)(?:'s)?(?: (?:and|task|request|question|instructions?|input))\b)",
     },
     Rule {
         id: "chat-markup",

@@ -10,6 +10,7 @@
 mod blobs;
 mod escapes;
 mod inflate;
+mod known;
 mod strings;
 mod turned;
 mod words;
@@ -35,11 +36,14 @@ const CONTEXT: usize = 192;
 /// Stands where something is left out: no rule reads across it, and no line begins behind it.
 const GAP: &str = ". ";
 
+/// From a stretch of a reading to the bytes of the original text that stand for it.
+pub type Way<'w> = dyn Fn(Range<usize>) -> Range<usize> + 'w;
+
 /// One reading of a text.
 pub(super) struct View<'v> {
     /// The readable form.
     pub readable: &'v Normalized<'v>,
-    way: &'v dyn Fn(Range<usize>) -> Range<usize>,
+    way: &'v Way<'v>,
 }
 
 impl View<'_> {
@@ -70,6 +74,18 @@ pub(super) fn each(text: &str, visit: &mut dyn FnMut(&View<'_>) -> Hints) -> boo
     look.complete
 }
 
+/// Shows every reading of `text` but the text itself to `visit`, with the bytes of the original that stand for a stretch of it: for whoever
+/// looks for something else than orders.
+pub fn other_readings(text: &str, visit: &mut dyn FnMut(&str, &Way<'_>)) {
+    let mut is_first = true;
+    each(text, &mut |view| {
+        if !std::mem::take(&mut is_first) {
+            visit(view.readable.rewritten.text(), &|span| view.original(span));
+        }
+        Hints::default()
+    });
+}
+
 /// What a reading came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -86,7 +102,7 @@ struct Look<'l> {
 }
 
 impl Look<'_> {
-    fn at(&mut self, text: &str, way: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+    fn at(&mut self, text: &str, way: &Way<'_>, depth: u8, kind: Kind) {
         let readable = normalize(text);
         let hints = (self.visit)(&View { readable: &readable, way });
         if kind == Kind::Last {
@@ -117,13 +133,13 @@ impl Look<'_> {
         }
     }
 
-    fn rewritten(&mut self, made: Option<Rewritten<'_>>, back: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+    fn rewritten(&mut self, made: Option<Rewritten<'_>>, back: &Way<'_>, depth: u8, kind: Kind) {
         if let Some(made) = made {
             self.made(made.text(), &|span| back(made.original(span)), depth, kind);
         }
     }
 
-    fn made(&mut self, text: &str, way: &dyn Fn(Range<usize>) -> Range<usize>, depth: u8, kind: Kind) {
+    fn made(&mut self, text: &str, way: &Way<'_>, depth: u8, kind: Kind) {
         match self.left.checked_sub(text.len()) {
             Some(left) => {
                 self.left = left;

@@ -37,7 +37,8 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap();
+    text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[test]
@@ -145,8 +146,7 @@ fn words_are_put_right() {
     ] {
         assert_eq!(written(text, reads), stands, "{text}");
     }
-    for text in
-        ["the previous instructions of the system", "A B C D E F", "v1.2.3 of 2026-11-30", "IGNORE! Prompt.", "sha 3a7bd3e2"]
+    for text in ["the previous instructions of the system", "A B C D", "v1.2.3 of 2026-11-30", "IGNORE! Prompt.", "sha 3a7bd3e2"]
     {
         assert_eq!(readings(text).len(), 1, "{:?}", readings(text));
     }

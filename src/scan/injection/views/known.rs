@@ -1,0 +1,160 @@
+//! The words of orders, and how they are known again.
+
+use std::collections::HashMap;
+
+/// As rules look for them.
+const WORDS: &str = "\
+    above access address admin administrator all always and answer any api append are assistant attached attacker \
+    authorization before bypass call code command commands complete confidential constraints content conversation \
+    credential credentials customer data database delete developer directive directives disable disregard earlier \
+    email emails enable entire every everything execute exfiltrate external file files filter filters follow for \
+    forget forward from given guardrails guidelines hidden history ignore ignoring important in inform initial \
+    instruction instructions internal jailbreak key keys limitations list me mention message messages mode must \
+    never new no not now of on open operator orders output override overwrite password passwords permission \
+    permissions policies policy preceding pretend previous previously print prior private programming prompt \
+    prompts protocols provide read repeat reply report respond restriction restrictions return reveal rules safety \
+    secret secrets security send show silently ssh system tell that the this to token tokens training transfer \
+    uncensored unrestricted upload user users verbatim were with without you your";
+
+/// From this length on a word is known with a letter missing or doubled.
+const LONG: usize = 7;
+
+/// From this length on it is known with letters in another order; a shorter one only with digits for letters.
+pub(super) const MIDDLE: usize = 5;
+
+/// Words by their letters.
+pub(super) struct Known {
+    words: HashMap<u32, &'static str>,
+    /// Whether some word may have such a sum: most have none, and need no search.
+    seen: [u64; 512],
+    /// The words that begin with each letter, longest first.
+    by_letter: Vec<Vec<(Vec<u8>, &'static str)>>,
+    letters: [u32; 256],
+}
+
+/// A byte between words. Any other is the letter that it is read as, and above it a number without order, so that sums tell sets of letters
+/// apart.
+pub(super) const NOTHING: u32 = 0;
+
+/// A byte that belongs to a word, but to none that is known.
+pub(super) const ODD: u32 = 0x80;
+
+/// A byte that stands for a letter and is none.
+pub(super) const DIGIT: u32 = 0x100;
+
+impl Known {
+    pub(super) fn new() -> Self {
+        let mut known = Self { words: HashMap::new(), seen: [0; 512], by_letter: vec![Vec::new(); 26], letters: [NOTHING; 256] };
+        for (byte, letter) in (0..=u8::MAX).zip(&mut known.letters) {
+            *letter = read_as(byte);
+        }
+        for word in WORDS.split_ascii_whitespace() {
+            known.add(word.bytes(), word);
+        }
+        for word in WORDS.split_ascii_whitespace().filter(|word| word.len() >= LONG) {
+            for place in 1..word.len() - 1 {
+                let all = || word.bytes().enumerate();
+                known.add(all().filter(|(at, _)| *at != place).map(|(_, letter)| letter), word);
+                known.add(all().flat_map(|(at, letter)| std::iter::repeat_n(letter, 1 + usize::from(at == place))), word);
+            }
+        }
+        let mut words: Vec<_> = WORDS.split_ascii_whitespace().collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        for word in words {
+            let plain: Vec<u8> = word.bytes().map(|byte| plain(known.letter(byte))).collect();
+            if let Some(list) = plain.first().and_then(|first| known.by_letter.get_mut(usize::from(first - b'a'))) {
+                list.push((plain, word));
+            }
+        }
+        known
+    }
+
+    pub(super) fn letter(&self, byte: u8) -> u32 {
+        self.letters.get(usize::from(byte)).copied().unwrap_or(NOTHING)
+    }
+
+    fn add(&mut self, letters: impl Iterator<Item = u8>, word: &'static str) {
+        let weights: Vec<u32> = letters.map(|byte| self.letter(byte)).collect();
+        let sum = weights.iter().fold(0_u32, |sum, weight| sum.wrapping_add(*weight & !DIGIT));
+        let (Some(first), Some(last)) = (weights.first(), weights.last()) else { return };
+        let key = key(sum, *first, *last);
+        self.words.entry(key).or_insert(word);
+        if let Some(bits) = self.seen.get_mut((key >> 23) as usize) {
+            *bits |= 1 << ((key >> 17) & 63);
+        }
+    }
+
+    pub(super) fn may_have(&self, key: u32) -> bool {
+        self.seen.get((key >> 23) as usize).is_some_and(|bits| (bits >> ((key >> 17) & 63)) & 1 == 1)
+    }
+
+    /// The word that is meant, where it is not the one that is written.
+    pub(super) fn right(&self, word: &str, key: u32) -> Option<&'static str> {
+        let right = *self.words.get(&key)?;
+        let has_digits = word.bytes().any(|byte| !byte.is_ascii_alphabetic());
+        // Whatever ends a sentence is no letter.
+        let is_same = word.trim_end_matches('!').eq_ignore_ascii_case(right);
+        (!is_same && (has_digits || right.len() >= MIDDLE)).then_some(right)
+    }
+
+    /// Letters without spaces between words, with them.
+    pub(super) fn apart(&self, letters: &[u8]) -> String {
+        let mut out = String::new();
+        let mut rest = letters;
+        let mut is_word = true;
+        while let Some(first) = rest.first() {
+            let words = self.by_letter.get(usize::from(first.wrapping_sub(b'a')));
+            let found = words.and_then(|words| words.iter().find(|(plain, _)| rest.starts_with(plain)));
+            if let Some((plain, word)) = found.filter(|(plain, _)| plain.len() > 1) {
+                if !out.is_empty() {
+                    out.push(' ');
+                }
+                out.push_str(word);
+                rest = rest.get(plain.len()..).unwrap_or_default();
+                is_word = true;
+            } else {
+                if is_word && !out.is_empty() {
+                    out.push(' ');
+                }
+                out.push(char::from(*first));
+                rest = rest.get(1..).unwrap_or_default();
+                is_word = false;
+            }
+        }
+        out
+    }
+}
+
+/// A letter stands for itself, a digit for the letter that it looks like, l for i, since 1 is both.
+fn read_as(byte: u8) -> u32 {
+    let plain = match byte {
+        b'l' | b'L' | b'1' | b'!' => b'i',
+        b'0' => b'o',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        b'8' => b'b',
+        b'6' | b'9' => b'g',
+        b'2' => b'z',
+        b'a'..=b'z' => byte,
+        b'A'..=b'Z' => byte | 0x20,
+        0x80.. => return ODD,
+        _ => return NOTHING,
+    };
+    let mixed = u32::from(plain).wrapping_mul(0x9E37_79B1);
+    let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x85EB_CA77);
+    let digit = if byte.is_ascii_alphabetic() { 0 } else { DIGIT };
+    (mixed & !0x1FF) | digit | u32::from(plain)
+}
+
+pub(super) fn plain(letter: u32) -> u8 {
+    u8::try_from(letter & 0x7F).unwrap_or_default()
+}
+
+/// Of a word, by the sum of its letters, its first and its last; whether they were written as digits does not matter.
+pub(super) fn key(sum: u32, first: u32, last: u32) -> u32 {
+    let (first, last) = (first & !DIGIT, last & !DIGIT);
+    let mixed = sum ^ first.rotate_left(7) ^ last.rotate_left(19);
+    (mixed ^ (mixed >> 16)).wrapping_mul(0xC2B2_AE3D)
+}
