@@ -20,6 +20,7 @@ mod privacy;
 mod proofs;
 mod prune;
 mod reload;
+mod scan;
 mod schema;
 mod search;
 mod serve;
@@ -70,6 +71,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// The detectors of sensitive text that this build knows, and whether detectors do what they say
     Detectors(detectors::Detectors),
+    /// Say what the detectors find in a text, or in many, on standard input
+    Scan(scan::Scan),
     /// Have the gateway read its configuration and policies again
     Reload(ConfigPath),
     /// The JSON Schema of a configuration or a policy, for editors; a description of the admin API
@@ -137,6 +140,7 @@ pub fn run() -> ExitCode {
         Command::Launch(arguments) => Ok(launch::run(arguments, &mut terminal)),
         Command::Policy(command) => block_on(policy::run(&command, &mut terminal)),
         Command::Reload(path) => block_on(reload::run(path, &mut terminal)),
+        Command::Scan(command) => scan::run(&command, &mut terminal),
         Command::Schema(command) => schema::run(&command, &mut terminal),
         Command::Serve(path) => block_on(serve::run(path, &mut terminal)),
         Command::Servers(command) => block_on(servers::run(command, &mut terminal)),

@@ -7,7 +7,7 @@
 //! Pure: bytes in, spans out. The time is bounded by the length of the text: what a text made to be slow would take beyond that is not looked
 //! at, and said ([`Scanner::scan`]).
 //!
-//! The detectors of this build are embedded ([`built_in`]). Orders to a model are another matter: [`injection`].
+//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`].
 
 mod catalogue;
 mod checks;

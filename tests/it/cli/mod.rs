@@ -18,6 +18,7 @@ mod privacy;
 pub(crate) mod process;
 mod proofs;
 mod reload;
+mod scan;
 mod search;
 mod serve;
 mod stand_ins;
