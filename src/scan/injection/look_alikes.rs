@@ -47,6 +47,7 @@ pub(super) fn plain(letter: char) -> Option<&'static str> {
         '\u{1F130}'..='\u{1F149}' => pick(CIRCLED, code - 0x1F130),
         '\u{1F150}'..='\u{1F169}' => pick(CIRCLED, code - 0x1F150),
         '\u{1F170}'..='\u{1F189}' => pick(CIRCLED, code - 0x1F170),
+        '\u{1F1E6}'..='\u{1F1FF}' => pick(CIRCLED, code - 0x1F1E6),
         _ => single(letter),
     }
 }

@@ -90,6 +90,13 @@ fn decoded(letters: &[u8], most: usize) -> Option<(String, bool)> {
             most,
         );
     }
+    // RFC 4648 section 6. Nothing else has capital letters only for so long.
+    let of_32 = |letter: &u8| matches!(letter, b'A'..=b'Z' | b'2'..=b'7' | b'=');
+    if letters.iter().all(of_32)
+        && let Some(found) = as_text(quintets(letters), most)
+    {
+        return Some(found);
+    }
     let mut bits = 0_u32;
     let mut count = 0_u8;
     let sextets = letters.iter().filter_map(|letter| sextet(*letter));
@@ -104,6 +111,40 @@ fn decoded(letters: &[u8], most: usize) -> Option<(String, bool)> {
         }),
         most,
     )
+}
+
+fn quintets(letters: &[u8]) -> impl Iterator<Item = Option<u8>> {
+    let (mut bits, mut count) = (0_u32, 0_u8);
+    let value = |letter: &u8| match letter {
+        b'A'..=b'Z' => Some(letter - b'A'),
+        b'2'..=b'7' => Some(letter - b'2' + 26),
+        _ => None,
+    };
+    letters.iter().filter_map(value).filter_map(move |quintet| {
+        bits = ((bits << 5) | u32::from(quintet)) & 0xFFFF;
+        count += 5;
+        (count >= 8).then(|| {
+            count -= 8;
+            u8::try_from((bits >> count) & 0xFF).ok()
+        })
+    })
+}
+
+/// The text that numbers stand for, letter by letter: two hexadecimal digits, eight binary ones, or decimal numbers.
+pub(super) fn numbers(text: &str, most: usize) -> Option<String> {
+    let words = || text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let digits = || words().map(|word| word.strip_prefix("0x").unwrap_or(word));
+    let radix = if digits().all(|word| word.len() == 8 && word.bytes().all(|byte| matches!(byte, b'0' | b'1'))) {
+        2
+    } else if digits().all(|word| word.len() == 2) && words().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic())) {
+        16
+    } else {
+        10
+    };
+    let letters = digits().map(|word| u8::from_str_radix(word, radix).ok());
+    // Numbers that people write are seldom letters all.
+    let letters: Vec<u8> = letters.take(most).collect::<Option<_>>()?;
+    as_text(letters.into_iter().map(Some), most).map(|(text, _)| text).filter(|text| text.contains(' '))
 }
 
 /// Whether bytes begin as a text does is seen from the first few: an image, a key or a digest is given up after them.

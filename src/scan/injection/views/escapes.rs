@@ -24,6 +24,7 @@ fn undone<'a>(text: &'a str, tag: &mut dyn FnMut(usize) -> Undone) -> Option<Rew
             Some(b'&') => entity(rest),
             Some(b'%') => percent(rest),
             Some(b'\\') => backslash(rest),
+            Some(b'=') => printable(rest),
             _ => tag(start),
         };
         match undone {
@@ -41,7 +42,7 @@ fn undone<'a>(text: &'a str, tag: &mut dyn FnMut(usize) -> Undone) -> Option<Rew
 fn next(bytes: &[u8], from: usize) -> Option<usize> {
     // A block without one is passed over at vector speed.
     const BLOCK: usize = 32;
-    let begins = |byte: &u8| matches!(byte, b'&' | b'%' | b'\\' | b'<');
+    let begins = |byte: &u8| matches!(byte, b'&' | b'%' | b'\\' | b'<' | b'=');
     let mut at = from;
     while bytes.get(at..at + BLOCK).is_some_and(|block| !block.iter().fold(false, |any, byte| any | begins(byte))) {
         at += BLOCK;
@@ -119,6 +120,27 @@ fn percent(rest: &str) -> Undone {
         length += 3;
     }
     (length > 0).then(|| (length, String::from_utf8_lossy(&decoded).into_owned()))
+}
+
+/// Quoted-printable, RFC 2045 section 6.7: as many in a row as there are, and the ends of lines that are none. Capital letters only: anything
+/// else that stands behind a sign of equality is more often a value.
+fn printable(rest: &str) -> Undone {
+    let bytes = rest.as_bytes();
+    let mut decoded = Vec::new();
+    let mut length = 0;
+    loop {
+        match bytes.get(length..length + 3) {
+            Some([b'=', b'\r', b'\n']) => length += 3,
+            Some([b'=', b'\n', _]) => length += 2,
+            Some([b'=', digits @ ..]) if digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F')) => {
+                decoded.push(u8::try_from(hex(digits)?).ok()?);
+                length += 3;
+            }
+            _ => break,
+        }
+    }
+    let text = String::from_utf8(decoded).ok()?;
+    (length > 0 && !text.contains(|letter: char| letter < ' ' && letter != '\n' && letter != '\r')).then_some((length, text))
 }
 
 /// Escapes of JSON and of the languages that write them likewise. A quotation mark or a slash needs no undoing to be read.

@@ -111,7 +111,15 @@ impl Look<'_> {
         let readable = &readable.rewritten;
         let back = |span| way(readable.original(span));
         let text = readable.text();
-        self.rewritten(words::corrected(text), &back, depth, Kind::Last);
+        let mut numbers = Vec::new();
+        self.rewritten(words::corrected(text, &mut numbers), &back, depth, Kind::Last);
+        if depth < DEPTH {
+            for span in numbers {
+                if let Some(letters) = text.get(span.clone()).and_then(|row| blobs::numbers(row, self.left)) {
+                    self.made(&letters, &|_| back(span.clone()), depth + 1, Kind::Whole);
+                }
+            }
+        }
         self.rewritten(strings::joined(text), &back, depth, Kind::Last);
         if hints.rot13 {
             self.made(&turned::rot13(text), &back, depth, Kind::Last);

@@ -64,11 +64,12 @@ fn string(text: &str, from: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Whether two strings in a row are items of one list, or pieces of one stream.
+/// Whether two strings in a row are items of one list, summands of one text, or pieces of one stream.
 fn belong(text: &str, before: &Piece<'_>, piece: &Piece<'_>) -> bool {
     let Some(between) = text.get(before.end + 1..piece.start.saturating_sub(1)).filter(|between| between.len() <= FRAME) else {
         return false;
     };
-    let items = between.bytes().all(|byte| byte == b',' || byte.is_ascii_whitespace()) && between.contains(',');
+    let joins = |byte: u8| matches!(byte, b',' | b'+' | b'.' | b'\\' | b'(' | b')') || byte.is_ascii_whitespace();
+    let items = between.bytes().all(joins) && between.contains([',', '+', '.', '\\']);
     items || (!piece.key.is_empty() && piece.key == before.key && between.contains(['}', '\n']))
 }

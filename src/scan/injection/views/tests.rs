@@ -56,6 +56,8 @@ fn escapes_are_undone_and_lead_back_to_what_was_written() {
         (r"now s\U00000074op", "stop", r"s\U00000074op"),
         (r"now s\164op", "stop", r"s\164op"),
         ("now s%u0074op", "stop", "s%u0074op"),
+        ("now s=74=6Fp it=20", "stop", "s=74=6Fp"),
+        ("now st=\nop", "stop", "st=\nop"),
         (r"one\nstop", "e\nstop", r"e\nstop"),
         (r"\ud835\udc2c", "s", r"\ud835\udc2c"),
         ("<p>s<b>t</b>op</p>", "stop", "s<b>t</b>op"),
@@ -103,6 +105,20 @@ fn what_is_compressed_is_unpacked() {
         let text = format!("data:application/octet-stream;base64,{encoded}");
         assert_eq!(written(&text, "stop the press"), encoded);
     }
+}
+
+#[test]
+fn numbers_may_be_letters() {
+    const ORDER: &str = "Please stop the press now.";
+    let hexadecimal: Vec<String> = ORDER.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let binary: Vec<String> = ORDER.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let decimal: Vec<String> = ORDER.bytes().map(|byte| byte.to_string()).collect();
+    for encoded in [hexadecimal.join(" "), hexadecimal.join(":"), binary.join(" "), decimal.join(", ")] {
+        assert_eq!(written(&format!("read: {encoded}."), "stop the press"), encoded);
+    }
+    let of_32 = "KBWGKYLTMUQHG5DPOAQHI2DFEBYHEZLTOMQG433XFY======";
+    assert_eq!(written(of_32, "stop the press"), of_32);
+    assert_eq!(readings("12 45 67 89 10 22 34 56 78 90 11 23 45 67 89 10 11 12").len(), 1);
 }
 
 #[test]
@@ -156,6 +172,7 @@ fn words_are_put_right() {
 fn pieces_are_joined() {
     for (text, reads, stands) in [
         (r#"["st", "op it"]"#, "stop it", r#"st", "op it"#),
+        (r#"say("st" + "op it")"#, "stop it", r#"st" + "op it"#),
         ("data: {\"delta\":\"st\"}\n\ndata: {\"delta\":\"op it\"}\n\n", "stop it", "st\"}\n\ndata: {\"delta\":\"op it"),
         (r#"[{"t":"st"},{"t":"op it"}]"#, "stop it", r#"st"},{"t":"op it"#),
     ] {

@@ -16,11 +16,13 @@ const SPACED: usize = 5;
 static KNOWN: LazyLock<Known> = LazyLock::new(Known::new);
 
 /// The text with such words put right; `None` where there are none.
-pub(super) fn corrected(text: &str) -> Option<Rewritten<'_>> {
+/// Where numbers stand that may be letters is told too.
+pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> Option<Rewritten<'t>> {
     let known = &*KNOWN;
     let mut patches = Patches::new(text);
     let mut spaced = Spaced::default();
     let mut wide = Wide::default();
+    let mut row = Row::default();
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(first) = bytes.get(at) {
@@ -46,12 +48,14 @@ pub(super) fn corrected(text: &str) -> Option<Rewritten<'_>> {
         if length == 1 && !is_odd {
             spaced.add(start, plain(letter), known, &mut patches);
             wide.letter(at);
+            row.word(start..at, false, numbers);
             continue;
         }
         if spaced.count > 0 {
             spaced.end(known, &mut patches);
         }
         wide.word(text, start..at, &mut patches);
+        row.word(start..at, all & DIGIT != 0 && !is_odd, numbers);
         let may_be_known = length >= MIDDLE || (length >= 3 && all & DIGIT != 0);
         if may_be_known && !is_odd {
             let key = key(sum, letter, last);
@@ -63,6 +67,7 @@ pub(super) fn corrected(text: &str) -> Option<Rewritten<'_>> {
         }
     }
     spaced.end(known, &mut patches);
+    row.end(numbers);
     patches.finish()
 }
 
@@ -95,6 +100,40 @@ impl Spaced {
             patches.replace(self.span.clone(), &words.join(" "));
         }
         self.letters.clear();
+        self.count = 0;
+    }
+}
+
+/// Short numbers in a row.
+#[derive(Default)]
+struct Row {
+    span: Range<usize>,
+    count: usize,
+}
+
+impl Row {
+    fn word(&mut self, word: Range<usize>, is_number: bool, numbers: &mut Vec<Range<usize>>) {
+        const LONGEST: usize = 8;
+        const GAP: usize = 2;
+        let follows = word.start <= self.span.end + GAP;
+        let is_short = (2..=LONGEST).contains(&word.len());
+        if !is_number || !is_short || !follows {
+            self.end(numbers);
+        }
+        if is_number && is_short {
+            if self.count == 0 {
+                self.span.start = word.start;
+            }
+            self.count += 1;
+            self.span.end = word.end;
+        }
+    }
+
+    fn end(&mut self, numbers: &mut Vec<Range<usize>>) {
+        const SHORTEST: usize = 16;
+        if self.count >= SHORTEST {
+            numbers.push(self.span.clone());
+        }
         self.count = 0;
     }
 }
