@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use yett::scan::{Anchor, Catalogue, Scanner};
+use yett::scan::{Catalogue, Scanner};
 
 const POOL: usize = 4 << 20;
 const ROUNDS: usize = 12;

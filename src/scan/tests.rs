@@ -133,7 +133,7 @@ fn part() -> impl Strategy<Value = String> {
     let changed = (sampled.clone(), any::<Index>(), select(&["", "0", "-", " ", "A", "é", ".", "@", "xx"])).prop_map(
         |(mut text, at, with)| {
             let at = text.floor_char_boundary(at.index(text.len().max(1)));
-            let length = text[at..].chars().next().map_or(0, char::len_utf8);
+            let length = text.get(at..).unwrap_or_default().chars().next().map_or(0, char::len_utf8);
             text.replace_range(at..at + length, with);
             text
         },
