@@ -7,7 +7,8 @@
 //! Pure: bytes in, spans out. The time is bounded by the length of the text: what a text made to be slow would take beyond that is not looked
 //! at, and said ([`Scanner::scan`]).
 //!
-//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`].
+//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`] looks for them by rules,
+//! [`linear`] judges prose by a model, which nothing in the gateway asks yet.
 
 mod catalogue;
 mod checks;
@@ -17,6 +18,7 @@ mod entropy;
 mod grams;
 pub mod injection;
 mod kind;
+pub mod linear;
 mod matchers;
 mod own;
 mod read;
