@@ -1,7 +1,7 @@
 //! Finds orders to a model where only data belongs, by rules.
 //!
 //! A [`Scanner`] makes a text readable as a model reads it, and makes further texts of what stands in it encoded, split or misspelt
-//! ([`views`]); each is searched for rare words, and rules are tried around them.
+//! (`views`); each is searched for rare words, and rules are tried around them.
 //!
 //! Pure: text in, spans out. `docs/detection.md` has the figures.
 
