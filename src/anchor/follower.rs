@@ -123,7 +123,12 @@ impl Follower {
             Err(Stumble::Claims(reason)) => Err(self.weigh(reason, &target.head.origin).await),
             result => result,
         };
-        self.claim = if let Err(Stumble::Claims(reason)) = &result { Some(*reason) } else { None };
+        self.claim = match &result {
+            Err(Stumble::Claims(reason)) => Some(*reason),
+            // Who says nothing takes nothing back.
+            Err(Stumble::Silence(_) | Stumble::Log(_) | Stumble::Inside(_)) => self.claim,
+            Ok(_) | Err(Stumble::Frozen(_) | Stumble::Refused { .. } | Stumble::Answer(_) | Stumble::Wavers) => None,
+        };
         if result.is_ok() {
             self.failures = 0;
             self.cosigned = target.head.size;

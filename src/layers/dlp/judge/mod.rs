@@ -342,7 +342,4 @@ impl std::fmt::Debug for Edit {
 }
 
 #[cfg(test)]
-mod properties;
-
-#[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::super::rules::Rules;
-use super::super::survey::Known;
+use super::super::super::rules::Rules;
+use super::super::super::survey::Known;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
 use crate::protocol::json::{Limits, Value};
 use crate::protocol::{Message, Side};

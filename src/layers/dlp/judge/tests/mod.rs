@@ -1,3 +1,7 @@
+//! What happens to tokens that look like something else.
+
+mod properties;
+
 use bytes::Bytes;
 
 use super::super::formats::draw;
