@@ -53,7 +53,8 @@ pub(super) fn is_stand_in(value: &[u8]) -> bool {
     memchr::memchr_iter(b'[', value).any(|at| {
         let rest = value.get(at + 1..).unwrap_or_default();
         let after = STAND_INS.iter().find_map(|name| rest.strip_prefix(*name));
-        matches!(after, Some([b']', ..] | [b' ', b'*' | b'#', ..]))
+        // A pattern may end its value at the space.
+        matches!(after, Some([] | [b']', ..] | [b' ', b'*' | b'#', ..]))
     })
 }
 
@@ -132,7 +133,7 @@ mod tests {
         for value in ["[secret]", "x[us_ssn *1234]", "[redacted #abcdefghijklmnop]", "'[iban]'"] {
             assert!(is_stand_in(value.as_bytes()), "{value}");
         }
-        for value in ["[]", "[Secret]", "[a]", "a[0]b1c2", "pa[ss]word12", "[secret", "secret]", ""] {
+        for value in ["[]", "[Secret]", "[a]", "a[0]b1c2", "pa[ss]word12", "[secretly", "secret]", ""] {
             assert!(!is_stand_in(value.as_bytes()), "{value}");
         }
         let pii = Catalogue::built_in().unwrap().named("pii").unwrap();

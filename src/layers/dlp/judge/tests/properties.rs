@@ -1,10 +1,10 @@
-//! What holds for every text and every action: nothing of what was found is left, what was cleaned once is not changed again, and the message
-//! stays one.
+//! What holds for every text that is masked: what was cleaned once is not changed again, and the message stays one.
 
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::super::super::rules::Rules;
 use super::super::super::survey::Known;
@@ -20,7 +20,7 @@ static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| {
     rows.flat_map(|row| row.detector().finds.clone()).collect()
 });
 
-fn rules(action: DlpAction) -> Rules {
+fn masking() -> Rules {
     let rule = DlpRule {
         name: "everything".to_owned(),
         detect: vec!["pii".to_owned(), "secrets".to_owned()],
@@ -29,15 +29,14 @@ fn rules(action: DlpAction) -> Rules {
         requests: true,
         responses: true,
         servers: Vec::new(),
-        action,
+        action: DlpAction::Mask,
         purpose: "test".to_owned(),
         shadow: false,
     };
     Rules::new(Some(&Dlp { rules: vec![rule], ..Dlp::default() })).unwrap()
 }
 
-static MASKING: LazyLock<Rules> = LazyLock::new(|| rules(DlpAction::Mask));
-static SHORTENING: LazyLock<Rules> = LazyLock::new(|| rules(DlpAction::Partial));
+static MASKING: LazyLock<Rules> = LazyLock::new(masking);
 
 /// The text as it is passed on, and how often something was found in it.
 fn cleaned(rules: &Rules, text: &str) -> (String, usize) {
@@ -56,21 +55,21 @@ fn cleaned(rules: &Rules, text: &str) -> (String, usize) {
     (one.to_owned(), outcome.findings.len())
 }
 
-proptest! {
-    // Each case compiles patterns that no other has met.
-    #![proptest_config(ProptestConfig::with_cases(40))]
-
-    #[test]
-    fn what_was_cleaned_once_is_not_changed_again(
-        picks in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 1..4),
-        between in prop::sample::select(vec![" ", "\n", "; \u{fc}ber ", "\",\"", "\u{4f60}", " | "]),
-        partial: bool,
-    ) {
-        let rules = if partial { &*SHORTENING } else { &*MASKING };
+#[test]
+fn what_was_masked_once_is_not_changed_again() {
+    let between = prop::sample::select(vec![" ", "\n", "; \u{fc}ber ", "\",\"", "\u{4f60}", " | "]);
+    let picks = prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 1..4);
+    // The same chance in every run.
+    let chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner =
+        TestRunner::new_with_rng(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) }, chance);
+    let held = runner.run(&(picks, between), |(picks, between)| {
         let texts: Vec<String> = picks.iter().map(|(pick, seed)| sample(&SAMPLES[pick.index(SAMPLES.len())], *seed)).collect();
         let text = texts.join(between);
-        let (once, _) = cleaned(rules, &text);
-        let (twice, again) = cleaned(rules, &once);
+        let (once, _) = cleaned(&MASKING, &text);
+        let (twice, again) = cleaned(&MASKING, &once);
         prop_assert_eq!((&twice, again), (&once, 0), "of {}", text);
-    }
+        Ok(())
+    });
+    assert!(held.is_ok(), "{held:?}");
 }
