@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use yett::scan::injection::{Scanner, SurfaceKind};
+use yett::scan::injection::{Effort, Scanner, SurfaceKind};
 use yett::scan::{self, Catalogue, Set};
 
 const POOL: usize = 4 << 20;
@@ -71,14 +71,14 @@ impl Detectors {
 
     fn dlp(&self, text: &str) -> usize {
         let mut out = Vec::new();
-        let _read = self.scanner.find(text, &self.all, &mut out);
+        let _read = self.scanner.find(text, &self.all, &mut scan::Effort::default(), &mut out);
         out.len()
     }
 }
 
 fn injection(scanner: &Scanner, text: &str) -> usize {
     let mut out = Vec::new();
-    scanner.scan(text, SurfaceKind::Result, &mut out);
+    scanner.scan(text, SurfaceKind::Result, &mut Effort::default(), &mut out);
     out.len()
 }
 

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use yett::scan::{Catalogue, Scanner};
+use yett::scan::{Catalogue, Effort, Scanner};
 
 const POOL: usize = 4 << 20;
 const ROUNDS: usize = 12;
@@ -56,7 +56,7 @@ fn measure(name: &str, scanner: &Scanner, pool: &[String]) {
     let pass = || {
         let (began, mut hits, mut unread) = (Instant::now(), 0, 0);
         for text in pool {
-            let read = scanner.scan(black_box(text.as_bytes()), &all, |_, _| hits += 1);
+            let read = scanner.scan(black_box(text.as_bytes()), &all, &mut Effort::default(), |_, _| hits += 1);
             unread += usize::from(read.is_err());
         }
         (began.elapsed(), hits, unread)

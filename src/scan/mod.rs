@@ -42,5 +42,5 @@ pub use own::{MOST_WORDS, NotOwn, Own};
 pub use read::detectors;
 pub use row::Row;
 pub use samples::{Mistake, sample};
-pub use scanner::{Found, NotCompiled, Scanner, Unread};
+pub use scanner::{Effort, Found, NotCompiled, Scanner, Unread};
 pub use set::Set;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Detector, Scanner};
+use super::{Detector, Effort, Scanner};
 
 /// How often each template is filled, and how often chance may make a value that looks like none.
 const ROUNDS: u64 = 8;
@@ -56,7 +56,7 @@ impl Scanner {
     fn finds(&self, detector: &Detector, text: &str) -> bool {
         let mut found = false;
         let wanted = self.set(|row| row.detector().id == detector.id);
-        let read = self.scan(text.as_bytes(), &wanted, |_, _| found = true);
+        let read = self.scan(text.as_bytes(), &wanted, &mut Effort::default(), |_, _| found = true);
         found && read.is_ok()
     }
 }
@@ -148,9 +148,18 @@ mod tests {
         let rows = detectors("slow.yaml", format!("version: 1\ndetectors: [{row}]\n").as_bytes(), &mut Report::new()).unwrap();
         let scanner = Scanner::new(Class::Own, rows).unwrap();
         let text = "abc".repeat(50_000);
-        let read = scanner.scan(text.as_bytes(), &scanner.set(|_| true), |_, _| {});
+        let read = scanner.scan(text.as_bytes(), &scanner.set(|_| true), &mut Effort::default(), |_, _| {});
         assert_eq!(read, Err(Unread), "{} bytes of anchors were looked at one by one", text.len());
         assert_eq!(scanner.mistakes(), []);
+    }
+
+    #[test]
+    fn what_is_free_is_free_once_for_all_texts_of_a_message() {
+        let scanner = Catalogue::built_in().unwrap().scanner(["mac_address"], []).unwrap();
+        let (all, mut left) = (scanner.set(|_| true), Effort::default());
+        let text = "00:1B:63:84:45:E6".repeat(40);
+        let mut read = (0..20_000).map(|_| scanner.scan(text.as_bytes(), &all, &mut left, |_, _| {}));
+        assert!(read.next() == Some(Ok(())) && read.any(|read| read == Err(Unread)), "each text was free");
     }
 
     #[test]

@@ -16,11 +16,23 @@ use super::shape::Shape;
 use super::sieve::Sieve;
 use super::words::{Seen, Words};
 
-/// How many bytes around anchors are looked at for each byte of the text, and for any text, however short.
+/// How many bytes around anchors are looked at for each byte of a text, and for any message, however short.
 ///
 /// SECURITY: a text of nothing but anchors would cost a window for every few bytes of it.
 const FACTOR: usize = 24;
 const FREE: usize = 256 << 10;
+
+/// How many bytes around anchors may still be looked at. One for all texts of a message.
+///
+/// SECURITY: with one for each text, a message of many short ones would have what is free for any text as often.
+#[derive(Debug)]
+pub struct Effort(usize);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(FREE)
+    }
+}
 
 /// Detectors, compiled.
 #[derive(Debug)]
@@ -84,8 +96,7 @@ struct Scan<'t> {
     text: &'t [u8],
     /// Who is asked.
     wanted: &'t Set,
-    /// How many bytes may still be looked at.
-    left: usize,
+    left: &'t mut Effort,
     words: Seen,
 }
 
@@ -182,9 +193,9 @@ impl Scanner {
     ///
     /// # Errors
     /// The text was not read to its end.
-    pub fn find(&self, text: &str, wanted: &Set, out: &mut Vec<Found>) -> Result<(), Unread> {
+    pub fn find(&self, text: &str, wanted: &Set, left: &mut Effort, out: &mut Vec<Found>) -> Result<(), Unread> {
         let before = out.len();
-        let read = self.scan(text.as_bytes(), wanted, |by, span| {
+        let read = self.scan(text.as_bytes(), wanted, left, |by, span| {
             let Some(row) = self.row(by) else { return };
             let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
             out.push(Found { by, class: row.class(), kind: row.detector().kind, start, end });
@@ -199,12 +210,18 @@ impl Scanner {
     ///
     /// # Errors
     /// The text was not read to its end. Which anchors were looked at depends on what they are, so nothing of it counts as read.
-    pub fn scan(&self, text: &[u8], wanted: &Set, mut visit: impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
+    pub fn scan(
+        &self,
+        text: &[u8],
+        wanted: &Set,
+        left: &mut Effort,
+        mut visit: impl FnMut(u16, Range<usize>),
+    ) -> Result<(), Unread> {
         // Most keys and many values of a message are.
         if text.len() < self.shortest {
             return Ok(());
         }
-        let left = text.len().saturating_mul(FACTOR).saturating_add(FREE);
+        left.0 = left.0.saturating_add(text.len().saturating_mul(FACTOR));
         let mut scan = Scan { text, wanted, left, words: Seen::default() };
         for (number, own) in self.own.iter().filter(|(number, _)| wanted.contains(*number)) {
             own.find(text, |found| visit(*number, found));
@@ -270,7 +287,7 @@ impl Scanner {
 
 impl Scan<'_> {
     fn spend(&mut self, bytes: usize) -> Result<(), Unread> {
-        self.left = self.left.checked_sub(bytes).ok_or(Unread)?;
+        self.left.0 = self.left.0.checked_sub(bytes).ok_or(Unread)?;
         Ok(())
     }
 }

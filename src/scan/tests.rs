@@ -116,7 +116,7 @@ fn plainly(text: &str) -> Places {
 fn found(text: &str) -> Places {
     let mut found = Places::new();
     let patterns = SCANNER.set(|row| matches!(row.detector().how, How::Pattern(_)));
-    let read = SCANNER.scan(text.as_bytes(), &patterns, |by, value| {
+    let read = SCANNER.scan(text.as_bytes(), &patterns, &mut Effort::default(), |by, value| {
         found.insert((by, value.start, value.end));
     });
     assert_eq!(read, Ok(()), "{} bytes are too many", text.len());

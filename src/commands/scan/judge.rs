@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Class;
 use crate::scan::injection::{self, SurfaceKind, Way, other_readings, score};
-use crate::scan::{self, Catalogue, Set};
+use crate::scan::{self, Catalogue, Effort, Set};
 
 /// What a finding of a detector adds to the score: its check digits or its form leave little doubt.
 const SURE: f64 = 0.9;
@@ -135,7 +135,7 @@ impl Judge {
         let (mut flagged, mut doubt) = (false, 1.0);
         if let Some(scanner) = &self.injection {
             let mut hits = Vec::new();
-            scanner.scan(text, direction.surface(), &mut hits);
+            scanner.scan(text, direction.surface(), &mut injection::Effort::default(), &mut hits);
             flagged = hits.iter().any(injection::Hit::is_flag);
             doubt = 1.0 - score(&hits);
             findings.extend(hits.iter().map(|hit| Finding { kind: "injection", rule: hit.rule, start: hit.start, end: hit.end }));
@@ -145,10 +145,11 @@ impl Judge {
             doubt *= 1.0 - SURE;
             findings.push(finding);
         };
-        self.detect(&self.all, text, &|span| span, &mut found);
+        let mut effort = Effort::default();
+        self.detect(&self.all, text, &|span| span, &mut effort, &mut found);
         if !self.secrets.is_empty() {
             // A key may be split over strings, or stand in an encoding.
-            other_readings(text, &mut |reading, way| self.detect(&self.secrets, reading, way, &mut found));
+            other_readings(text, &mut |reading, way| self.detect(&self.secrets, reading, way, &mut effort, &mut found));
         }
         findings.sort_unstable_by_key(|finding| (finding.start, finding.end, finding.rule));
         findings.dedup_by_key(|finding| (finding.start, finding.end, finding.rule));
@@ -158,9 +159,9 @@ impl Judge {
         true
     }
 
-    fn detect<'s>(&'s self, wanted: &Set, text: &str, way: &Way<'_>, found: &mut impl FnMut(Finding<'s>)) {
+    fn detect<'s>(&'s self, wanted: &Set, text: &str, way: &Way<'_>, effort: &mut Effort, found: &mut impl FnMut(Finding<'s>)) {
         let mut all = Vec::new();
-        let read = self.detectors.find(text, wanted, &mut all);
+        let read = self.detectors.find(text, wanted, effort, &mut all);
         for one in all {
             let (span, rule) = (way(one.start..one.end), self.detectors.row(one.by).map(|row| row.detector().id.as_str()));
             found(Finding { kind: one.kind, rule: rule.unwrap_or_default(), start: span.start, end: span.end });

@@ -180,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scan::{Catalogue, Found, Scanner};
+    use crate::scan::{Catalogue, Effort, Found, Scanner};
 
     static EVERYTHING: LazyLock<Scanner> = LazyLock::new(|| {
         let names = ["card", "email", "iban", "us_ssn", "aws_access_key"];
@@ -189,7 +189,7 @@ mod tests {
 
     fn find(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Found> {
         let mut matches = Vec::new();
-        EVERYTHING.find(text, &EVERYTHING.set(|row| wanted(row.detector().kind)), &mut matches).unwrap();
+        EVERYTHING.find(text, &EVERYTHING.set(|row| wanted(row.detector().kind)), &mut Effort::default(), &mut matches).unwrap();
         matches
     }
 

@@ -7,7 +7,7 @@ use super::echo::{Echo, Patience, Restored};
 use super::formats::Form;
 use super::restore::Grant;
 use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
-use crate::scan::{Catalogue, Class, Detector, Found, NotCompiled, Row, Scanner, Set, Unread};
+use crate::scan::{Catalogue, Class, Detector, Effort, Found, NotCompiled, Row, Scanner, Set, Unread};
 use crate::vault::{Caller, Digests};
 
 /// What is looked for where no policy says anything.
@@ -215,8 +215,8 @@ impl<'a> Applicable<'a> {
     }
 
     /// Appends what these detectors find in a text.
-    pub(super) fn find(&self, text: &str, wanted: &Set, out: &mut Vec<Found>) -> Result<(), Unread> {
-        self.of.scanner.find(text, wanted, out)
+    pub(super) fn find(&self, text: &str, wanted: &Set, left: &mut Effort, out: &mut Vec<Found>) -> Result<(), Unread> {
+        self.of.scanner.find(text, wanted, left, out)
     }
 
     /// Whether a value of this form may be a token.
@@ -248,7 +248,7 @@ impl<'a> Applicable<'a> {
     /// Whether anything is found in a text, or may be.
     pub(super) fn finds(&self, text: &str) -> bool {
         let mut found = Vec::new();
-        self.find(text, &self.detectors, &mut found).is_err() || !found.is_empty()
+        self.find(text, &self.detectors, &mut Effort::default(), &mut found).is_err() || !found.is_empty()
     }
 }
 

@@ -45,7 +45,7 @@ fn name(found: &Found) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::{Catalogue, Set};
+    use crate::scan::{Catalogue, Effort, Set};
 
     fn found(class: Class, kind: &'static str) -> Found {
         Found { by: 0, class, kind, start: 0, end: 0 }
@@ -75,7 +75,7 @@ mod tests {
             let found = found(row.class(), row.detector().kind);
             let before = "ssn passport iban card password: ";
             for text in [placeholder(&found), partial(&found, "a1b2c3d4e5f6"), hashed(&found, "abcdefghijklmnop")] {
-                scanner.find(&format!("{before}{text}"), &everything, &mut again).unwrap();
+                scanner.find(&format!("{before}{text}"), &everything, &mut Effort::default(), &mut again).unwrap();
                 assert_eq!(again, [], "{text}");
             }
         }

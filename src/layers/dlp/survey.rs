@@ -11,7 +11,7 @@ use super::rules::Applicable;
 use crate::policy::DlpAction;
 use crate::protocol::json::{NodeId, Site, Value};
 use crate::protocol::{Message, visit_texts};
-use crate::scan::{Class, Found};
+use crate::scan::{Class, Effort, Found};
 use crate::secret::Secret;
 use crate::vault::{Answer, Ask, Token, Wanted, canonical_token};
 
@@ -34,6 +34,8 @@ pub(super) struct Survey {
     pub(super) headers: Vec<Header>,
     /// For what this call has restored.
     patience: Patience,
+    /// For what detectors look at.
+    effort: Effort,
     /// A text was not read to its end.
     unread: bool,
 }
@@ -119,7 +121,8 @@ impl Applicable<'_> {
         let mut matches = Vec::new();
         visit_texts(message, |text| {
             let before = survey.sightings.len();
-            survey.unread |= !self.look(text.text, &mut matches, &mut survey.sightings, &mut survey.patience);
+            let read = self.look(text.text, &mut matches, &mut survey.sightings, (&mut survey.effort, &mut survey.patience));
+            survey.unread |= !read;
             if survey.sightings.len() > before {
                 survey.places.push(Place { node: text.id, site: text.site, sightings: before..survey.sightings.len() });
             }
@@ -130,16 +133,22 @@ impl Applicable<'_> {
     /// Looks at a text outside the body.
     pub(super) fn survey_header(&self, text: String, survey: &mut Survey) {
         let mut sightings = Vec::new();
-        survey.unread |= !self.look(&text, &mut Vec::new(), &mut sightings, &mut survey.patience);
+        survey.unread |= !self.look(&text, &mut Vec::new(), &mut sightings, (&mut survey.effort, &mut survey.patience));
         if !sightings.is_empty() {
             survey.headers.push(Header { text, sightings });
         }
     }
 
     /// Whether the text was read to its end.
-    fn look(&self, text: &str, matches: &mut Vec<Found>, sightings: &mut Vec<Sighting>, patience: &mut Patience) -> bool {
+    fn look(
+        &self,
+        text: &str,
+        matches: &mut Vec<Found>,
+        sightings: &mut Vec<Sighting>,
+        (effort, patience): (&mut Effort, &mut Patience),
+    ) -> bool {
         let before = sightings.len();
-        let read = self.find(text, &self.looked_for(), matches);
+        let read = self.find(text, &self.looked_for(), effort, matches);
         sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false, echo: None }));
         self.find_returned(text, patience, |span, index| {
             if let Some(restored) = self.returned(index) {

@@ -10,7 +10,7 @@ use crate::chain::{
 use crate::layers::authz::Permit;
 use crate::policy::{Injection, Surface};
 use crate::protocol::{Target, visit_texts};
-use crate::scan::injection::{Hit, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
 
 pub(super) const LAYER: &str = "inj";
 
@@ -60,13 +60,13 @@ impl InjectionLayer {
         let Some(message) = request.message.rpc().filter(|_| self.policy.requests != Surface::Off) else {
             return Ok(0);
         };
-        let mut hits = Vec::new();
-        visit_texts(message, |text| self.scanner.scan(text.text, SurfaceKind::Argument, &mut hits));
+        let (mut hits, mut effort) = (Vec::new(), Effort::default());
+        visit_texts(message, |text| self.scanner.scan(text.text, SurfaceKind::Argument, &mut effort, &mut hits));
         for header in request.exchange.mirrored.iter().filter(|header| header.is_loose()) {
             // What repeats an argument was scanned with it; this stands in the header alone, and is read there.
             let text = header.text().ok_or(Reason::Blocked(Category::NotScanned))?;
-            self.scanner.scan(&text, SurfaceKind::Argument, &mut hits);
-            self.scanner.scan(header.own_name(), SurfaceKind::Argument, &mut hits);
+            self.scanner.scan(&text, SurfaceKind::Argument, &mut effort, &mut hits);
+            self.scanner.scan(header.own_name(), SurfaceKind::Argument, &mut effort, &mut hits);
         }
         let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };

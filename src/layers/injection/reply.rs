@@ -10,7 +10,7 @@ use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
-use crate::scan::injection::{Hit, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
 
 /// What stands in place of a stripped span.
 ///
@@ -71,11 +71,11 @@ impl ReplyScan {
             return;
         };
         let mut flagged = HashSet::new();
-        let mut hits = Vec::new();
+        let (mut hits, mut effort) = (Vec::new(), Effort::default());
         // A list written as an object is filtered by its members' values, so it is scanned by them as well.
         for item in items.items().chain(items.members().map(|(_, item)| item)) {
             let before = hits.len();
-            visit_below(item, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut hits));
+            visit_below(item, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut effort, &mut hits));
             if !hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
                 continue;
             }
@@ -104,7 +104,7 @@ impl ReplyScan {
             return false;
         };
         let mut hits = Vec::new();
-        self.scanner.scan(text, SurfaceKind::Definition, &mut hits);
+        self.scanner.scan(text, SurfaceKind::Definition, &mut Effort::default(), &mut hits);
         // Instructions are addressed to the model by definition; that alone is no sign.
         hits.retain(|hit| hit.rule != ADDRESSED_TO_AI);
         let withholds = self.policy.definitions == Surface::Quarantine && hits.iter().any(Hit::is_flag);
@@ -123,13 +123,13 @@ impl ReplyScan {
         let Some(result) = message.result().filter(|_| self.policy.definitions != Surface::Off) else {
             return Ok(());
         };
-        let mut hits = Vec::new();
+        let (mut hits, mut effort) = (Vec::new(), Effort::default());
         let mut flagged = Vec::new();
         let mut fixed = false;
         for (key, member) in result.members().filter(|(key, _)| key.as_str().is_none_or(|key| !apart.contains(&key))) {
             for Text { id, text, site } in key.texts().chain(member.texts()) {
                 let before = hits.len();
-                self.scanner.scan(text, SurfaceKind::Definition, &mut hits);
+                self.scanner.scan(text, SurfaceKind::Definition, &mut effort, &mut hits);
                 if hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
                     flagged.push(id);
                     fixed |= site != Site::String;
@@ -161,9 +161,9 @@ impl ReplyScan {
             return Ok(());
         }
         let mut places: Vec<(NodeId, Vec<Hit>)> = Vec::new();
-        let mut hits = Vec::new();
+        let (mut hits, mut effort) = (Vec::new(), Effort::default());
         visit_texts(message, |Text { id, text, .. }| {
-            self.scanner.scan(text, SurfaceKind::Result, &mut hits);
+            self.scanner.scan(text, SurfaceKind::Result, &mut effort, &mut hits);
             if !hits.is_empty() {
                 places.push((id, std::mem::take(&mut hits)));
             }

@@ -17,5 +17,5 @@ mod way;
 mod tests;
 
 pub use rules::Severity;
-pub use score::{Hit, RuleError, Scanner, SurfaceKind, score};
+pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, score};
 pub use views::{Way, other_readings};

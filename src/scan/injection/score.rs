@@ -12,7 +12,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use super::fit::Compiled;
 use super::normalize::Means;
 use super::rules::{MOST, Rule, Severity, all};
-use super::views::{self, Hints, View};
+use super::views::{self, Hints, Room, View};
 
 /// Hidden characters that are still an accident.
 const ACCIDENT: usize = 3;
@@ -104,7 +104,24 @@ struct Anchors {
 /// So much of an anchor is searched for: the rest is for the rule to see, and a small automaton stays in the cache.
 const PREFIX: usize = 8;
 
-/// How many times rules are tried for each byte of a text, and for any text, however short.
+/// What may still be done for the texts of one message.
+///
+/// SECURITY: with one for each text, a message of many short ones would have what is free for any text as often: 64 KiB out of each hundred bytes
+/// of gzip.
+#[derive(Debug)]
+pub struct Effort {
+    room: Room,
+    /// How often rules may be tried.
+    tries: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { room: Room::default(), tries: FREE_TRIES }
+    }
+}
+
+/// How many times rules are tried for each byte of a text, and for any message, however short.
 ///
 /// SECURITY: a text of nothing but the words that rules begin with would have every rule read on from every one of them.
 const BYTES_A_TRY: usize = 3;
@@ -163,11 +180,12 @@ impl Scanner {
     }
 
     /// Appends every rule of `surface` that fits `text` or what stands in it encoded, sorted by start.
-    pub fn scan(&self, text: &str, surface: SurfaceKind, out: &mut Vec<Hit>) {
+    pub fn scan(&self, text: &str, surface: SurfaceKind, effort: &mut Effort, out: &mut Vec<Hit>) {
         let before = out.len();
-        let mut left = text.len() / BYTES_A_TRY + FREE_TRIES;
-        let complete = views::each(text, &mut |view| self.read(view, surface, &mut left, out));
-        if !complete || left == 0 {
+        let Effort { room, tries } = effort;
+        *tries = tries.saturating_add(text.len() / BYTES_A_TRY);
+        let complete = views::each(text, room, &mut |view| self.read(view, surface, tries, out));
+        if !complete || *tries == 0 {
             out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
         }
         let mut own = out.split_off(before);

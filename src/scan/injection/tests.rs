@@ -4,7 +4,7 @@ use super::*;
 fn scan(text: &str, surface: SurfaceKind) -> Vec<Hit> {
     thread_local!(static SCANNER: Scanner = Scanner::new().unwrap());
     let mut out = Vec::new();
-    SCANNER.with(|scanner| scanner.scan(text, surface, &mut out));
+    SCANNER.with(|scanner| scanner.scan(text, surface, &mut Effort::default(), &mut out));
     out
 }
 

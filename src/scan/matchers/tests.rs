@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use crate::scan::{Catalogue, Found, Scanner, Set};
+use crate::scan::{Catalogue, Effort, Found, Scanner, Set};
 
 /// What the detectors of a kind find in `text`.
 pub(super) fn found<'t>(kind: &str, text: &'t str) -> Vec<&'t str> {
@@ -14,7 +14,7 @@ fn spans<'t>(kinds: &[&str], text: &'t str) -> Vec<(&'static str, &'t str)> {
 fn all(kinds: &[&str], text: &str) -> Vec<Found> {
     let scanner = Catalogue::built_in().unwrap().scanner(kinds.iter().copied(), []).unwrap();
     let mut out = Vec::new();
-    scanner.find(text, &scanner.set(|_| true), &mut out).unwrap();
+    scanner.find(text, &scanner.set(|_| true), &mut Effort::default(), &mut out).unwrap();
     out
 }
 
@@ -28,11 +28,11 @@ fn only_detectors_that_are_asked_speak() {
     let scanner = Catalogue::built_in().unwrap().scanner(KINDS.iter().copied(), []).unwrap();
     for kind in ["card", "email", "iban", "us_ssn"] {
         let mut out = Vec::new();
-        scanner.find(text, &scanner.set(|row| row.detector().kind == kind), &mut out).unwrap();
+        scanner.find(text, &scanner.set(|row| row.detector().kind == kind), &mut Effort::default(), &mut out).unwrap();
         assert_eq!(out.iter().map(|found| found.kind).collect::<Vec<_>>(), [kind]);
     }
     let mut out = Vec::new();
-    scanner.find(text, &Set::EMPTY, &mut out).unwrap();
+    scanner.find(text, &Set::EMPTY, &mut Effort::default(), &mut out).unwrap();
     assert!(out.is_empty());
 }
 
@@ -87,7 +87,7 @@ proptest::proptest! {
     #[test]
     fn any_text_yields_ordered_spans_on_character_boundaries(text in "(?s)[a@.:4 1-9\u{a0}AKIghp_DE\\-\n€]{0,200}") {
         let mut found = Vec::new();
-        EVERYTHING.find(&text, &EVERYTHING.set(|_| true), &mut found).unwrap();
+        EVERYTHING.find(&text, &EVERYTHING.set(|_| true), &mut Effort::default(), &mut found).unwrap();
         for found in &found {
             assert!(found.start < found.end && text.get(found.start..found.end).is_some());
         }

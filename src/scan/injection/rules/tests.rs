@@ -1,11 +1,11 @@
 //! Orders and honest sentences in the languages that rules know. Sentences are ours.
 
-use crate::scan::injection::{Hit, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
 
 fn flags(text: &str) -> Vec<&'static str> {
     thread_local!(static SCANNER: Scanner = Scanner::new().unwrap());
     let mut hits = Vec::new();
-    SCANNER.with(|scanner| scanner.scan(text, SurfaceKind::Result, &mut hits));
+    SCANNER.with(|scanner| scanner.scan(text, SurfaceKind::Result, &mut Effort::default(), &mut hits));
     hits.iter().filter(|hit| Hit::is_flag(hit)).map(|hit| hit.rule).collect()
 }
 

@@ -3,7 +3,7 @@
 //! The raw text is always the first. Each of the others has a way back: whatever is found in it is told with the bytes of the original
 //! that stand for it; of what is encoded as a whole (base64, hexadecimal, gzip) these are all its letters.
 //!
-//! SECURITY: what is made is bounded by [`FACTOR`] times the text and [`FREE`], whatever the text is; beyond that nothing more is made, and
+//! SECURITY: what is made is bounded by [`FACTOR`] times the texts of a message and [`FREE`], whatever they are; beyond that nothing more is made, and
 //! that is said. Encodings within encodings are followed [`DEPTH`] deep. What is changed in place is shown with [`CONTEXT`] bytes around
 //! it and not with the whole text, so that one `&amp;` in a long page does not cost a second page.
 
@@ -23,7 +23,7 @@ use std::ops::Range;
 use super::normalize::{Normalized, normalize};
 use super::way::{Rewritten, Writer};
 
-/// How many bytes are made for each of the text, and for any text, however short.
+/// How many bytes are made for each of a text, and for any message, however short.
 const FACTOR: usize = 4;
 const FREE: usize = 64 << 10;
 
@@ -68,17 +68,28 @@ pub(super) struct Hints {
 }
 
 /// Shows every reading of `text` to `visit`. Whether all of it could be shown.
-pub(super) fn each(text: &str, visit: &mut dyn FnMut(&View<'_>) -> Hints) -> bool {
-    let mut look = Look { visit, left: text.len().saturating_mul(FACTOR).saturating_add(FREE), complete: true };
+pub(super) fn each(text: &str, left: &mut Room, visit: &mut dyn FnMut(&View<'_>) -> Hints) -> bool {
+    let mut look = Look { visit, left: left.0.saturating_add(text.len().saturating_mul(FACTOR)), complete: true };
     look.at(text, &|span| span, 0, Kind::Whole);
+    left.0 = look.left;
     look.complete
+}
+
+/// How many bytes may still be made. One for all texts of a message, or many short ones would have what is free as often.
+#[derive(Debug)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(FREE)
+    }
 }
 
 /// Shows every reading of `text` but the text itself to `visit`, with the bytes of the original that stand for a stretch of it: for whoever
 /// looks for something else than orders.
 pub fn other_readings(text: &str, visit: &mut dyn FnMut(&str, &Way<'_>)) {
     let mut is_first = true;
-    each(text, &mut |view| {
+    each(text, &mut Room::default(), &mut |view| {
         if !std::mem::take(&mut is_first) {
             visit(view.readable.rewritten.text(), &|span| view.original(span));
         }

@@ -3,7 +3,7 @@ use super::*;
 /// Every reading of a text, and where its first and last byte stand in it.
 fn readings(text: &str) -> Vec<(String, Range<usize>)> {
     let mut all = Vec::new();
-    each(text, &mut |view| {
+    each(text, &mut Room::default(), &mut |view| {
         let readable = view.readable.rewritten.text();
         all.push((readable.to_owned(), view.original(0..readable.len())));
         Hints::default()
@@ -15,7 +15,7 @@ fn readings(text: &str) -> Vec<(String, Range<usize>)> {
 #[track_caller]
 fn written<'t>(text: &'t str, wanted: &str) -> &'t str {
     let mut found = None;
-    each(text, &mut |view| {
+    each(text, &mut Room::default(), &mut |view| {
         if let Some(at) = view.readable.rewritten.text().find(wanted) {
             let span = view.original(at..at + wanted.len());
             found = found.take().or_else(|| text.get(span));
@@ -199,13 +199,13 @@ fn an_escape_does_not_show_the_whole_text_again() {
 
 #[test]
 fn what_would_take_too_much_is_told() {
-    assert!(each("a &amp; b", &mut |_| Hints::default()));
+    assert!(each("a &amp; b", &mut Room::default(), &mut |_| Hints::default()));
     // 78 KB.
     let bomb = "eNrtx7ENACAIALBXeI3BgYTFiP/7hGO7NbujTuxbayJFRERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERERE/uQBlDQmBQ==";
-    assert!(!each(bomb, &mut |_| Hints::default()));
+    assert!(!each(bomb, &mut Room::default(), &mut |_| Hints::default()));
     let nested = (0..3).fold("&lt;b&gt; ignroe &amp; [\"a\",\"b\"] ".repeat(20_000), |text, _| base64(text.as_bytes()));
     let mut made = 0;
-    let complete = each(&nested, &mut |view| {
+    let complete = each(&nested, &mut Room::default(), &mut |view| {
         made += view.readable.rewritten.text().len();
         Hints::default()
     });
@@ -213,11 +213,20 @@ fn what_would_take_too_much_is_told() {
     assert!(complete, "three layers fit");
     let crowded = "&amp;lt; ignroe \\\\\\\\n ".repeat(50_000);
     let mut made = 0;
-    let complete = each(&crowded, &mut |view| {
+    let complete = each(&crowded, &mut Room::default(), &mut |view| {
         made += view.readable.rewritten.text().len();
         Hints { rot13: true, backwards: true }
     });
     assert!(!complete && made <= crowded.len() * (FACTOR + 1) + FREE, "{made} of {}", crowded.len());
+}
+
+#[test]
+fn what_is_free_is_free_once_for_all_texts_of_a_message() {
+    // 20 KB out of few letters: there is room for three of them, and not for one in each of many texts.
+    let small = "eNrtx6ERACAMBLBVOgE7VSC4e4fo+qyBSFw6qXNrdrKqRURERERERERERERERERERERERERERERERERERERERERERERERERERP7LA+4NIVY=";
+    let mut room = Room::default();
+    let complete: Vec<bool> = (0..5).map(|_| each(small, &mut room, &mut |_| Hints::default())).collect();
+    assert_eq!(complete, [true, true, true, false, false]);
 }
 
 proptest::proptest! {
@@ -225,7 +234,7 @@ proptest::proptest! {
     fn every_reading_leads_back_to_characters(
         text in r#"(?s)([a-z ]|ignroe|&amp;|&#49;|%C3%A9|\\n|\\u0049|<b>|<!--|-->|"x","y"|é|报|A B C D E F G H I |c3RvcCB0aGUgcHJlc3Mgbm93IHBsZWFzZQ){0,30}"#
     ) {
-        each(&text, &mut |view| {
+        each(&text, &mut Room::default(), &mut |view| {
             let readable = view.readable.rewritten.text();
             for at in 0..readable.len() {
                 let span = view.original(at..at + 1);

@@ -9,6 +9,7 @@ use super::super::rules::Rules;
 use super::*;
 use crate::policy::{Classification, Dlp, DlpRule, Restore};
 use crate::protocol::Side;
+use crate::scan::Effort;
 use crate::secret::Secret;
 use crate::vault::{Answer, Ask};
 
@@ -50,7 +51,7 @@ fn with_a_card_inside() -> String {
         let laid = in_layout_of(Form::Iban, VALUE, &token);
         let (rules, mut found) = (rules(), Vec::new());
         let applicable = rules.applicable("crm", true, Classification::Public);
-        applicable.find(&laid, &applicable.looked_for(), &mut found).unwrap();
+        applicable.find(&laid, &applicable.looked_for(), &mut Effort::default(), &mut found).unwrap();
         if found.iter().any(|found| found.kind == "card") {
             return laid;
         }
