@@ -402,3 +402,21 @@ async fn a_text_beside_the_one_that_is_labelled_reaches_nobody() {
     assert_eq!(stage.call().await.result()["structuredContent"], own["structuredContent"], "names of the server's own");
     stage.ends().await;
 }
+
+#[tokio::test]
+async fn many_short_texts_that_are_long_once_unpacked_are_flagged_and_not_unpacked() {
+    // Zlib in base64: 20 KB out of 108 letters.
+    const PACKED: &str =
+        "eNrtx6ERACAMBLBVOgE7VSC4e4fo+qyBSFw6qXNrdrKqRURERERERERERERERERERERERERERERERERERERERERERERERERP7LA+4NIVY=";
+    let stage = Stage::with("results: block").await;
+    let few = json!({ "content": [], "structuredContent": { "texts": vec![PACKED; 2] } });
+    stage.crm.on_tool("echo", complete(few));
+    assert_eq!(stage.call().await.messages()[0]["result"]["structuredContent"]["texts"][1], json!(PACKED));
+    let many = json!({ "content": [], "structuredContent": { "texts": vec![PACKED; 30_000] } });
+    stage.crm.on_tool("echo", complete(many));
+    let answer = stage.call().await;
+    let records = stage.gateway.records_of(&answer.call());
+    assert_eq!(answer.messages()[0]["result"]["isError"], json!(true), "{:#?}", records[1]["out"]);
+    assert_eq!(stage.findings(&answer), ["block response"]);
+    stage.ends().await;
+}

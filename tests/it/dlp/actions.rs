@@ -113,3 +113,18 @@ async fn a_text_that_is_made_to_be_slow_does_not_pass() {
     assert_eq!(records[1]["out"]["detail"], json!("too_many_values"), "{:#?}", records[1]["out"]);
     stage.ends().await;
 }
+
+#[tokio::test]
+async fn many_short_texts_have_no_more_work_done_for_them_than_one_long_one() {
+    let stage = Stage::with(&["name: addresses, detect: [mac_address], action: mask"]).await;
+    let texts = vec!["00:1B:63:84:45:E6".repeat(40); 700];
+    stage.crm.on_tool(
+        "echo",
+        Reply::result(&json!({ "content": [], "structuredContent": { "texts": texts }, "resultType": "complete" })),
+    );
+    let answer = stage.says("go").await;
+    let result = answer.messages().pop().unwrap_or_default()["result"].clone();
+    assert_eq!(result["isError"], json!(true), "{} bytes were passed on unread", answer.body.len());
+    assert_eq!(stage.gateway.records_of(&answer.call())[1]["out"]["detail"], json!("too_many_values"));
+    stage.ends().await;
+}
