@@ -22,6 +22,7 @@ pub mod linear;
 mod matchers;
 mod own;
 mod read;
+pub mod readings;
 mod row;
 mod runs;
 mod samples;

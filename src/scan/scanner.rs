@@ -230,6 +230,13 @@ impl Scanner {
         self.runs(&mut scan, &mut visit)
     }
 
+    /// Whether a literal that some of `wanted` look around stands in a text.
+    pub fn has_anchor(&self, text: &[u8], wanted: &Set) -> bool {
+        let of_wanted = |literal: usize| self.of_literal.get(literal).into_iter().flatten().any(|row| wanted.contains(*row));
+        let none = self.literals.find(text, |literal, _| if of_wanted(literal) { Err(()) } else { Ok(()) });
+        none.is_err()
+    }
+
     fn literals(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         self.literals.find(scan.text, |literal, at| {
             let mut rows = self.of_literal.get(literal).into_iter().flatten();

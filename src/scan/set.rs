@@ -32,6 +32,13 @@ impl Set {
         self
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, more)| *word &= more);
+        self
+    }
+
     /// Whether something is in both.
     pub fn meets(&self, other: &Self) -> bool {
         self.0.iter().zip(other.0).any(|(word, more)| word & more != 0)
@@ -62,6 +69,8 @@ mod tests {
         assert!([1, 62, 65, 1022, 1024, u16::MAX].iter().all(|number| !set.contains(*number)));
         let other: Set = [1, 64].into_iter().collect();
         assert!(set.meets(&other) && !set.meets(&[2].into_iter().collect()) && !Set::EMPTY.meets(&set));
+        let both = set.intersection(&other);
+        assert!(both.contains(64) && !both.contains(63) && !both.contains(1));
         assert!(set.union(&other).contains(1) && Set::EMPTY.is_empty() && !set.is_empty());
     }
 }

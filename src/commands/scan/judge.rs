@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Class;
-use crate::scan::injection::{self, SurfaceKind, Way, other_readings, score};
+use crate::scan::injection::{self, SurfaceKind, score};
+use crate::scan::readings::{Origin, Room, Way, values};
 use crate::scan::{self, Catalogue, Effort, Set};
 
 /// What a finding of a detector adds to the score: its check digits or its form leave little doubt.
@@ -147,9 +148,15 @@ impl Judge {
         };
         let mut effort = Effort::default();
         self.detect(&self.all, text, &|span| span, &mut effort, &mut found);
-        if !self.secrets.is_empty() {
-            // A key may be split over strings, or stand in an encoding.
-            other_readings(text, &mut |reading, way| self.detect(&self.secrets, reading, way, &mut effort, &mut found));
+        if !self.all.is_empty() {
+            let complete = values(text, &mut Room::default(), &mut |reading| {
+                // A key may be split over strings; numbers of a list are no card.
+                let wanted = if reading.origin == Origin::Joined { &self.secrets } else { &self.all };
+                self.detect(wanted, reading.text, &|span| reading.original(span), &mut effort, &mut found);
+            });
+            if !complete {
+                found(Finding { kind: "unread", rule: "unread", start: 0, end: text.len() });
+            }
         }
         findings.sort_unstable_by_key(|finding| (finding.start, finding.end, finding.rule));
         findings.dedup_by_key(|finding| (finding.start, finding.end, finding.rule));

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::fit::Compiled;
-use super::normalize::Means;
 use super::rules::{MOST, Rule, Severity, all};
-use super::views::{self, Hints, Room, View};
+use crate::scan::readings::{self, Hints, Means, Room, View};
 
 /// Hidden characters that are still an accident.
 const ACCIDENT: usize = 3;
@@ -184,7 +183,7 @@ impl Scanner {
         let before = out.len();
         let Effort { room, tries } = effort;
         *tries = tries.saturating_add(text.len() / BYTES_A_TRY);
-        let complete = views::each(text, room, &mut |view| self.read(view, surface, tries, out));
+        let complete = readings::each(text, room, &mut |view| self.read(view, surface, tries, out));
         if !complete || *tries == 0 {
             out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
         }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::Patches;
 use super::known::{DIGIT, Known, MIDDLE, NOTHING, ODD, key, plain};
-use crate::scan::injection::way::Rewritten;
+use super::way::Rewritten;
 
 /// So many letters on their own in a row are no list of initials.
 const SPACED: usize = 5;

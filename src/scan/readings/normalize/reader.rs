@@ -1,8 +1,8 @@
 //! Reads a text letter by letter.
 
+use super::look_alikes;
 use super::{Concealed, Means, Normalized, is_special};
-use crate::scan::injection::look_alikes;
-use crate::scan::injection::way::Writer;
+use crate::scan::readings::way::Writer;
 
 pub(super) fn read(text: &str) -> Normalized<'_> {
     let mut reader = Reader {

@@ -4,7 +4,7 @@
 //! that words that are split are whole again.
 
 use super::GAP;
-use crate::scan::injection::way::{Rewritten, Writer};
+use super::way::{Rewritten, Writer};
 
 /// What may stand between two pieces of a stream, in bytes: the frame of an event.
 const FRAME: usize = 256;

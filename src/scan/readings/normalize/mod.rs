@@ -6,8 +6,9 @@
 //! is turned round; terminal escapes are dropped. Case is kept for ASCII (patterns ignore it) and lowered elsewhere.
 //!
 //! Plain ASCII without control characters, which is most traffic, is borrowed as it is. Misses: whole words of look-alikes. What is encoded
-//! or misspelt is for [`super::views`].
+//! or misspelt is for the other readings.
 
+mod look_alikes;
 mod reader;
 
 use std::ops::Range;
@@ -16,16 +17,16 @@ use super::way::Rewritten;
 
 /// The readable form of a text.
 #[derive(Clone, Debug)]
-pub(super) struct Normalized<'a> {
+pub(in crate::scan) struct Normalized<'a> {
     /// The text, with the way back.
-    pub rewritten: Rewritten<'a>,
+    pub(in crate::scan) rewritten: Rewritten<'a>,
     /// What was hidden, in order.
     pub concealed: Vec<Concealed>,
 }
 
 /// A stretch that somebody took pains to hide from people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Concealed {
+pub(in crate::scan) struct Concealed {
     /// How.
     pub means: Means,
     /// Bytes of the original text.
@@ -36,7 +37,7 @@ pub(super) struct Concealed {
 
 /// A way to hide text from people but not from a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Means {
+pub(in crate::scan) enum Means {
     /// Tag characters (outside emoji flags) or runs of variation selectors.
     Unicode,
     /// The terminal's "conceal" attribute, or a command to it that sets the clipboard.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Patches;
-use crate::scan::injection::way::Rewritten;
+use super::way::Rewritten;
 
 /// A tag or comment that is longer holds text of its own, which is read where it stands.
 const TAG: usize = 512;

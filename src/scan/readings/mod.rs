@@ -11,17 +11,22 @@ mod blobs;
 mod escapes;
 mod inflate;
 mod known;
+mod normalize;
 mod strings;
 mod turned;
+mod way;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::ops::Range;
 
-use super::normalize::{Normalized, normalize};
-use super::way::{Rewritten, Writer};
+use normalize::{Normalized, normalize};
+use way::{Rewritten, Writer};
+
+pub(super) use normalize::Means;
 
 /// How many bytes are made for each of a text, and for any message, however short.
 const FACTOR: usize = 4;
@@ -69,15 +74,25 @@ pub(super) struct Hints {
 
 /// Shows every reading of `text` to `visit`. Whether all of it could be shown.
 pub(super) fn each(text: &str, left: &mut Room, visit: &mut dyn FnMut(&View<'_>) -> Hints) -> bool {
-    let mut look = Look { visit, left: left.0.saturating_add(text.len().saturating_mul(FACTOR)), complete: true };
-    look.at(text, &|span| span, 0, Kind::Whole);
+    show(text, left, &mut Reader::Orders(visit))
+}
+
+/// Shows what else `text` says to `visit`: for whoever looks for values, which are not misspelt, and stand in no words. Whether all of it could
+/// be shown.
+pub fn values(text: &str, left: &mut Room, visit: &mut dyn FnMut(&Reading<'_>)) -> bool {
+    show(text, left, &mut Reader::Values(visit))
+}
+
+fn show(text: &str, left: &mut Room, reader: &mut Reader<'_>) -> bool {
+    let mut look = Look { reader, left: left.0.saturating_add(text.len().saturating_mul(FACTOR)), complete: true };
+    look.at(text, &|span| span, Level { depth: 0, is_inside: false }, Origin::Itself);
     left.0 = look.left;
     look.complete
 }
 
 /// How many bytes may still be made. One for all texts of a message, or many short ones would have what is free as often.
 #[derive(Debug)]
-pub(super) struct Room(usize);
+pub struct Room(usize);
 
 impl Default for Room {
     fn default() -> Self {
@@ -85,84 +100,161 @@ impl Default for Room {
     }
 }
 
-/// Shows every reading of `text` but the text itself to `visit`, with the bytes of the original that stand for a stretch of it: for whoever
-/// looks for something else than orders.
-pub fn other_readings(text: &str, visit: &mut dyn FnMut(&str, &Way<'_>)) {
-    let mut is_first = true;
-    each(text, &mut Room::default(), &mut |view| {
-        if !std::mem::take(&mut is_first) {
-            visit(view.readable.rewritten.text(), &|span| view.original(span));
-        }
-        Hints::default()
-    });
+/// Another text that a text holds.
+pub struct Reading<'r> {
+    /// What it says.
+    pub text: &'r str,
+    /// How it stands there.
+    pub origin: Origin,
+    /// Whether it stands in something that is encoded as a whole, so that no stretch of the original stands for a part of it.
+    pub is_inside: bool,
+    way: &'r Way<'r>,
+}
+
+impl fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SECURITY: what it says may be a secret.
+        f.debug_struct("Reading").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl Reading<'_> {
+    /// The bytes of the original text that stand for a stretch of this one.
+    pub fn original(&self, span: Range<usize>) -> Range<usize> {
+        (self.way)(span)
+    }
 }
 
 /// What a reading came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A text, or something decoded: it may hold anything.
-    Whole,
-    /// Joined pieces, corrected or turned words: these are read, and no more is made of them.
-    Last,
+pub enum Origin {
+    /// A text, without what is invisible, and with plain letters for odd ones.
+    Itself,
+    /// Escapes undone, piece by piece.
+    Escaped,
+    /// Something decoded as a whole.
+    Encoded,
+    /// Strings that belong together.
+    Joined,
+    /// Words put right, or turned.
+    Words,
 }
 
-struct Look<'l> {
-    visit: &'l mut dyn FnMut(&View<'_>) -> Hints,
+impl Origin {
+    /// Whether it may hold anything that a text may hold. Joined pieces, corrected or turned words are read, and no more is made of them.
+    fn is_whole(self) -> bool {
+        match self {
+            Self::Encoded | Self::Escaped | Self::Itself => true,
+            Self::Joined | Self::Words => false,
+        }
+    }
+}
+
+/// Who reads.
+enum Reader<'l> {
+    Orders(&'l mut dyn FnMut(&View<'_>) -> Hints),
+    Values(&'l mut dyn FnMut(&Reading<'_>)),
+}
+
+impl Reader<'_> {
+    fn read(&mut self, text: &str, readable: &Normalized<'_>, way: &Way<'_>, is_inside: bool, origin: Origin) -> Option<Hints> {
+        match self {
+            Self::Orders(visit) => Some(visit(&View { readable, way })),
+            Self::Values(visit) => {
+                if origin != Origin::Itself {
+                    visit(&Reading { text, origin, is_inside, way });
+                }
+                if readable.rewritten.is_changed() {
+                    let back = |span| way(readable.rewritten.original(span));
+                    visit(&Reading { text: readable.rewritten.text(), origin, is_inside, way: &back });
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Where a reading stands.
+#[derive(Clone, Copy)]
+struct Level {
+    depth: u8,
+    is_inside: bool,
+}
+
+impl Level {
+    fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+
+    fn inside(self) -> Self {
+        Self { is_inside: true, ..self.deeper() }
+    }
+}
+
+struct Look<'l, 'r> {
+    reader: &'l mut Reader<'r>,
     left: usize,
     complete: bool,
 }
 
-impl Look<'_> {
-    fn at(&mut self, text: &str, way: &Way<'_>, depth: u8, kind: Kind) {
+impl Look<'_, '_> {
+    fn at(&mut self, text: &str, way: &Way<'_>, level: Level, origin: Origin) {
         let readable = normalize(text);
-        let hints = (self.visit)(&View { readable: &readable, way });
-        if kind == Kind::Last {
+        let hints = self.reader.read(text, &readable, way, level.is_inside, origin);
+        if !origin.is_whole() {
             return;
         }
         let readable = &readable.rewritten;
         let back = |span| way(readable.original(span));
         let text = readable.text();
-        let mut numbers = Vec::new();
-        self.rewritten(words::corrected(text, &mut numbers), &back, depth, Kind::Last);
-        if depth < DEPTH {
-            for span in numbers {
-                if let Some(letters) = text.get(span.clone()).and_then(|row| blobs::numbers(row, self.left)) {
-                    self.made(&letters, &|_| back(span.clone()), depth + 1, Kind::Whole);
-                }
-            }
+        if let Some(hints) = hints {
+            self.words(text, &back, level, hints);
         }
-        self.rewritten(strings::joined(text), &back, depth, Kind::Last);
-        if hints.rot13 {
-            self.made(&turned::rot13(text), &back, depth, Kind::Last);
-        }
-        if hints.backwards {
-            let mirrored = |span: Range<usize>| {
-                let place = |at: usize| text.len().saturating_sub(at);
-                back(place(span.end)..place(span.start))
-            };
-            self.made(&turned::backwards(text), &mirrored, depth, Kind::Last);
-        }
-        if depth < DEPTH {
-            self.rewritten(escapes::decoded(text), &back, depth + 1, Kind::Whole);
+        self.rewritten(strings::joined(text), &back, level, Origin::Joined);
+        if level.depth < DEPTH {
+            self.rewritten(escapes::decoded(text), &back, level.deeper(), Origin::Escaped);
             let complete = blobs::each(text, self.left, &mut |encoded, decoded| {
-                self.made(decoded, &|_| back(encoded.clone()), depth + 1, Kind::Whole);
+                self.made(decoded, &|_| back(encoded.clone()), level.inside(), Origin::Encoded);
                 self.left
             });
             self.complete &= complete;
         }
     }
 
-    fn rewritten(&mut self, made: Option<Rewritten<'_>>, back: &Way<'_>, depth: u8, kind: Kind) {
-        if let Some(made) = made {
-            self.made(made.text(), &|span| back(made.original(span)), depth, kind);
+    /// What only orders are written in.
+    fn words(&mut self, text: &str, back: &Way<'_>, level: Level, hints: Hints) {
+        let mut numbers = Vec::new();
+        self.rewritten(words::corrected(text, &mut numbers), back, level, Origin::Words);
+        if level.depth < DEPTH {
+            for span in numbers {
+                if let Some(letters) = text.get(span.clone()).and_then(|row| blobs::numbers(row, self.left)) {
+                    self.made(&letters, &|_| back(span.clone()), level.inside(), Origin::Encoded);
+                }
+            }
+        }
+        if hints.rot13 {
+            self.made(&turned::rot13(text), back, level, Origin::Words);
+        }
+        if hints.backwards {
+            let mirrored = |span: Range<usize>| {
+                let place = |at: usize| text.len().saturating_sub(at);
+                back(place(span.end)..place(span.start))
+            };
+            self.made(&turned::backwards(text), &mirrored, level, Origin::Words);
         }
     }
 
-    fn made(&mut self, text: &str, way: &Way<'_>, depth: u8, kind: Kind) {
+    fn rewritten(&mut self, made: Option<Rewritten<'_>>, back: &Way<'_>, level: Level, origin: Origin) {
+        if let Some(made) = made {
+            self.made(made.text(), &|span| back(made.original(span)), level, origin);
+        }
+    }
+
+    fn made(&mut self, text: &str, way: &Way<'_>, level: Level, origin: Origin) {
         match self.left.checked_sub(text.len()) {
             Some(left) => {
                 self.left = left;
-                self.at(text, way, depth, kind);
+                self.at(text, way, level, origin);
             }
             None => self.complete = false,
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What a text was made into, and which bytes of it each byte stands for.
 #[derive(Clone, Debug)]
-pub(super) struct Rewritten<'a> {
+pub(in crate::scan) struct Rewritten<'a> {
     source: &'a str,
     text: Cow<'a, str>,
     /// In order of `at`; empty when nothing was changed.
@@ -39,13 +39,18 @@ impl<'a> Rewritten<'a> {
         Self { source, text: Cow::Borrowed(source), segments: Vec::new() }
     }
 
+    /// Whether it is another text than its source.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
     /// The made text.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::scan) fn text(&self) -> &str {
         &self.text
     }
 
     /// The bytes of the source that `span` of the made text stands for, widened to whole characters and whole replaced stretches.
-    pub(super) fn original(&self, span: Range<usize>) -> Range<usize> {
+    pub(in crate::scan) fn original(&self, span: Range<usize>) -> Range<usize> {
         if self.segments.is_empty() {
             return span;
         }
@@ -81,7 +86,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What is made so far.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::scan) fn text(&self) -> &str {
         &self.text
     }
 
