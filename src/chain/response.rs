@@ -2,7 +2,8 @@
 //!
 //! - **One function for both shapes**: [`McpResponse::map_messages`], or [`McpResponse::then_messages`] where it has to wait for
 //!   something; a layer cannot forget the streaming case.
-//! - **Back-pressure is free**: nothing is pulled until the client's socket has room, nothing is held beyond one message.
+//! - **Back-pressure is free**: nothing is pulled until the client's socket has room, nothing is held beyond one message, but for what may go on in the
+//!   next (`holding.rs`).
 //! - **Cancel is drop**: dropping the body drops the stream, which drops the upstream request. A stream of a
 //!   session that its client may come back for is kept instead (`polling.rs`).
 //! - **A refusal in mid-stream** ends the stream; the edge writes it as the final message.
@@ -16,6 +17,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
 
 use super::changes::Telling;
+use super::holding::{Hold, Holding};
 use super::{Changes, Channel, Kept, Polling, Rejection};
 use crate::places::Place;
 use crate::protocol::{ListKind, Message, RequestId, Shape};
@@ -148,6 +150,21 @@ impl McpResponse {
             ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Mapped { inner, f: Some(f) })),
         };
         Ok(Self { body, session, polling })
+    }
+
+    /// Has its stream, if it is one, wait with what `hold` says.
+    #[must_use]
+    pub fn holding(self, hold: impl Hold) -> Self {
+        let Self { body, session, polling } = self;
+        let body = match body {
+            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Holding::new(inner, hold))),
+            ResponseBody::Accepted
+            | ResponseBody::Ended
+            | ResponseBody::Json(..)
+            | ResponseBody::Opened(_)
+            | ResponseBody::Resumed(_) => body,
+        };
+        Self { body, session, polling }
     }
 
     /// Whether it lies open: something may come of it yet.

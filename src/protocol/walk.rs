@@ -41,6 +41,22 @@ pub fn visit_below<'m>(root: Value<'m>, visit: &mut impl FnMut(Text<'m>)) {
     root.texts().for_each(visit);
 }
 
+/// The texts that a client shows as one: the blocks of a tool's result, the contents of a resource, the messages of a prompt, and what a
+/// model of the client's answers.
+pub fn content_texts(message: &Message) -> impl Iterator<Item = Value<'_>> {
+    let result = message.result();
+    // What a task has come to. MCP Tasks extension.
+    let of_task = result.or(message.params()).and_then(|told| told.get("result"));
+    let lists = [result, of_task].into_iter().flatten();
+    lists.flat_map(|result| {
+        let list = move |key| result.get(key).into_iter().flat_map(Value::items);
+        let contents = list("contents").map(|item| item.get("text"));
+        let messages = list("messages").filter_map(|message| message.get("content"));
+        let blocks = list("content").chain(messages.flat_map(|content| content.items().chain([content])));
+        blocks.flat_map(|block| [block.get("text"), block.path(&["resource", "text"])]).chain(contents).flatten()
+    })
+}
+
 /// The values that a message carries.
 pub fn roots(message: &Message) -> impl Iterator<Item = Value<'_>> {
     [message.params(), message.result(), message.error()].into_iter().flatten()

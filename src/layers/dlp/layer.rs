@@ -1,16 +1,18 @@
 //! The station: both directions, one engine.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::carry::{Carry, Withheld};
 use super::echo::Echo;
 use super::formats;
-use super::judge::{Deed, Hit, Outcome};
+use super::judge::{Deed, Hit};
 use super::rules::{Applicable, Rules};
 use super::survey::{Known, Survey};
 use crate::chain::{
-    Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
+    Action, Carried, Category, Direction, Finding, Hold, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
     ServerMessage, Trail,
 };
 use crate::layers::authn::Principal;
@@ -52,16 +54,17 @@ impl Middleware for DlpLayer {
             echo,
             rules: Arc::clone(&self.rules),
         };
+        let seams = reply.seams();
         let response = next.run(request).await?;
         if self.rules.purposes().is_empty() {
-            return response.map_messages(move |message| reply.clean(message));
+            return Ok(response.map_messages(move |message| reply.clean(message))?.holding(seams));
         }
         let reply = Arc::new(reply);
         let cleaned = response.then_messages(move |message| {
             let reply = Arc::clone(&reply);
             async move { reply.clean_asking(message).await }
         });
-        Box::pin(cleaned).await
+        Ok(Box::pin(cleaned).await?.holding(seams))
     }
 }
 
@@ -96,7 +99,7 @@ impl DlpLayer {
         let applied = !outcome.blocked && outcome.apply(message);
         let differs = applied && Mirrored::renew(&mut exchange.mirrored, message).is_err();
         let passes = applied && !differs;
-        record(&outcome, Direction::Request, passes, &trail);
+        record(&outcome.findings, Direction::Request, passes, &trail);
         if !passes {
             let detail = [
                 (outcome.header_differs, "token_in_header"),
@@ -184,7 +187,46 @@ struct ReplyCleaner {
     trail: Trail,
 }
 
+/// What a stream splits over its messages.
+struct Seams {
+    rules: Arc<Rules>,
+    server: String,
+    clearance: Classification,
+    trail: Trail,
+    carry: Carry,
+}
+
+impl Hold for Seams {
+    fn pass(&mut self, message: ServerMessage, out: &mut VecDeque<ServerMessage>) -> Result<(), Rejection> {
+        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        if applicable.ruled().is_empty() {
+            out.push_back(message);
+            return Ok(());
+        }
+        let mut hits = Vec::new();
+        let passed = self.carry.pass(&applicable, message, out, &mut |hit| hits.push(hit));
+        record(&hits, Direction::Response, passed.is_ok(), &self.trail);
+        passed.map_err(|withheld| match withheld {
+            Withheld::Blocked => Reason::BlockedResult(Category::SensitiveData).into(),
+            Withheld::Unread => Reason::BlockedResult(too_many(&self.trail)).into(),
+        })
+    }
+
+    fn release(&mut self, out: &mut VecDeque<ServerMessage>) {
+        out.extend(self.carry.release());
+    }
+
+    fn holds(&self) -> bool {
+        !self.carry.is_empty()
+    }
+}
+
 impl ReplyCleaner {
+    fn seams(&self) -> Seams {
+        let (rules, server, trail) = (Arc::clone(&self.rules), self.server.clone(), self.trail.clone());
+        Seams { rules, server, clearance: self.clearance, trail, carry: Carry::default() }
+    }
+
     /// What the caller receives: rules above their clearance. For policies without tokens.
     fn clean(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
         let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
@@ -214,13 +256,13 @@ impl ReplyCleaner {
     ) -> Result<Option<ServerMessage>, Rejection> {
         let outcome = applicable.judge(&message.message, survey, known);
         let passes = !outcome.blocked && outcome.apply(&mut message.message);
-        record(&outcome, Direction::Response, passes, &self.trail);
+        record(&outcome.findings, Direction::Response, passes, &self.trail);
         if passes { Ok(Some(message)) } else { Err(Reason::BlockedResult(Category::SensitiveData).into()) }
     }
 }
 
-fn record(outcome: &Outcome, side: Direction, passes: bool, trail: &Trail) {
-    for Hit { rule, kind, deed } in &outcome.findings {
+fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail) {
+    for Hit { rule, kind, deed } in hits {
         let action = match deed {
             Deed::Shadowed => Action::Shadowed,
             Deed::Rule(DlpAction::Log) => Action::Logged,

@@ -14,7 +14,13 @@
 //! sizes, lifetimes): there it becomes 0. Tokens pass as they are. What the call has restored becomes its token again, whatever the
 //! rules: the server was to have it, not the caller.
 //!
-//! **Streams**: message by message, one at a time. A match split over two messages is not seen.
+//! **Encodings**: what is escaped, base64, hexadecimal, compressed or written with odd letters is read as well, three deep. What is escaped is masked
+//! where it stands; base64 is masked inside and encoded again; what cannot be written again is masked as a whole. There only masks stand in for values,
+//! whatever stands in for them elsewhere, and tokens are not known.
+//!
+//! **Seams**: text blocks of one result are read across their seams, each part of a match is masked. In streams the texts of progress and log messages are
+//! read on from one to the next, and into the result; a message that ends in what may begin a value is held until its next, the result, or
+//! a second has come.
 //!
 //! **When it cannot decide**: closed: edits that would make two keys of an object equal block the message; so do more values than are
 //! looked up, or more than a MiB of values; without the vault what may hold tokens is answered 503; a header blocks that holds a token which the
@@ -25,12 +31,16 @@
 //! **Cost**: one pass over the text; nothing is allocated while nothing is found. Where the policy makes tokens: one look into the vault
 //! for all of a message's values, none when memory has them.
 //!
-//! **Limits**: text inside base64, compressed or encoded text, and free text such as names and diagnoses are not seen. A token is seen
+//! **Limits**: free text such as names and diagnoses are not seen, nor what images, sounds and documents hold, ciphers, values in more than 32 pieces, and
+//! of a value whose server is silent for a second in the middle of it what was said before. A token is seen
 //! where its value would be, and bare digits of an SSN as a whole argument too. A number that happens to be the token of another value is
 //! taken for it; `formats.rs` says for which kinds that can be.
 
+mod carry;
 mod echo;
 mod formats;
+mod hidden;
+mod joints;
 mod judge;
 mod layer;
 mod restore;

@@ -19,6 +19,7 @@ pub struct Rules {
     all: Vec<Rule>,
     /// For everything that any rule looks for.
     scanner: Scanner,
+    secrets: Set,
     default_clearance: Classification,
     clearance_attribute: Option<String>,
     restores: Vec<Grant>,
@@ -64,6 +65,7 @@ impl Rules {
             let scanner = compiled(catalogue.scanner([SECRETS], [])?)?;
             return Ok(Self {
                 all: vec![Rule::built_in(DlpAction::Block, true, &scanner), Rule::built_in(DlpAction::Mask, false, &scanner)],
+                secrets: secrets(&scanner),
                 scanner,
                 default_clearance: Classification::default(),
                 clearance_attribute: None,
@@ -95,6 +97,7 @@ impl Rules {
             clearance_attribute: dlp.clearance_attribute.clone(),
             restores: dlp.restore.iter().map(Grant::new).collect(),
             finders: scanner.set(finds_tokens),
+            secrets: secrets(&scanner),
             scanner,
             tokens,
             purposes,
@@ -214,6 +217,21 @@ impl<'a> Applicable<'a> {
         if self.restores.is_empty() { self.detectors } else { self.detectors.union(&self.of.finders) }
     }
 
+    /// What rules speak about.
+    pub(super) fn ruled(&self) -> Set {
+        self.detectors
+    }
+
+    /// What of these is a secret.
+    pub(super) fn secrets(&self) -> Set {
+        self.detectors.intersection(&self.of.secrets)
+    }
+
+    /// Whether a word holds what keys of some kind begin with.
+    pub(super) fn begins(&self, word: &str) -> bool {
+        self.of.scanner.has_anchor(word.as_bytes(), &self.detectors)
+    }
+
     /// Appends what these detectors find in a text.
     pub(super) fn find(&self, text: &str, wanted: &Set, left: &mut Effort, out: &mut Vec<Found>) -> Result<(), Unread> {
         self.of.scanner.find(text, wanted, left, out)
@@ -250,6 +268,10 @@ impl<'a> Applicable<'a> {
         let mut found = Vec::new();
         self.find(text, &self.detectors, &mut Effort::default(), &mut found).is_err() || !found.is_empty()
     }
+}
+
+fn secrets(scanner: &Scanner) -> Set {
+    scanner.set(|row| row.class() == Class::Secrets)
 }
 
 /// Compiles every pattern, so that no message waits for it. A debug build takes seconds for that, and compiles what it meets.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::echo::Patience;
 use super::formats::{self, Form};
+use super::hidden::Inside;
 use super::rules::Applicable;
 use crate::policy::DlpAction;
-use crate::protocol::json::{NodeId, Site, Value};
+use crate::protocol::json::{NodeId, Site, Text, Value};
 use crate::protocol::{Message, visit_texts};
+use crate::scan::readings::Room;
 use crate::scan::{Class, Effort, Found};
 use crate::secret::Secret;
 use crate::vault::{Answer, Ask, Token, Wanted, canonical_token};
@@ -26,18 +28,24 @@ pub(super) struct TooMany;
 pub(super) type Draw = fn(kind: &'static str, normal: &str) -> Option<String>;
 
 /// What was found, and where.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Survey {
     pub(super) places: Vec<Place>,
-    sightings: Vec<Sighting>,
+    pub(super) sightings: Vec<Sighting>,
     /// Texts outside the body.
     pub(super) headers: Vec<Header>,
+    /// Texts that are encoded in others.
+    pub(super) insides: Vec<Inside>,
     /// For what this call has restored.
     patience: Patience,
     /// For what detectors look at.
-    effort: Effort,
+    pub(super) effort: Effort,
+    /// For what is decoded.
+    pub(super) room: Room,
     /// A text was not read to its end.
     unread: bool,
+    /// Whether everything that is encoded was decoded.
+    pub(super) all_shown: bool,
 }
 
 /// A text of the body in which something was found.
@@ -52,17 +60,34 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) text: String,
-    pub(super) sightings: Vec<Sighting>,
+    sightings: Range<usize>,
 }
 
 /// One thing that was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sighting {
     pub(super) found: Found,
+    pub(super) sense: Sense,
+}
+
+/// How it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sense {
+    /// As it is.
+    Plain,
     /// Nobody has to care for it unless it is a token.
-    pub(super) only_token: bool,
+    OnlyToken,
     /// It was restored in this call: the number of what it is.
-    pub(super) echo: Option<usize>,
+    Echo(usize),
+    /// Written in another way.
+    Decoded,
+    /// In something that is encoded as a whole: which of [`Survey::insides`].
+    Inside(usize),
+    /// Over several texts.
+    Part {
+        /// The part that stands for all.
+        is_first: bool,
+    },
 }
 
 /// What the vault says about a survey.
@@ -75,9 +100,29 @@ pub(super) struct Known {
 /// Purpose, kind, and the value in its normal form.
 type ValueOf = (Arc<str>, &'static str, String);
 
+impl Default for Survey {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            sightings: Vec::new(),
+            headers: Vec::new(),
+            insides: Vec::new(),
+            patience: Patience::default(),
+            effort: Effort::default(),
+            room: Room::default(),
+            unread: false,
+            all_shown: true,
+        }
+    }
+}
+
 impl Survey {
     pub(super) fn sightings(&self, place: &Place) -> &[Sighting] {
         self.sightings.get(place.sightings.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn in_header(&self, header: &Header) -> &[Sighting] {
+        self.sightings.get(header.sightings.clone()).unwrap_or_default()
     }
 
     /// SECURITY: where something may have been missed the message does not pass.
@@ -101,9 +146,9 @@ impl Survey {
             }
         }
         for header in &self.headers {
-            for sighting in &header.sightings {
+            for sighting in self.in_header(header).iter().filter(|sighting| sighting.sense.may_be_token()) {
                 // What cannot be written there gets no token.
-                let sighting = Sighting { only_token: true, ..*sighting };
+                let sighting = Sighting { sense: Sense::OnlyToken, ..*sighting };
                 rules.question(&header.text, &sighting, draw, &mut asks)?;
             }
         }
@@ -118,13 +163,17 @@ impl Applicable<'_> {
         if self.is_empty() {
             return survey;
         }
+        let (over_seams, read) = self.look_over_seams(message, &mut survey);
+        survey.unread |= !read;
         let mut matches = Vec::new();
-        visit_texts(message, |text| {
+        visit_texts(message, |Text { id, text, site }| {
             let before = survey.sightings.len();
-            let read = self.look(text.text, &mut matches, &mut survey.sightings, (&mut survey.effort, &mut survey.patience));
-            survey.unread |= !read;
+            if let Some(parts) = over_seams.get(&id) {
+                survey.sightings.extend(parts);
+            }
+            self.look(text, site, before, &mut matches, &mut survey);
             if survey.sightings.len() > before {
-                survey.places.push(Place { node: text.id, site: text.site, sightings: before..survey.sightings.len() });
+                survey.places.push(Place { node: id, site, sightings: before..survey.sightings.len() });
             }
         });
         survey
@@ -132,41 +181,39 @@ impl Applicable<'_> {
 
     /// Looks at a text outside the body.
     pub(super) fn survey_header(&self, text: String, survey: &mut Survey) {
-        let mut sightings = Vec::new();
-        survey.unread |= !self.look(&text, &mut Vec::new(), &mut sightings, (&mut survey.effort, &mut survey.patience));
-        if !sightings.is_empty() {
-            survey.headers.push(Header { text, sightings });
+        let before = survey.sightings.len();
+        self.look(&text, Site::String, before, &mut Vec::new(), survey);
+        if survey.sightings.len() > before {
+            survey.headers.push(Header { text, sightings: before..survey.sightings.len() });
         }
     }
 
-    /// Whether the text was read to its end.
-    fn look(
-        &self,
-        text: &str,
-        matches: &mut Vec<Found>,
-        sightings: &mut Vec<Sighting>,
-        (effort, patience): (&mut Effort, &mut Patience),
-    ) -> bool {
-        let before = sightings.len();
-        let read = self.find(text, &self.looked_for(), effort, matches);
-        sightings.extend(matches.drain(..).map(|found| Sighting { found, only_token: false, echo: None }));
+    /// Adds what is found in one text to what is known of it, from `before` on, by where it begins, the longer first.
+    fn look(&self, text: &str, site: Site, before: usize, matches: &mut Vec<Found>, survey: &mut Survey) {
+        let read = self.find(text, &self.looked_for(), &mut survey.effort, matches);
+        survey.unread |= read.is_err();
+        survey.sightings.extend(matches.drain(..).map(|found| Sighting { found, sense: Sense::Plain }));
+        let plain = survey.sightings.len();
+        if site != Site::Number {
+            survey.unread |= !self.look_further(text, before, matches, survey);
+        }
+        let Survey { sightings, patience, .. } = survey;
         self.find_returned(text, patience, |span, index| {
             if let Some(restored) = self.returned(index) {
-                sightings.push(Sighting { found: nobodys(restored.kind, span), only_token: false, echo: Some(index) });
+                sightings.push(Sighting { found: nobodys(restored.kind, span), sense: Sense::Echo(index) });
             }
         });
         if self.restores_any() {
             self.look_for_tokens(text, sightings);
         }
-        if let Some(new) = sightings.get_mut(before..).filter(|_| self.restores_any() || self.returns_any()) {
+        if let Some(new) = sightings.get_mut(before..).filter(|new| before + new.len() > plain || new.iter().any(is_part)) {
             new.sort_by_key(|sighting| (sighting.found.start, Reverse(sighting.found.end)));
         }
-        read.is_ok()
     }
 
     /// Forms in which no detector knows a token again, since nobody could tell it from other text but by asking.
     fn look_for_tokens(&self, text: &str, sightings: &mut Vec<Sighting>) {
-        let token = |kind, span| Sighting { found: nobodys(kind, span), only_token: true, echo: None };
+        let token = |kind, span| Sighting { found: nobodys(kind, span), sense: Sense::OnlyToken };
         if self.may_be_token(Form::Opaque) {
             formats::opaque(text, |span| sightings.push(token("secrets", span)));
         }
@@ -184,11 +231,11 @@ impl Applicable<'_> {
     ) -> Result<(), TooMany> {
         let Found { by, kind, .. } = sighting.found;
         let form = Form::of(kind);
-        if !self.may_be_token(form) || sighting.echo.is_some() {
+        if !self.may_be_token(form) || !sighting.sense.may_be_token() {
             return Ok(());
         }
         let text = part(text, &sighting.found);
-        let rule = self.rule_for(by).filter(|rule| rule.action == DlpAction::Tokenize && !sighting.only_token);
+        let rule = self.rule_for(by).filter(|rule| rule.action == DlpAction::Tokenize && sighting.sense == Sense::Plain);
         let value = rule.map(|rule| (Arc::clone(&rule.purpose), kind, formats::normal(form, text)));
         let token = token_in(form, text);
         if asks.len() >= MOST && !asks.contains_key(&(token.clone(), value.clone())) {
@@ -203,6 +250,21 @@ impl Applicable<'_> {
         });
         Ok(())
     }
+}
+
+impl Sense {
+    /// Whether the vault is asked about it. What is encoded is masked, whatever it is: neither a token nor what stands for one could be
+    /// written there.
+    fn may_be_token(self) -> bool {
+        match self {
+            Self::OnlyToken | Self::Plain => true,
+            Self::Decoded | Self::Echo(_) | Self::Inside(_) | Self::Part { .. } => false,
+        }
+    }
+}
+
+fn is_part(sighting: &Sighting) -> bool {
+    matches!(sighting.sense, Sense::Part { .. })
 }
 
 impl Known {

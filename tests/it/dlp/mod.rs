@@ -5,6 +5,7 @@
 mod actions;
 mod bytes;
 mod clearance;
+mod split;
 
 use serde_json::{Value, json};
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::echo::{Restored, returned};
 use super::formats::{Form, in_layout_of, normal};
+use super::hidden::{Inside, again};
 use super::restore::{Arguments, Grant};
 use super::rules::{Applicable, Rule};
 use super::stand_in;
-use super::survey::{Known, Sighting, Survey, part, text_of};
+use super::survey::{Known, Sense, Sighting, Survey, part, text_of};
 use crate::policy::DlpAction;
 use crate::protocol::json::{Limits, NodeId, RawJson, Site};
 use crate::protocol::{Message, is_protocol_number, routing_fields};
@@ -65,6 +66,14 @@ struct Edit {
     number: Option<RawJson>,
 }
 
+/// What rules say about something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Blocked,
+    Masked,
+    Passes,
+}
+
 /// What to do about one sighting.
 #[derive(Clone)]
 enum Act<'a> {
@@ -75,6 +84,10 @@ enum Act<'a> {
     Tokenize(Found, &'a Rule, &'a Arc<Token>),
     /// What is left of it, or its hash.
     Shorten(Found, &'a Rule, String),
+    /// Letters that stand for an encoded text, and those that stand for what is left of it.
+    Recode(Found, Option<String>),
+    /// A part of something. Only the first shows what it was.
+    Part(Found, bool),
 }
 
 impl Applicable<'_> {
@@ -95,7 +108,7 @@ impl Applicable<'_> {
                     let arguments = arguments.as_ref()?;
                     self.restores(&token.purpose).find(|grant| arguments.covered_by(grant, value))
                 };
-                acts.extend(self.act(text, (sighting, token), known, grant_for, &mut outcome));
+                acts.extend(self.act(text, (sighting, token), (survey, known), grant_for, &mut outcome));
             }
             if self.returns_any() {
                 one_of_each(&mut acts);
@@ -129,19 +142,31 @@ impl Applicable<'_> {
     fn act<'k>(
         &'k self,
         text: &str,
-        (Sighting { found, only_token, echo }, token): (&Sighting, Option<&'k Arc<Token>>),
-        known: &'k Known,
+        (Sighting { found, sense }, token): (&Sighting, Option<&'k Arc<Token>>),
+        (survey, known): (&Survey, &'k Known),
         restores: impl FnOnce(&Token) -> Option<&'k Grant>,
         outcome: &mut Outcome,
     ) -> Option<Act<'k>> {
-        if let Some(index) = echo {
-            return self.returned(*index).map(|restored| Act::Return(*found, restored));
+        match *sense {
+            Sense::Echo(index) => return self.returned(index).map(|restored| Act::Return(*found, restored)),
+            Sense::Inside(index) => return self.act_inside(text, found, survey.insides.get(index)?, outcome),
+            Sense::Part { is_first: false } => {
+                let is_masked = self.rule_for(found.by).is_some_and(|rule| masks(rule.action));
+                return is_masked.then_some(Act::Part(*found, false));
+            }
+            Sense::Part { is_first: true } => {
+                return self.judge_hidden(found, outcome).then_some(Act::Part(*found, true));
+            }
+            Sense::Decoded if token.is_none() => {
+                return self.judge_hidden(found, outcome).then_some(Act::Mask(*found));
+            }
+            Sense::Decoded | Sense::OnlyToken | Sense::Plain => {}
         }
         if let Some(token) = token {
             // A token is nobody's data, whatever it looks like.
-            return restores(token).map(|grant| Act::Restore(*found, grant, token));
+            return restores(token).filter(|_| *sense != Sense::Decoded).map(|grant| Act::Restore(*found, grant, token));
         }
-        if *only_token {
+        if *sense == Sense::OnlyToken {
             return None;
         }
         let rule = self.judge_match(found, &mut outcome.findings)?;
@@ -166,14 +191,72 @@ impl Applicable<'_> {
         None
     }
 
+    /// Of what is encoded as a whole what rules mask is masked.
+    fn act_inside<'k>(&'k self, text: &str, found: &Found, inside: &Inside, outcome: &mut Outcome) -> Option<Act<'k>> {
+        let mut acts: Vec<Act<'_>> = Vec::new();
+        for found in &inside.found {
+            if self.judge_hidden(found, outcome) {
+                acts.push(Act::Mask(*found));
+            }
+        }
+        let mut is_whole = false;
+        for found in &inside.deeper {
+            is_whole |= self.judge_hidden(found, outcome);
+        }
+        if acts.is_empty() && !is_whole {
+            return None;
+        }
+        acts.sort_by_key(|act| (act.found().start, Reverse(act.found().end)));
+        let mut masked = String::with_capacity(inside.text.len());
+        let (mut rest, mut at) = (acts.as_slice(), 0);
+        while let Some((cluster, others)) = cluster(rest) {
+            rest = others;
+            if let Some((range, with, _)) = resolve(cluster, &inside.text, outcome) {
+                masked.push_str(inside.text.get(at..range.start).unwrap_or_default());
+                masked.push_str(&with);
+                at = range.end;
+            }
+        }
+        masked.push_str(inside.text.get(at..).unwrap_or_default());
+        let recoded = if is_whole { None } else { again(part(text, found), &inside.text, &masked) };
+        Some(Act::Recode(*found, recoded))
+    }
+
+    /// What rules say about something that is not written as it is, so that nothing but a mask can take its place.
+    pub(super) fn verdict(&self, found: &Found, note: &mut dyn FnMut(Hit)) -> Verdict {
+        self.shadows_for(found.by).for_each(|rule| note(Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
+        let Some(rule) = self.rule_for(found.by) else { return Verdict::Passes };
+        let (action, verdict) = match rule.action {
+            DlpAction::Block => (DlpAction::Block, Verdict::Blocked),
+            DlpAction::Log => (DlpAction::Log, Verdict::Passes),
+            DlpAction::Hash | DlpAction::Mask | DlpAction::Partial | DlpAction::Tokenize => (DlpAction::Mask, Verdict::Masked),
+        };
+        note(Hit { deed: Deed::Rule(action), ..Hit::new(rule, found) });
+        verdict
+    }
+
+    /// The same for a whole message. Whether a mask takes its place.
+    fn judge_hidden(&self, found: &Found, outcome: &mut Outcome) -> bool {
+        let verdict = self.verdict(found, &mut |hit| outcome.findings.push(hit));
+        outcome.blocked |= verdict == Verdict::Blocked;
+        verdict == Verdict::Masked
+    }
+
     /// A header cannot be edited: what would be, blocks.
     fn judge_headers(&self, survey: &Survey, known: &Known, outcome: &mut Outcome) {
         for header in &survey.headers {
-            for (sighting, token) in known.outside_tokens(&header.text, &header.sightings) {
+            for (sighting, token) in known.outside_tokens(&header.text, survey.in_header(header)) {
                 let found = &sighting.found;
+                if let Sense::Inside(index) = sighting.sense {
+                    let inside = survey.insides.get(index).into_iter();
+                    for found in inside.flat_map(|inside| inside.found.iter().chain(&inside.deeper)) {
+                        outcome.blocked |= self.judge_hidden(found, outcome);
+                    }
+                    continue;
+                }
                 if let Some(token) = token {
                     outcome.header_differs |= self.restores(&token.purpose).next().is_some();
-                } else if !sighting.only_token
+                } else if sighting.sense != Sense::OnlyToken
                     && let Some(rule) = self.judge_match(found, &mut outcome.findings)
                 {
                     if is_noted_later(rule.action) {
@@ -202,6 +285,8 @@ impl Act<'_> {
         match self {
             Self::Mask(found)
             | Self::Restore(found, ..)
+            | Self::Part(found, _)
+            | Self::Recode(found, _)
             | Self::Return(found, _)
             | Self::Shorten(found, ..)
             | Self::Tokenize(found, ..) => found,
@@ -271,9 +356,13 @@ fn resolve(cluster: &[Act<'_>], text: &str, outcome: &mut Outcome) -> Option<(Ra
             others_are_masked(cluster, found, findings);
             Some((start..end, returned(restored, part(text, found)), false))
         }
+        Act::Recode(_, Some(shown)) if cluster.len() == 1 => Some((start..end, shown.clone(), false)),
+        Act::Part(_, false) if cluster.len() == 1 => Some((start..end, String::new(), false)),
         // Two tokens that overlap: neither is what it seems. They pass as they are.
         _ if only_tokens => None,
         Act::Mask(found)
+        | Act::Part(found, _)
+        | Act::Recode(found, _)
         | Act::Restore(found, ..)
         | Act::Return(found, _)
         | Act::Shorten(found, ..)
@@ -290,6 +379,14 @@ fn is_noted_later(action: DlpAction) -> bool {
     matches!(action, DlpAction::Tokenize | DlpAction::Partial | DlpAction::Hash)
 }
 
+/// Whether something takes the place of a value.
+fn masks(action: DlpAction) -> bool {
+    match action {
+        DlpAction::Block | DlpAction::Log => false,
+        DlpAction::Hash | DlpAction::Mask | DlpAction::Partial | DlpAction::Tokenize => true,
+    }
+}
+
 /// What was to become a token, and goes with what it overlaps, is masked.
 fn others_are_masked(cluster: &[Act<'_>], but: &Found, findings: &mut Vec<Hit>) {
     for act in cluster {
@@ -297,7 +394,13 @@ fn others_are_masked(cluster: &[Act<'_>], but: &Found, findings: &mut Vec<Hit>) 
             Act::Shorten(found, rule, _) if found != but => Hit::new(rule, found),
             Act::Tokenize(found, rule, _) if found != but => Hit::new(rule, found),
             Act::Return(found, restored) if found != but => Hit::returned(restored, found),
-            Act::Mask(_) | Act::Restore(..) | Act::Return(..) | Act::Shorten(..) | Act::Tokenize(..) => continue,
+            Act::Mask(_)
+            | Act::Part(..)
+            | Act::Recode(..)
+            | Act::Restore(..)
+            | Act::Return(..)
+            | Act::Shorten(..)
+            | Act::Tokenize(..) => continue,
         };
         findings.push(Hit { deed: Deed::Rule(DlpAction::Mask), ..hit });
     }
