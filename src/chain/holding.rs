@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{MessageStream, Rejection, ServerMessage};
 
-/// The longest that a message is held while nothing follows. Clients take progress as a sign of life, and wait for tens of seconds.
+/// The longest that messages are held. Clients take progress as a sign of life, and wait for tens of seconds.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Decides which messages of one stream have to wait.
@@ -28,18 +28,26 @@ pub trait Hold: Send + 'static {
     fn holds(&self) -> bool;
 }
 
-/// The stream. What is held leaves at its end too, and when nothing has come for [`LONGEST`].
+/// Whether more comes of the stream within.
+enum Ended {
+    No,
+    Yes,
+    /// By this, which is the last that is told.
+    By(Rejection),
+}
+
+/// The stream. What is held leaves at its end too, and after [`LONGEST`] with something held.
 pub(super) struct Holding<H> {
     inner: MessageStream,
     hold: H,
     ready: VecDeque<ServerMessage>,
-    ended: Option<Option<Rejection>>,
+    ended: Ended,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<H> Holding<H> {
     pub(super) fn new(inner: MessageStream, hold: H) -> Self {
-        Self { inner, hold, ready: VecDeque::new(), ended: None, timer: None }
+        Self { inner, hold, ready: VecDeque::new(), ended: Ended::No, timer: None }
     }
 }
 
@@ -55,21 +63,25 @@ impl<H: Hold> Stream for Holding<H> {
             if let Some(message) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            if let Some(error) = &mut this.ended {
-                return Poll::Ready(error.take().map(Err));
+            match std::mem::replace(&mut this.ended, Ended::Yes) {
+                Ended::No => this.ended = Ended::No,
+                Ended::Yes => return Poll::Ready(None),
+                Ended::By(rejection) => return Poll::Ready(Some(Err(rejection))),
             }
             match this.inner.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(message))) => {
                     if let Err(rejection) = this.hold.pass(message, &mut this.ready) {
                         // What is held is a part of what must not pass.
                         this.ready.clear();
-                        this.ended = Some(Some(rejection));
+                        this.ended = Ended::By(rejection);
                     }
-                    this.timer = None;
+                    if !this.hold.holds() {
+                        this.timer = None;
+                    }
                 }
                 Poll::Ready(last) => {
                     this.hold.release(&mut this.ready);
-                    this.ended = Some(last.and_then(Result::err));
+                    this.ended = last.and_then(Result::err).map_or(Ended::Yes, Ended::By);
                 }
                 Poll::Pending if !this.hold.holds() => return Poll::Pending,
                 Poll::Pending => {

@@ -58,6 +58,7 @@ use crate::layers::kill_switch::{KillSwitch, ToolSwitch};
 use crate::layers::mirrors::Mirrors;
 use crate::layers::quota::Quota;
 use crate::layers::rate_limit::RateLimits;
+use crate::layers::results::ResultLimits;
 use crate::limits::Ledger;
 use crate::policy::{Injection, Policy};
 use crate::scan::injection::Scanner;
@@ -173,8 +174,10 @@ impl Chain {
             // After authz, or a header that is missed would tell which tools there are. Before the scans, which leave to the body what
             // stands in it.
             .layer(Station::new(Mirrors::default(), probe))
+            // Outside the scans, so that it measures what leaves, and cuts what is masked already.
+            .layer(Station::new(ResultLimits::new(&policy.results), probe))
             // Outside dlp, so that it sees arguments as the peer wrote them.
-            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
+            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection, &policy.exceptions), probe))
             .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that

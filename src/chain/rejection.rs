@@ -146,6 +146,10 @@ pub enum Category {
     Injection,
     /// Could not be scanned.
     NotScanned,
+    /// It does not fit the schema that the tool has for its results.
+    OutputSchema,
+    /// It is larger than results of this tool may be.
+    ResultLimit,
     /// Personal data or secrets.
     SensitiveData,
     /// The server asks something of the client that nobody has granted.
@@ -300,6 +304,8 @@ impl Category {
         match self {
             Self::Injection => "injection",
             Self::NotScanned => "not_scanned",
+            Self::OutputSchema => "output_schema",
+            Self::ResultLimit => "result_limit",
             Self::SensitiveData => "sensitive_data",
             Self::ServerRequest => "server_request",
         }

@@ -102,6 +102,8 @@ pub struct Finding {
     pub side: Direction,
     /// How often in this message.
     pub count: u32,
+    /// Which detector it was, where the rule has several.
+    pub by: Option<Arc<str>>,
 }
 
 /// What was done about a finding.
@@ -109,6 +111,8 @@ pub struct Finding {
 pub enum Action {
     /// The message was refused.
     Blocked,
+    /// An exception of the policy let it pass.
+    Excused,
     /// A keyed hash took its place.
     Hashed,
     /// The text was wrapped as external data.
@@ -129,6 +133,8 @@ pub enum Action {
     Stripped,
     /// A token took its place.
     Tokenized,
+    /// The result was cut.
+    Truncated,
 }
 
 /// Which way a text went.
@@ -276,6 +282,7 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "block",
+            Self::Excused => "except",
             Self::Hashed => "hash",
             Self::Labelled => "label",
             Self::Logged => "log",
@@ -286,6 +293,7 @@ impl Action {
             Self::Shadowed => "shadow",
             Self::Stripped => "strip",
             Self::Tokenized => "tokenize",
+            Self::Truncated => "truncate",
         }
     }
 }

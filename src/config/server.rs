@@ -48,6 +48,8 @@ pub struct Server {
     pub receipts: bool,
     /// Whether calls are held to the schemas that its lists give its tools.
     pub input_schemas: bool,
+    /// Whether its results are.
+    pub output_schemas: bool,
 }
 
 /// How a server is reached.

@@ -10,6 +10,7 @@ mod bindings;
 mod caller;
 mod condition;
 mod engine;
+mod exceptions;
 mod explain;
 mod facts;
 mod functions;
@@ -31,6 +32,7 @@ mod view;
 
 pub use caller::Caller;
 pub use engine::{Engine, Scene};
+pub(crate) use exceptions::{Exceptions, Excused};
 pub use explain::{ConsideredBinding, ConsideredGrant, ConsideredRule, Explanation, GrantOutcome, RuleOutcome};
 pub use facts::{AccessFacts, Arguments, Facts, ServerFacts};
 pub(crate) use glob::Glob;

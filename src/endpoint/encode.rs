@@ -11,7 +11,7 @@ use super::EdgeBody;
 use super::events::EventBody;
 use super::headers::{SESSION_ID, YETT_CALL};
 use super::http_sse::ChannelBody;
-use crate::chain::{CallId, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
+use crate::chain::{CallId, Category, Challenge, McpResponse, Reason, Rejection, ReplyTo, ResponseBody, Route};
 use crate::protocol::json::RawJson;
 use crate::protocol::{Method, ProtocolVersion, code};
 
@@ -129,6 +129,21 @@ enum Shown {
     ToolError,
 }
 
+/// What a model reads in place of a result.
+fn withheld(category: Category) -> &'static str {
+    match category {
+        // It can do something about it.
+        Category::ResultLimit => {
+            "The tool ran, but its result is larger than results may be. Ask for less: fewer items, a narrower range."
+        }
+        Category::Injection
+        | Category::NotScanned
+        | Category::OutputSchema
+        | Category::SensitiveData
+        | Category::ServerRequest => "The tool ran, but its result was withheld by policy.",
+    }
+}
+
 /// The table.
 fn answer(rejection: &Rejection) -> Answer {
     let reply_to = rejection.reply_to();
@@ -143,11 +158,11 @@ fn answer(rejection: &Rejection) -> Answer {
     let ok = if has_id { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     match rejection.reason().told() {
         Reason::Blocked(_) => error(ok, code::BLOCKED, "The request was blocked by policy"),
-        Reason::BlockedResult(_) if is_call && has_id => Answer {
+        Reason::BlockedResult(category) if is_call && has_id => Answer {
             status: StatusCode::OK,
             code: code::BLOCKED,
             body: Shown::ToolError,
-            message: "The tool ran, but its result was withheld by policy.".to_owned(),
+            message: withheld(*category).to_owned(),
         },
         Reason::BlockedResult(_) => error(ok, code::BLOCKED, "The result was withheld by policy"),
         // What failed in a handshake is never written: there is no connection to write it on.

@@ -94,7 +94,7 @@ impl Ruling {
     fn of(config: &config::Config) -> Result<Self, NotCompiled> {
         let policy = Arc::clone(&config.policy);
         let book = Arc::new(Rulebook::new(Engine::new(&policy), &policy.hash, &config.servers));
-        let dlp = Arc::new(Rules::new(policy.dlp.as_ref())?);
+        let dlp = Arc::new(Rules::new(policy.dlp.as_ref())?.excepting(&policy.exceptions));
         Ok(Self { policy, book, dlp, durability: config.audit.durability, tempo: tempo(&config.audit) })
     }
 }

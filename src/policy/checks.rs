@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::document::Known;
 use super::sections::Gathered;
-use super::{DlpAction, DlpRule};
+use super::{DlpAction, DlpRule, exceptions};
 use crate::yaml::{Place, Report, closest};
 
 /// Reports what is wrong or weak in all files together; `dir` names the folder where no file can be blamed.
@@ -13,6 +13,7 @@ pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut
     unknown_roles(gathered, report);
     cycles(gathered, report);
     restored_without_tokens(gathered, report);
+    exceptions::check(gathered, report);
     if report.has_errors() {
         // What is missing may be what could not be read.
         return;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::document::Known;
 use super::patterns::{exact, tool};
 use super::sections::{Clearance, Gathered, Lists, MODES, Placed, server, single, unique};
-use super::{Classification, DlpAction, DlpRule, Restore};
+use super::{Classification, DlpAction, DlpRule, Restore, Unread};
+use crate::config::units::{size, within};
 use crate::scan::{Catalogue, NotOwn, Own};
 use crate::yaml::{Fields, Invalid, Node, Report, choice, closest, name, parsed, text};
 
@@ -33,6 +34,11 @@ pub(super) fn dlp(node: &Node, shadow: bool, known: &Known, gathered: &mut Gathe
     fields.list("rules", |node, report| {
         let rule = rule(node, shadow, known, &gathered.lists, report)?;
         unique(&mut gathered.dlp_rules, &mut gathered.taken, rule, |rule| &rule.name, "dlp rule", report);
+        Some(())
+    });
+    fields.optional("unread", |node, report| {
+        let unread = unread(node, report)?;
+        single(&mut gathered.unread, unread, node.place, "dlp.unread", report);
         Some(())
     });
     let restores = fields.list("restore", |node, report| restore(node, known, gathered, report));
@@ -63,6 +69,30 @@ fn clearance(node: &Node, known: &Known, report: &mut Report) -> Option<Clearanc
     Some(Clearance { default, attribute })
 }
 
+fn unread(node: &Node, report: &mut Report) -> Option<Unread> {
+    let mut fields = Fields::of(node, "dlp.unread", report)?;
+    let blocks = fields.optional("action", choice(&[("log", false), ("block", true)], &[])).unwrap_or(false);
+    let pass = fields.list("pass", parsed(media_type));
+    let size = fields.optional("size", within(size, 1024..=1 << 30, "from 1KiB to 1GiB"));
+    if !blocks && fields.has("pass") {
+        let place = fields.place("pass");
+        fields.report().error(place, "everything passes already").hint("write `action: block`, or remove `pass`");
+    }
+    fields.finish(&[]);
+    Some(Unread { blocks, pass, size })
+}
+
+/// RFC 6838, section 4.2; or all subtypes of a type.
+fn media_type(text: &str) -> Result<String, Invalid> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&-^_.+".contains(&b))
+    };
+    match text.split_once('/') {
+        Some((kind, subtype)) if is_name(kind) && (subtype == "*" || is_name(subtype)) => Ok(text.to_owned()),
+        Some(_) | None => Err(Invalid::new("is not a media type", "write it in small letters: `image/png`, or `image/*`")),
+    }
+}
+
 fn attribute(text: &str) -> Result<String, Invalid> {
     match text.strip_prefix("principal.attributes.") {
         Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => Ok(name.to_owned()),
@@ -84,6 +114,7 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, lists: &Lists, report: &m
     let sensitivity = fields.optional("sensitivity", choice(Classification::WORDS, &[]));
     let direction = fields.list("direction", choice(&[("request", true), ("response", false)], &[]));
     let servers = fields.list("servers", |node, report| server(node, false, known, report));
+    let tools = fields.list("tools", parsed(tool));
     let action = fields.required("action", choice(ACTIONS, &[]));
     let purpose = fields.optional("purpose", name);
     let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
@@ -109,6 +140,7 @@ fn rule(node: &Node, file_shadow: bool, known: &Known, lists: &Lists, report: &m
         requests: direction.is_empty() || direction.contains(&true),
         responses: direction.is_empty() || direction.contains(&false),
         servers,
+        tools,
         action: action?,
         purpose: purpose.unwrap_or_else(|| PURPOSE.to_owned()),
         shadow,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use jiff::civil::Date;
 
 use super::checks::check;
 use super::sections::{Gathered, file};
@@ -35,6 +36,8 @@ pub struct Known {
     pub issuer_regions: Vec<(String, String)>,
     /// Attributes that some issuer's claims give a caller.
     pub attributes: Vec<String>,
+    /// The date in UTC, for what ends.
+    pub today: Option<Date>,
 }
 
 impl Known {
@@ -140,14 +143,17 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         bindings: gathered.bindings.into_iter().map(|placed| placed.value).collect(),
         cases: gathered.cases.into_iter().map(|placed| placed.value).collect(),
         rules: gathered.rules.into_iter().map(|placed| placed.value).collect(),
+        results: gathered.results.into_iter().map(|placed| placed.value).collect(),
         limits: gathered.limits.into_iter().map(|placed| placed.value).collect(),
         dlp: gathered.dlp.map(|_| Dlp {
             default_clearance: gathered.clearance.as_ref().map(|placed| placed.value.default).unwrap_or_default(),
             clearance_attribute: gathered.clearance.and_then(|placed| placed.value.attribute),
             rules: gathered.dlp_rules.into_iter().map(|placed| placed.value).collect(),
             restore: gathered.restores.into_iter().map(|placed| placed.value).collect(),
+            unread: gathered.unread.map(|placed| placed.value).unwrap_or_default(),
         }),
         injection: gathered.injection.map(|placed| placed.value),
+        exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         hash,
     }

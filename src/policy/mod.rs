@@ -10,12 +10,14 @@ mod checks;
 pub mod condition;
 mod dlp;
 mod document;
+mod exceptions;
 mod injection;
 mod limits;
 mod origin;
 mod patterns;
 #[cfg_attr(not(feature = "rego"), path = "no_rego.rs")]
 mod rego;
+mod results;
 mod roles;
 mod rules;
 mod sections;
@@ -28,11 +30,13 @@ pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
 pub(crate) use document::LISTS;
 pub use document::{Known, hash_of_folder, read_folder};
+pub use exceptions::{Exception, On};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 pub use rego::Modules;
 #[cfg(feature = "rego")]
 pub use rego::Unsaid;
+pub use results::{Over, ResultLimit};
 pub use tenants::{Tenant, Tenants, tenant, tenants};
 
 use crate::scan::Own;
@@ -53,10 +57,14 @@ pub struct Policy {
     pub modules: Option<Arc<Modules>>,
     /// How much callers may do.
     pub limits: Vec<Limit>,
+    /// How large results may be, in file order.
+    pub results: Vec<ResultLimit>,
     /// What counts as sensitive. `None`: secrets are blocked in requests and masked in replies, nothing else.
     pub dlp: Option<Dlp>,
     /// What a sign of injection does. `None`: requests log, results label, definitions quarantine.
     pub injection: Option<Injection>,
+    /// Findings that are not acted on, in file order.
+    pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.
     pub cases: Vec<Case>,
     /// SHA-256 over the files' names and bytes, in name order; lower-case hex.
@@ -255,6 +263,19 @@ pub struct Dlp {
     pub rules: Vec<DlpRule>,
     /// Where tokens become values again, in file order.
     pub restore: Vec<Restore>,
+    /// What becomes of what cannot be read.
+    pub unread: Unread,
+}
+
+/// What becomes of what no detector can read: images, sounds, documents, and what is compressed to a small part of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Whether it is refused; else it passes. Either is recorded.
+    pub blocks: bool,
+    /// Media types that pass all the same: `image/png`, `image/*`.
+    pub pass: Vec<String>,
+    /// What is larger is refused, whatever it is: in bytes, decoded.
+    pub size: Option<usize>,
 }
 
 /// One kind of sensitive text.
@@ -274,6 +295,8 @@ pub struct DlpRule {
     pub responses: bool,
     /// Applies to these servers; empty means all.
     pub servers: Vec<String>,
+    /// Applies to calls of these tools and their replies, globs; empty means everything.
+    pub tools: Vec<String>,
     /// What happens to a match.
     pub action: DlpAction,
     /// Of which purpose its tokens and hashes are.

@@ -7,11 +7,13 @@ use super::bindings::binding;
 use super::cases::case;
 use super::dlp::dlp;
 use super::document::Known;
+use super::exceptions::{Exception, exception};
 use super::injection::injection;
 use super::limits::limit;
+use super::results::{ResultLimit, result_limit};
 use super::roles::role;
 use super::rules::rule;
-use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule, Tenants, tenants};
+use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule, Tenants, Unread, tenants};
 use crate::yaml::{Fields, Later, Node, Place, Report, choice, closest, entries, later, scalar, version};
 
 const LATER: &[Later] = &[later("approvals"), later("flows")];
@@ -32,14 +34,17 @@ pub(super) struct Gathered {
     pub(super) rules: Vec<Placed<Rule>>,
     pub(super) cases: Vec<Placed<Case>>,
     pub(super) limits: Vec<Placed<Limit>>,
+    pub(super) results: Vec<Placed<ResultLimit>>,
     /// The first `dlp:`.
     pub(super) dlp: Option<Place>,
     pub(super) clearance: Option<Placed<Clearance>>,
     pub(super) dlp_rules: Vec<Placed<DlpRule>>,
     pub(super) restores: Vec<Placed<Restore>>,
+    pub(super) unread: Option<Placed<Unread>>,
     /// Every role for which values are restored, or whose calls are limited: not a use of it, since it gives nobody the role.
     pub(super) restoring_roles: Vec<Placed<String>>,
     pub(super) injection: Option<Placed<Injection>>,
+    pub(super) exceptions: Vec<Placed<Exception>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,
 }
@@ -116,12 +121,19 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
         unique(&mut gathered.limits, &mut gathered.taken, limit, |limit| &limit.name, "limit", report);
         Some(())
     });
+    fields.list("results", |node, report| {
+        let limit = result_limit(node, &scope, known, report)?;
+        unique(&mut gathered.results, &mut gathered.taken, limit, |limit| &limit.name, "result limit", report);
+        Some(())
+    });
     fields.optional("dlp", |node, report| dlp(node, shadow, known, gathered, report));
     fields.optional("injection", |node, report| {
         let injection = injection(node, report)?;
         single(&mut gathered.injection, injection, node.place, "injection", report);
         Some(())
     });
+    let exceptions = fields.list("exceptions", |node, report| exception(node, known, report));
+    gathered.exceptions.extend(exceptions);
     fields.finish(LATER);
 }
 

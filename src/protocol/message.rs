@@ -139,6 +139,8 @@ pub struct Message {
     edits: Edits,
     /// Values in place of tokens.
     restored: Edits,
+    /// How many edits the document holds already.
+    settled: usize,
     shape: Shape,
     id: Option<RequestId>,
     method: Option<NodeId>,
@@ -166,7 +168,22 @@ impl Message {
             document,
             edits: Edits::default(),
             restored: Edits::default(),
+            settled: 0,
         })
+    }
+
+    /// Makes what is sent the document itself: for a layer that has to read what others have changed.
+    ///
+    /// # Errors
+    /// What is sent is no message.
+    pub fn settle(&mut self) -> Result<(), EnvelopeError> {
+        if self.edits.is_empty() && self.restored.is_empty() {
+            return Ok(());
+        }
+        let side = if self.shape == Shape::Response { Side::Server } else { Side::Client };
+        let settled = self.edit_count();
+        *self = Self { settled, ..Self::parse(self.encode(), Limits::NONE, side)? };
+        Ok(())
     }
 
     /// Request, notification or response.
@@ -231,7 +248,7 @@ impl Message {
 
     /// How many edits were made.
     pub fn edit_count(&self) -> usize {
-        self.edits.len() + self.restored.len()
+        self.settled + self.edits.len() + self.restored.len()
     }
 
     /// Whether what is sent would have a key twice; see [`Edits::would_duplicate`].

@@ -221,6 +221,11 @@ impl Method {
         matches!(self, Self::TasksCancel | Self::TasksGet | Self::TasksResult | Self::TasksUpdate)
     }
 
+    /// Whether its result tells what a server has, and what it is.
+    pub fn defines(self) -> bool {
+        self.list().is_some() || matches!(self, Self::Discover | Self::Initialize)
+    }
+
     /// Whether it opens a stream that lives for as long as both sides like.
     pub fn is_subscription(self) -> bool {
         matches!(self, Self::Listen | Self::Push)

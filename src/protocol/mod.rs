@@ -36,4 +36,4 @@ pub use tasks::{
 };
 pub use uri::{is_canonical, is_canonical_template};
 pub use version::ProtocolVersion;
-pub use walk::{content_texts, is_protocol_number, roots, routing_fields, visit_below, visit_texts};
+pub use walk::{binaries, content_texts, is_protocol_number, roots, routing_fields, visit_below, visit_texts};

@@ -57,6 +57,24 @@ pub fn content_texts(message: &Message) -> impl Iterator<Item = Value<'_>> {
     })
 }
 
+/// What a message carries as bytes: the base64 of images, sounds and other files, each with its media type where that is said.
+pub fn binaries(message: &Message) -> impl Iterator<Item = (Value<'_>, Option<&str>)> {
+    let result = message.result();
+    let of_task = result.or(message.params()).and_then(|told| told.get("result"));
+    // A client's model may be asked about images. MCP, sampling.
+    let asked = message.params();
+    let all = [result, of_task, asked].into_iter().flatten();
+    let blocks = all.flat_map(|holder| {
+        let list = move |key| holder.get(key).into_iter().flat_map(|value| value.items().chain([value]));
+        let messages = list("messages").filter_map(|message| message.get("content"));
+        list("content").chain(list("contents")).chain(messages.flat_map(|content| content.items().chain([content])))
+    });
+    blocks.flat_map(|block| [Some(block), block.get("resource")]).flatten().filter_map(|block| {
+        let bytes = block.get("data").or_else(|| block.get("blob")).filter(|value| value.as_str().is_some())?;
+        Some((bytes, block.get("mimeType").and_then(Value::as_str)))
+    })
+}
+
 /// The values that a message carries.
 pub fn roots(message: &Message) -> impl Iterator<Item = Value<'_>> {
     [message.params(), message.result(), message.error()].into_iter().flatten()

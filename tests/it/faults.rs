@@ -26,7 +26,7 @@ use crate::support::server::Upstream;
 use crate::support::{eventually, within};
 
 /// The stations in the order of the list, by the ends of their types' names.
-const STATIONS: [&str; 15] = [
+const STATIONS: [&str; 16] = [
     "Audit",
     "Authn",
     "FairShare",
@@ -38,6 +38,7 @@ const STATIONS: [&str; 15] = [
     "ToolSwitch",
     "Quota",
     "Mirrors",
+    "ResultLimits",
     "InjectionLayer",
     "DlpLayer",
     "Admission",

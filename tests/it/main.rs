@@ -25,6 +25,7 @@ mod decisions;
 mod descriptors;
 mod differential;
 mod dlp;
+mod exceptions;
 mod faults;
 mod first_steps;
 mod flood;
@@ -42,10 +43,12 @@ mod limits;
 mod limits_message;
 mod matrix;
 mod mirrors;
+mod neighbours;
 mod open_streams;
 #[expect(unreachable_pub, reason = "a crate of its own where it is fuzzed")]
 #[path = "../../fuzz/oracles/mod.rs"]
 mod oracles;
+mod output_schemas;
 mod overload;
 mod parser_properties;
 mod peers;
@@ -53,6 +56,7 @@ mod privacy;
 mod progress;
 mod reload;
 mod replicas;
+mod results;
 mod resumption;
 mod schema;
 mod secrets;

@@ -29,8 +29,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::values::{Environment, template};
 use super::{Audit, Config, Durability, Identity, KeyRules, Outline, ReloadBy, Replies, Risk, Server};
+use crate::clock::{Clock as _, SystemClock};
 use crate::policy::Known;
 use crate::secret::Secret;
 use crate::secrets::{Form, Live, Reference};
@@ -89,6 +92,7 @@ impl<'a> Context<'a> {
                 regions: root.get("servers").map(regions).unwrap_or_default(),
                 issuer_regions: identity.and_then(|node| node.get("regions")).map(texts).unwrap_or_default(),
                 attributes: issuers.iter().filter_map(|issuer| issuer.get("claims")?.get("attributes")).flat_map(keys).collect(),
+                today: Some(SystemClock.now().to_zoned(TimeZone::UTC).date()),
             },
             signs_in: issuers.iter().any(|issuer| issuer.get("sign_in").is_some()),
             asks_for_certificates: root.get("listeners").map(sequence).unwrap_or_default().iter().any(asks_for_certificates),

@@ -25,8 +25,8 @@ const LATER: &[Later] = &[later("labels"), later("on_scan_failure")];
 /// Whether it is the transport of 2024-11-05.
 const TRANSPORTS: &[(&str, bool)] = &[("http", false), ("sse", true)];
 
-/// `input_schemas:`; whether calls are held to them.
-const INPUT_SCHEMAS: &[(&str, bool)] = &[("off", false), ("enforce", true)];
+/// `input_schemas:` and `output_schemas:`; whether calls, and results, are held to them.
+const SCHEMAS: &[(&str, bool)] = &[("off", false), ("enforce", true)];
 
 const CAPTURES: &[(&str, Capture)] =
     &[("none", Capture::None), ("keys", Capture::Keys), ("masked", Capture::Masked), ("full", Capture::Full)];
@@ -68,7 +68,8 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let limits = fields.optional("limits", limits).unwrap_or_default();
     let breaker = fields.optional("breaker", breaker).unwrap_or_default();
     let receipts = fields.optional("receipts", boolean).unwrap_or(false);
-    let input_schemas = fields.optional("input_schemas", choice(INPUT_SCHEMAS, &[])).unwrap_or(false);
+    let input_schemas = fields.optional("input_schemas", choice(SCHEMAS, &[])).unwrap_or(false);
+    let output_schemas = fields.optional("output_schemas", choice(SCHEMAS, &[])).unwrap_or(false);
     match &transport {
         Some(Transport::Http(url) | Transport::HttpSse(url)) => check_connection(url, &mut fields),
         Some(Transport::Stdio(_)) => refuse_settings_of_connections(&mut fields),
@@ -103,6 +104,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
         breaker,
         receipts,
         input_schemas,
+        output_schemas,
     })
 }
 

@@ -258,6 +258,9 @@ fn findings(out: &mut ObjectWriter<'_>, decision: &Decision, side: Option<Direct
         for finding in decision.findings.iter().filter(chosen) {
             list.object(|out| {
                 out.text("action", finding.action.as_str());
+                if let Some(by) = &finding.by {
+                    out.text("by", by);
+                }
                 out.integer("count", finding.count);
                 out.text("kind", finding.kind);
                 out.text("layer", finding.layer);

@@ -104,7 +104,7 @@ impl Carry {
         rules: &Applicable<'_>,
         message: ServerMessage,
         out: &mut VecDeque<ServerMessage>,
-        note: &mut dyn FnMut(Hit),
+        tell: &mut dyn FnMut(Hit),
     ) -> Result<(), Withheld> {
         self.serial += 1;
         let places = places(&message.message);
@@ -113,7 +113,7 @@ impl Carry {
         let waits = message.message.shape() == Shape::Request;
         self.held.push_back(Held { serial: self.serial, message });
         for (key, node) in places {
-            self.read(rules, &key, node, is_final, note)?;
+            self.read(rules, &key, node, is_final, tell)?;
         }
         if is_final {
             out.extend(self.release());
@@ -142,7 +142,7 @@ impl Carry {
         key: &(String, String),
         node: NodeId,
         is_final: bool,
-        note: &mut dyn FnMut(Hit),
+        tell: &mut dyn FnMut(Hit),
     ) -> Result<(), Withheld> {
         let Some(text) = self.held.back().and_then(|held| held.message.message.value(node).as_str()).map(str::to_owned) else {
             return Ok(());
@@ -156,7 +156,7 @@ impl Carry {
         let mut flows = std::mem::take(&mut self.flows);
         let mut read = Ok(());
         for flow in flows.iter_mut().filter(|flow| is_final || flow.key == *key) {
-            read = read.and_then(|()| self.goes_on(rules, flow, node, &text, note));
+            read = read.and_then(|()| self.goes_on(rules, flow, node, &text, tell));
         }
         self.flows = flows;
         read
@@ -168,7 +168,7 @@ impl Carry {
         flow: &mut Flow,
         node: NodeId,
         text: &str,
-        note: &mut dyn FnMut(Hit),
+        tell: &mut dyn FnMut(Hit),
     ) -> Result<(), Withheld> {
         let seam = flow.tail.len();
         let head = text.get(..text.floor_char_boundary(EDGE)).unwrap_or_default();
@@ -190,7 +190,7 @@ impl Carry {
         for found in all {
             let is_new = found.start >= done && found.start < seam && found.end > seam;
             if is_new {
-                match rules.verdict(&found, note) {
+                match rules.verdict(&found, tell) {
                     Verdict::Blocked => return Err(Withheld::Blocked),
                     Verdict::Masked => self.mask(flow, &found),
                     Verdict::Passes => continue,
@@ -199,7 +199,7 @@ impl Carry {
             // What lies in one text has been judged there.
             done = done.max(found.end);
         }
-        flow.keep(joined, text, done);
+        flow.keep(&joined, text, done);
         flow.open = begins(&flow.tail, |word| rules.begins(word)).unwrap_or(flow.tail.len());
         Ok(())
     }
@@ -225,19 +225,19 @@ impl Carry {
 
 impl Flow {
     /// Keeps the end of what was read: no more than [`EDGE`], and nothing before `done`.
-    fn keep(&mut self, joined: String, text: &str, done: usize) {
+    fn keep(&mut self, joined: &str, text: &str, done: usize) {
         let head = text.floor_char_boundary(EDGE);
         if head < text.len() {
             // The middle of a long text lies between: only its own end goes on.
             let start = text.ceil_char_boundary(text.len() - EDGE);
-            self.tail = text.get(start..).unwrap_or_default().to_owned();
+            text.get(start..).unwrap_or_default().clone_into(&mut self.tail);
             if let Some(last) = self.parts.pop() {
                 self.parts = vec![Part { start, length: self.tail.len(), ..last }];
             }
             return;
         }
         let cut = joined.ceil_char_boundary(done.max(joined.len().saturating_sub(EDGE)));
-        self.tail = joined.get(cut..).unwrap_or_default().to_owned();
+        joined.get(cut..).unwrap_or_default().clone_into(&mut self.tail);
         let mut dropped = cut;
         self.parts.retain_mut(|part| {
             let gone = dropped.min(part.length);

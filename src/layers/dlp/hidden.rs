@@ -4,6 +4,7 @@
 //! byte stands for a part: it is decoded, masked and encoded again where that gives back what came ([`again`]), and masked as a whole
 //! elsewhere.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -16,73 +17,69 @@ use crate::scan::Found;
 use crate::scan::readings::{Origin, Reading, values};
 
 /// A text that is encoded in another, and what was found in it.
+#[derive(Default)]
 pub(super) struct Inside {
-    /// The letters that stand for it.
-    pub(super) outer: Range<usize>,
     /// As it is decoded.
     pub(super) text: String,
     pub(super) found: Vec<Found>,
     /// What is seen only in what it holds in turn: there is no place for these in `text`.
     pub(super) deeper: Vec<Found>,
-    /// Values of `deeper`, so that none counts twice.
-    values: Vec<String>,
+    /// What was found so far, once something deeper is.
+    known: HashSet<(u16, String)>,
 }
 
 impl fmt::Debug for Inside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SECURITY: the text holds what is to be masked.
-        f.debug_struct("Inside").field("outer", &self.outer).field("found", &self.found).finish_non_exhaustive()
+        f.debug_struct("Inside").field("found", &self.found).finish_non_exhaustive()
     }
 }
 
 impl Inside {
-    fn new(outer: Range<usize>, text: &str) -> Self {
-        Self { outer, text: text.to_owned(), found: Vec::new(), deeper: Vec::new(), values: Vec::new() }
-    }
-
-    fn add(&mut self, text: &str, found: Found) {
+    /// Adds what was found in the text itself, or in one that it holds.
+    fn add(&mut self, text: &str, found: &mut Vec<Found>) {
         if self.text == text {
-            self.found.push(found);
+            self.found.append(found);
             return;
         }
-        let value = part(text, &found);
-        let known = self.found.iter().any(|other| other.by == found.by && part(&self.text, other) == value)
-            || self.deeper.iter().zip(&self.values).any(|(other, known)| other.by == found.by && known == value);
-        if !known {
-            self.deeper.push(found);
-            self.values.push(value.to_owned());
+        if self.known.is_empty() {
+            self.known = self.found.iter().map(|found| (found.by, part(&self.text, found).to_owned())).collect();
+        }
+        for found in found.drain(..) {
+            if self.known.insert((found.by, part(text, &found).to_owned())) {
+                self.deeper.push(found);
+            }
         }
     }
 }
 
 impl Applicable<'_> {
-    /// Looks at what `text` says in other ways, and adds what is not among the sightings from `before` on. Whether it was read to its end.
-    pub(super) fn look_further(&self, text: &str, before: usize, matches: &mut Vec<Found>, survey: &mut Survey) -> bool {
+    /// Looks at what `text` says in other ways, and adds that to the sightings. Whether it was read to its end.
+    pub(super) fn look_further(&self, text: &str, matches: &mut Vec<Found>, survey: &mut Survey) -> bool {
         let Survey { room, effort, sightings, insides, all_shown, .. } = survey;
         let mut read = true;
-        let first = insides.len();
+        // Which of them stands for which letters of this text.
+        let mut of_letters: HashMap<Range<usize>, usize> = HashMap::new();
         *all_shown &= values(text, room, &mut |reading: &Reading<'_>| {
             read &= self.find(reading.text, &self.wanted_in(reading.origin), effort, matches).is_ok();
-            for found in matches.drain(..) {
-                let outer = reading.original(found.start..found.end);
-                let place = Found { start: outer.start, end: outer.end, ..found };
-                if !reading.is_inside {
-                    let is_known = |known: &Sighting| known.found == place;
-                    if !sightings.get(before..).unwrap_or_default().iter().any(is_known) {
-                        sightings.push(Sighting { found: place, sense: Sense::Decoded });
-                    }
-                    continue;
-                }
-                let own = insides.get_mut(first..).unwrap_or_default();
-                match own.iter_mut().find(|inside| inside.outer == outer) {
-                    Some(inside) => inside.add(reading.text, found),
-                    None => {
-                        sightings.push(Sighting { found: place, sense: Sense::Inside(insides.len()) });
-                        let mut inside = Inside::new(outer, reading.text);
-                        inside.add(reading.text, found);
-                        insides.push(inside);
-                    }
-                }
+            let Some(first) = matches.first().copied() else { return };
+            let at = |found: Found| {
+                let letters = reading.original(found.start..found.end);
+                Found { start: letters.start, end: letters.end, ..found }
+            };
+            if !reading.is_inside {
+                sightings.extend(matches.drain(..).map(|found| Sighting { found: at(found), sense: Sense::Decoded }));
+                return;
+            }
+            // All of it is the same letters.
+            let found = at(first);
+            let index = *of_letters.entry(found.start..found.end).or_insert_with(|| {
+                sightings.push(Sighting { found, sense: Sense::Inside(insides.len()) });
+                insides.push(Inside { text: reading.text.to_owned(), ..Inside::default() });
+                insides.len() - 1
+            });
+            if let Some(inside) = insides.get_mut(index) {
+                inside.add(reading.text, matches);
             }
         });
         read

@@ -11,6 +11,7 @@ use super::formats;
 use super::judge::{Deed, Hit};
 use super::rules::{Applicable, Rules};
 use super::survey::{Known, Survey};
+use super::unread;
 use crate::chain::{
     Action, Carried, Category, Direction, Finding, Hold, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
     ServerMessage, Trail,
@@ -18,7 +19,7 @@ use crate::chain::{
 use crate::layers::authn::Principal;
 use crate::layers::authz::Permit;
 use crate::master_key::random_bytes;
-use crate::policy::{Classification, DlpAction};
+use crate::policy::{Classification, DlpAction, On, Unread};
 use crate::protocol::{Message, Target};
 use crate::vault::{Ask, Caller, Vault};
 
@@ -46,14 +47,15 @@ impl Middleware for DlpLayer {
         let echo = self.clean_request(&mut request).await?;
         let principal = request.evidence.principal();
         let attribute = self.rules.clearance_attribute().and_then(|name| principal.attribute(name));
-        let reply = ReplyCleaner {
-            server: request.evidence.server().name.clone(),
-            clearance: self.rules.clearance(attribute),
-            trail: request.context.trail.clone(),
-            tokens: self.tokens(&request),
-            echo,
+        let way = Way {
             rules: Arc::clone(&self.rules),
+            server: request.evidence.server().name.clone(),
+            tool: request.access.tool().map(str::to_owned),
+            on: if request.access.method.defines() { On::Definition } else { On::Response },
+            clearance: self.rules.clearance(attribute),
         };
+        let trail = request.context.trail.clone();
+        let reply = ReplyCleaner { way, trail, tokens: self.tokens(&request), echo };
         let seams = reply.seams();
         let response = next.run(request).await?;
         if self.rules.purposes().is_empty() {
@@ -77,8 +79,9 @@ impl DlpLayer {
     /// What the server receives: rules above its classification, and values where they are restored; those are the result.
     async fn clean_request(&self, request: &mut McpRequest<Permit>) -> Result<Option<Echo>, Rejection> {
         let server = Arc::clone(request.evidence.server());
-        let mut applicable = self.rules.applicable(&server.name, true, server.classification);
+        let mut applicable = self.rules.applicable(&server.name, request.access.tool(), true, server.classification);
         applicable.hash_by(self.vault.digests(), caller(request.evidence.principal()));
+        applicable.excuse(&server.name, request.access.tool(), On::Request, request.context.received);
         if let Target::Tool(tool) = &request.access.target {
             applicable.restore_in(&server.name, tool, |role| request.evidence.has_role(role));
         }
@@ -95,16 +98,18 @@ impl DlpLayer {
         let known = if asks.is_empty() { Known::default() } else { Box::pin(self.tokens(request).ask(asks)).await? };
         let Carried { message, access, exchange, .. } = &mut *request.carried;
         let Some(message) = message.rpc_mut() else { return Ok(None) };
+        let is_opaque = opaque(&self.rules.unread, message, &survey, Direction::Request, &trail);
         let outcome = applicable.judge(message, &survey, &known);
-        let applied = !outcome.blocked && outcome.apply(message);
+        let applied = !outcome.blocked && !is_opaque && outcome.apply(message);
         let differs = applied && Mirrored::renew(&mut exchange.mirrored, message).is_err();
         let passes = applied && !differs;
-        record(&outcome.findings, Direction::Request, passes, &trail);
+        record(&outcome.findings, Direction::Request, passes, &trail, &applicable);
         if !passes {
             let detail = [
                 (outcome.header_differs, "token_in_header"),
                 (outcome.restores_too_much, "too_much_restored"),
                 (differs, "header_differs"),
+                (is_opaque, "unread"),
             ];
             if let Some((_, word)) = detail.iter().find(|(holds, _)| *holds) {
                 trail.with(|decision| decision.detail = Some(word));
@@ -177,11 +182,28 @@ fn caller(who: &Principal) -> Caller<'_> {
     Caller { issuer: who.issuer(), subject: who.subject(), tenant: who.tenant() }
 }
 
-struct ReplyCleaner {
+/// Where replies come from, and to whom they go.
+#[derive(Clone)]
+struct Way {
     rules: Arc<Rules>,
-    tokens: Tokens,
     server: String,
+    tool: Option<String>,
+    on: On,
     clearance: Classification,
+}
+
+impl Way {
+    /// What holds now: an exception may end while a stream lies open.
+    fn applicable(&self) -> Applicable<'_> {
+        let mut applicable = self.rules.applicable(&self.server, self.tool.as_deref(), false, self.clearance);
+        applicable.excuse(&self.server, self.tool.as_deref(), self.on, Timestamp::now());
+        applicable
+    }
+}
+
+struct ReplyCleaner {
+    way: Way,
+    tokens: Tokens,
     /// What this call has restored, if anything.
     echo: Option<Echo>,
     trail: Trail,
@@ -189,23 +211,21 @@ struct ReplyCleaner {
 
 /// What a stream splits over its messages.
 struct Seams {
-    rules: Arc<Rules>,
-    server: String,
-    clearance: Classification,
+    way: Way,
     trail: Trail,
     carry: Carry,
 }
 
 impl Hold for Seams {
     fn pass(&mut self, message: ServerMessage, out: &mut VecDeque<ServerMessage>) -> Result<(), Rejection> {
-        let applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let applicable = self.way.applicable();
         if applicable.ruled().is_empty() {
             out.push_back(message);
             return Ok(());
         }
         let mut hits = Vec::new();
         let passed = self.carry.pass(&applicable, message, out, &mut |hit| hits.push(hit));
-        record(&hits, Direction::Response, passed.is_ok(), &self.trail);
+        record(&hits, Direction::Response, passed.is_ok(), &self.trail, &applicable);
         passed.map_err(|withheld| match withheld {
             Withheld::Blocked => Reason::BlockedResult(Category::SensitiveData).into(),
             Withheld::Unread => Reason::BlockedResult(too_many(&self.trail)).into(),
@@ -223,13 +243,12 @@ impl Hold for Seams {
 
 impl ReplyCleaner {
     fn seams(&self) -> Seams {
-        let (rules, server, trail) = (Arc::clone(&self.rules), self.server.clone(), self.trail.clone());
-        Seams { rules, server, clearance: self.clearance, trail, carry: Carry::default() }
+        Seams { way: self.way.clone(), trail: self.trail.clone(), carry: Carry::default() }
     }
 
     /// What the caller receives: rules above their clearance. For policies without tokens.
     fn clean(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let mut applicable = self.way.applicable();
         self.tokens.hash_in(&mut applicable);
         let survey = applicable.survey(&message.message);
         survey.complete().map_err(|_too_many| Reason::BlockedResult(too_many(&self.trail)))?;
@@ -238,7 +257,7 @@ impl ReplyCleaner {
 
     /// The same where something may be a token, or has to become one.
     async fn clean_asking(&self, message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
-        let mut applicable = self.rules.applicable(&self.server, false, self.clearance);
+        let mut applicable = self.way.applicable();
         applicable.return_to_tokens(self.echo.as_ref());
         self.tokens.hash_in(&mut applicable);
         let survey = applicable.survey(&message.message);
@@ -254,16 +273,33 @@ impl ReplyCleaner {
         known: &Known,
         mut message: ServerMessage,
     ) -> Result<Option<ServerMessage>, Rejection> {
+        if opaque(&self.way.rules.unread, &message.message, survey, Direction::Response, &self.trail) {
+            return Err(Reason::BlockedResult(Category::NotScanned).into());
+        }
         let outcome = applicable.judge(&message.message, survey, known);
         let passes = !outcome.blocked && outcome.apply(&mut message.message);
-        record(&outcome.findings, Direction::Response, passes, &self.trail);
+        record(&outcome.findings, Direction::Response, passes, &self.trail, applicable);
         if passes { Ok(Some(message)) } else { Err(Reason::BlockedResult(Category::SensitiveData).into()) }
     }
 }
 
-fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail) {
-    for Hit { rule, kind, deed } in hits {
+/// Records what was not read. Whether the message must not pass.
+fn opaque(policy: &Unread, message: &Message, survey: &Survey, side: Direction, trail: &Trail) -> bool {
+    let mut blocks = false;
+    for part in unread::parts(message, survey) {
+        let is_blocked = unread::blocks(policy, &part);
+        let action = if is_blocked { Action::Blocked } else { Action::Logged };
+        let (rule, kind) = ("unread".into(), part.kind);
+        trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
+        blocks |= is_blocked;
+    }
+    blocks
+}
+
+fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail, rules: &Applicable<'_>) {
+    for Hit { rule, kind, deed, by } in hits {
         let action = match deed {
+            Deed::Excused => Action::Excused,
             Deed::Shadowed => Action::Shadowed,
             Deed::Rule(DlpAction::Log) => Action::Logged,
             Deed::Rule(DlpAction::Mask) if passes => Action::Masked,
@@ -277,6 +313,7 @@ fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail) {
                 Action::Blocked
             }
         };
-        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1 });
+        let by = rules.detector(*by).map(Arc::from);
+        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1, by });
     }
 }

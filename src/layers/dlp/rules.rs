@@ -3,10 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::echo::{Echo, Patience, Restored};
 use super::formats::Form;
 use super::restore::Grant;
-use crate::policy::{Classification, Dlp, DlpAction, DlpRule};
+use crate::decide::{Exceptions, Glob};
+use crate::policy::{Classification, Dlp, DlpAction, DlpRule, Exception, On, Unread as Unreadable};
 use crate::scan::{Catalogue, Class, Detector, Effort, Found, NotCompiled, Row, Scanner, Set, Unread};
 use crate::vault::{Caller, Digests};
 
@@ -28,6 +31,8 @@ pub struct Rules {
     finders: Set,
     /// Of which purposes there may be tokens.
     purposes: Vec<Arc<str>>,
+    exceptions: Exceptions,
+    pub(super) unread: Unreadable,
 }
 
 #[derive(Debug)]
@@ -38,6 +43,7 @@ pub(super) struct Rule {
     requests: bool,
     responses: bool,
     servers: Vec<String>,
+    tools: Vec<Glob>,
     pub(super) action: DlpAction,
     pub(super) purpose: Arc<str>,
     shadow: bool,
@@ -52,6 +58,7 @@ pub(super) struct Applicable<'a> {
     restores: Vec<&'a Grant>,
     echo: Option<&'a Echo>,
     hashes: Option<(&'a Digests, Caller<'a>)>,
+    excused: Set,
 }
 
 impl Rules {
@@ -73,6 +80,8 @@ impl Rules {
                 tokens: Vec::new(),
                 finders: Set::EMPTY,
                 purposes: Vec::new(),
+                exceptions: Exceptions::default(),
+                unread: Unreadable::default(),
             });
         };
         let names = dlp.rules.iter().flat_map(|rule| &rule.detect).map(String::as_str);
@@ -102,7 +111,15 @@ impl Rules {
             tokens,
             purposes,
             all,
+            exceptions: Exceptions::default(),
+            unread: dlp.unread.clone(),
         })
+    }
+
+    /// The same with `exceptions:`.
+    #[must_use]
+    pub fn excepting(self, exceptions: &[Exception]) -> Self {
+        Self { exceptions: Exceptions::new(exceptions), ..self }
     }
 
     /// Of which purposes there may be tokens; none: nothing is to be asked about any message.
@@ -123,16 +140,23 @@ impl Rules {
         }
     }
 
-    /// The rules for texts that go to somebody of `clearance`, on their way to (`request`) or from `server`.
-    pub(super) fn applicable(&self, server: &str, request: bool, clearance: Classification) -> Applicable<'_> {
+    /// The rules for texts that go to somebody of `clearance`, on their way to (`request`) or from a tool of `server`, or whatever else it has.
+    pub(super) fn applicable(
+        &self,
+        server: &str,
+        tool: Option<&str>,
+        request: bool,
+        clearance: Classification,
+    ) -> Applicable<'_> {
         let holds = |rule: &&Rule| {
             (if request { rule.requests } else { rule.responses })
                 && (rule.servers.is_empty() || rule.servers.iter().any(|name| name == server || name == "*"))
+                && (rule.tools.is_empty() || tool.is_some_and(|tool| rule.tools.iter().any(|glob| glob.matches(tool))))
                 && rule.sensitivity.is_none_or(|sensitivity| sensitivity > clearance)
         };
         let rules: Vec<_> = self.all.iter().filter(holds).collect();
         let detectors = rules.iter().fold(Set::EMPTY, |all, rule| all.union(&rule.detectors));
-        Applicable { of: self, rules, detectors, restores: Vec::new(), echo: None, hashes: None }
+        Applicable { of: self, rules, detectors, restores: Vec::new(), echo: None, hashes: None, excused: Set::EMPTY }
     }
 }
 
@@ -148,6 +172,7 @@ impl Rule {
             requests: rule.requests,
             responses: rule.responses,
             servers: rule.servers.clone(),
+            tools: rule.tools.iter().map(|tool| Glob::new(tool)).collect(),
             action: rule.action,
             purpose: rule.purpose.as_str().into(),
             shadow: rule.shadow,
@@ -162,6 +187,7 @@ impl Rule {
             requests: request,
             responses: !request,
             servers: Vec::new(),
+            tools: Vec::new(),
             action,
             purpose: "".into(),
             shadow: false,
@@ -173,6 +199,19 @@ impl<'a> Applicable<'a> {
     /// Adds what lets tokens become values in a call of this tool by somebody with these roles.
     pub(super) fn restore_in(&mut self, server: &str, tool: &str, has_role: impl Fn(&str) -> bool) {
         self.restores = self.of.restores.iter().filter(|grant| grant.is_for(server, tool, &has_role)).collect();
+    }
+
+    /// Adds what the policy does not want acted on in this place.
+    pub(super) fn excuse(&mut self, server: &str, tool: Option<&str>, on: On, now: Timestamp) {
+        let excused = self.of.exceptions.at(server, tool, on, now);
+        if !excused.is_empty() {
+            self.excused = self.of.scanner.set(|row| excused.covers(&[&row.detector().id, row.detector().kind]));
+        }
+    }
+
+    /// The rule that would act on what the detector of this number finds, had the policy made no exception.
+    pub(super) fn excused_rule(&self, by: u16) -> Option<&'a Rule> {
+        if self.excused.contains(by) { self.speaking(by) } else { None }
     }
 
     /// Adds what this call has restored: it does not come back.
@@ -254,8 +293,17 @@ impl<'a> Applicable<'a> {
 
     /// The rule that acts on what the detector of this number finds: the strictest, the last of several.
     pub(super) fn rule_for(&self, by: u16) -> Option<&'a Rule> {
+        if self.excused.contains(by) { None } else { self.speaking(by) }
+    }
+
+    fn speaking(&self, by: u16) -> Option<&'a Rule> {
         let speaking = self.rules.iter().copied().filter(|rule| rule.detectors.contains(by) && !rule.shadow);
         speaking.max_by_key(|rule| strictness(rule.action))
+    }
+
+    /// What the detector of this number is called.
+    pub(super) fn detector(&self, by: u16) -> Option<&'a str> {
+        self.of.scanner.row(by).map(|row| row.detector().id.as_str())
     }
 
     /// The rules that only tell what they would do.

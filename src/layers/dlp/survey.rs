@@ -20,6 +20,9 @@ use crate::vault::{Answer, Ask, Token, Wanted, canonical_token};
 /// Most values of one message that are looked up or get tokens.
 const MOST: usize = 1_000;
 
+/// The least in which something may be written in another way.
+const SHORTEST: usize = 8;
+
 /// A message with more values than are looked up, or with more that almost is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
@@ -194,8 +197,9 @@ impl Applicable<'_> {
         survey.unread |= read.is_err();
         survey.sightings.extend(matches.drain(..).map(|found| Sighting { found, sense: Sense::Plain }));
         let plain = survey.sightings.len();
-        if site != Site::Number {
-            survey.unread |= !self.look_further(text, before, matches, survey);
+        // What is shorter stands for nothing, and most keys are.
+        if site != Site::Number && text.len() >= SHORTEST {
+            survey.unread |= !self.look_further(text, matches, survey);
         }
         let Survey { sightings, patience, .. } = survey;
         self.find_returned(text, patience, |span, index| {
@@ -206,8 +210,17 @@ impl Applicable<'_> {
         if self.restores_any() {
             self.look_for_tokens(text, sightings);
         }
-        if let Some(new) = sightings.get_mut(before..).filter(|new| before + new.len() > plain || new.iter().any(is_part)) {
-            new.sort_by_key(|sighting| (sighting.found.start, Reverse(sighting.found.end)));
+        let is_sorted = sightings.len() == plain && !sightings.get(before).is_some_and(is_part);
+        if !is_sorted {
+            let mut new = sightings.split_off(before);
+            let is_decoded = |sighting: &Sighting| sighting.sense == Sense::Decoded;
+            new.sort_by_key(|sighting| {
+                let Found { start, end, by, .. } = sighting.found;
+                (start, Reverse(end), by, is_decoded(sighting))
+            });
+            // What stands beside something escaped is seen twice.
+            new.dedup_by(|later, earlier| is_decoded(later) && later.found == earlier.found);
+            sightings.append(&mut new);
         }
     }
 

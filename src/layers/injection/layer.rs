@@ -7,8 +7,9 @@ use super::reply::ReplyScan;
 use crate::chain::{
     Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
 };
+use crate::decide::{Exceptions, Excused};
 use crate::layers::authz::Permit;
-use crate::policy::{Injection, Surface};
+use crate::policy::{Exception, Injection, On, Surface};
 use crate::protocol::{Target, visit_texts};
 use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
 
@@ -20,12 +21,13 @@ pub struct InjectionLayer {
     scanner: Arc<Scanner>,
     quarantine: Arc<Quarantine>,
     policy: Injection,
+    exceptions: Arc<Exceptions>,
 }
 
 impl InjectionLayer {
     /// A station that acts as `policy` says.
-    pub fn new(scanner: Arc<Scanner>, quarantine: Arc<Quarantine>, policy: Injection) -> Self {
-        Self { scanner, quarantine, policy }
+    pub fn new(scanner: Arc<Scanner>, quarantine: Arc<Quarantine>, policy: Injection, exceptions: &[Exception]) -> Self {
+        Self { scanner, quarantine, policy, exceptions: Arc::new(Exceptions::new(exceptions)) }
     }
 }
 
@@ -35,7 +37,11 @@ impl Middleware for InjectionLayer {
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let server = request.evidence.server().name.clone();
-        if let Some(name) = request.access.tool().filter(|name| self.quarantine.holds(&server, name)) {
+        let withheld = |name: &&str| {
+            let excused = self.exceptions.at(&server, Some(name), On::Definition, request.context.received);
+            self.quarantine.holds(&server, name, &excused)
+        };
+        if let Some(name) = request.access.tool().filter(withheld) {
             request.context.trail.with(|decision| decision.rule = Some("quarantine".into()));
             let is_task = matches!(request.access.target, Target::Task(_));
             let unknown = if is_task { Reason::UnknownTask } else { Reason::UnknownTarget(Thing::Tool, name.to_owned()) };
@@ -47,6 +53,8 @@ impl Middleware for InjectionLayer {
             scanner: Arc::clone(&self.scanner),
             quarantine: Arc::clone(&self.quarantine),
             policy: self.policy,
+            exceptions: Arc::clone(&self.exceptions),
+            tool: request.access.tool().map(str::to_owned),
             server,
             method: request.access.method,
             trail: request.context.trail.clone(),
@@ -68,6 +76,9 @@ impl InjectionLayer {
             self.scanner.scan(&text, SurfaceKind::Argument, &mut effort, &mut hits);
             self.scanner.scan(header.own_name(), SurfaceKind::Argument, &mut effort, &mut hits);
         }
+        let server = &request.evidence.server().name;
+        let excused = self.exceptions.at(server, request.access.tool(), On::Request, request.context.received);
+        excuse(&mut hits, 0, &excused, Direction::Request, &request.context.trail);
         let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };
         record(&hits, action, Direction::Request, &request.context.trail);
@@ -78,10 +89,33 @@ impl InjectionLayer {
     }
 }
 
+/// Takes out what the policy does not want acted on, of what was found from `first` on, and writes it into the trail.
+pub(super) fn excuse(hits: &mut Vec<Hit>, first: usize, excused: &Excused<'_>, side: Direction, trail: &Trail) {
+    if excused.is_empty() || hits.len() == first {
+        return;
+    }
+    let new = hits.split_off(first.min(hits.len()));
+    for hit in new {
+        if excused.covers(&[hit.rule]) {
+            trail.find(Finding {
+                layer: LAYER,
+                rule: hit.rule.into(),
+                kind: "injection",
+                action: Action::Excused,
+                side,
+                count: 1,
+                by: None,
+            });
+        } else {
+            hits.push(hit);
+        }
+    }
+}
+
 /// Writes hits into the trail. What is no flag is logged, whatever happens to the others.
 pub(super) fn record(hits: &[Hit], action: Action, side: Direction, trail: &Trail) {
     for hit in hits {
         let action = if hit.is_flag() { action } else { Action::Logged };
-        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1 });
+        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1, by: None });
     }
 }

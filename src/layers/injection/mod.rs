@@ -8,7 +8,7 @@
 //! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
 //! removes the span, `block` withholds the result. A flagged question to the client is withheld by `label` too: it cannot be called
 //! data. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
-//! and its tool refused from then on; `instructions` of a server are emptied.
+//! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used; `instructions` of a server are emptied.
 //!
 //! **Streams**: message by message; notifications are scanned like results.
 //!
@@ -23,6 +23,7 @@
 //! is not joined. `docs/detection.md` has the figures.
 
 mod layer;
+mod neighbours;
 mod quarantine;
 mod reply;
 

@@ -1,9 +1,11 @@
 //! Tools whose definitions were withheld. A call by name must not get round the list.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 
 use parking_lot::RwLock;
+
+use super::neighbours::Neighbours;
+use crate::decide::Excused;
 
 /// Names remembered for one server. Beyond that every tool of the server counts as withheld: a server that shows so many
 /// poisoned definitions is hostile.
@@ -12,38 +14,66 @@ const MAX_NAMES: usize = 10_000;
 /// A longer name cannot be called, so it need not be remembered.
 const MAX_NAME: usize = 8 * 1024;
 
-/// Withheld tools by server.
+/// Tools, each with the rules that its definitions have met.
+type Tools = HashMap<String, BTreeSet<&'static str>>;
+
+/// Withheld tools by server, and what tools were seen beside.
 #[derive(Debug, Default)]
-pub struct Quarantine(RwLock<HashMap<String, HashSet<String>>>);
+pub struct Quarantine {
+    held: RwLock<HashMap<String, Tools>>,
+    pub(super) neighbours: Neighbours,
+}
 
 impl Quarantine {
-    /// Whether calls to that tool are refused.
-    pub fn holds(&self, server: &str, tool: &str) -> bool {
-        let held = self.0.read();
-        held.get(server).is_some_and(|tools| tools.len() >= MAX_NAMES || tools.contains(tool))
+    /// Whether calls to that tool are refused: they are not where every rule that its definitions have met is excused.
+    pub(crate) fn holds(&self, server: &str, tool: &str, excused: &Excused<'_>) -> bool {
+        let held = self.held.read();
+        let Some(tools) = held.get(server) else { return false };
+        let met = tools.get(tool);
+        tools.len() >= MAX_NAMES || met.is_some_and(|rules| !rules.iter().all(|rule| excused.covers(&[rule])))
     }
 
-    /// Withholds a tool. It stays so until the gateway restarts, whatever the server says next: a definition that is shown clean
-    /// to one caller may be shown poisoned to another.
-    pub fn add(&self, server: &str, tool: &str) {
-        let mut held = self.0.write();
+    /// Withholds a tool. It stays so until the gateway restarts, or an operator excuses the rules, whatever the server says next: a
+    /// definition that is shown clean to one caller may be shown poisoned to another.
+    pub(crate) fn add(&self, server: &str, tool: &str, rules: impl Iterator<Item = &'static str>) {
+        let mut held = self.held.write();
         let tools = held.entry(server.to_owned()).or_default();
-        if tools.len() < MAX_NAMES && tool.len() <= MAX_NAME {
-            tools.insert(tool.to_owned());
+        if tool.len() <= MAX_NAME && (tools.len() < MAX_NAMES || tools.contains_key(tool)) {
+            tools.entry(tool.to_owned()).or_default().extend(rules);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Quarantine;
+    use super::*;
+    use crate::decide::Exceptions;
+    use crate::policy::{Exception, On};
 
     #[test]
-    fn a_withheld_tool_is_withheld_on_its_server_only() {
+    fn a_withheld_tool_is_withheld_on_its_server_until_all_of_its_rules_are_excused() {
         let quarantine = Quarantine::default();
-        quarantine.add("crm", "poisoned");
-        assert!(quarantine.holds("crm", "poisoned"));
-        assert!(!quarantine.holds("crm", "clean"));
-        assert!(!quarantine.holds("mail", "poisoned"));
+        quarantine.add("crm", "poisoned", ["model", "unread"].into_iter());
+        let exception = |finding: &str| Exception {
+            finding: finding.to_owned(),
+            servers: vec!["crm".to_owned()],
+            tools: Vec::new(),
+            on: Vec::new(),
+            reason: "r".to_owned(),
+            owner: "o".to_owned(),
+            until: "2999-01-01".parse().unwrap(),
+        };
+        let holds = |server, tool, findings: &[&str]| {
+            let exceptions = Exceptions::new(&findings.iter().map(|finding| exception(finding)).collect::<Vec<_>>());
+            quarantine.holds(
+                server,
+                tool,
+                &exceptions.at(server, Some(tool), On::Definition, "2027-01-01T00:00:00Z".parse().unwrap()),
+            )
+        };
+        assert!(holds("crm", "poisoned", &[]));
+        assert!(holds("crm", "poisoned", &["model"]));
+        assert!(!holds("crm", "poisoned", &["model", "unread"]));
+        assert!(!holds("crm", "clean", &[]) && !holds("mail", "poisoned", &[]));
     }
 }

@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::layer::record;
+use jiff::Timestamp;
+
+use super::layer::{excuse, record};
+use super::neighbours::names;
 use super::quarantine::Quarantine;
 use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage, Trail};
+use crate::decide::Exceptions;
 use crate::master_key::{hex, random_bytes};
-use crate::policy::{Injection, Surface};
+use crate::policy::{Injection, On, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
 use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
@@ -31,7 +35,10 @@ pub(super) struct ReplyScan {
     pub(super) scanner: Arc<Scanner>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) policy: Injection,
+    pub(super) exceptions: Arc<Exceptions>,
     pub(super) server: String,
+    /// The tool that was called, if any.
+    pub(super) tool: Option<String>,
     pub(super) method: Method,
     pub(super) trail: Trail,
 }
@@ -70,19 +77,30 @@ impl ReplyScan {
         let Some(items) = message.result().and_then(|result| result.get(list.member())) else {
             return;
         };
+        let neighbours = (list == ListKind::Tools).then_some(&self.quarantine.neighbours);
+        if let Some(neighbours) = neighbours {
+            neighbours.note(&self.server, names(items));
+        }
         let mut flagged = HashSet::new();
         let (mut hits, mut effort) = (Vec::new(), Effort::default());
         // A list written as an object is filtered by its members' values, so it is scanned by them as well.
         for item in items.items().chain(items.members().map(|(_, item)| item)) {
             let before = hits.len();
             visit_below(item, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut effort, &mut hits));
+            let name = item.get(list.key()).and_then(Value::as_str);
+            if let Some((neighbours, name)) = neighbours.zip(name) {
+                let mut texts = Vec::new();
+                visit_below(item, &mut |text| texts.push(text.text));
+                neighbours.judge(&self.server, name, &texts, &mut hits);
+            }
+            self.excuse(&mut hits, before, On::Definition, name.filter(|_| list == ListKind::Tools));
             if !hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
                 continue;
             }
             flagged.insert(item.id());
-            let name = item.get(list.key()).and_then(Value::as_str);
             if let (ListKind::Tools, Surface::Quarantine, Some(name)) = (list, self.policy.definitions, name) {
-                self.quarantine.add(&self.server, name);
+                let flags = hits.get(before..).unwrap_or_default().iter().filter(|hit| hit.is_flag());
+                self.quarantine.add(&self.server, name, flags.map(|hit| hit.rule));
             }
         }
         let withholds = self.policy.definitions == Surface::Quarantine;
@@ -105,6 +123,7 @@ impl ReplyScan {
         };
         let mut hits = Vec::new();
         self.scanner.scan(text, SurfaceKind::Definition, &mut Effort::default(), &mut hits);
+        self.excuse(&mut hits, 0, On::Definition, None);
         // Instructions are addressed to the model by definition; that alone is no sign.
         hits.retain(|hit| hit.rule != ADDRESSED_TO_AI);
         let withholds = self.policy.definitions == Surface::Quarantine && hits.iter().any(Hit::is_flag);
@@ -130,6 +149,7 @@ impl ReplyScan {
             for Text { id, text, site } in key.texts().chain(member.texts()) {
                 let before = hits.len();
                 self.scanner.scan(text, SurfaceKind::Definition, &mut effort, &mut hits);
+                self.excuse(&mut hits, before, On::Definition, None);
                 if hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
                     flagged.push(id);
                     fixed |= site != Site::String;
@@ -164,6 +184,7 @@ impl ReplyScan {
         let (mut hits, mut effort) = (Vec::new(), Effort::default());
         visit_texts(message, |Text { id, text, .. }| {
             self.scanner.scan(text, SurfaceKind::Result, &mut effort, &mut hits);
+            self.excuse(&mut hits, 0, On::Response, self.tool.as_deref());
             if !hits.is_empty() {
                 places.push((id, std::mem::take(&mut hits)));
             }
@@ -208,6 +229,15 @@ impl ReplyScan {
             self.note(hits, action);
         }
         Ok(())
+    }
+
+    /// Takes out what the policy does not want acted on. An exception may end while a stream lies open.
+    fn excuse(&self, hits: &mut Vec<Hit>, first: usize, on: On, tool: Option<&str>) {
+        if self.exceptions.is_empty() {
+            return;
+        }
+        let excused = self.exceptions.at(&self.server, tool, on, Timestamp::now());
+        excuse(hits, first, &excused, Direction::Response, &self.trail);
     }
 
     fn note(&self, hits: &[Hit], action: Action) {

@@ -6,8 +6,8 @@ use super::check::tie;
 use super::known::{Known, Seen};
 use super::schemas::{Schemas, Unfit};
 use crate::chain::{
-    Action, Carried, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage, Thing,
-    Trail,
+    Action, Carried, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, ServerMessage,
+    Thing, Trail,
 };
 use crate::layers::authz::Permit;
 use crate::protocol::json::Value;
@@ -16,12 +16,15 @@ use crate::protocol::{ListKind, MarkError, Method, ParamMarks, Target, is_tool_n
 const LAYER: &str = "mirrors";
 const RULE: &str = "x-mcp-header";
 const SCHEMA_RULE: &str = "input_schema";
+const OUTPUT_RULE: &str = "output_schema";
 
 /// Holds headers to the arguments that they repeat, and arguments to the schemas of their tools.
 #[derive(Debug, Default)]
 pub struct Mirrors {
     known: Arc<Known>,
     schemas: Arc<Schemas>,
+    /// What results are held to.
+    outputs: Arc<Schemas>,
 }
 
 impl Middleware for Mirrors {
@@ -37,16 +40,24 @@ impl Middleware for Mirrors {
         if server.input_schemas {
             self.check_schema(&request.carried, &server.name)?;
         }
+        let held_to_output = if server.output_schemas { self.tool_with_output(&request.carried, &server.name)? } else { None };
         let trail = request.context.trail.clone();
         let lists_tools = request.access.method == Method::ToolsList;
         let response = next.run(request).await?;
-        if !lists_tools || !(mirrored || server.input_schemas) {
+        if let Some(tool) = held_to_output {
+            let outputs = Arc::clone(&self.outputs);
+            return response.map_messages(move |message| check_output(message, &outputs, &server.name, &tool, &trail).map(Some));
+        }
+        if !lists_tools || !(mirrored || server.input_schemas || server.output_schemas) {
             return Ok(response);
         }
-        let (known, schemas) = (Arc::clone(&self.known), Arc::clone(&self.schemas));
+        let (known, schemas, outputs) = (Arc::clone(&self.known), Arc::clone(&self.schemas), Arc::clone(&self.outputs));
         response.map_messages(move |message| {
             if server.input_schemas {
-                note_schemas(&message, &schemas, &server.name);
+                note_schemas(&message, &schemas, &server.name, "inputSchema");
+            }
+            if server.output_schemas {
+                note_schemas(&message, &outputs, &server.name, "outputSchema");
             }
             Ok(Some(if mirrored { read_list(message, &known, &server.name, &trail) } else { message }))
         })
@@ -78,28 +89,68 @@ impl Mirrors {
             Ok(()) => return Ok(()),
             Err(unfit) => unfit,
         };
-        let (detail, told) = match unfit {
-            Unfit::Arguments(told) => ("schema_misfit", format!("Invalid arguments: {told}")),
-            Unfit::Unseen => {
-                let told = "The input schema of this tool is not known yet: list the tools of this server (`tools/list`), then call again";
-                ("schema_unseen", told.to_owned())
-            }
-            Unfit::Unusable(why) => ("schema_unusable", format!("This tool cannot be called: of its input schema, {why}")),
-        };
-        carried.context.trail.with(|decision| {
-            decision.rule = Some(SCHEMA_RULE.into());
-            decision.detail = Some(detail);
-        });
-        Err(Reason::InvalidArguments(told.into()))
+        Err(refusal(&unfit, SCHEMA_RULE, "input", &carried.context.trail))
+    }
+
+    /// The tool that is called, if its results are held to a schema.
+    fn tool_with_output(&self, carried: &Carried, server: &str) -> Result<Option<String>, Reason> {
+        let Target::Tool(tool) = &carried.access.target else { return Ok(None) };
+        let has_schema = self.outputs.has(server, tool);
+        let has_schema = has_schema.map_err(|unfit| refusal(&unfit, OUTPUT_RULE, "output", &carried.context.trail))?;
+        Ok(has_schema.then(|| tool.clone()))
     }
 }
 
+/// Refuses a call, in words for whoever made it.
+fn refusal(unfit: &Unfit, rule: &'static str, which: &str, trail: &Trail) -> Reason {
+    let (detail, told) = match unfit {
+        Unfit::Arguments(told) => ("schema_misfit", format!("Invalid arguments: {told}")),
+        Unfit::Unseen => {
+            let told = "schema of this tool is not known yet: list the tools of this server (`tools/list`), then call again";
+            ("schema_unseen", format!("The {which} {told}"))
+        }
+        Unfit::Unusable(why) => ("schema_unusable", format!("This tool cannot be called: of its {which} schema, {why}")),
+    };
+    trail.with(|decision| {
+        decision.rule = Some(rule.into());
+        decision.detail = Some(detail);
+    });
+    Reason::InvalidArguments(told.into())
+}
+
+/// Withholds a result that does not fit the schema of its tool. An error has none, nor has what asks for more or becomes a task.
+fn check_output(
+    message: ServerMessage,
+    outputs: &Schemas,
+    server: &str,
+    tool: &str,
+    trail: &Trail,
+) -> Result<ServerMessage, Rejection> {
+    let Some(result) = message.message.result() else { return Ok(message) };
+    let word = |key: &str| result.get(key).and_then(Value::as_str);
+    let is_complete = word("resultType").is_none_or(|kind| kind == "complete") && result.get("task").is_none();
+    let is_error = result.get("isError").is_some_and(|flag| flag.raw() == "true");
+    if !is_complete || is_error {
+        return Ok(message);
+    }
+    let fits = match result.get("structuredContent") {
+        Some(content) => outputs.check(server, tool, Some(content)).is_ok(),
+        None => false,
+    };
+    if fits {
+        return Ok(message);
+    }
+    let (rule, side) = (OUTPUT_RULE.into(), Direction::Response);
+    trail.find(Finding { layer: LAYER, rule, kind: "schema_misfit", action: Action::Blocked, side, count: 1, by: None });
+    Err(Reason::BlockedResult(Category::OutputSchema).into())
+}
+
 /// Remembers the schemas of a list, also of tools that this caller is not shown: they are the server's, not the caller's.
-fn note_schemas(message: &ServerMessage, schemas: &Schemas, server: &str) {
+fn note_schemas(message: &ServerMessage, schemas: &Schemas, server: &str, which: &str) {
     let tools = message.message.result().and_then(|result| result.get(ListKind::Tools.member()));
     for tool in tools.into_iter().flat_map(Value::items) {
         if let Some(name) = tool.get(ListKind::Tools.key()).and_then(Value::as_str) {
-            schemas.note(server, name, tool.get("inputSchema"));
+            schemas.note(server, name, tool.get(which));
         }
     }
 }
@@ -118,7 +169,7 @@ fn read_list(mut message: ServerMessage, known: &Known, server: &str, trail: &Tr
         if let Some(flaw) = flaw {
             let (rule, kind) = (RULE.into(), flaw.word());
             let (action, side) = (Action::Quarantined, Direction::Response);
-            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1 });
+            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
         }
         flaw.is_none()
     });

@@ -1,9 +1,9 @@
 //! What tools' definitions say of calls: arguments that 2026-07-28 repeats in `Mcp-Param-*`, where whoever stands in front of a server
-//! reads them, and the schema of the arguments.
+//! reads them, and the schemas of the arguments and of the results.
 //!
 //! **Does**: finds out which argument each header repeats, refuses a header that says something else, and withholds tools whose marks
 //! (`x-mcp-header` in their input schema) are not good. Where a server has `input_schemas: enforce`, it refuses calls whose arguments do
-//! not fit the `inputSchema` of their tool.
+//! not fit the `inputSchema` of their tool. Where it has `output_schemas: enforce`, it withholds results that do not fit the `outputSchema`.
 //!
 //! **Request**: where the definition of the tool was seen, its marks say which header repeats which argument: one that is missing, differs
 //! or repeats nothing is refused (400, -32020), and clients then ask for the list again. Other headers are tied to the arguments that have

@@ -99,6 +99,18 @@ impl Schemas {
         }
     }
 
+    /// Whether results of the tool are held to a schema: a tool without one is held to nothing.
+    pub(super) fn has(&self, server: &str, tool: &str) -> Result<bool, Unfit> {
+        let seen = self.0.read().get(server).and_then(|tools| tools.by_name.get(tool)).cloned();
+        match seen {
+            None => Err(Unfit::Unseen),
+            Some(Seen::TooLarge) => Err(Unfit::Unusable(UnusableSchema::TOO_LARGE)),
+            Some(Seen::Varies) => Err(Unfit::Unusable(UnusableSchema::VARIES)),
+            Some(Seen::One(one)) if one.text.is_empty() => Ok(false),
+            Some(Seen::One(one)) => one.schema().as_ref().map(|_| true).map_err(|unusable| Unfit::Unusable(*unusable)),
+        }
+    }
+
     fn is_known(&self, server: &str, tool: &str, text: &str) -> bool {
         match self.0.read().get(server).and_then(|tools| tools.by_name.get(tool)) {
             Some(Seen::One(one)) => *one.text == *text,

@@ -12,5 +12,10 @@ mod score;
 #[cfg(test)]
 mod tests;
 
+/// The ids of all rules, those that are no patterns too.
+pub fn rule_ids() -> impl Iterator<Item = &'static str> {
+    rules::all().map(|rule| rule.id).chain(score::OTHERS)
+}
+
 pub use rules::Severity;
 pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, score};

@@ -13,6 +13,10 @@ use super::fit::Compiled;
 use super::rules::{MOST, Rule, Severity, all};
 use crate::scan::readings::{self, Hints, Means, Room, View};
 
+/// Ids of what is found otherwise than by a pattern.
+pub(super) const OTHERS: [&str; 6] =
+    ["confusable-name", "hidden-unicode", "other-servers-tool", "same-name", "terminal-conceal", "unread"];
+
 /// Hidden characters that are still an accident.
 const ACCIDENT: usize = 3;
 

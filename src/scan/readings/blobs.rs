@@ -7,6 +7,9 @@ use super::inflate::inflated;
 /// The least letters that are decoded: shorter ones hold no order.
 const SHORTEST: usize = 24;
 
+/// The least where they are a whole text.
+const WHOLE: usize = 16;
+
 /// Lines of this length go on in the next: RFC 2045 section 6.8, RFC 7468.
 const LINES: [usize; 2] = [76, 64];
 
@@ -19,6 +22,13 @@ pub(super) fn each(text: &str, mut left: usize, visit: &mut dyn FnMut(Range<usiz
     let bytes = text.as_bytes();
     let mut complete = true;
     let mut at = 0;
+    if (WHOLE..SHORTEST).contains(&bytes.len())
+        && bytes.iter().all(|byte| is_base64(*byte))
+        && let Some((found, is_whole)) = decoded(bytes, left)
+    {
+        visit(0..bytes.len(), &found);
+        return is_whole;
+    }
     while let Some(run) = run(bytes, at) {
         let whole = lines(bytes, run.clone());
         at = whole.end;
@@ -79,6 +89,11 @@ fn lines(bytes: &[u8], run: Range<usize>) -> Range<usize> {
         }
     }
     whole
+}
+
+/// Whether letters stand for a text.
+pub(super) fn is_text(letters: &[u8]) -> bool {
+    decoded(letters, INFLATED).is_some()
 }
 
 /// The text that the letters stand for, if they stand for any, up to `most` bytes of it, and whether that is all.

@@ -41,6 +41,16 @@ const CONTEXT: usize = 192;
 /// Stands where something is left out: no rule reads across it, and no line begins behind it.
 const GAP: &str = ". ";
 
+/// Whether letters stand for a text, as base64, hexadecimal digits or in a form that is compressed.
+pub fn holds_text(letters: &str) -> bool {
+    blobs::is_text(letters.as_bytes())
+}
+
+/// A text as a model reads it: without what is invisible, and with plain letters for odd ones.
+pub fn plain(text: &str) -> String {
+    normalize(text).rewritten.text().to_owned()
+}
+
 /// From a stretch of a reading to the bytes of the original text that stand for it.
 pub type Way<'w> = dyn Fn(Range<usize>) -> Range<usize> + 'w;
 

@@ -5,7 +5,9 @@
 mod actions;
 mod bytes;
 mod clearance;
+mod positions;
 mod split;
+mod unread;
 
 use serde_json::{Value, json};
 

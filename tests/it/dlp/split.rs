@@ -58,7 +58,7 @@ async fn what_is_encoded_is_masked_inside_and_encoded_again() {
 #[tokio::test]
 async fn what_is_encoded_so_that_it_cannot_be_written_again_is_masked_as_a_whole() {
     let stage = Stage::with(&[MASKS]).await;
-    let hexadecimal: String = format!("card {CARD}").bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal: String = yett::master_key::hex(format!("card {CARD}").as_bytes());
     let twice = STANDARD.encode(STANDARD.encode(format!("the key is {SECRET}")));
     for said in [&hexadecimal, &twice] {
         stage.crm.on_tool("echo", Reply::text(&format!("see {said} there")));

@@ -113,6 +113,7 @@ fn scalar_kind(text: &str) -> Kind {
         "`server/tool`" | "`server/prompt`" => Some(format!("^{NAME}/.")),
         "`server URI`" | "`server method`" => Some(format!("^{NAME} .")),
         "moment with offset" => Some("^-?[0-9]{4,6}-[0-9]{2}-[0-9]{2}[Tt ]".to_owned()),
+        "date" => Some("^[0-9]{4}-[0-9]{2}-[0-9]{2}$".to_owned()),
         "IP address" => Some("^[0-9A-Fa-f.:]+$".to_owned()),
         "`principal.attributes.<name>`" => Some(r"^principal\.attributes\.[A-Za-z0-9_]+$".to_owned()),
         _ => {
@@ -134,6 +135,7 @@ fn item_kind(text: &str) -> Kind {
         "tool patterns" => Some("^[A-Za-z0-9_.*-]+$".to_owned()),
         "patterns" => Some("^.".to_owned()),
         "URI patterns with a scheme" => Some(r"^[A-Za-z][A-Za-z0-9+.-]*:\S*$".to_owned()),
+        "media types" => Some(r"^[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]+|\*)$".to_owned()),
         "methods" => Some("^[!-)+-~]{1,128}$".to_owned()),
         "scopes" => Some(r"^[!#-\[\]-~]{1,256}$".to_owned()),
         "detectors" => Some("^[a-z0-9][a-z0-9_-]{0,62}$".to_owned()),

@@ -55,6 +55,11 @@ impl Step {
         Self::Message(message.to_string())
     }
 
+    /// The response with this result.
+    pub(crate) fn result(result: &Value) -> Self {
+        Self::Message(response(result))
+    }
+
     /// The response of a tool that says `text`.
     pub(crate) fn text(text: &str) -> Self {
         Self::Message(response(&tool_result(text)))

@@ -43,6 +43,8 @@ pub(super) struct Hit {
     pub(super) rule: Arc<str>,
     pub(super) kind: &'static str,
     pub(super) deed: Deed,
+    /// The detector, by its number.
+    pub(super) by: u16,
 }
 
 /// What was done.
@@ -50,6 +52,8 @@ pub(super) struct Hit {
 pub(super) enum Deed {
     /// What a rule says.
     Rule(DlpAction),
+    /// Nothing, by an exception of the policy.
+    Excused,
     /// Nothing, by a rule in shadow mode.
     Shadowed,
     /// A token became its value.
@@ -225,6 +229,7 @@ impl Applicable<'_> {
     /// What rules say about something that is not written as it is, so that nothing but a mask can take its place.
     pub(super) fn verdict(&self, found: &Found, note: &mut dyn FnMut(Hit)) -> Verdict {
         self.shadows_for(found.by).for_each(|rule| note(Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
+        self.excused_rule(found.by).into_iter().for_each(|rule| note(Hit { deed: Deed::Excused, ..Hit::new(rule, found) }));
         let Some(rule) = self.rule_for(found.by) else { return Verdict::Passes };
         let (action, verdict) = match rule.action {
             DlpAction::Block => (DlpAction::Block, Verdict::Blocked),
@@ -272,6 +277,7 @@ impl Applicable<'_> {
     /// The rule that acts on a match; rules in shadow mode are noted beside it. What becomes a token is noted when it does.
     fn judge_match(&self, found: &Found, findings: &mut Vec<Hit>) -> Option<&Rule> {
         findings.extend(self.shadows_for(found.by).map(|rule| Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
+        findings.extend(self.excused_rule(found.by).map(|rule| Hit { deed: Deed::Excused, ..Hit::new(rule, found) }));
         let rule = self.rule_for(found.by)?;
         if !is_noted_later(rule.action) {
             findings.push(Hit::new(rule, found));
@@ -343,7 +349,7 @@ fn resolve(cluster: &[Act<'_>], text: &str, outcome: &mut Outcome) -> Option<(Ra
             Some((start..end, shown.clone(), false))
         }
         Act::Restore(found, grant, token) if covers && only_tokens => {
-            findings.push(Hit { rule: Arc::clone(&grant.rule), kind: found.kind, deed: Deed::Restored });
+            findings.push(Hit { rule: Arc::clone(&grant.rule), kind: found.kind, deed: Deed::Restored, by: found.by });
             let written = laid(found, token.value.expose());
             outcome.restored.entry(written.clone()).or_insert_with(|| {
                 let (rule, token) = (Arc::clone(&grant.rule), Arc::clone(token));
@@ -415,11 +421,11 @@ fn number(text: &str, edit: &Edit) -> Option<RawJson> {
 
 impl Hit {
     pub(super) fn new(rule: &Rule, found: &Found) -> Self {
-        Self { rule: Arc::clone(&rule.name), kind: found.kind, deed: Deed::Rule(rule.action) }
+        Self { rule: Arc::clone(&rule.name), kind: found.kind, deed: Deed::Rule(rule.action), by: found.by }
     }
 
     fn returned(restored: &Restored, found: &Found) -> Self {
-        Self { rule: Arc::clone(&restored.rule), kind: found.kind, deed: Deed::Rule(DlpAction::Tokenize) }
+        Self { rule: Arc::clone(&restored.rule), kind: found.kind, deed: Deed::Rule(DlpAction::Tokenize), by: found.by }
     }
 }
 

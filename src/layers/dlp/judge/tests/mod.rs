@@ -24,6 +24,7 @@ fn rules() -> Rules {
         requests: true,
         responses: true,
         servers: Vec::new(),
+        tools: Vec::new(),
         action,
         purpose: "care".to_owned(),
         shadow: false,
@@ -50,7 +51,7 @@ fn with_a_card_inside() -> String {
         let token = draw("iban", "DE89370400440532013000", &mut chance).unwrap();
         let laid = in_layout_of(Form::Iban, VALUE, &token);
         let (rules, mut found) = (rules(), Vec::new());
-        let applicable = rules.applicable("crm", true, Classification::Public);
+        let applicable = rules.applicable("crm", None, true, Classification::Public);
         applicable.find(&laid, &applicable.looked_for(), &mut Effort::default(), &mut found).unwrap();
         if found.iter().any(|found| found.kind == "card") {
             return laid;
@@ -63,7 +64,7 @@ fn judged(text: &str, tool: &str, known: &Known) -> (Outcome, String) {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x","arguments":{{"a":"{text}"}}}}}}"#);
     let mut message = Message::parse(Bytes::from(json), Limits::NONE, Side::Client).unwrap();
     let rules = rules();
-    let mut applicable = rules.applicable("crm", true, Classification::Public);
+    let mut applicable = rules.applicable("crm", None, true, Classification::Public);
     applicable.restore_in("crm", tool, |role| role == "support");
     let outcome = applicable.judge(&message, &applicable.survey(&message), known);
     assert!(outcome.apply(&mut message));

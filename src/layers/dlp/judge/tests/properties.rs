@@ -29,6 +29,7 @@ fn masking() -> Rules {
         requests: true,
         responses: true,
         servers: Vec::new(),
+        tools: Vec::new(),
         action: DlpAction::Mask,
         purpose: "test".to_owned(),
         shadow: false,
@@ -43,7 +44,7 @@ fn cleaned(rules: &Rules, text: &str) -> (String, usize) {
     let arguments = serde_json::json!({ "a": text, "b": [text, { "c": 1 }] });
     let json = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "x", "arguments": arguments } });
     let mut message = Message::parse(Bytes::from(json.to_string()), Limits::NONE, Side::Client).unwrap();
-    let applicable = rules.applicable("crm", true, Classification::Public);
+    let applicable = rules.applicable("crm", None, true, Classification::Public);
     let survey = applicable.survey(&message);
     survey.complete().unwrap();
     let outcome = applicable.judge(&message, &survey, &Known::default());
