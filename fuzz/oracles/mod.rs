@@ -23,6 +23,7 @@ pub mod edits;
 pub mod envelope;
 pub mod head;
 pub mod policy;
+pub mod readings;
 pub mod sse;
 pub mod sse_endpoint;
 pub mod stdio_lines;
@@ -33,13 +34,14 @@ mod yaml;
 pub type Oracle = fn(&[u8]);
 
 /// Every oracle by the name of its target.
-pub const ALL: [(&str, Oracle); 9] = [
+pub const ALL: [(&str, Oracle); 10] = [
     ("audit_verify", audit_verify::check),
     ("config", config::check),
     ("edits", edits::check),
     ("envelope", envelope::check),
     ("head", head::check),
     ("policy", policy::check),
+    ("readings", readings::check),
     ("sse", sse::check),
     ("sse_endpoint", sse_endpoint::check),
     ("stdio_lines", stdio_lines::check),

@@ -121,3 +121,8 @@ fn http_058_every_target_has_an_oracle_that_is_replayed_and_a_small_corpus() {
     }
     assert!(sum <= ALL_KEPT, "the corpora have {sum} bytes; scripts/fuzz minimises them");
 }
+
+#[test]
+fn http_058_every_kept_input_of_the_readings_of_a_text_keeps_its_oracle() {
+    replay("readings");
+}
