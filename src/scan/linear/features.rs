@@ -7,7 +7,7 @@ const LONGEST_WORD: usize = 24;
 const MULTIPLIER: u32 = 0x9E37_79B1;
 const FINAL: u32 = 0x85EB_CA6B;
 /// Stands between sentences and before the text, so that an order at the beginning of a sentence is another feature than its verb.
-const BOUNDARY: u32 = 0x2545_F491;
+pub(super) const BOUNDARY: u32 = 0x2545_F491;
 /// Every word that begins with a digit.
 const NUMBER: u32 = 0x6C8E_9CF5;
 

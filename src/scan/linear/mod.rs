@@ -5,7 +5,7 @@
 //! its one-, two- and three-word sequences over short overlapping windows, so that one sentence in a long document counts in full, and
 //! compares the best window with a threshold of the surface.
 //!
-//! Pure, without allocation, one pass, linear in the text. The weights are made by `scripts/train` and embedded;
+//! Pure, without allocation, linear in the text: one pass, and another over the stretch that is found. The weights are made by `scripts/train` and embedded;
 //! `policies/detectors/injection/MODEL_CARD.md` has the data, the figures and what it is known to miss.
 //!
 //! **Limits**: bare orders ("send a link to Alice") look like honest mail; what is spelt apart, encoded or only alluded to is not
@@ -53,7 +53,8 @@ pub struct Scored {
     pub score: i32,
     /// How rare such a score is.
     pub rarity: Rarity,
-    /// Bytes of the text, on character boundaries: the best window and the windows beside it that reach the threshold too.
+    /// Bytes of the text, on character boundaries: the sentences that make the score, of the best window and the windows beside it that reach
+    /// the threshold too.
     pub span: Range<usize>,
 }
 
@@ -73,6 +74,6 @@ impl Model {
         let thresholds = self.thresholds(surface);
         let best = windows::best(self, text, thresholds.lowest())?;
         let rarity = thresholds.rarity(best.score)?;
-        Some(Scored { score: best.score, rarity, span: best.span })
+        Some(Scored { score: best.score, rarity, span: windows::narrowed(self, text, best.span) })
     }
 }
