@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use yett::scan::injection::{Effort, Scanner, SurfaceKind};
+use yett::scan::injection::{Effort, ModelMode, Scanner, SurfaceKind};
 use yett::scan::{self, Catalogue, Set};
 
 const POOL: usize = 4 << 20;
@@ -45,6 +45,11 @@ fn measure(criterion: &mut Criterion, name: &str, pool: &[String]) {
     });
     group.bench_function("injection", |bencher| {
         bencher.iter_batched(&mut next, |text| black_box(injection(&scanner, text)), BatchSize::PerIteration);
+    });
+    // What the model of words costs is the difference.
+    let rules = scanner.with_model(ModelMode::Off);
+    group.bench_function("injection-rules", |bencher| {
+        bencher.iter_batched(&mut next, |text| black_box(injection(&rules, text)), BatchSize::PerIteration);
     });
     group.bench_function("both", |bencher| {
         bencher.iter_batched(

@@ -177,7 +177,7 @@ impl Chain {
             // Outside the scans, so that it measures what leaves, and cuts what is masked already.
             .layer(Station::new(ResultLimits::new(&policy.results), probe))
             // Outside dlp, so that it sees arguments as the peer wrote them.
-            .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection, &policy.exceptions), probe))
+            .layer(Station::new(InjectionLayer::new(&parts.scanner, parts.quarantine, injection, &policy.exceptions), probe))
             .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that

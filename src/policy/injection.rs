@@ -1,6 +1,7 @@
 //! `injection:`, what a sign of it does on each surface.
 
 use super::{Injection, Surface};
+use crate::scan::injection::ModelMode;
 use crate::yaml::{Fields, Node, Report, choice};
 
 pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
@@ -13,11 +14,13 @@ pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
         ("block", Surface::Block),
     ];
     const DEFINITIONS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("quarantine", Surface::Quarantine)];
+    const MODEL: &[(&str, ModelMode)] = &[("off", ModelMode::Off), ("log", ModelMode::Log), ("on", ModelMode::On)];
 
     let mut fields = Fields::of(node, "injection", report)?;
     let requests = fields.optional("requests", choice(REQUESTS, &["label"])).unwrap_or(Surface::Log);
     let results = fields.optional("results", choice(RESULTS, &[])).unwrap_or(Surface::Label);
     let definitions = fields.optional("definitions", choice(DEFINITIONS, &[])).unwrap_or(Surface::Quarantine);
+    let model = fields.optional("model", choice(MODEL, &[])).unwrap_or(ModelMode::On);
     for (key, surface) in [("requests", requests), ("results", results), ("definitions", definitions)] {
         if surface == Surface::Off {
             let place = fields.place(key);
@@ -28,5 +31,5 @@ pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
         }
     }
     fields.finish(&[]);
-    Some(Injection { requests, results, definitions })
+    Some(Injection { requests, results, definitions, model })
 }

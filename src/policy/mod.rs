@@ -40,6 +40,7 @@ pub use results::{Over, ResultLimit};
 pub use tenants::{Tenant, Tenants, tenant, tenants};
 
 use crate::scan::Own;
+use crate::scan::injection::ModelMode;
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";
@@ -346,11 +347,14 @@ pub struct Injection {
     pub results: Surface,
     /// In definitions: `off`, `log`, `quarantine`.
     pub definitions: Surface,
+    /// Whether the linear model is asked beside the rules.
+    pub model: ModelMode,
 }
 
 impl Injection {
     /// What holds without `injection:` in the policy.
-    pub const DEFAULT: Self = Self { requests: Surface::Log, results: Surface::Label, definitions: Surface::Quarantine };
+    pub const DEFAULT: Self =
+        Self { requests: Surface::Log, results: Surface::Label, definitions: Surface::Quarantine, model: ModelMode::On };
 }
 
 /// What a sign of injection does on one surface.

@@ -7,8 +7,8 @@
 //! Pure: bytes in, spans out. The time is bounded by the length of the text: what a text made to be slow would take beyond that is not looked
 //! at, and said ([`Scanner::scan`]).
 //!
-//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`] looks for them by rules,
-//! [`linear`] judges prose by a model, which nothing in the gateway asks yet.
+//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`] looks for them by rules
+//! and asks [`linear`], a model of words.
 
 mod catalogue;
 mod checks;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Class;
-use crate::scan::injection::{self, SurfaceKind, score};
+use crate::scan::injection::{self, ModelMode, SurfaceKind, score};
 use crate::scan::readings::{Origin, Room, Way, values};
 use crate::scan::{self, Catalogue, Effort, Set};
 
@@ -101,13 +101,14 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(wants: &dyn Fn(Class) -> bool) -> anyhow::Result<Self> {
+    pub(super) fn new(wants: &dyn Fn(Class) -> bool, model: ModelMode) -> anyhow::Result<Self> {
         let classes = [(Class::Secrets, scan::Class::Secrets), (Class::Pii, scan::Class::Pii)];
         let wanted = classes.iter().filter(|(class, _)| wants(*class)).map(|(_, class)| class.name());
         let detectors = Catalogue::built_in()?.scanner(wanted, [])?;
         detectors.compile()?;
+        let injection = wants(Class::Injection).then(injection::Scanner::new).transpose()?;
         Ok(Self {
-            injection: wants(Class::Injection).then(injection::Scanner::new).transpose()?,
+            injection: injection.map(|scanner| scanner.with_model(model)),
             all: detectors.set(|_| true),
             secrets: detectors.set(|row| row.class() == scan::Class::Secrets),
             detectors,

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::Exit;
 use super::terminal::Terminal;
+use crate::scan::injection::ModelMode;
 use batch::{Batch, Batches};
 use judge::{Judge, Line};
 
@@ -24,6 +25,28 @@ pub(super) struct Scan {
     /// Look for these only
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CLASS")]
     only: Vec<Class>,
+    /// Whether the model of the injection scan counts, is logged or is not asked
+    #[arg(long, value_enum, default_value_t, value_name = "USE")]
+    model: Model,
+}
+
+/// What becomes of the model's opinion, on the command line as in a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Model {
+    Off,
+    Log,
+    #[default]
+    On,
+}
+
+impl Model {
+    fn mode(self) -> ModelMode {
+        match self {
+            Self::Off => ModelMode::Off,
+            Self::Log => ModelMode::Log,
+            Self::On => ModelMode::On,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -48,7 +71,7 @@ pub(super) enum Class {
 
 pub(super) fn run(command: &Scan, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let wants = |class| command.only.is_empty() || command.only.contains(&class);
-    let judge = Judge::new(&wants)?;
+    let judge = Judge::new(&wants, command.model.mode())?;
     let answered = match command.format {
         Format::Text => text(&judge)?,
         Format::Jsonl => lines(&judge)?,

@@ -15,7 +15,7 @@ use super::classes::{Thing, Tool, is_plain, one_line};
 use crate::connect::{Bridge, Credential, Settings, Source};
 use crate::protocol::json::{Limits, Value};
 use crate::protocol::{Message, Side, visit_below};
-use crate::scan::injection::{Effort, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, MODEL, Scanner, SurfaceKind};
 use crate::secret::Secret;
 
 /// The largest answer.
@@ -205,11 +205,11 @@ impl Wire {
         }
     }
 
-    /// The rules that some text below fits, those that count. Instructions speak to a model by definition: that alone is no sign.
+    /// The rules that some text below fits, those that count. Instructions speak to a model by definition, in orders: that alone is no sign.
     fn findings(&self, root: Value<'_>, is_about_itself: bool) -> Vec<&'static str> {
         let (mut hits, mut effort) = (Vec::new(), Effort::default());
         visit_below(root, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut effort, &mut hits));
-        hits.retain(|hit| hit.is_flag() && !(is_about_itself && hit.rule == "addressed-to-ai"));
+        hits.retain(|hit| hit.is_flag() && !(is_about_itself && [MODEL, "addressed-to-ai"].contains(&hit.rule)));
         let mut rules: Vec<&'static str> = hits.into_iter().map(|hit| hit.rule).collect();
         rules.sort_unstable();
         rules.dedup();

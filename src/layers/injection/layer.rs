@@ -26,7 +26,8 @@ pub struct InjectionLayer {
 
 impl InjectionLayer {
     /// A station that acts as `policy` says.
-    pub fn new(scanner: Arc<Scanner>, quarantine: Arc<Quarantine>, policy: Injection, exceptions: &[Exception]) -> Self {
+    pub fn new(scanner: &Scanner, quarantine: Arc<Quarantine>, policy: Injection, exceptions: &[Exception]) -> Self {
+        let scanner = Arc::new(scanner.with_model(policy.model));
         Self { scanner, quarantine, policy, exceptions: Arc::new(Exceptions::new(exceptions)) }
     }
 }

@@ -1,6 +1,7 @@
 //! Injection scan: instructions hidden in arguments, results and definitions.
 //!
-//! **Does**: looks for signs of instructions where only data belongs, and blocks, labels, strips, withholds or records them.
+//! **Does**: looks for signs of instructions where only data belongs, by rules and by a model of words (`model:`), and blocks, labels, strips,
+//! withholds or records them.
 //!
 //! **Request**: arguments are scanned (`requests:`); a call to a tool whose definition is withheld is refused like one to a tool
 //! that does not exist.
@@ -8,7 +9,8 @@
 //! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
 //! removes the span, `block` withholds the result. A flagged question to the client is withheld by `label` too: it cannot be called
 //! data. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
-//! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used; `instructions` of a server are emptied.
+//! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
+//! `instructions` of a server are emptied, where a rule says so: the model alone is only recorded there.
 //!
 //! **Streams**: message by message; notifications are scanned like results.
 //!
@@ -16,7 +18,7 @@
 //!
 //! **Findings**: rule, action and how often; never the text.
 //!
-//! **Cost**: three passes over the text, regexes only around rare words; what is encoded in it is read as well, up to four times the
+//! **Cost**: three passes over the text and one of the model, regexes only around rare words; what is encoded in it is read as well, up to four times the
 //! text, and what goes beyond that is flagged as `unread`.
 //!
 //! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over content blocks and messages

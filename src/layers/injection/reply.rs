@@ -14,7 +14,7 @@ use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, On, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
-use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, Hit, MODEL, Scanner, Severity, SurfaceKind};
 
 /// What stands in place of a stripped span.
 ///
@@ -126,6 +126,8 @@ impl ReplyScan {
         self.excuse(&mut hits, 0, On::Definition, None);
         // Instructions are addressed to the model by definition; that alone is no sign.
         hits.retain(|hit| hit.rule != ADDRESSED_TO_AI);
+        // And they are orders: the model, which has learnt from descriptions of tools, is heard and does not decide.
+        hits.iter_mut().filter(|hit| hit.rule == MODEL).for_each(|hit| hit.severity = Severity::Low);
         let withholds = self.policy.definitions == Surface::Quarantine && hits.iter().any(Hit::is_flag);
         self.note(&hits, if withholds { Action::Quarantined } else { Action::Logged });
         if withholds {

@@ -1,4 +1,4 @@
-//! Finds orders to a model where only data belongs, by rules.
+//! Finds orders to a model where only data belongs, by rules, and by a model of its own ([`super::linear`]).
 //!
 //! A [`Scanner`] makes a text readable as a model reads it, and makes further texts of what stands in it encoded, split or misspelt
 //! ([`super::readings`]); each is searched for rare words, and rules are tried around them.
@@ -6,6 +6,7 @@
 //! Pure: text in, spans out. `docs/detection.md` has the figures.
 
 mod fit;
+mod model;
 mod rules;
 mod score;
 
@@ -14,8 +15,9 @@ mod tests;
 
 /// The ids of all rules, those that are no patterns too.
 pub fn rule_ids() -> impl Iterator<Item = &'static str> {
-    rules::all().map(|rule| rule.id).chain(score::OTHERS)
+    rules::all().map(|rule| rule.id).chain(score::OTHERS).chain([MODEL])
 }
 
+pub use model::{MODEL, ModelMode};
 pub use rules::Severity;
 pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, score};

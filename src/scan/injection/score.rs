@@ -1,4 +1,4 @@
-//! Finds the rules of [`super::rules`] in a text.
+//! Finds the rules of [`super::rules`] in a text, and asks the model about it.
 //!
 //! One automaton searches the readable text for all anchors at once; where one stands at the right place, its rules are tried
 //! from there on, anchored, so that a regular expression reads only as far as it still fits. Plain text without anchors costs one
@@ -6,11 +6,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::fit::Compiled;
+use super::model::{ModelMode, opinion};
 use super::rules::{MOST, Rule, Severity, all};
+use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
 
 /// Ids of what is found otherwise than by a pattern.
@@ -34,7 +37,7 @@ pub enum SurfaceKind {
 /// One stretch of text that a rule fits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hit {
-    /// Id of the rule.
+    /// Id of the rule, or [`super::MODEL`].
     pub rule: &'static str,
     /// How sure the rule is.
     pub severity: Severity,
@@ -68,7 +71,7 @@ pub fn score(hits: &[Hit]) -> f64 {
     1.0 - best.iter().map(|(_, weight)| 1.0 - weight).product::<f64>()
 }
 
-/// Why the rules do not compile: a mistake in `rules.rs`, found by its tests.
+/// Why this build cannot scan: a mistake in `rules.rs` or a broken model, found by their tests.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// A rule's pattern is not a regular expression, or too large a one.
@@ -83,17 +86,27 @@ pub enum RuleError {
     /// The automaton over all anchors cannot be built.
     #[error("anchors of the rules")]
     Anchors(#[source] Box<aho_corasick::BuildError>),
+    /// The weights of the model cannot be read.
+    #[error("weights of the model")]
+    Model(#[from] Unreadable),
 }
 
-/// The compiled rules. Immutable: one serves all threads.
-#[derive(Debug)]
+/// The compiled rules and the model. Immutable: one serves all threads, and a clone is the same rules.
+#[derive(Clone, Debug)]
 pub struct Scanner {
+    rules: Arc<Rules>,
+    model: &'static Model,
+    mode: ModelMode,
+}
+
+#[derive(Debug)]
+struct Rules {
     arguments: Anchors,
     definitions: Anchors,
     results: Anchors,
     /// Those that are not ASCII, for every surface: most text has none of their letters, and is not searched for them.
     foreign: Anchors,
-    rules: Vec<Compiled>,
+    compiled: Vec<Compiled>,
 }
 
 /// What is searched for on one surface: words that only other surfaces' rules begin with would cost time and find nothing.
@@ -172,22 +185,28 @@ impl Anchors {
 impl Scanner {
     /// Compiles all rules; some milliseconds, once.
     pub fn new() -> Result<Self, RuleError> {
-        let of = |surface| Anchors::new(move |rule, anchor| anchor.is_ascii() && rule.surfaces.contains(&surface));
-        Ok(Self {
-            arguments: of(SurfaceKind::Argument)?,
-            definitions: of(SurfaceKind::Definition)?,
-            results: of(SurfaceKind::Result)?,
-            foreign: Anchors::new(|_, anchor| !anchor.is_ascii())?,
-            rules: all().map(Compiled::new).collect::<Result<_, _>>()?,
-        })
+        Ok(Self { rules: Arc::new(Rules::new()?), model: Model::embedded()?, mode: ModelMode::On })
     }
 
-    /// Appends every rule of `surface` that fits `text` or what stands in it encoded, sorted by start.
+    /// The same rules, with this use of the model.
+    #[must_use]
+    pub fn with_model(&self, mode: ModelMode) -> Self {
+        Self { mode, ..self.clone() }
+    }
+
+    /// Appends every rule of `surface` that fits `text` or what stands in it encoded, and what the model makes of it, sorted by start.
     pub fn scan(&self, text: &str, surface: SurfaceKind, effort: &mut Effort, out: &mut Vec<Hit>) {
         let before = out.len();
         let Effort { room, tries } = effort;
         *tries = tries.saturating_add(text.len() / BYTES_A_TRY);
-        let complete = readings::each(text, room, &mut |view| self.read(view, surface, tries, out));
+        let mut is_first = true;
+        let complete = readings::each(text, room, &mut |view| {
+            // Of the other readings most are pieces of this one, and no honest ones were at hand to set a threshold by.
+            if std::mem::take(&mut is_first) {
+                out.extend(opinion(self.model, self.mode, view, surface));
+            }
+            self.rules.read(view, surface, tries, out)
+        });
         if !complete || *tries == 0 {
             out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
         }
@@ -196,6 +215,19 @@ impl Scanner {
         // What stands beside something encoded is read twice: as it is, and with what was made of it.
         own.dedup_by_key(|hit| (hit.start, hit.end, hit.rule));
         out.append(&mut own);
+    }
+}
+
+impl Rules {
+    fn new() -> Result<Self, RuleError> {
+        let of = |surface| Anchors::new(move |rule, anchor| anchor.is_ascii() && rule.surfaces.contains(&surface));
+        Ok(Self {
+            arguments: of(SurfaceKind::Argument)?,
+            definitions: of(SurfaceKind::Definition)?,
+            results: of(SurfaceKind::Result)?,
+            foreign: Anchors::new(|_, anchor| !anchor.is_ascii())?,
+            compiled: all().map(Compiled::new).collect::<Result<_, _>>()?,
+        })
     }
 
     /// One reading of the text; spans of one rule do not overlap in it.
@@ -239,7 +271,7 @@ impl Scanner {
                 None => continue,
             };
             for at in starts {
-                let Some((compiled, read_to)) = self.rules.get(*at).zip(read_to.get_mut(*at)) else {
+                let Some((compiled, read_to)) = self.compiled.get(*at).zip(read_to.get_mut(*at)) else {
                     continue;
                 };
                 let applies = anchor.start() >= *read_to && compiled.rule.surfaces.contains(&surface);

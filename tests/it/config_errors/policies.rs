@@ -94,6 +94,7 @@ fn each_mistake_in_a_policy_has_its_message() {
         ("dlp: { rules: [{ name: a, detect: [card], action: log, servers: [] }] }\n", "2:65 `servers` is empty"),
         ("dlp: { clearance: { from: clearance } }\n", "2:27 `clearance` is not an attribute of the caller"),
         ("injection: { requests: strip }\n", "2:24 `strip` is not one of the accepted words"),
+        ("injection: { model: strict }\n", "2:21 `strict` is not one of the accepted words"),
         ("mode: shadow\ninjection: { requests: log }\n", "2:7 `mode: shadow` is not enforced for `injection` by this build yet"),
         ("dlp: { clearance: { default: \"${env:X}\" } }\n", "2:30 `${env:X}` holds a reference"),
         ("version: 1\n", "2:1 the key `version` is given twice"),

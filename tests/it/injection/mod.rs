@@ -2,6 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+mod model;
+
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
@@ -44,6 +46,14 @@ impl Stage {
         seen.sort_unstable();
         seen.dedup();
         seen
+    }
+
+    /// `rule action` of the same.
+    fn rules(&self, answer: &Answer) -> Vec<String> {
+        let records = self.gateway.records_of(&answer.call());
+        let lists = records.iter().flat_map(|record| [&record["dec"]["findings"], &record["out"]["findings"]]);
+        let own = lists.filter_map(Value::as_array).flatten().filter(|found| found["layer"] == "inj");
+        own.map(|found| format!("{} {}", found["rule"].as_str().unwrap(), found["action"].as_str().unwrap())).collect()
     }
 
     async fn ends(self) {
