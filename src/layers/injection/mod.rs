@@ -12,6 +12,8 @@
 //! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
 //! `instructions` of a server are emptied, where a rule says so: the model alone is only recorded there.
 //!
+//! The text blocks of a result are read across their seams too; each part of what is found there is treated like a finding of its own.
+//!
 //! **Streams**: message by message; notifications are scanned like results.
 //!
 //! **When it cannot decide**: closed: a message that could not be read never comes here.
@@ -21,13 +23,14 @@
 //! **Cost**: three passes over the text and one of the model, regexes only around rare words; what is encoded in it is read as well, up to four times the
 //! text, and what goes beyond that is flagged as `unread`.
 //!
-//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over content blocks and messages
+//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over messages
 //! is not joined. `docs/detection.md` has the figures.
 
 mod layer;
 mod neighbours;
 mod quarantine;
 mod reply;
+mod seams;
 
 pub use layer::InjectionLayer;
 pub use quarantine::Quarantine;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::layer::{excuse, record};
 use super::neighbours::names;
 use super::quarantine::Quarantine;
+use super::seams::over_seams;
 use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage, Trail};
 use crate::decide::Exceptions;
 use crate::master_key::{hex, random_bytes};
@@ -191,6 +192,13 @@ impl ReplyScan {
                 places.push((id, std::mem::take(&mut hits)));
             }
         });
+        let mut over_seams = over_seams(&self.scanner, message, &mut effort);
+        over_seams.values_mut().for_each(|hits| self.excuse(hits, 0, On::Response, self.tool.as_deref()));
+        over_seams.retain(|_, hits| !hits.is_empty());
+        for (place, known) in &mut places {
+            known.extend(over_seams.remove(place).into_iter().flatten());
+        }
+        places.extend(over_seams);
         if places.is_empty() {
             return Ok(());
         }

@@ -1,0 +1,34 @@
+//! Orders that stand over the seams of texts that a client shows as one: the blocks of a result.
+
+use std::collections::HashMap;
+
+use crate::protocol::json::NodeId;
+use crate::protocol::{Message, Row};
+use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind};
+
+/// So much of both ends of a text is read together with its neighbours: an order is no longer.
+const EDGE: usize = 256;
+
+/// What is found over the seams, by the text that a part of it stands in. Blocks are read as if they stood in lines, and as if nothing stood between
+/// them: a word may be cut.
+pub(super) fn over_seams(scanner: &Scanner, message: &Message, effort: &mut Effort) -> HashMap<NodeId, Vec<Hit>> {
+    let mut parts: HashMap<NodeId, Vec<Hit>> = HashMap::new();
+    let mut hits = Vec::new();
+    for between in ["\n", ""] {
+        Row::each(message, EDGE, between, &mut |row| {
+            scanner.scan(row.text(), SurfaceKind::Result, effort, &mut hits);
+            // The model judges texts as they are written; what is put together reads like nothing that it was taught.
+            for hit in hits.drain(..).filter(|hit| hit.rule != MODEL) {
+                for (node, range) in row.parts(hit.start..hit.end) {
+                    let part = Hit { start: range.start, end: range.end, ..hit };
+                    let known = parts.entry(node).or_default();
+                    // Rows overlap.
+                    if !known.contains(&part) {
+                        known.push(part);
+                    }
+                }
+            }
+        });
+    }
+    parts
+}
