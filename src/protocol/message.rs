@@ -139,6 +139,8 @@ pub struct Message {
     edits: Edits,
     /// Values in place of tokens.
     restored: Edits,
+    /// How many edits were made before the message was read again.
+    settled: usize,
     shape: Shape,
     id: Option<RequestId>,
     method: Option<NodeId>,
@@ -166,6 +168,7 @@ impl Message {
             document,
             edits: Edits::default(),
             restored: Edits::default(),
+            settled: 0,
         })
     }
 
@@ -231,7 +234,15 @@ impl Message {
 
     /// How many edits were made.
     pub fn edit_count(&self) -> usize {
-        self.edits.len() + self.restored.len()
+        self.settled + self.edits.len() + self.restored.len()
+    }
+
+    /// The message read again with its edits in it, for layers that have to judge what they made of it.
+    pub fn settle(&mut self, side: Side) -> Result<(), EnvelopeError> {
+        // What came was within the limits, and edits of layers that settle only take away.
+        let again = Self::parse(self.encode(), Limits::NONE, side)?;
+        *self = Self { settled: self.edit_count(), ..again };
+        Ok(())
     }
 
     /// Whether what is sent would have a key twice; see [`Edits::would_duplicate`].
