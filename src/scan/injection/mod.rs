@@ -6,6 +6,7 @@
 //! Pure: text in, spans out. `docs/detection.md` has the figures.
 
 mod fit;
+mod links;
 mod look_alikes;
 mod normalize;
 mod rules;
@@ -17,5 +18,5 @@ mod way;
 mod tests;
 
 pub use rules::Severity;
-pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, score};
+pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, percent, score};
 pub use views::{Way, other_readings};
