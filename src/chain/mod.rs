@@ -39,7 +39,7 @@ pub use request::{
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
 pub use stage::end_of_stage;
 pub use tasks::{OwnTasks, TaskIds};
-pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who, Withdrawn};
+pub use trail::{About, Action, Captured, Decision, Direction, Finding, Hop, Mark, Scores, Trail, What, Who, Withdrawn};
 pub use turns::Turn;
 pub use unsaid::Unsaid;
 

@@ -192,7 +192,15 @@ fn out_of_reach(principal: &Principal, server: &Server) -> Option<&'static str> 
 fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
     for rule in shadow {
         let rule = rule.to_string().into();
-        trail.find(Finding { layer: "authz", rule, kind: "rule", action: Action::Shadowed, side: Direction::Request, count: 1 });
+        trail.find(Finding {
+            layer: "authz",
+            rule,
+            kind: "rule",
+            action: Action::Shadowed,
+            side: Direction::Request,
+            count: 1,
+            about: None,
+        });
     }
 }
 

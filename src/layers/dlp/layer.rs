@@ -235,6 +235,6 @@ fn record(outcome: &Outcome, side: Direction, passes: bool, trail: &Trail) {
                 Action::Blocked
             }
         };
-        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1 });
+        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1, about: None });
     }
 }

@@ -82,6 +82,6 @@ impl InjectionLayer {
 pub(super) fn record(hits: &[Hit], action: Action, side: Direction, trail: &Trail) {
     for hit in hits {
         let action = if hit.is_flag() { action } else { Action::Logged };
-        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1 });
+        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1, about: None });
     }
 }

@@ -118,7 +118,7 @@ fn read_list(mut message: ServerMessage, known: &Known, server: &str, trail: &Tr
         if let Some(flaw) = flaw {
             let (rule, kind) = (RULE.into(), flaw.word());
             let (action, side) = (Action::Quarantined, Direction::Response);
-            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1 });
+            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, about: None });
         }
         flaw.is_none()
     });
