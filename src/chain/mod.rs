@@ -56,6 +56,7 @@ use crate::layers::kill_switch::{KillSwitch, ToolSwitch};
 use crate::layers::mirrors::Mirrors;
 use crate::layers::quota::Quota;
 use crate::layers::rate_limit::RateLimits;
+use crate::layers::terminal::Terminal;
 use crate::limits::Ledger;
 use crate::policy::{Injection, Policy};
 use crate::scan::injection::Scanner;
@@ -174,6 +175,8 @@ impl Chain {
             // Outside dlp, so that it sees arguments as the peer wrote them.
             .layer(Station::new(InjectionLayer::new(parts.scanner, parts.quarantine, injection), probe))
             .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
+            // Inside both scans: what is left of a reply is what they judge, and two halves of a number that an escape kept apart are one.
+            .layer(Station::new(Terminal::new(injection.terminal), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that
             // a call without a place is one refusal and not an allowed call that came to nothing.

@@ -10,3 +10,4 @@ pub mod kill_switch;
 pub mod mirrors;
 pub mod quota;
 pub mod rate_limit;
+pub mod terminal;

@@ -1,4 +1,4 @@
-//! `injection:`, what a sign of it does on each surface.
+//! `injection:`, what a sign of it does on each surface, and what else servers try.
 
 use super::{Injection, Surface};
 use crate::yaml::{Fields, Node, Report, choice};
@@ -13,20 +13,24 @@ pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
         ("block", Surface::Block),
     ];
     const DEFINITIONS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("quarantine", Surface::Quarantine)];
+    const TERMINAL: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("strip", Surface::Strip)];
 
     let mut fields = Fields::of(node, "injection", report)?;
     let requests = fields.optional("requests", choice(REQUESTS, &["label"])).unwrap_or(Surface::Log);
     let results = fields.optional("results", choice(RESULTS, &[])).unwrap_or(Surface::Label);
     let definitions = fields.optional("definitions", choice(DEFINITIONS, &[])).unwrap_or(Surface::Quarantine);
-    for (key, surface) in [("requests", requests), ("results", results), ("definitions", definitions)] {
+    let terminal = fields.optional("terminal", choice(TERMINAL, &[])).unwrap_or(Surface::Strip);
+    for (key, surface, unsaid) in [
+        ("requests", requests, "injection is not looked for in requests"),
+        ("results", results, "injection is not looked for in results"),
+        ("definitions", definitions, "injection is not looked for in definitions"),
+        ("terminal", terminal, "terminal control in replies is passed on"),
+    ] {
         if surface == Surface::Off {
             let place = fields.place(key);
-            fields
-                .report()
-                .warning(place, format!("injection is not looked for in {key}"))
-                .hint("`log` changes nothing for callers and leaves a record");
+            fields.report().warning(place, unsaid).hint("`log` changes nothing for callers and leaves a record");
         }
     }
     fields.finish(&[]);
-    Some(Injection { requests, results, definitions })
+    Some(Injection { requests, results, definitions, terminal })
 }

@@ -323,11 +323,18 @@ pub struct Injection {
     pub results: Surface,
     /// In definitions: `off`, `log`, `quarantine`.
     pub definitions: Surface,
+    /// What terminal control in anything a server says does: `off`, `log`, `strip`.
+    pub terminal: Surface,
 }
 
 impl Injection {
     /// What holds without `injection:` in the policy.
-    pub const DEFAULT: Self = Self { requests: Surface::Log, results: Surface::Label, definitions: Surface::Quarantine };
+    pub const DEFAULT: Self = Self {
+        requests: Surface::Log,
+        results: Surface::Label,
+        definitions: Surface::Quarantine,
+        terminal: Surface::Strip,
+    };
 }
 
 /// What a sign of injection does on one surface.
