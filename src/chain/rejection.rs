@@ -146,6 +146,8 @@ pub enum Category {
     Injection,
     /// Could not be scanned.
     NotScanned,
+    /// The server asks for a credential by a form.
+    SecretQuestion,
     /// Personal data or secrets.
     SensitiveData,
     /// The server asks something of the client that nobody has granted.
@@ -300,6 +302,7 @@ impl Category {
         match self {
             Self::Injection => "injection",
             Self::NotScanned => "not_scanned",
+            Self::SecretQuestion => "secret_question",
             Self::SensitiveData => "sensitive_data",
             Self::ServerRequest => "server_request",
         }

@@ -13,17 +13,20 @@ pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
         ("block", Surface::Block),
     ];
     const DEFINITIONS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("quarantine", Surface::Quarantine)];
+    const FORMS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("block", Surface::Block)];
     const TERMINAL: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("strip", Surface::Strip)];
 
     let mut fields = Fields::of(node, "injection", report)?;
     let requests = fields.optional("requests", choice(REQUESTS, &["label"])).unwrap_or(Surface::Log);
     let results = fields.optional("results", choice(RESULTS, &[])).unwrap_or(Surface::Label);
     let definitions = fields.optional("definitions", choice(DEFINITIONS, &[])).unwrap_or(Surface::Quarantine);
+    let forms = fields.optional("forms", choice(FORMS, &[])).unwrap_or(Surface::Block);
     let terminal = fields.optional("terminal", choice(TERMINAL, &[])).unwrap_or(Surface::Strip);
     for (key, surface, unsaid) in [
         ("requests", requests, "injection is not looked for in requests"),
         ("results", results, "injection is not looked for in results"),
         ("definitions", definitions, "injection is not looked for in definitions"),
+        ("forms", forms, "forms may ask for credentials"),
         ("terminal", terminal, "terminal control in replies is passed on"),
     ] {
         if surface == Surface::Off {
@@ -32,5 +35,5 @@ pub(super) fn injection(node: &Node, report: &mut Report) -> Option<Injection> {
         }
     }
     fields.finish(&[]);
-    Some(Injection { requests, results, definitions, terminal })
+    Some(Injection { requests, results, definitions, forms, terminal })
 }

@@ -323,6 +323,8 @@ pub struct Injection {
     pub results: Surface,
     /// In definitions: `off`, `log`, `quarantine`.
     pub definitions: Surface,
+    /// What a form that asks for a credential does: `off`, `log`, `block`.
+    pub forms: Surface,
     /// What terminal control in anything a server says does: `off`, `log`, `strip`.
     pub terminal: Surface,
 }
@@ -333,6 +335,7 @@ impl Injection {
         requests: Surface::Log,
         results: Surface::Label,
         definitions: Surface::Quarantine,
+        forms: Surface::Block,
         terminal: Surface::Strip,
     };
 }

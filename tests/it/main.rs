@@ -7,6 +7,7 @@ mod api_keys;
 mod architecture;
 mod attacks_audit;
 mod attacks_http;
+mod attacks_inspection;
 mod attacks_json;
 mod attacks_jwt;
 mod attacks_mcp;

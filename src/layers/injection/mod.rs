@@ -6,15 +6,17 @@
 //! that does not exist.
 //!
 //! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
-//! removes the span, `block` withholds the result. A flagged question to the client is withheld by `label` too: it cannot be called
-//! data. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
+//! removes the span, `block` withholds the result. A link or an image whose URL carries something out is made one that nobody follows
+//! (`hxxps:`) by `label` too, wherever it stands. A flagged question to the client is withheld by `label` too: it cannot be called
+//! data. A form that asks for a password, a key, a token, a PIN or the number of a card or of social security is withheld (`forms:`).
+//! Definitions in lists are scanned (`definitions:`): a flagged one is withheld
 //! and its tool refused from then on; `instructions` of a server are emptied.
 //!
 //! **Streams**: message by message; notifications are scanned like results.
 //!
 //! **When it cannot decide**: closed: a message that could not be read never comes here.
 //!
-//! **Findings**: rule, action and how often; never the text.
+//! **Findings**: rule, action and how often, of a definition its hash, of a form the field; never the text. A score of all of them.
 //!
 //! **Cost**: three passes over the text, regexes only around rare words; what is encoded in it is read as well, up to four times the
 //! text, and what goes beyond that is flagged as `unread`.
@@ -22,6 +24,8 @@
 //! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over content blocks and messages
 //! is not joined. `docs/detection.md` has the figures.
 
+mod definitions;
+mod forms;
 mod layer;
 mod quarantine;
 mod reply;
