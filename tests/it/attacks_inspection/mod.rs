@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod budget;
+mod canaries;
 mod definitions;
 mod escapes;
 mod forms;
 mod links;
+mod redaction;
 mod results;
 
 use serde_json::{Value, json};
