@@ -26,6 +26,7 @@ mod decisions;
 mod descriptors;
 mod differential;
 mod dlp;
+mod evaluation;
 mod faults;
 mod first_steps;
 mod flood;
