@@ -41,7 +41,7 @@ pub use request::{
 pub use response::{McpResponse, MessageStream, Responder, ResponseBody, ServerMessage};
 pub use stage::end_of_stage;
 pub use tasks::{OwnTasks, TaskIds};
-pub use trail::{Action, Captured, Decision, Direction, Finding, Hop, Mark, Trail, What, Who, Withdrawn};
+pub use trail::{About, Action, Captured, Decision, Direction, Finding, Hop, Mark, Scores, Trail, What, Who, Withdrawn};
 pub use turns::Turn;
 pub use unsaid::Unsaid;
 
@@ -59,6 +59,7 @@ use crate::layers::mirrors::Mirrors;
 use crate::layers::quota::Quota;
 use crate::layers::rate_limit::RateLimits;
 use crate::layers::results::ResultLimits;
+use crate::layers::terminal::Terminal;
 use crate::limits::Ledger;
 use crate::policy::{Injection, Policy};
 use crate::scan::injection::Scanner;
@@ -179,6 +180,8 @@ impl Chain {
             // Outside dlp, so that it sees arguments as the peer wrote them.
             .layer(Station::new(InjectionLayer::new(&parts.scanner, parts.quarantine, injection, &policy.exceptions), probe))
             .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
+            // Inside both scans: what is left of a reply is what they judge, and two halves of a number that an escape kept apart are one.
+            .layer(Station::new(Terminal::new(injection.terminal), probe))
             // (flow labels; approval inside dlp, so that a human approves exactly what will be sent.)
             // After everything that may refuse, so that only what will be sent takes a place at the server; before the record, so that
             // a call without a place is one refusal and not an allowed call that came to nothing.

@@ -150,6 +150,8 @@ pub enum Category {
     OutputSchema,
     /// It is larger than results of this tool may be.
     ResultLimit,
+    /// The server asks for a credential by a form.
+    SecretQuestion,
     /// Personal data or secrets.
     SensitiveData,
     /// The server asks something of the client that nobody has granted.
@@ -306,6 +308,7 @@ impl Category {
             Self::NotScanned => "not_scanned",
             Self::OutputSchema => "output_schema",
             Self::ResultLimit => "result_limit",
+            Self::SecretQuestion => "secret_question",
             Self::SensitiveData => "sensitive_data",
             Self::ServerRequest => "server_request",
         }

@@ -30,6 +30,8 @@ pub struct Decision {
     pub policy: Option<Arc<str>>,
     /// What layers saw, request side first.
     pub findings: Vec<Finding>,
+    /// How sure the injection scan is of what it saw, by the side.
+    pub scores: Scores,
     /// How many places were edited so far.
     pub edits: usize,
     /// A word for the operator: which check failed, what broke.
@@ -104,7 +106,30 @@ pub struct Finding {
     pub count: u32,
     /// Which detector it was, where the rule has several.
     pub by: Option<Arc<str>>,
+    /// What exactly it is about, where that is told.
+    pub about: Option<About>,
 }
+
+/// What exactly a finding is about. Nothing of a peer's own text but a name of plain words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A definition of a server's: SHA-256 of it as it came, in hexadecimal.
+    Definition(Arc<str>),
+    /// A field of a form.
+    Field(Arc<str>),
+}
+
+/// From 0 to 100: how sure the injection scan is that somebody gives orders. Of several messages of one side, the most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scores {
+    /// In what came from the client.
+    pub request: u8,
+    /// In what came from the server.
+    pub response: u8,
+}
+
+/// How many findings of one call say what they are about: a server decides how many things it offers, and each takes room in the record.
+const MOST_ABOUT: usize = 10;
 
 /// What was done about a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +138,8 @@ pub enum Action {
     Blocked,
     /// An exception of the policy let it pass.
     Excused,
+    /// A link was made one that nothing follows.
+    Defanged,
     /// A keyed hash took its place.
     Hashed,
     /// The text was wrapped as external data.
@@ -233,6 +260,16 @@ impl Trail {
         self.0.lock().mark(layer, Mark::Findings(count));
     }
 
+    /// Notes how sure the injection scan is of what it saw on one side.
+    pub fn score(&self, side: Direction, score: u8) {
+        let mut decision = self.0.lock();
+        let known = match side {
+            Direction::Request => &mut decision.scores.request,
+            Direction::Response => &mut decision.scores.response,
+        };
+        *known = score.max(*known);
+    }
+
     /// Notes that the message goes to its server now; gives the `traceparent` to send along.
     pub fn depart(&self) -> String {
         let mut decision = self.0.lock();
@@ -256,13 +293,18 @@ impl Trail {
     }
 
     /// Adds a finding, or counts it up if the same was seen already.
-    pub fn find(&self, finding: Finding) {
+    pub fn find(&self, mut finding: Finding) {
         let mut decision = self.0.lock();
+        let named = decision.findings.iter().filter(|known| known.about.is_some() && known.about != finding.about).count();
+        if named >= MOST_ABOUT {
+            finding.about = None;
+        }
         let known = decision.findings.iter_mut().find(|known| {
             known.rule == finding.rule
                 && known.kind == finding.kind
                 && known.side == finding.side
                 && known.action == finding.action
+                && known.about == finding.about
         });
         match known {
             Some(known) => known.count = known.count.saturating_add(finding.count),
@@ -283,6 +325,7 @@ impl Action {
         match self {
             Self::Blocked => "block",
             Self::Excused => "except",
+            Self::Defanged => "defang",
             Self::Hashed => "hash",
             Self::Labelled => "label",
             Self::Logged => "log",

@@ -139,6 +139,7 @@ fn withheld(category: Category) -> &'static str {
         Category::Injection
         | Category::NotScanned
         | Category::OutputSchema
+        | Category::SecretQuestion
         | Category::SensitiveData
         | Category::ServerRequest => "The tool ran, but its result was withheld by policy.",
     }

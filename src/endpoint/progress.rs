@@ -138,5 +138,5 @@ impl Asking {
 
 fn foreign() -> Finding {
     let (action, side) = (Action::Blocked, Direction::Response);
-    Finding { layer: "decode", rule: "progress-token".into(), kind: NOTIFICATION, action, side, count: 1, by: None }
+    Finding { layer: "decode", rule: "progress-token".into(), kind: NOTIFICATION, action, side, count: 1, by: None, about: None }
 }

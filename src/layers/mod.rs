@@ -11,3 +11,4 @@ pub mod mirrors;
 pub mod quota;
 pub mod rate_limit;
 pub mod results;
+pub mod terminal;

@@ -349,12 +349,22 @@ pub struct Injection {
     pub definitions: Surface,
     /// Whether the linear model is asked beside the rules.
     pub model: ModelMode,
+    /// What a form that asks for a credential does: `off`, `log`, `block`.
+    pub forms: Surface,
+    /// What terminal control in anything a server says does: `off`, `log`, `strip`.
+    pub terminal: Surface,
 }
 
 impl Injection {
     /// What holds without `injection:` in the policy.
-    pub const DEFAULT: Self =
-        Self { requests: Surface::Log, results: Surface::Label, definitions: Surface::Quarantine, model: ModelMode::On };
+    pub const DEFAULT: Self = Self {
+        requests: Surface::Log,
+        results: Surface::Label,
+        definitions: Surface::Quarantine,
+        model: ModelMode::On,
+        forms: Surface::Block,
+        terminal: Surface::Strip,
+    };
 }
 
 /// What a sign of injection does on one surface.

@@ -172,17 +172,17 @@ impl Message {
         })
     }
 
-    /// Makes what is sent the document itself: for a layer that has to read what others have changed.
+    /// Makes what is sent the document itself: for a layer that has to read what others have changed. Its peer is `side`.
     ///
     /// # Errors
     /// What is sent is no message.
-    pub fn settle(&mut self) -> Result<(), EnvelopeError> {
+    pub fn settle(&mut self, side: Side) -> Result<(), EnvelopeError> {
         if self.edits.is_empty() && self.restored.is_empty() {
             return Ok(());
         }
-        let side = if self.shape == Shape::Response { Side::Server } else { Side::Client };
-        let settled = self.edit_count();
-        *self = Self { settled, ..Self::parse(self.encode(), Limits::NONE, side)? };
+        // What came was within the limits.
+        let again = Self::parse(self.encode(), Limits::NONE, side)?;
+        *self = Self { settled: self.edit_count(), ..again };
         Ok(())
     }
 

@@ -137,7 +137,7 @@ fn policy(server: &str, folder: &Folder) -> anyhow::Result<Policy> {
         "version: 1\nroles:\n  {ROLE}: {{ allow: [{{ servers: [{server}], tools: [\"**\"], prompts: [\"**\"] }}] }}\n\
          bindings: [{{ role: {ROLE}, issuers: [api-key], subjects: [{CALLER}] }}]\n\
          rules: [{{ name: lists-alone, deny: {{ servers: [\"*\"] }}, when: 'access.method != \"\"' }}]\n\
-         injection: {{ requests: \"off\", results: \"off\", definitions: \"off\" }}\n"
+         injection: {{ requests: \"off\", results: \"off\", definitions: \"off\", forms: \"off\", terminal: \"off\" }}\n"
     );
     let policies = folder.0.join("policies");
     fs::create_dir(&policies)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::released::Released;
 use crate::audit::{Draft, Kind, ObjectWriter};
-use crate::chain::{Captured, Decision, Direction, Finding, Mark, Reason, RequestContext, ServerMessage, Who};
+use crate::chain::{About, Captured, Decision, Direction, Finding, Mark, Reason, RequestContext, ServerMessage, Who};
 use crate::protocol::Message;
 use crate::protocol::json::Value;
 
@@ -101,6 +101,7 @@ fn draft(kind: Kind, context: &RequestContext, decision: &Decision, effect: &str
         if let Some(rule) = &decision.rule {
             dec.text("rule", rule);
         }
+        score(dec, decision.scores.request.max(decision.scores.response));
     });
     draft.text("peer", &context.peer.address.to_string());
     session(&mut draft, decision);
@@ -166,6 +167,7 @@ fn outcome_draft(
         if let Some(rule) = decision.withdrawn.as_ref().and_then(|withdrawn| withdrawn.rule.as_ref()) {
             out.text("rule", rule);
         }
+        score(out, decision.scores.response);
         if let (Some(released), Some(committer)) = (released, committer) {
             out.text("seg", &committer.commit(context.call.as_bytes(), "seg", &released.digest()));
         }
@@ -262,6 +264,11 @@ fn findings(out: &mut ObjectWriter<'_>, decision: &Decision, side: Option<Direct
                     out.text("by", by);
                 }
                 out.integer("count", finding.count);
+                match &finding.about {
+                    Some(About::Definition(hash)) => out.text("def", hash),
+                    Some(About::Field(name)) => out.text("field", name),
+                    None => out,
+                };
                 out.text("kind", finding.kind);
                 out.text("layer", finding.layer);
                 out.text("rule", &finding.rule);
@@ -269,6 +276,13 @@ fn findings(out: &mut ObjectWriter<'_>, decision: &Decision, side: Option<Direct
             });
         }
     });
+}
+
+/// How sure the injection scan is of what it saw, if it saw anything.
+fn score(out: &mut ObjectWriter<'_>, score: u8) {
+    if score > 0 {
+        out.integer("score", score);
+    }
 }
 
 /// `authn:ok,decode:ok,kill:ok,rate:ok,authz:ok,inj:0,dlp:2`

@@ -200,6 +200,7 @@ fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
             side: Direction::Request,
             count: 1,
             by: None,
+            about: None,
         });
     }
 }

@@ -192,7 +192,16 @@ impl ReplyJudge {
 
     fn find(&self, rule: &'static str, kind: &'static str, action: Action) {
         let side = Direction::Response;
-        self.context.trail.find(Finding { layer: "authz", rule: rule.into(), kind, action, side, count: 1, by: None });
+        self.context.trail.find(Finding {
+            layer: "authz",
+            rule: rule.into(),
+            kind,
+            action,
+            side,
+            count: 1,
+            by: None,
+            about: None,
+        });
     }
 
     fn may_hear(&self, message: &mut Message, held: &Held<'_>) -> bool {

@@ -290,7 +290,7 @@ fn opaque(policy: &Unread, message: &Message, survey: &Survey, side: Direction, 
         let is_blocked = unread::blocks(policy, &part);
         let action = if is_blocked { Action::Blocked } else { Action::Logged };
         let (rule, kind) = ("unread".into(), part.kind);
-        trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
+        trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
         blocks |= is_blocked;
     }
     blocks
@@ -314,6 +314,6 @@ fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail, rules: &Ap
             }
         };
         let by = rules.detector(*by).map(Arc::from);
-        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1, by });
+        trail.find(Finding { layer: LAYER, rule: Arc::clone(rule), kind, action, side, count: 1, by, about: None });
     }
 }

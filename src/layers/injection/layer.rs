@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::quarantine::Quarantine;
 use super::reply::ReplyScan;
 use crate::chain::{
-    Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
+    About, Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
 };
 use crate::decide::{Exceptions, Excused};
 use crate::layers::authz::Permit;
 use crate::policy::{Exception, Injection, On, Surface};
 use crate::protocol::{Target, visit_texts};
-use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind};
+use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind, percent};
 
 pub(super) const LAYER: &str = "inj";
 
@@ -82,7 +82,8 @@ impl InjectionLayer {
         excuse(&mut hits, 0, &excused, Direction::Request, &request.context.trail);
         let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };
-        record(&hits, action, Direction::Request, &request.context.trail);
+        record(&hits, None, action, Direction::Request, &request.context.trail);
+        request.context.trail.score(Direction::Request, percent(&hits));
         if blocks {
             return Err(Reason::Blocked(Category::Injection).into());
         }
@@ -106,6 +107,7 @@ pub(super) fn excuse(hits: &mut Vec<Hit>, first: usize, excused: &Excused<'_>, s
                 side,
                 count: 1,
                 by: None,
+                about: None,
             });
         } else {
             hits.push(hit);
@@ -114,9 +116,16 @@ pub(super) fn excuse(hits: &mut Vec<Hit>, first: usize, excused: &Excused<'_>, s
 }
 
 /// Writes hits into the trail. What is no flag is logged, whatever happens to the others.
-pub(super) fn record(hits: &[Hit], action: Action, side: Direction, trail: &Trail) {
+pub(super) fn record<'h>(
+    hits: impl IntoIterator<Item = &'h Hit>,
+    about: Option<&About>,
+    action: Action,
+    side: Direction,
+    trail: &Trail,
+) {
     for hit in hits {
         let action = if hit.is_flag() { action } else { Action::Logged };
-        trail.find(Finding { layer: LAYER, rule: hit.rule.into(), kind: "injection", action, side, count: 1, by: None });
+        let (rule, about) = (hit.rule.into(), about.cloned());
+        trail.find(Finding { layer: LAYER, rule, kind: "injection", action, side, count: 1, by: None, about });
     }
 }

@@ -7,8 +7,10 @@
 //! that does not exist.
 //!
 //! **Reply**: results are scanned (`results:`): `label` wraps a flagged text block and says that it is external data, `strip`
-//! removes the span, `block` withholds the result. A flagged question to the client is withheld by `label` too: it cannot be called
-//! data. Definitions in lists are scanned (`definitions:`): a flagged one is withheld
+//! removes the span, `block` withholds the result. A link or an image whose URL carries something out is made one that nobody follows
+//! (`hxxps:`) by `label` too, wherever it stands. A flagged question to the client is withheld by `label` too: it cannot be called
+//! data. A form that asks for a password, a key, a token, a PIN or the number of a card or of social security is withheld (`forms:`).
+//! Definitions in lists are scanned (`definitions:`): a flagged one is withheld
 //! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
 //! `instructions` of a server are emptied, where a rule says so: the model alone is only recorded there.
 //!
@@ -18,7 +20,7 @@
 //!
 //! **When it cannot decide**: closed: a message that could not be read never comes here.
 //!
-//! **Findings**: rule, action and how often; never the text.
+//! **Findings**: rule, action and how often, of a definition its hash, of a form the field; never the text. A score of all of them.
 //!
 //! **Cost**: three passes over the text and one of the model, regexes only around rare words; what is encoded in it is read as well, up to four times the
 //! text, and what goes beyond that is flagged as `unread`.
@@ -26,6 +28,8 @@
 //! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over messages
 //! is not joined. `docs/detection.md` has the figures.
 
+mod definitions;
+mod forms;
 mod layer;
 mod neighbours;
 mod quarantine;

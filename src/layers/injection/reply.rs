@@ -1,35 +1,28 @@
-//! What comes back: definitions in lists and handshakes, and the text of results.
+//! What comes back: questions, and the text of results. Definitions are in `definitions.rs`.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::layer::{excuse, record};
-use super::neighbours::names;
+use super::definitions::{CURSOR, INSTRUCTIONS};
+use super::forms::secret_asked;
+use super::layer::{LAYER, excuse, record};
 use super::quarantine::Quarantine;
 use super::seams::over_seams;
-use crate::chain::{Action, Category, Direction, Reason, Rejection, ServerMessage, Trail};
+use crate::chain::{About, Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
 use crate::decide::Exceptions;
 use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, On, Surface};
-use crate::protocol::json::{Document, Edits, Kind, NodeId, RawJson, Site, Text, Value};
-use crate::protocol::{ListKind, Message, Method, Shape, code, visit_below, visit_texts};
-use crate::scan::injection::{Effort, Hit, MODEL, Scanner, Severity, SurfaceKind};
+use crate::protocol::json::{Document, Edits, Kind, NodeId, Text, Value};
+use crate::protocol::{Message, Method, Shape, code, visit_below, visit_texts};
+use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind, percent};
 
 /// What stands in place of a stripped span.
 ///
 /// SECURITY: not nothing, or what stood on both sides would join to an order, or to a card number, that no layer has seen.
 const STRIPPED: &str = "[removed]";
-
-/// What a handshake says to the model of the client.
-const INSTRUCTIONS: &str = "instructions";
-
-/// Where a list goes on, which its client has to give back as it is.
-const CURSOR: &str = "nextCursor";
-
-/// The rule for texts that speak to a model.
-const ADDRESSED_TO_AI: &str = "addressed-to-ai";
 
 /// Scans the replies of one request.
 pub(super) struct ReplyScan {
@@ -46,6 +39,13 @@ pub(super) struct ReplyScan {
 
 impl ReplyScan {
     pub(super) fn scan(&self, mut message: ServerMessage) -> Result<Option<ServerMessage>, Rejection> {
+        if self.asks_for_a_secret(&message.message) {
+            if message.message.shape() == Shape::Request {
+                message.refuse(code::BLOCKED, "a form must not ask for a credential");
+                return Ok(None);
+            }
+            return Err(Reason::BlockedResult(Category::SecretQuestion).into());
+        }
         // An error is text, whatever was asked.
         let has_result = message.message.result().is_some();
         let list = self.method.list().filter(|_| has_result);
@@ -68,114 +68,6 @@ impl ReplyScan {
             },
         }
         Ok(Some(message))
-    }
-
-    /// Withholds flagged items of a list.
-    fn scan_definitions(&self, message: &mut Message, list: ListKind) {
-        if self.policy.definitions == Surface::Off {
-            return;
-        }
-        let Some(items) = message.result().and_then(|result| result.get(list.member())) else {
-            return;
-        };
-        let neighbours = (list == ListKind::Tools).then_some(&self.quarantine.neighbours);
-        if let Some(neighbours) = neighbours {
-            neighbours.note(&self.server, names(items));
-        }
-        let mut flagged = HashSet::new();
-        let (mut hits, mut effort) = (Vec::new(), Effort::default());
-        // A list written as an object is filtered by its members' values, so it is scanned by them as well.
-        for item in items.items().chain(items.members().map(|(_, item)| item)) {
-            let before = hits.len();
-            visit_below(item, &mut |text| self.scanner.scan(text.text, SurfaceKind::Definition, &mut effort, &mut hits));
-            let name = item.get(list.key()).and_then(Value::as_str);
-            if let Some((neighbours, name)) = neighbours.zip(name) {
-                let mut texts = Vec::new();
-                visit_below(item, &mut |text| texts.push(text.text));
-                neighbours.judge(&self.server, name, &texts, &mut hits);
-            }
-            self.excuse(&mut hits, before, On::Definition, name.filter(|_| list == ListKind::Tools));
-            if !hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
-                continue;
-            }
-            flagged.insert(item.id());
-            if let (ListKind::Tools, Surface::Quarantine, Some(name)) = (list, self.policy.definitions, name) {
-                let flags = hits.get(before..).unwrap_or_default().iter().filter(|hit| hit.is_flag());
-                self.quarantine.add(&self.server, name, flags.map(|hit| hit.rule));
-            }
-        }
-        let withholds = self.policy.definitions == Surface::Quarantine;
-        self.note(&hits, if withholds { Action::Quarantined } else { Action::Logged });
-        if withholds && !flagged.is_empty() {
-            let items = items.id();
-            let (document, edits) = message.split();
-            edits.retain(document, items, |item| !flagged.contains(&item.id()));
-        }
-    }
-
-    /// Empties the instructions of a server that carry orders: a client puts them before the model as they are. Whether there are any
-    /// to be read.
-    fn scan_instructions(&self, message: &mut Message) -> bool {
-        let Some(instructions) = message.result().and_then(|result| result.get(INSTRUCTIONS)) else {
-            return false;
-        };
-        let Some(text) = instructions.as_str().filter(|_| self.policy.definitions != Surface::Off) else {
-            return false;
-        };
-        let mut hits = Vec::new();
-        self.scanner.scan(text, SurfaceKind::Definition, &mut Effort::default(), &mut hits);
-        self.excuse(&mut hits, 0, On::Definition, None);
-        // Instructions are addressed to the model by definition; that alone is no sign.
-        hits.retain(|hit| hit.rule != ADDRESSED_TO_AI);
-        // And they are orders: the model, which has learnt from descriptions of tools, is heard and does not decide.
-        hits.iter_mut().filter(|hit| hit.rule == MODEL).for_each(|hit| hit.severity = Severity::Low);
-        let withholds = self.policy.definitions == Surface::Quarantine && hits.iter().any(Hit::is_flag);
-        self.note(&hits, if withholds { Action::Quarantined } else { Action::Logged });
-        if withholds {
-            let place = instructions.id();
-            let (document, edits) = message.split();
-            edits.replace(document, place, RawJson::string(""));
-        }
-        true
-    }
-
-    /// Empties flagged texts of what stands beside the items of a list or the instructions of a server: a server's title and description,
-    /// its capabilities, its `_meta`. Clients show these, and some put them before the model.
-    fn scan_rest(&self, message: &mut Message, apart: &[&str]) -> Result<(), Rejection> {
-        let Some(result) = message.result().filter(|_| self.policy.definitions != Surface::Off) else {
-            return Ok(());
-        };
-        let (mut hits, mut effort) = (Vec::new(), Effort::default());
-        let mut flagged = Vec::new();
-        let mut fixed = false;
-        for (key, member) in result.members().filter(|(key, _)| key.as_str().is_none_or(|key| !apart.contains(&key))) {
-            for Text { id, text, site } in key.texts().chain(member.texts()) {
-                let before = hits.len();
-                self.scanner.scan(text, SurfaceKind::Definition, &mut effort, &mut hits);
-                self.excuse(&mut hits, before, On::Definition, None);
-                if hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
-                    flagged.push(id);
-                    fixed |= site != Site::String;
-                }
-            }
-        }
-        match self.policy.definitions {
-            _ if flagged.is_empty() => self.note(&hits, Action::Logged),
-            // A key cannot be emptied: another may be empty already.
-            Surface::Quarantine if fixed => {
-                self.note(&hits, Action::Blocked);
-                return Err(Reason::BlockedResult(Category::Injection).into());
-            }
-            Surface::Quarantine => {
-                self.note(&hits, Action::Quarantined);
-                let (document, edits) = message.split();
-                for place in flagged {
-                    edits.replace(document, place, RawJson::string(""));
-                }
-            }
-            Surface::Block | Surface::Label | Surface::Log | Surface::Off | Surface::Strip => self.note(&hits, Action::Logged),
-        }
-        Ok(())
     }
 
     /// Scans everything a result, an error or a notification says.
@@ -216,17 +108,32 @@ impl ReplyScan {
             }
             return Err(Reason::BlockedResult(Category::Injection).into());
         }
+        for (_, hits) in &places {
+            self.trail.score(Direction::Response, percent(hits));
+        }
+        let defangs = self.policy.results == Surface::Label;
         let seal = hex(&random_bytes::<3>().ok_or(Reason::Internal("no random bytes"))?);
         let blocks: HashSet<NodeId> = text_blocks(message, self.method).map(Value::id).collect();
         let (document, edits) = message.split();
         for (place, hits) in &places {
             let value = document.value(*place);
+            // A label is read by a model, and a picture is fetched by whoever shows it: a link that leads out is made none.
+            let (out, hits): (Vec<Hit>, Vec<Hit>) = hits.iter().copied().partition(|hit| hit.leads_out() && defangs);
+            for hit in &out {
+                let edit = defanged(value, hit);
+                if let Some((range, with)) = &edit {
+                    edits.replace_text(document, *place, range.clone(), with);
+                }
+                let action = if edit.is_some() { Action::Defanged } else { Action::Logged };
+                record([hit], None, action, Direction::Response, &self.trail);
+            }
+            let labels = blocks.contains(place) && (flagged(&out) || flagged(&hits));
             let action = match self.policy.results {
-                Surface::Label if blocks.contains(place) && flagged(hits) => {
+                Surface::Label if labels => {
                     label(value, &seal, edits, document);
                     Action::Labelled
                 }
-                Surface::Strip if value.kind() == Kind::String && flagged(hits) => {
+                Surface::Strip if value.kind() == Kind::String && flagged(&hits) => {
                     for hit in hits.iter().filter(|hit| hit.is_flag()) {
                         edits.replace_text(document, *place, hit.start..hit.end, STRIPPED);
                     }
@@ -236,13 +143,13 @@ impl ReplyScan {
                     Action::Logged
                 }
             };
-            self.note(hits, action);
+            record(&hits, None, action, Direction::Response, &self.trail);
         }
         Ok(())
     }
 
     /// Takes out what the policy does not want acted on. An exception may end while a stream lies open.
-    fn excuse(&self, hits: &mut Vec<Hit>, first: usize, on: On, tool: Option<&str>) {
+    pub(super) fn excuse(&self, hits: &mut Vec<Hit>, first: usize, on: On, tool: Option<&str>) {
         if self.exceptions.is_empty() {
             return;
         }
@@ -250,8 +157,29 @@ impl ReplyScan {
         excuse(hits, first, &excused, Direction::Response, &self.trail);
     }
 
-    fn note(&self, hits: &[Hit], action: Action) {
-        record(hits, action, Direction::Response, &self.trail);
+    /// Whether a question is a form for a password or the like, and the policy withholds those.
+    fn asks_for_a_secret(&self, message: &Message) -> bool {
+        if self.policy.forms == Surface::Off {
+            return false;
+        }
+        let Some(asked) = forms(message).find_map(secret_asked) else { return false };
+        let blocks = self.policy.forms == Surface::Block;
+        self.trail.find(Finding {
+            layer: LAYER,
+            rule: "secret-question".into(),
+            kind: asked.what,
+            action: if blocks { Action::Blocked } else { Action::Logged },
+            side: Direction::Response,
+            count: 1,
+            by: None,
+            about: Some(About::Field(asked.field.into())),
+        });
+        blocks
+    }
+
+    pub(super) fn note(&self, hits: &[Hit], action: Action) {
+        record(hits, None, action, Direction::Response, &self.trail);
+        self.trail.score(Direction::Response, percent(hits));
     }
 }
 
@@ -270,6 +198,32 @@ fn text_blocks(message: &Message, method: Method) -> impl Iterator<Item = Value<
     let messages =
         list("messages").flat_map(|item| [item.path(&["content", "text"]), item.path(&["content", "resource", "text"])]);
     content.chain(contents).chain(messages).flatten()
+}
+
+/// The forms that a server asks a user to fill in: in a request of its own, or in a result or a task that wants input.
+fn forms(message: &Message) -> impl Iterator<Item = Value<'_>> {
+    const METHOD: &str = "elicitation/create";
+    let own = message.params().filter(|_| message.shape() == Shape::Request && message.method() == Some(METHOD));
+    let told = message.params().filter(|_| message.method() == Some("notifications/tasks"));
+    let asked = message.result().or(told).and_then(|task| task.get("inputRequests"));
+    let questions = asked.into_iter().flat_map(Value::members).map(|(_, question)| question);
+    let of_forms = questions.filter(|question| question.get("method").and_then(Value::as_str) == Some(METHOD));
+    own.into_iter().chain(of_forms.filter_map(|question| question.get("params")))
+}
+
+/// What of a text makes a link in it one that nothing follows and nobody fetches; `None` where it stands in something encoded as a whole,
+/// which is no link before it is decoded.
+fn defanged(value: Value<'_>, hit: &Hit) -> Option<(Range<usize>, &'static str)> {
+    let url = value.as_str().filter(|_| !value.is_key())?.get(hit.start..hit.end)?;
+    if url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) {
+        return Some((hit.start..hit.start + 4, "hxxp"));
+    }
+    if url.starts_with("//") {
+        return Some((hit.start..hit.start, "hxxps:"));
+    }
+    // Written with escapes or invisible letters, which some reader may undo.
+    let is_blob = url.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/_-=".contains(&byte));
+    (!is_blob).then_some((hit.start..hit.end, STRIPPED))
 }
 
 /// The texts of what a server asks of the client, in a result or by a request of its own.

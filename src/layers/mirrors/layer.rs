@@ -141,7 +141,16 @@ fn check_output(
         return Ok(message);
     }
     let (rule, side) = (OUTPUT_RULE.into(), Direction::Response);
-    trail.find(Finding { layer: LAYER, rule, kind: "schema_misfit", action: Action::Blocked, side, count: 1, by: None });
+    trail.find(Finding {
+        layer: LAYER,
+        rule,
+        kind: "schema_misfit",
+        action: Action::Blocked,
+        side,
+        count: 1,
+        by: None,
+        about: None,
+    });
     Err(Reason::BlockedResult(Category::OutputSchema).into())
 }
 
@@ -169,7 +178,7 @@ fn read_list(mut message: ServerMessage, known: &Known, server: &str, trail: &Tr
         if let Some(flaw) = flaw {
             let (rule, kind) = (RULE.into(), flaw.word());
             let (action, side) = (Action::Quarantined, Direction::Response);
-            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
+            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
         }
         flaw.is_none()
     });

@@ -107,7 +107,7 @@ fn refusal(plan: &Plan<'_>, over: &Over, access: &Access, trail: &Trail) -> Reje
 
 fn shadow(trail: &Trail, name: &str, measure: Measure, side: Direction) {
     let (rule, kind) = (name.into(), measure.as_str());
-    trail.find(Finding { layer: LAYER, rule, kind, action: Action::Shadowed, side, count: 1, by: None });
+    trail.find(Finding { layer: LAYER, rule, kind, action: Action::Shadowed, side, count: 1, by: None, about: None });
 }
 
 /// Under what the bytes of a reply count, and whose limit it is.

@@ -65,7 +65,7 @@ impl RateLimits {
                 for (limit, measure) in shadowed.iter().filter_map(|over| plan.owner(over)) {
                     let (rule, kind) = (limit.name.as_str().into(), measure.as_str());
                     let (action, side) = (Action::Shadowed, Direction::Request);
-                    trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
+                    trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
                 }
                 Ok(())
             }

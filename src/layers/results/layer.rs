@@ -9,7 +9,7 @@ use crate::chain::{
 use crate::decide::Glob;
 use crate::layers::authz::Permit;
 use crate::policy::{Over, ResultLimit};
-use crate::protocol::{Message, Method};
+use crate::protocol::{Message, Method, Side};
 
 const LAYER: &str = "results";
 
@@ -80,7 +80,7 @@ fn limited(held: &[Entry], mut message: ServerMessage, trail: &Trail) -> Result<
         let Some(excess) = entry.exceeded(&message.message) else { continue };
         let note = |action| {
             let (rule, kind, side) = (Arc::clone(&entry.name), excess.word(), Direction::Response);
-            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None });
+            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
         };
         if entry.shadow {
             note(Action::Shadowed);
@@ -88,9 +88,9 @@ fn limited(held: &[Entry], mut message: ServerMessage, trail: &Trail) -> Result<
         }
         if entry.over == Over::Truncate && excess != Excess::Depth {
             // SECURITY: cut is what leaves, with what the scans have put in the place of values: of what stood there, a cut could show a part.
-            message.message.settle().map_err(|_broken| Reason::BlockedResult(Category::ResultLimit))?;
+            message.message.settle(Side::Server).map_err(|_broken| Reason::BlockedResult(Category::ResultLimit))?;
             entry.bounds.cut(&mut message.message);
-            message.message.settle().map_err(|_broken| Reason::BlockedResult(Category::ResultLimit))?;
+            message.message.settle(Side::Server).map_err(|_broken| Reason::BlockedResult(Category::ResultLimit))?;
             if entry.exceeded(&message.message).is_none() {
                 note(Action::Truncated);
                 continue;

@@ -6,6 +6,7 @@
 //! Pure: text in, spans out. `docs/detection.md` has the figures.
 
 mod fit;
+mod links;
 mod model;
 mod rules;
 mod score;
@@ -20,4 +21,4 @@ pub fn rule_ids() -> impl Iterator<Item = &'static str> {
 
 pub use model::{MODEL, ModelMode};
 pub use rules::Severity;
-pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, score};
+pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, percent, score};

@@ -11,14 +11,23 @@ use std::sync::Arc;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::fit::Compiled;
+use super::links;
 use super::model::{ModelMode, opinion};
 use super::rules::{MOST, Rule, Severity, all};
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
 
 /// Ids of what is found otherwise than by a pattern.
-pub(super) const OTHERS: [&str; 6] =
-    ["confusable-name", "hidden-unicode", "other-servers-tool", "same-name", "terminal-conceal", "unread"];
+pub(super) const OTHERS: [&str; 8] = [
+    "confusable-name",
+    "hidden-unicode",
+    "image-exfiltration",
+    "link-exfiltration",
+    "other-servers-tool",
+    "same-name",
+    "terminal-conceal",
+    "unread",
+];
 
 /// Hidden characters that are still an accident.
 const ACCIDENT: usize = 3;
@@ -52,6 +61,11 @@ impl Hit {
     pub fn is_flag(&self) -> bool {
         self.severity >= Severity::Medium
     }
+
+    /// Whether it is a link, from its URL's first byte on, that tells its host something.
+    pub fn leads_out(&self) -> bool {
+        [links::Fetch::Image, links::Fetch::Link].iter().any(|fetch| self.rule == fetch.rule())
+    }
 }
 
 /// How sure all of them are together that somebody gives orders, from 0 to 1. Rules that agree say more than one.
@@ -69,6 +83,12 @@ pub fn score(hits: &[Hit]) -> f64 {
         }
     }
     1.0 - best.iter().map(|(_, weight)| 1.0 - weight).product::<f64>()
+}
+
+/// The same in whole hundredths, for records.
+pub fn percent(hits: &[Hit]) -> u8 {
+    let hundredths = (score(hits) * 100.0).round();
+    (0..=100).rev().find(|percent| f64::from(*percent) <= hundredths).unwrap_or(0)
 }
 
 /// Why this build cannot scan: a mistake in `rules.rs` or a broken model, found by their tests.
@@ -134,6 +154,16 @@ pub struct Effort {
 impl Default for Effort {
     fn default() -> Self {
         Self { room: Room::default(), tries: FREE_TRIES }
+    }
+}
+
+impl Effort {
+    /// Shows every reading of `text` to `visit`, the readable text itself first. Whether all of them could be shown.
+    pub fn readings(&mut self, text: &str, visit: &mut dyn FnMut(&str)) -> bool {
+        readings::each(text, &mut self.room, &mut |view| {
+            visit(view.readable.rewritten.text());
+            Hints::default()
+        })
     }
 }
 
@@ -233,6 +263,7 @@ impl Rules {
     /// One reading of the text; spans of one rule do not overlap in it.
     fn read(&self, view: &View<'_>, surface: SurfaceKind, left: &mut usize, out: &mut Vec<Hit>) -> Hints {
         concealed(view, surface, out);
+        leading_out(view, surface, out);
         let mut hints = Hints::default();
         let anchors = match surface {
             SurfaceKind::Argument => &self.arguments,
@@ -290,6 +321,17 @@ impl Rules {
             }
         }
     }
+}
+
+/// Links that tell whoever owns their host something. What callers link to is their own affair.
+fn leading_out(view: &View<'_>, surface: SurfaceKind, out: &mut Vec<Hit>) {
+    if surface == SurfaceKind::Argument {
+        return;
+    }
+    links::each(view.readable.rewritten.text(), &mut |span, fetch| {
+        let span = view.original(span);
+        out.push(Hit { rule: fetch.rule(), severity: Severity::Medium, start: span.start, end: span.end });
+    });
 }
 
 fn concealed(view: &View<'_>, surface: SurfaceKind, out: &mut Vec<Hit>) {

@@ -15,7 +15,7 @@ mod retention;
 mod rollback;
 mod streams;
 mod trace;
-mod witness;
+pub(crate) mod witness;
 
 use std::fs;
 

@@ -15,7 +15,7 @@ use crate::cli::process::{Home, METRICS_TOKEN, Serving, command, eventually};
 const AUDIT: &str = "audit: { origin: cli.localhost";
 
 /// A `yett witness`. Dropping it kills it; its folder stays.
-pub(super) struct Witness {
+pub(crate) struct Witness {
     child: Child,
     key: VerifierKey,
     address: SocketAddr,
@@ -23,7 +23,7 @@ pub(super) struct Witness {
 
 impl Witness {
     /// In the folder `witness` of a home, for the log whose first key that is.
-    pub(super) fn start(home: &Home, listen: &str, log: &str) -> Self {
+    pub(crate) fn start(home: &Home, listen: &str, log: &str) -> Self {
         let mut command = command(&home.path(""));
         command.args(["witness", "--listen", listen, "--data", "witness", "--name", "witness.example", "--log", log]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -66,12 +66,12 @@ pub(super) fn home() -> (Home, String, String) {
 }
 
 /// Adds the witness to the configuration.
-fn attach(home: &Home, witness: &Witness, more: &str) {
+pub(crate) fn attach(home: &Home, witness: &Witness, more: &str) {
     home.write("witnesses.policy", &witness.policy());
     home.edit(AUDIT, &format!("audit: {{ witness: {{ policy: witnesses.policy{more} }}, origin: cli.localhost"));
 }
 
-fn run_once(home: &Home) {
+pub(crate) fn run_once(home: &Home) {
     assert_eq!(home.serve_quietly().terminate().0, Some(0));
 }
 
@@ -82,7 +82,7 @@ pub(super) fn metric(serving: &Serving, name: &str) -> String {
     value.unwrap_or("0").to_owned()
 }
 
-fn count(serving: &Serving, name: &str) -> usize {
+pub(crate) fn count(serving: &Serving, name: &str) -> usize {
     metric(serving, name).parse().unwrap()
 }
 

@@ -61,7 +61,7 @@ const CANARIES: [&str; 22] = [
 ];
 
 /// Takes whatever is posted, and keeps the bytes.
-fn sink() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+pub(crate) fn sink() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
     let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
@@ -239,7 +239,7 @@ fn start(home: &Home) -> Serving {
 }
 
 /// All bytes below a folder.
-fn bytes_below(folder: &Path) -> Vec<u8> {
+pub(crate) fn bytes_below(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         bytes.extend(if entry.is_dir() { bytes_below(&entry) } else { fs::read(&entry).expect("a file") });

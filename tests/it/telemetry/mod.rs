@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-mod canary;
+pub(crate) mod canary;
 mod collector;
 mod context;
 mod metrics;

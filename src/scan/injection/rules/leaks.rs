@@ -21,14 +21,6 @@ pub(super) const RULES: &[Rule] = &[
         pattern: r"(?:all (?:emails|requests|data|messages|user (?:data|input|queries|messages))~6(?:to|through|via)~2%place%|results (?:from this tool )?(?:should be |must be |are )?(?:passed |sent )?directly to~8without|sent directly~3without|send results directly~6without|(?:also|additionally) (?:sends?|forwards?|emails?|registers?|copies|logs?|transmits?)~10%place%)",
     },
     Rule {
-        id: "image-exfiltration",
-        surfaces: FROM_SERVER,
-        severity: Severity::Medium,
-        left: Left::Any,
-        anchors: "![",
-        pattern: r"!\[[^\[\]\n]{0,120}\]\(https?://[^)\s]{1,200}[?&/=](?:(?:data|d|q|secret|conversation|content|exfil|payload|leak|prompt|history|msg|chat|info|stolen|c|x|p|text)=(?:[\[{<$%]|[A-Za-z0-9+/_-]{24})|[^)\s]{0,80}(?:\{[a-z_ ]{2,40}\}|\[[a-z_ ]{2,40}\]|<[a-z_ ]{2,40}>|%7b[a-z_]{2,40}%7d|\$\{))",
-    },
-    Rule {
         id: "conversation-harvest",
         surfaces: &[Definition],
         severity: Severity::Medium,

@@ -70,6 +70,7 @@ impl Reader<'_> {
         match letter {
             '\u{1B}' | '\u{9B}' | '\u{9D}' => self.escape(letter, rest),
             '\u{202E}' => self.turn_round(rest),
+            _ if is_without_width(letter) => self.bits(rest),
             _ => {
                 self.put(letter, rest, self.at);
                 self.at += length;
@@ -183,8 +184,51 @@ impl Reader<'_> {
         // One stretch: every letter of it stands for the whole override.
         let turned: String = inner.chars().rev().filter_map(plain).collect();
         self.out.replace(self.at, &turned);
+        // What ends it goes with it.
+        let after = rest.get(end..).is_some_and(|rest| rest.starts_with('\u{202C}'));
+        let closed = end + if after { '\u{202C}'.len_utf8() } else { 0 };
+        self.concealed.push(Concealed { means: Means::Unicode, span: self.at..self.at + closed, length: turned.chars().count() });
         self.at += end;
     }
+
+    /// A row of characters without width. One by one they join and part letters; so many of two kinds are the bits of a text.
+    fn bits(&mut self, rest: &str) {
+        let length = rest.find(|letter| !is_without_width(letter)).unwrap_or(rest.len());
+        let row = rest.get(..length).unwrap_or_default();
+        let count = row.chars().count();
+        if count >= FEWEST_BITS && row.chars().any(|letter| !row.starts_with(letter)) {
+            let text = from_bits(row).unwrap_or_default();
+            self.out.replace(self.at, &format!(" {text} "));
+            self.concealed.push(Concealed { means: Means::Unicode, span: self.at..self.at + length, length: count });
+        }
+        self.at += length;
+    }
+}
+
+/// So many characters without width in a row, of two kinds, are no accident of layout.
+const FEWEST_BITS: usize = 24;
+
+fn is_without_width(letter: char) -> bool {
+    matches!(letter, '\u{180E}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
+}
+
+/// The text whose bits a row of two characters is, the highest first, whichever of the two stands for one.
+fn from_bits(row: &str) -> Option<String> {
+    let first = row.chars().next()?;
+    let read = |one: bool| {
+        let mut text = String::with_capacity(row.len() / 24);
+        let (mut byte, mut count) = (0_u8, 0_u8);
+        for letter in row.chars() {
+            byte = (byte << 1) | u8::from((letter == first) == one);
+            count += 1;
+            if count == 8 {
+                text.push(char::from(byte));
+                (byte, count) = (0, 0);
+            }
+        }
+        text.bytes().all(|byte| (b' '..0x7F).contains(&byte) || byte == b'\n').then_some(text)
+    };
+    read(true).or_else(|| read(false))
 }
 
 /// A letter of turned text; look-alikes of two letters are left as they are.
