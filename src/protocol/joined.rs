@@ -104,7 +104,7 @@ mod tests {
         Row::each(&message, edge, between, &mut |row| {
             let parts: String = row
                 .parts(0..row.text.len())
-                .map(|(node, range)| message.value(node).as_str().unwrap()[range].to_owned())
+                .map(|(node, range)| message.value(node).as_str().unwrap().get(range).unwrap().to_owned())
                 .collect();
             assert_eq!(parts, row.text.replace(between, "").as_str(), "all of it leads back");
             rows.push(row.text.clone());

@@ -26,7 +26,7 @@ use crate::support::server::Upstream;
 use crate::support::{eventually, within};
 
 /// The stations in the order of the list, by the ends of their types' names.
-const STATIONS: [&str; 16] = [
+const STATIONS: [&str; 17] = [
     "Audit",
     "Authn",
     "FairShare",
@@ -41,6 +41,7 @@ const STATIONS: [&str; 16] = [
     "ResultLimits",
     "InjectionLayer",
     "DlpLayer",
+    "Terminal",
     "Admission",
     "WriteAhead",
 ];

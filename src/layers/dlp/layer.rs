@@ -289,7 +289,7 @@ fn opaque(policy: &Unread, message: &Message, survey: &Survey, side: Direction, 
     for part in unread::parts(message, survey) {
         let is_blocked = unread::blocks(policy, &part);
         let action = if is_blocked { Action::Blocked } else { Action::Logged };
-        let (rule, kind) = ("unread".into(), part.kind);
+        let (rule, kind) = ("not-read".into(), part.kind);
         trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
         blocks |= is_blocked;
     }

@@ -85,7 +85,9 @@ impl ReplyScan {
             }
         });
         let mut over_seams = over_seams(&self.scanner, message, &mut effort);
-        over_seams.values_mut().for_each(|hits| self.excuse(hits, 0, On::Response, self.tool.as_deref()));
+        for hits in over_seams.values_mut() {
+            self.excuse(hits, 0, On::Response, self.tool.as_deref());
+        }
         over_seams.retain(|_, hits| !hits.is_empty());
         for (place, known) in &mut places {
             known.extend(over_seams.remove(place).into_iter().flatten());
@@ -134,8 +136,8 @@ impl ReplyScan {
                     Action::Labelled
                 }
                 Surface::Strip if value.kind() == Kind::String && flagged(&hits) => {
-                    for hit in hits.iter().filter(|hit| hit.is_flag()) {
-                        edits.replace_text(document, *place, hit.start..hit.end, STRIPPED);
+                    for span in spans(&hits) {
+                        edits.replace_text(document, *place, span, STRIPPED);
                     }
                     Action::Stripped
                 }
@@ -198,6 +200,20 @@ fn text_blocks(message: &Message, method: Method) -> impl Iterator<Item = Value<
     let messages =
         list("messages").flat_map(|item| [item.path(&["content", "text"]), item.path(&["content", "resource", "text"])]);
     content.chain(contents).chain(messages).flatten()
+}
+
+/// Where flags stand; what overlaps is one stretch.
+fn spans(hits: &[Hit]) -> Vec<Range<usize>> {
+    let mut all: Vec<_> = hits.iter().filter(|hit| hit.is_flag()).map(|hit| hit.start..hit.end).collect();
+    all.sort_unstable_by_key(|span| span.start);
+    all.dedup_by(|later, earlier| {
+        let overlaps = later.start < earlier.end;
+        if overlaps {
+            earlier.end = earlier.end.max(later.end);
+        }
+        overlaps
+    });
+    all
 }
 
 /// The forms that a server asks a user to fill in: in a request of its own, or in a result or a task that wants input.

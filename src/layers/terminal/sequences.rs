@@ -193,7 +193,7 @@ mod tests {
             .collect();
             let clean = without(&text);
             let odd = |(at, letter): (usize, char)| {
-                let ends_line = letter == '\r' && clean[at..].starts_with("\r\n");
+                let ends_line = letter == '\r' && clean.get(at..).is_some_and(|rest| rest.starts_with("\r\n"));
                 letter.is_control() && !ends_line && letter != '\t' && letter != '\n'
             };
             assert!(!clean.char_indices().any(odd), "{text:?} became {clean:?}");

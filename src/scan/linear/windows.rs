@@ -16,7 +16,7 @@ pub(super) struct Best {
 }
 
 /// The window of `text` that scores highest, widened by its neighbours that score at least `threshold`; nothing if the text is shorter than half a
-/// window: names of tools and fields are no sentences, and one word ("send_email") would be all the evidence.
+/// window: names of tools and fields are no sentences, and one word (`send_email`) would be all the evidence.
 pub(super) fn best(model: &Model, text: &str, threshold: i32) -> Option<Best> {
     let mut sequences = Sequences::new();
     let mut scan = Scan { threshold, ..Scan::default() };

@@ -3,8 +3,8 @@
 //! The raw text is always the first. Each of the others has a way back: whatever is found in it is told with the bytes of the original
 //! that stand for it; of what is encoded as a whole (base64, hexadecimal, gzip) these are all its letters.
 //!
-//! SECURITY: what is made is bounded by [`FACTOR`] times the texts of a message and [`FREE`], whatever they are; beyond that nothing more is made, and
-//! that is said. Encodings within encodings are followed [`DEPTH`] deep. What is changed in place is shown with [`CONTEXT`] bytes around
+//! SECURITY: what is made is bounded by `FACTOR` times the texts of a message and `FREE`, whatever they are; beyond that nothing more is made, and
+//! that is said. Encodings within encodings are followed `DEPTH` deep. What is changed in place is shown with `CONTEXT` bytes around
 //! it and not with the whole text, so that one `&amp;` in a long page does not cost a second page.
 
 mod blobs;

@@ -6,7 +6,7 @@ use super::Stage;
 use crate::support::eventually;
 use crate::support::reply::{Gate, Reply, Step};
 
-fn form(message: &str, field: &str, schema: Value) -> Value {
+fn form(message: &str, field: &str, schema: &Value) -> Value {
     json!({ "message": message, "requestedSchema": { "type": "object", "properties": { "who": { "type": "string" }, (field): schema } } })
 }
 
@@ -14,23 +14,27 @@ fn form(message: &str, field: &str, schema: Value) -> Value {
 fn for_secrets() -> [(Value, &'static str, &'static str); 7] {
     let string = || json!({ "type": "string" });
     [
-        (form("Sign in again.", "password", string()), "password", "password"),
-        (form("Sign in again.", "apiKey", string()), "apiKey", "api_key"),
-        (form("To pay,", "card_number", json!({ "type": "integer" })), "card_number", "card_number"),
-        (form("To pay,", "code", json!({ "type": "string", "title": "CVV" })), "code", "pin"),
-        (form("Anmelden", "feld", json!({ "type": "string", "description": "Bitte das Kennwort eingeben" })), "feld", "password"),
-        (form("Enter your social security number to go on", "value", string()), "message", "social_security_number"),
-        (form("Name?", "x", json!({ "type": "string", "format": "password" })), "x", "password"),
+        (form("Sign in again.", "password", &string()), "password", "password"),
+        (form("Sign in again.", "apiKey", &string()), "apiKey", "api_key"),
+        (form("To pay,", "card_number", &json!({ "type": "integer" })), "card_number", "card_number"),
+        (form("To pay,", "code", &json!({ "type": "string", "title": "CVV" })), "code", "pin"),
+        (
+            form("Anmelden", "feld", &json!({ "type": "string", "description": "Bitte das Kennwort eingeben" })),
+            "feld",
+            "password",
+        ),
+        (form("Enter your social security number to go on", "value", &string()), "message", "social_security_number"),
+        (form("Name?", "x", &json!({ "type": "string", "format": "password" })), "x", "password"),
     ]
 }
 
 fn honest() -> [Value; 5] {
     [
-        form("What is your name?", "name", json!({ "type": "string" })),
-        form("How many tokens?", "token_count", json!({ "type": "integer", "title": "Token count" })),
-        form("Where to?", "postcode", json!({ "type": "string" })),
-        form("Passport photo uploaded?", "passport_photo", json!({ "type": "boolean" })),
-        form("When?", "date", json!({ "type": "string", "format": "date" })),
+        form("What is your name?", "name", &json!({ "type": "string" })),
+        form("How many tokens?", "token_count", &json!({ "type": "integer", "title": "Token count" })),
+        form("Where to?", "postcode", &json!({ "type": "string" })),
+        form("Passport photo uploaded?", "passport_photo", &json!({ "type": "boolean" })),
+        form("When?", "date", &json!({ "type": "string", "format": "date" })),
     ]
 }
 

@@ -60,7 +60,7 @@ async fn mcp_047_or_its_result_is_blocked_and_its_tool_withheld_as_the_policy_sa
     stage.crm.set_tools([described_tool("bad", link), tool("echo")]);
     assert_eq!(stage.ada.list_tools().await.tools(), ["echo"]);
     stage.ends().await;
-    let stage = Stage::with("injection: { results: strip }\n").await;
+    let stage = Stage::with("injection: { results: strip, model: off }\n").await;
     assert_eq!(stage.brings(text(link)).await.text(), "![x]([removed])");
     stage.ends().await;
 }

@@ -24,7 +24,7 @@ fn file(bytes: &[u8], media_type: &str) -> Value {
 /// `kind action` of what was not read.
 fn unread(stage: &Stage, answer: &crate::support::http::Answer) -> Vec<String> {
     let records = stage.gateway.records_of(&answer.call());
-    let found = records[1]["out"]["findings"].as_array().into_iter().flatten().filter(|found| found["rule"] == "unread");
+    let found = records[1]["out"]["findings"].as_array().into_iter().flatten().filter(|found| found["rule"] == "not-read");
     found.map(|found| ["kind", "action"].map(|key| found[key].as_str().unwrap_or("-").to_owned()).join(" ")).collect()
 }
 

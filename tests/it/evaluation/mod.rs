@@ -99,7 +99,8 @@ fn mcp_082_recall_and_false_positives_are_measured_and_are_the_figures_of_the_pa
         *counts.entry((split, is_attack, "**all**")).or_default() = count;
     }
     let table = table(&counts);
-    println!("{table}");
+    // What was measured is told, whatever it is held against.
+    write!(std::io::stdout(), "{table}").unwrap();
 
     let honest = counts[&("held out", false, "**all**")].percent();
     assert!(honest <= MOST_WRONG, "{honest:.1} % of honest texts are flagged: {wrong:#?}");

@@ -84,7 +84,8 @@ fn names_and_descriptions_cannot_leave_their_comment() {
         ["*", "get_*", "a\nb: c", "a\"b", "a b", "", "a/b", "\u{202e}x", "é", "good", "twice", "twice", "null", "1", "true"];
     let tools: Vec<Value> = names.iter().map(|name| tool(name, break_out, json!({ "title": break_out }))).collect();
     let home = home(of_pages(move |_| json!({ "tools": tools })));
-    let (run, written) = scanned(&home, 0);
+    // Text that is written from its end is a sign of injection.
+    let (run, written) = scanned(&home, 1);
     let granted: Vec<&str> = written.lines().filter_map(|line| line.strip_prefix("          - \"")?.split('"').next()).collect();
     assert_eq!(granted, ["good", "null", "1", "true"], "{written}");
     assert!(written.lines().all(|line| !line.starts_with("bindings") && !line.starts_with("rules")), "{written}");

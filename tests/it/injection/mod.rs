@@ -1,6 +1,6 @@
 //! Signs of prompt injection through the gateway, by where they stand: arguments, results, definitions, instructions.
 
-#![expect(clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod model;
 

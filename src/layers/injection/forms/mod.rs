@@ -12,14 +12,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use words::{as_label, as_prose};
+use words::{are_known, as_label, as_prose};
 
 use crate::protocol::json::{Kind, Value};
 use crate::scan::injection::Effort;
 
 /// What stands for a field whose name may say too much.
 const LONGEST_NAME: usize = 48;
-const LONGEST_WORD: usize = 15;
 const MOST_DIGITS: usize = 2;
 
 /// What is asked for.
@@ -92,12 +91,13 @@ fn takes_text(field: Value<'_>) -> bool {
 
 /// A name as it may stand in a record.
 ///
-/// SECURITY: a server chooses it, and could write there what a record must not hold. What a password or a key looks like does not fit.
+/// SECURITY: a server chooses it, and could write there what a record must not hold. So only words that are known are told, and a digit or two behind
+/// them.
 fn shown(name: Value<'_>, number: usize) -> String {
     let name = name.as_str().unwrap_or_default();
-    let mut words = name.split(['_', '-', '.']);
-    let is_word = |word: &str| word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
-    let is_plain = !name.is_empty() && name.len() <= LONGEST_NAME && digits <= MOST_DIGITS && words.all(is_word);
-    if is_plain { name.to_owned() } else { format!("#{number}") }
+    let ends_in_digits = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).len() + digits == name.len();
+    let is_plain = !name.is_empty() && name.len() <= LONGEST_NAME && digits <= MOST_DIGITS && ends_in_digits;
+    let words = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    if is_plain && are_known(words) { name.to_owned() } else { format!("#{number}") }
 }

@@ -131,6 +131,8 @@ fn a_record_gets_a_name_of_plain_words_or_a_number() {
         ("api_key", "api_key"),
         ("cardNumber2", "cardNumber2"),
         ("password_AKIAIOSFODNN7EXAMPLE", "#2"),
+        ("password_io5otkrlmuh8", "#2"),
+        ("password_otkrlmuh", "#2"),
         ("token 536-22-1234", "#2"),
         ("password for ada@example.com", "#2"),
         ("\u{5bc6}\u{7801}", "#2"),

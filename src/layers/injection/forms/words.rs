@@ -50,6 +50,28 @@ const NAMES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Words that names of fields have beside those.
+const COMMON: &str = "a account admin again answer app application auth aws azure bank billing bot client cloud cluster code confirm confirmation \
+    connection credential credit current customer data database db de debit email env feld field first for form git github gitlab google host id input \
+    jira key last login mail my name new no number of old openai organization password payment phone pin please project provider repeat re reset second \
+    secret security server service sign slack sms smtp ssh string stripe system temp temporary test text the to token type uri url user username users \
+    value vault wallet wert wifi workspace x your";
+
+/// Whether all words of a name are words of these lists, in any case, with `_`, `-`, `.`, or a capital between them.
+pub(super) fn are_known(name: &str) -> bool {
+    let mut apart = String::with_capacity(name.len() + 8);
+    let mut was_small = false;
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && was_small {
+            apart.push(' ');
+        }
+        was_small = letter.is_ascii_lowercase();
+        apart.push(if matches!(letter, '_' | '-' | '.') { ' ' } else { letter.to_ascii_lowercase() });
+    }
+    let named = |word: &str| NAMES.iter().any(|(_, names)| names.split([';', ' ']).any(|known| known == word));
+    apart.split(' ').all(|word| COMMON.split(' ').any(|known| known == word) || named(word))
+}
+
 /// The same in scripts that write words together.
 const RUNNING: &[(&str, &str)] = &[
     ("password", "密码;密碼;口令;パスワード;暗証番号;비밀번호;암호;كلمة المرور;كلمة السر;पासवर्ड;पासवर्द"),

@@ -271,15 +271,12 @@ fn plain(value: &str) -> Cow<'_, str> {
     plain.push_str(parts.next().unwrap_or_default());
     for part in parts {
         let code = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii);
-        match code.zip(part.get(2..)) {
-            Some((letter, rest)) => {
-                plain.push(char::from(letter));
-                plain.push_str(rest);
-            }
-            None => {
-                plain.push('%');
-                plain.push_str(part);
-            }
+        if let Some((letter, rest)) = code.zip(part.get(2..)) {
+            plain.push(char::from(letter));
+            plain.push_str(rest);
+        } else {
+            plain.push('%');
+            plain.push_str(part);
         }
     }
     Cow::Owned(plain)

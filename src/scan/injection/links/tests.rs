@@ -2,7 +2,7 @@ use super::*;
 
 fn found(text: &str) -> Vec<(&str, &'static str)> {
     let mut found = Vec::new();
-    each(text, &mut |span, fetch| found.push((&text[span], fetch.rule())));
+    each(text, &mut |span, fetch| found.push((text.get(span).unwrap(), fetch.rule())));
     found
 }
 
