@@ -12,7 +12,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::fit::Compiled;
 use super::links;
-use super::model::{ModelMode, opinion};
+use super::model::{MODEL, ModelMode, opinion};
 use super::rules::{MOST, Rule, Severity, all};
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
@@ -241,10 +241,25 @@ impl Scanner {
             out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
         }
         let mut own = out.split_off(before);
+        self.heed_quotations(&mut own);
         own.sort_unstable_by_key(|hit| (hit.start, hit.end, hit.rule, Reverse(hit.severity)));
         // What stands beside something encoded is read twice: as it is, and with what was made of it.
         own.dedup_by_key(|hit| (hit.start, hit.end, hit.rule));
         out.append(&mut own);
+    }
+
+    /// What the rules take for a quotation beside talk about attacks is none for the model: it reads words and no marks. A phrase that is
+    /// quoted elsewhere in the text excuses nothing.
+    fn heed_quotations(&self, hits: &mut [Hit]) {
+        let Some(of_model) = hits.iter().position(|hit| hit.rule == MODEL && hit.is_flag()) else { return };
+        let Some(Hit { start, end, .. }) = hits.get(of_model).copied() else { return };
+        let is_quoted = hits.iter().any(|hit| {
+            let overlaps = hit.start < end && start < hit.end;
+            overlaps && hit.severity == Severity::Low && self.rules.severity(hit.rule).is_some_and(|usual| usual > Severity::Low)
+        });
+        if let Some(hit) = hits.get_mut(of_model).filter(|_| is_quoted) {
+            hit.severity = Severity::Low;
+        }
     }
 }
 
@@ -258,6 +273,11 @@ impl Rules {
             foreign: Anchors::new(|_, anchor| !anchor.is_ascii())?,
             compiled: all().map(Compiled::new).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// How sure a rule is where nothing speaks against it.
+    fn severity(&self, id: &str) -> Option<Severity> {
+        self.compiled.iter().find(|compiled| compiled.rule.id == id).map(|compiled| compiled.rule.severity)
     }
 
     /// One reading of the text; spans of one rule do not overlap in it.

@@ -10,6 +10,8 @@ const FINAL: u32 = 0x85EB_CA6B;
 pub(super) const BOUNDARY: u32 = 0x2545_F491;
 /// Every word that begins with a digit.
 const NUMBER: u32 = 0x6C8E_9CF5;
+/// Every letter of ASCII that stands alone, but for the words "a" and "i": what is spelt apart is put together elsewhere, and as it stands says nothing.
+const LETTER: u32 = 0x3C6E_F372;
 
 /// Weights are in this many buckets, as a power of two.
 pub(super) const BUCKET_BITS: u32 = 18;
@@ -150,8 +152,14 @@ fn word(text: &str, start: usize) -> Word {
         letters += 1;
         at += length;
     }
-    let is_number = bytes.get(start).is_some_and(u8::is_ascii_digit);
-    Word { hash: if is_number { NUMBER } else { hash }, end: at }
+    let is_alone = at == start + 1;
+    let hash = match bytes.get(start) {
+        Some(b'0'..=b'9') => NUMBER,
+        Some(b'a' | b'A' | b'i' | b'I') => hash,
+        Some(b'b'..=b'z' | b'B'..=b'Z') if is_alone => LETTER,
+        Some(_) | None => hash,
+    };
+    Word { hash, end: at }
 }
 
 const PLAIN: u8 = 0;
