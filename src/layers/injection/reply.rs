@@ -17,7 +17,7 @@ use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, On, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, Text, Value};
 use crate::protocol::{Message, Method, Shape, code, visit_below, visit_texts};
-use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind, percent};
+use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind, percent};
 
 /// What stands in place of a stripped span.
 ///
@@ -202,9 +202,12 @@ fn text_blocks(message: &Message, method: Method) -> impl Iterator<Item = Value<
     content.chain(contents).chain(messages).flatten()
 }
 
-/// Where flags stand; what overlaps is one stretch.
+/// Where flags stand; what overlaps is one stretch. The model points to a window of words, so it is heard where no rule is: those know where an
+/// order begins and ends.
 fn spans(hits: &[Hit]) -> Vec<Range<usize>> {
-    let mut all: Vec<_> = hits.iter().filter(|hit| hit.is_flag()).map(|hit| hit.start..hit.end).collect();
+    let flags = || hits.iter().filter(|hit| hit.is_flag());
+    let by_rules = flags().any(|hit| hit.rule != MODEL);
+    let mut all: Vec<_> = flags().filter(|hit| !by_rules || hit.rule != MODEL).map(|hit| hit.start..hit.end).collect();
     all.sort_unstable_by_key(|span| span.start);
     all.dedup_by(|later, earlier| {
         let overlaps = later.start < earlier.end;

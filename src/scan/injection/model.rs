@@ -19,14 +19,19 @@ pub enum ModelMode {
     On,
 }
 
+/// A shorter text is a label or a line of values: a few words of it are all the evidence there is, and that is a remark.
+const SHORT: usize = 48;
+
 /// The stretch of a reading that looks most like an attack, if any does.
 pub(super) fn opinion(model: &Model, mode: ModelMode, view: &View<'_>, surface: SurfaceKind) -> Option<Hit> {
     if mode == ModelMode::Off {
         return None;
     }
     let (surface, flags_from) = judged_as(surface);
-    let scored = model.score(view.readable.rewritten.text(), surface)?;
-    let severity = if mode == ModelMode::On && scored.rarity >= flags_from { Severity::Medium } else { Severity::Low };
+    let text = view.readable.rewritten.text();
+    let scored = model.score(text, surface)?;
+    let flags = mode == ModelMode::On && text.len() >= SHORT && scored.rarity >= flags_from;
+    let severity = if flags { Severity::Medium } else { Severity::Low };
     let span = view.original(scored.span);
     Some(Hit { rule: MODEL, severity, start: span.start, end: span.end })
 }
