@@ -178,7 +178,7 @@ impl Chain {
             // Outside the scans, so that it measures what leaves, and cuts what is masked already.
             .layer(Station::new(ResultLimits::new(&policy.results), probe))
             // Outside dlp, so that it sees arguments as the peer wrote them.
-            .layer(Station::new(InjectionLayer::new(&parts.scanner, parts.quarantine, injection, &policy.exceptions), probe))
+            .layer(Station::new(InjectionLayer::new(&parts.scanner, parts.quarantine, policy), probe))
             .layer(Station::new(DlpLayer::new(parts.dlp, Arc::clone(&parts.vault)), probe))
             // Inside both scans: what is left of a reply is what they judge, and two halves of a number that an escape kept apart are one.
             .layer(Station::new(Terminal::new(injection.terminal), probe))

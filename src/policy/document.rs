@@ -153,6 +153,7 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
             unread: gathered.unread.map(|placed| placed.value).unwrap_or_default(),
         }),
         injection: gathered.injection.map(|placed| placed.value),
+        injection_for: gathered.injection_for,
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         hash,

@@ -31,6 +31,7 @@ pub use condition::Condition;
 pub(crate) use document::LISTS;
 pub use document::{Known, hash_of_folder, read_folder};
 pub use exceptions::{Exception, On};
+pub use injection::InjectionFor;
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 pub use rego::Modules;
@@ -64,6 +65,8 @@ pub struct Policy {
     pub dlp: Option<Dlp>,
     /// What a sign of injection does. `None`: requests log, results label, definitions quarantine.
     pub injection: Option<Injection>,
+    /// Where that is something else, in file order: of several entries for one surface the last.
+    pub injection_for: Vec<InjectionFor>,
     /// Findings that are not acted on, in file order.
     pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.

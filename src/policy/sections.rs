@@ -8,7 +8,7 @@ use super::cases::case;
 use super::dlp::dlp;
 use super::document::Known;
 use super::exceptions::{Exception, exception};
-use super::injection::injection;
+use super::injection::{InjectionFor, injection};
 use super::limits::limit;
 use super::results::{ResultLimit, result_limit};
 use super::roles::role;
@@ -44,6 +44,7 @@ pub(super) struct Gathered {
     /// Every role for which values are restored, or whose calls are limited: not a use of it, since it gives nobody the role.
     pub(super) restoring_roles: Vec<Placed<String>>,
     pub(super) injection: Option<Placed<Injection>>,
+    pub(super) injection_for: Vec<InjectionFor>,
     pub(super) exceptions: Vec<Placed<Exception>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,
@@ -128,7 +129,7 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
     });
     fields.optional("dlp", |node, report| dlp(node, shadow, known, gathered, report));
     fields.optional("injection", |node, report| {
-        let injection = injection(node, report)?;
+        let injection = injection(node, known, gathered, report)?;
         single(&mut gathered.injection, injection, node.place, "injection", report);
         Some(())
     });

@@ -7,9 +7,9 @@ use super::reply::ReplyScan;
 use crate::chain::{
     About, Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
 };
-use crate::decide::{Exceptions, Excused};
+use crate::decide::{Exceptions, Excused, Glob};
 use crate::layers::authz::Permit;
-use crate::policy::{Exception, Injection, On, Surface};
+use crate::policy::{Injection, InjectionFor, On, Policy, Surface};
 use crate::protocol::{Target, visit_texts};
 use crate::scan::injection::{Effort, Hit, Scanner, SurfaceKind, percent};
 
@@ -21,14 +21,50 @@ pub struct InjectionLayer {
     scanner: Arc<Scanner>,
     quarantine: Arc<Quarantine>,
     policy: Injection,
+    elsewhere: Vec<Elsewhere>,
     exceptions: Arc<Exceptions>,
 }
 
+/// What holds for some servers and tools.
+#[derive(Debug)]
+struct Elsewhere {
+    tools: Vec<Glob>,
+    says: InjectionFor,
+}
+
+impl Elsewhere {
+    fn new(says: &InjectionFor) -> Self {
+        Self { tools: says.tools.iter().map(|tool| Glob::new(tool)).collect(), says: says.clone() }
+    }
+
+    fn holds(&self, server: &str, tool: Option<&str>) -> bool {
+        let for_tool = || tool.is_some_and(|tool| self.tools.iter().any(|glob| glob.matches(tool)));
+        self.says.servers.iter().any(|name| name == server) && (self.tools.is_empty() || for_tool())
+    }
+}
+
 impl InjectionLayer {
-    /// A station that acts as `policy` says.
-    pub fn new(scanner: &Scanner, quarantine: Arc<Quarantine>, policy: Injection, exceptions: &[Exception]) -> Self {
-        let scanner = Arc::new(scanner.with_model(policy.model));
-        Self { scanner, quarantine, policy, exceptions: Arc::new(Exceptions::new(exceptions)) }
+    /// A station that acts as a policy says.
+    pub fn new(scanner: &Scanner, quarantine: Arc<Quarantine>, policy: &Policy) -> Self {
+        let injection = policy.injection.unwrap_or(Injection::DEFAULT);
+        Self {
+            scanner: Arc::new(scanner.with_model(injection.model)),
+            quarantine,
+            policy: injection,
+            elsewhere: policy.injection_for.iter().map(Elsewhere::new).collect(),
+            exceptions: Arc::new(Exceptions::new(&policy.exceptions)),
+        }
+    }
+
+    /// What holds for one call.
+    fn policy_for(&self, server: &str, tool: Option<&str>) -> Injection {
+        let mut policy = self.policy;
+        for Elsewhere { says, .. } in self.elsewhere.iter().filter(|entry| entry.holds(server, tool)) {
+            policy.requests = says.requests.unwrap_or(policy.requests);
+            policy.results = says.results.unwrap_or(policy.results);
+            policy.definitions = says.definitions.unwrap_or(policy.definitions);
+        }
+        policy
     }
 }
 
@@ -48,12 +84,13 @@ impl Middleware for InjectionLayer {
             let unknown = if is_task { Reason::UnknownTask } else { Reason::UnknownTarget(Thing::Tool, name.to_owned()) };
             return Err(unknown.into());
         }
-        let found = self.scan_arguments(&request)?;
+        let policy = self.policy_for(&server, request.access.tool());
+        let found = self.scan_arguments(&request, policy)?;
         request.context.trail.pass_with_findings(LAYER, found);
         let reply = ReplyScan {
             scanner: Arc::clone(&self.scanner),
             quarantine: Arc::clone(&self.quarantine),
-            policy: self.policy,
+            policy,
             exceptions: Arc::clone(&self.exceptions),
             tool: request.access.tool().map(str::to_owned),
             server,
@@ -65,8 +102,8 @@ impl Middleware for InjectionLayer {
 }
 
 impl InjectionLayer {
-    fn scan_arguments(&self, request: &McpRequest<Permit>) -> Result<u32, Rejection> {
-        let Some(message) = request.message.rpc().filter(|_| self.policy.requests != Surface::Off) else {
+    fn scan_arguments(&self, request: &McpRequest<Permit>, policy: Injection) -> Result<u32, Rejection> {
+        let Some(message) = request.message.rpc().filter(|_| policy.requests != Surface::Off) else {
             return Ok(0);
         };
         let (mut hits, mut effort) = (Vec::new(), Effort::default());
@@ -80,7 +117,7 @@ impl InjectionLayer {
         let server = &request.evidence.server().name;
         let excused = self.exceptions.at(server, request.access.tool(), On::Request, request.context.received);
         excuse(&mut hits, 0, &excused, Direction::Request, &request.context.trail);
-        let blocks = self.policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
+        let blocks = policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };
         record(&hits, None, action, Direction::Request, &request.context.trail);
         request.context.trail.score(Direction::Request, percent(&hits));

@@ -9,13 +9,21 @@ use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind};
 /// So much of both ends of a text is read together with its neighbours: an order is no longer.
 const EDGE: usize = 256;
 
+/// So many rows of one message are read: a result of thousands of small blocks would be read ten times over.
+const MOST: usize = 512;
+
 /// What is found over the seams, by the text that a part of it stands in. Blocks are read as if they stood in lines, and as if nothing stood between
 /// them: a word may be cut.
 pub(super) fn over_seams(scanner: &Scanner, message: &Message, effort: &mut Effort) -> HashMap<NodeId, Vec<Hit>> {
     let mut parts: HashMap<NodeId, Vec<Hit>> = HashMap::new();
     let mut hits = Vec::new();
+    let mut rows = 0;
     for between in ["\n", ""] {
         Row::each(message, EDGE, between, &mut |row| {
+            rows += 1;
+            if rows > MOST {
+                return;
+            }
             scanner.scan(row.text(), SurfaceKind::Result, effort, &mut hits);
             // The model judges texts as they are written; what is put together reads like nothing that it was taught.
             for hit in hits.drain(..).filter(|hit| hit.rule != MODEL) {

@@ -451,3 +451,31 @@ async fn an_order_over_the_seam_of_two_blocks_is_seen_in_both() {
         stage.ends().await;
     }
 }
+
+#[tokio::test]
+async fn what_a_sign_does_is_chosen_for_a_server_and_for_a_tool() {
+    let mail = Upstream::start().await;
+    let crm = Upstream::start().await;
+    let section = "injection:
+  results: label
+  for:
+    - { servers: [crm], results: log, requests: block }
+    - { servers: [crm], tools: ['ec*'], results: block }
+    - { servers: [mail], definitions: log }
+";
+    let gateway = Gateway::start().policy(&format!("{POLICY}{section}")).servers([("crm", &crm), ("mail", &mail)]).await;
+    let key = gateway.key("ada", &["staff"]).await;
+    for server in [&crm, &mail] {
+        server.set_tools([tool("echo"), tool("search"), described_tool("bad", POISON)]);
+        server.on_tool("echo", Reply::text(ORDER));
+        server.on_tool("search", Reply::text(ORDER));
+    }
+    let (on_crm, on_mail) = (gateway.modern("crm", &key), gateway.modern("mail", &key));
+    assert_eq!(on_crm.call("echo", json!({})).await.result()["isError"], true, "the last entry that says something");
+    assert_eq!(on_crm.call("search", json!({})).await.text(), ORDER, "logged");
+    assert_blocked(&on_crm.call("search", json!({ "text": ORDER })).await);
+    assert!(on_mail.call("echo", json!({ "text": ORDER })).await.text().starts_with("[Yett "), "what holds elsewhere");
+    assert_eq!(on_crm.list_tools().await.tools(), ["echo", "search"]);
+    assert_eq!(on_mail.list_tools().await.tools(), ["echo", "search", "bad"], "logged");
+    gateway.stop_and_verify().await;
+}
