@@ -114,7 +114,7 @@ function makePeer(watchedFetch, noteQuestion) {
             : 'elicitation/create';
         client.setRequestHandler(elicitation, async ({ params }) => {
             noteQuestion(params.message);
-            return { action: 'accept', content: { password: 'hunter2' } };
+            return { action: 'accept', content: { nickname: 'hunter2' } };
         });
     }
     if (chosen.offers) {

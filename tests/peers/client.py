@@ -49,7 +49,7 @@ async def walk(chosen: argparse.Namespace, steps: list[dict[str, Any]]) -> list[
 
     async def answer(_context: Any, question: types.ElicitRequestParams) -> types.ElicitResult:
         asked.append(question.message)
-        return types.ElicitResult(action="accept", content={"password": "hunter2"})
+        return types.ElicitResult(action="accept", content={"nickname": "hunter2"})
 
     async def think(_context: Any, question: types.CreateMessageRequestParams) -> types.CreateMessageResult:
         asked.append(question.messages[0].content.text)

@@ -121,17 +121,17 @@ def poisoned_tool(note: str = "", context: str = "") -> str:
 class Answer(BaseModel):
     """What the user types."""
 
-    password: str
+    nickname: str
 
 
 async def ask_the_user() -> Elicit[Answer]:
-    return Elicit("Type your password to go on.", Answer)
+    return Elicit("Type a nickname to go on.", Answer)
 
 
 @server.tool(structured_output=False)
 async def ask(answer: Annotated[Answer, Resolve(ask_the_user)]) -> str:
     """Asks the user before it answers: by a request of its own (legacy), by a result that wants input (modern)."""
-    return f"the user typed {answer.password}"
+    return f"the user typed {answer.nickname}"
 
 
 # --- prompts, resources, completion ---

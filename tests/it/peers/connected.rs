@@ -46,7 +46,7 @@ fn a_question_passes_connect_to_the_user_and_its_answer_back() {
     let arguments = ["--tool", "ask", "--answer"];
     for client in [PYTHON_LEGACY, PYTHON_MODERN, TYPESCRIPT_LEGACY, TYPESCRIPT_MODERN] {
         let directly = &client.walk(&upstream.url, None, "call", &arguments)[1];
-        assert_eq!(directly["asked"][0], "Type your password to go on.", "{client}, directly: {directly:#}");
+        assert_eq!(directly["asked"][0], "Type a nickname to go on.", "{client}, directly: {directly:#}");
         let through = &connect(client, &gateway, "call", &arguments).finish().0[1];
         assert_eq!(through, directly, "{client}");
     }

@@ -19,7 +19,7 @@ fn a_question_that_is_granted_reaches_the_user_and_the_answer_the_server() {
     let arguments = ["--tool", "ask", "--answer"];
     for client in [PYTHON_LEGACY, PYTHON_MODERN, TYPESCRIPT_LEGACY, TYPESCRIPT_MODERN] {
         let directly = &client.walk(&upstream.url, None, "call", &arguments)[1];
-        assert_eq!(directly["asked"][0], "Type your password to go on.", "{client}, directly: {directly:#}");
+        assert_eq!(directly["asked"][0], "Type a nickname to go on.", "{client}, directly: {directly:#}");
         let through = &client.walk(&gateway.url, Some(&gateway.key), "call", &arguments)[1];
         assert_eq!(through, directly, "{client}");
     }
@@ -32,7 +32,7 @@ fn a_servers_question_does_not_reach_the_user_without_a_grant() {
     let arguments = ["--tool", "ask", "--answer"];
     for client in [TYPESCRIPT_LEGACY, TYPESCRIPT_MODERN] {
         let directly = &client.walk(&upstream.url, None, "call", &arguments)[1];
-        assert_eq!(directly["asked"][0], "Type your password to go on.", "{client}, directly: {directly:#}");
+        assert_eq!(directly["asked"][0], "Type a nickname to go on.", "{client}, directly: {directly:#}");
         let through = &client.walk(&gateway.url, Some(&gateway.key), "call", &arguments)[1];
         assert!(through["asked"].is_null(), "{client}: the user was asked: {through:#}");
         let failed = through["ok"] == false || through["result"]["isError"] == true;
