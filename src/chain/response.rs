@@ -155,9 +155,13 @@ impl McpResponse {
     /// Has its stream, if it is one, wait with what `hold` says.
     #[must_use]
     pub fn holding(self, hold: impl Hold) -> Self {
+        self.with_stream(|inner| Box::pin(Holding::new(inner, hold)))
+    }
+
+    fn with_stream(self, wrap: impl FnOnce(MessageStream) -> MessageStream) -> Self {
         let Self { body, session, polling } = self;
         let body = match body {
-            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Holding::new(inner, hold))),
+            ResponseBody::Stream(inner) => ResponseBody::Stream(wrap(inner)),
             ResponseBody::Accepted
             | ResponseBody::Ended
             | ResponseBody::Json(..)
@@ -181,16 +185,7 @@ impl McpResponse {
     where
         F: Fn(ListKind) -> Option<ServerMessage> + Send + 'static,
     {
-        let Self { body, session, polling } = self;
-        let body = match body {
-            ResponseBody::Stream(inner) => ResponseBody::Stream(Box::pin(Telling { inner, changes, say, ended: false })),
-            ResponseBody::Accepted
-            | ResponseBody::Ended
-            | ResponseBody::Json(..)
-            | ResponseBody::Opened(_)
-            | ResponseBody::Resumed(_) => body,
-        };
-        Self { body, session, polling }
+        self.with_stream(|inner| Box::pin(Telling { inner, changes, say, ended: false }))
     }
 
     /// As [`McpResponse::map_messages`], with a function that waits: the next message is not pulled before it is done with this one, and whoever drops the reply

@@ -1,12 +1,16 @@
 //! What happens to what was found: the edits of a message, and what its record says. Pure.
 
+mod acts;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::echo::{Restored, returned};
-use super::formats::{Form, in_layout_of, normal};
+use acts::{Act, cluster, one_of_each, resolve};
+
+use super::echo::Restored;
+use super::formats::{Form, normal};
 use super::hidden::{Inside, again};
 use super::restore::{Arguments, Grant};
 use super::rules::{Applicable, Rule};
@@ -76,22 +80,6 @@ pub(super) enum Verdict {
     Blocked,
     Masked,
     Passes,
-}
-
-/// What to do about one sighting.
-#[derive(Clone)]
-enum Act<'a> {
-    Mask(Found),
-    Restore(Found, &'a Grant, &'a Arc<Token>),
-    /// What this call has restored becomes its token again.
-    Return(Found, &'a Restored),
-    Tokenize(Found, &'a Rule, &'a Arc<Token>),
-    /// What is left of it, or its hash.
-    Shorten(Found, &'a Rule, String),
-    /// Letters that stand for an encoded text, and those that stand for what is left of it.
-    Recode(Found, Option<String>),
-    /// A part of something. Only the first shows what it was.
-    Part(Found, bool),
 }
 
 impl Applicable<'_> {
@@ -227,17 +215,26 @@ impl Applicable<'_> {
     }
 
     /// What rules say about something that is not written as it is, so that nothing but a mask can take its place.
-    pub(super) fn verdict(&self, found: &Found, note: &mut dyn FnMut(Hit)) -> Verdict {
-        self.shadows_for(found.by).for_each(|rule| note(Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
-        self.excused_rule(found.by).into_iter().for_each(|rule| note(Hit { deed: Deed::Excused, ..Hit::new(rule, found) }));
+    pub(super) fn verdict(&self, found: &Found, tell: &mut dyn FnMut(Hit)) -> Verdict {
+        self.tell_of_idle(found, tell);
         let Some(rule) = self.rule_for(found.by) else { return Verdict::Passes };
         let (action, verdict) = match rule.action {
             DlpAction::Block => (DlpAction::Block, Verdict::Blocked),
             DlpAction::Log => (DlpAction::Log, Verdict::Passes),
             DlpAction::Hash | DlpAction::Mask | DlpAction::Partial | DlpAction::Tokenize => (DlpAction::Mask, Verdict::Masked),
         };
-        note(Hit { deed: Deed::Rule(action), ..Hit::new(rule, found) });
+        tell(Hit { deed: Deed::Rule(action), ..Hit::new(rule, found) });
         verdict
+    }
+
+    /// Tells of rules that would act and do not: in shadow mode, or by an exception.
+    fn tell_of_idle(&self, found: &Found, tell: &mut dyn FnMut(Hit)) {
+        for rule in self.shadows_for(found.by) {
+            tell(Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) });
+        }
+        if let Some(rule) = self.excused_rule(found.by) {
+            tell(Hit { deed: Deed::Excused, ..Hit::new(rule, found) });
+        }
     }
 
     /// The same for a whole message. Whether a mask takes its place.
@@ -274,109 +271,14 @@ impl Applicable<'_> {
         outcome.blocked |= outcome.header_differs;
     }
 
-    /// The rule that acts on a match; rules in shadow mode are noted beside it. What becomes a token is noted when it does.
+    /// The rule that acts on a match; those that do not are noted beside it. What becomes a token is noted when it does.
     fn judge_match(&self, found: &Found, findings: &mut Vec<Hit>) -> Option<&Rule> {
-        findings.extend(self.shadows_for(found.by).map(|rule| Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) }));
-        findings.extend(self.excused_rule(found.by).map(|rule| Hit { deed: Deed::Excused, ..Hit::new(rule, found) }));
+        self.tell_of_idle(found, &mut |hit| findings.push(hit));
         let rule = self.rule_for(found.by)?;
         if !is_noted_later(rule.action) {
             findings.push(Hit::new(rule, found));
         }
         Some(rule)
-    }
-}
-
-impl Act<'_> {
-    fn found(&self) -> &Found {
-        match self {
-            Self::Mask(found)
-            | Self::Restore(found, ..)
-            | Self::Part(found, _)
-            | Self::Recode(found, _)
-            | Self::Return(found, _)
-            | Self::Shorten(found, ..)
-            | Self::Tokenize(found, ..) => found,
-        }
-    }
-}
-
-/// Leaves what a rule does where the same is also what the call has restored.
-fn one_of_each(acts: &mut Vec<Act<'_>>) {
-    let span = |act: &Act<'_>| (act.found().start, Reverse(act.found().end));
-    let returns = |act: &Act<'_>| matches!(act, Act::Return(..));
-    acts.sort_by_key(|act| (span(act), returns(act)));
-    acts.dedup_by(|later, earlier| returns(later) && span(later) == span(earlier));
-}
-
-/// The acts at the head that overlap, and the others. They come sorted by where they begin.
-fn cluster<'s, 'a>(acts: &'s [Act<'a>]) -> Option<(&'s [Act<'a>], &'s [Act<'a>])> {
-    let mut end = acts.first()?.found().end;
-    let mut count = 1;
-    while let Some(next) = acts.get(count).filter(|next| next.found().start < end) {
-        end = end.max(next.found().end);
-        count += 1;
-    }
-    acts.split_at_checked(count)
-}
-
-/// What stands in place of acts that overlap, and whether that is a restored value.
-///
-/// Where the widest covers all others its token, or its value, takes the place of all. Else no byte of what was found may stay and none
-/// may appear: a placeholder does.
-fn resolve(cluster: &[Act<'_>], text: &str, outcome: &mut Outcome) -> Option<(Range<usize>, String, bool)> {
-    let start = cluster.iter().map(|act| act.found().start).min()?;
-    let end = cluster.iter().map(|act| act.found().end).max()?;
-    let only_tokens = cluster.iter().all(|act| matches!(act, Act::Restore(..)));
-    let mut widest = cluster.first()?;
-    for act in cluster {
-        let (this, best) = (act.found(), widest.found());
-        if this.end - this.start > best.end - best.start {
-            widest = act;
-        }
-    }
-    let covers = (widest.found().start, widest.found().end) == (start, end);
-    let laid = |found: &Found, new: &str| in_layout_of(Form::of(found.kind), part(text, found), new);
-    let findings = &mut outcome.findings;
-    match widest {
-        Act::Tokenize(found, rule, token) if covers => {
-            findings.push(Hit::new(rule, found));
-            others_are_masked(cluster, found, findings);
-            Some((start..end, laid(found, token.token.expose()), false))
-        }
-        Act::Shorten(found, rule, shown) if covers => {
-            findings.push(Hit::new(rule, found));
-            others_are_masked(cluster, found, findings);
-            Some((start..end, shown.clone(), false))
-        }
-        Act::Restore(found, grant, token) if covers && only_tokens => {
-            findings.push(Hit { rule: Arc::clone(&grant.rule), kind: found.kind, deed: Deed::Restored, by: found.by });
-            let written = laid(found, token.value.expose());
-            outcome.restored.entry(written.clone()).or_insert_with(|| {
-                let (rule, token) = (Arc::clone(&grant.rule), Arc::clone(token));
-                Restored { rule, kind: found.kind, token }
-            });
-            Some((start..end, written, true))
-        }
-        Act::Return(found, restored) if covers => {
-            findings.push(Hit::returned(restored, found));
-            others_are_masked(cluster, found, findings);
-            Some((start..end, returned(restored, part(text, found)), false))
-        }
-        Act::Recode(_, Some(shown)) if cluster.len() == 1 => Some((start..end, shown.clone(), false)),
-        Act::Part(_, false) if cluster.len() == 1 => Some((start..end, String::new(), false)),
-        // Two tokens that overlap: neither is what it seems. They pass as they are.
-        _ if only_tokens => None,
-        Act::Mask(found)
-        | Act::Part(found, _)
-        | Act::Recode(found, _)
-        | Act::Restore(found, ..)
-        | Act::Return(found, _)
-        | Act::Shorten(found, ..)
-        | Act::Tokenize(found, ..) => {
-            // An empty range, so that nothing is left out.
-            others_are_masked(cluster, &Found { start: usize::MAX, end: usize::MAX, ..*found }, findings);
-            Some((start..end, stand_in::placeholder(found), false))
-        }
     }
 }
 
@@ -390,25 +292,6 @@ fn masks(action: DlpAction) -> bool {
     match action {
         DlpAction::Block | DlpAction::Log => false,
         DlpAction::Hash | DlpAction::Mask | DlpAction::Partial | DlpAction::Tokenize => true,
-    }
-}
-
-/// What was to become a token, and goes with what it overlaps, is masked.
-fn others_are_masked(cluster: &[Act<'_>], but: &Found, findings: &mut Vec<Hit>) {
-    for act in cluster {
-        let hit = match act {
-            Act::Shorten(found, rule, _) if found != but => Hit::new(rule, found),
-            Act::Tokenize(found, rule, _) if found != but => Hit::new(rule, found),
-            Act::Return(found, restored) if found != but => Hit::returned(restored, found),
-            Act::Mask(_)
-            | Act::Part(..)
-            | Act::Recode(..)
-            | Act::Restore(..)
-            | Act::Return(..)
-            | Act::Shorten(..)
-            | Act::Tokenize(..) => continue,
-        };
-        findings.push(Hit { deed: Deed::Rule(DlpAction::Mask), ..hit });
     }
 }
 

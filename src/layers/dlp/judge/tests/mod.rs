@@ -4,7 +4,7 @@ mod properties;
 
 use bytes::Bytes;
 
-use super::super::formats::draw;
+use super::super::formats::{draw, in_layout_of};
 use super::super::rules::Rules;
 use super::*;
 use crate::policy::{Classification, Dlp, DlpRule, Restore};
