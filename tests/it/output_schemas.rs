@@ -44,6 +44,14 @@ async fn a_result_that_does_not_fit_its_schema_is_withheld_and_on_record() {
             let found = &outcome["out"]["findings"][0];
             assert_eq!((&found["rule"], &found["action"]), (&json!("output_schema"), &json!("block")), "{outcome:#}");
         }
+        // A word of the server's own is no way past the schema.
+        for (key, value) in [("task", json!({})), ("result", json!({})), ("isError", json!(true))] {
+            let mut result = saying(&json!({ "degrees": "21" }));
+            result[key] = value;
+            crm.on_tool("weather", Reply::result(&result));
+            let told = client.call("weather", json!({})).await;
+            assert!(!String::from_utf8_lossy(&told.body).contains("warm"), "{key}: {told:?}");
+        }
         // What went wrong is told as the server told it, and a tool without a schema is held to nothing.
         let mut failed = tool_result("no such place");
         failed["isError"] = json!(true);

@@ -87,6 +87,12 @@ impl DlpLayer {
         }
         let trail = request.context.trail.clone();
         if applicable.is_empty() || request.message.rpc().is_none() {
+            // SECURITY: what nobody reads is refused where the policy says so, whether or not there is a rule for the rest.
+            let unread = |message: &Message| opaque(&self.rules.unread, message, &Survey::default(), Direction::Request, &trail);
+            if request.message.rpc().is_some_and(unread) {
+                trail.with(|decision| decision.detail = Some("unread"));
+                return Err(Reason::Blocked(Category::NotScanned).into());
+            }
             trail.pass_with_findings(LAYER, 0);
             return Ok(None);
         }
@@ -119,7 +125,8 @@ impl DlpLayer {
             if named {
                 trail.with(|decision| decision.what.iter_mut().for_each(|what| what.name = None));
             }
-            return Err(Reason::Blocked(Category::SensitiveData).into());
+            let category = if is_opaque && !outcome.blocked { Category::NotScanned } else { Category::SensitiveData };
+            return Err(Reason::Blocked(category).into());
         }
         trail.pass_with_findings(LAYER, u32::try_from(outcome.findings.len()).unwrap_or(u32::MAX));
         Ok(Echo::new(outcome.restored).map_err(|_too_large| Reason::Internal("restored values"))?)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::survey::Survey;
 use crate::policy::Unread;
-use crate::protocol::{Message, binaries};
+use crate::protocol::{Message, binaries, visit_texts};
 use crate::scan::readings::holds_text;
 
 /// Letters of base64 in which no file begins that is no text.
@@ -31,10 +31,23 @@ pub(super) fn parts<'m>(message: &'m Message, survey: &Survey) -> Vec<Part<'m>> 
             parts.push(Part { kind: kind(media_type), media_type, size: letters.len() / 4 * 3 });
         }
     }
+    visit_texts(message, |text| {
+        if let Some((media_type, letters)) = data_uri(text.text).filter(|(_, letters)| !is_text(letters)) {
+            parts.push(Part { kind: kind(media_type), media_type, size: letters.len() / 4 * 3 });
+        }
+    });
     if !survey.all_shown {
         parts.push(Part { kind: "encoded", media_type: "", size: 0 });
     }
     parts
+}
+
+/// The media type and the base64 of a text that is a data URI as a whole. RFC 2397.
+fn data_uri(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_at_checked("data:".len())?;
+    let (head, letters) = rest.split_once(',').filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
+    let (media_type, form) = head.rsplit_once(';').unwrap_or(("", head));
+    form.eq_ignore_ascii_case("base64").then_some((media_type, letters))
 }
 
 /// Whether the policy refuses it.
@@ -66,6 +79,16 @@ fn kind(media_type: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_uri_has_a_type_and_letters() {
+        assert_eq!(data_uri("data:image/png;base64,iVBORw0KGgo="), Some(("image/png", "iVBORw0KGgo=")));
+        assert_eq!(data_uri("DATA:image/png;name=x;BASE64,iVBO"), Some(("image/png;name=x", "iVBO")));
+        assert_eq!(data_uri("data:;base64,iVBO"), Some(("", "iVBO")));
+        for text in ["data:text/plain,hello", "see data:image/png;base64,iVBO", "data:", "dat", ""] {
+            assert_eq!(data_uri(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_passes_goes_by_type_and_size() {

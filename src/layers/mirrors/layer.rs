@@ -42,11 +42,16 @@ impl Middleware for Mirrors {
         }
         let held_to_output = if server.output_schemas { self.tool_with_output(&request.carried, &server.name)? } else { None };
         let trail = request.context.trail.clone();
-        let lists_tools = request.access.method == Method::ToolsList;
+        let method = request.access.method;
+        let lists_tools = method == Method::ToolsList;
         let response = next.run(request).await?;
         if let Some(tool) = held_to_output {
             let outputs = Arc::clone(&self.outputs);
-            return response.map_messages(move |message| check_output(message, &outputs, &server.name, &tool, &trail).map(Some));
+            let held = move |message: ServerMessage| {
+                let is_fit = fits(&message, method, |content| outputs.check(&server.name, &tool, Some(content)).is_ok());
+                if is_fit { Ok(Some(message)) } else { Err(withheld(&trail)) }
+            };
+            return response.map_messages(held);
         }
         if !lists_tools || !(mirrored || server.input_schemas || server.output_schemas) {
             return Ok(response);
@@ -94,10 +99,11 @@ impl Mirrors {
 
     /// The tool that is called, if its results are held to a schema.
     fn tool_with_output(&self, carried: &Carried, server: &str) -> Result<Option<String>, Reason> {
-        let Target::Tool(tool) = &carried.access.target else { return Ok(None) };
+        let answers = matches!(carried.access.method, Method::TasksGet | Method::TasksResult | Method::ToolsCall);
+        let Some(tool) = carried.access.tool().filter(|_| answers) else { return Ok(None) };
         let has_schema = self.outputs.has(server, tool);
         let has_schema = has_schema.map_err(|unfit| refusal(&unfit, OUTPUT_RULE, "output", &carried.context.trail))?;
-        Ok(has_schema.then(|| tool.clone()))
+        Ok(has_schema.then(|| tool.to_owned()))
     }
 }
 
@@ -118,40 +124,25 @@ fn refusal(unfit: &Unfit, rule: &'static str, which: &str, trail: &Trail) -> Rea
     Reason::InvalidArguments(told.into())
 }
 
-/// Withholds a result that does not fit the schema of its tool. An error has none, nor has what asks for more or becomes a task.
-fn check_output(
-    message: ServerMessage,
-    outputs: &Schemas,
-    server: &str,
-    tool: &str,
-    trail: &Trail,
-) -> Result<ServerMessage, Rejection> {
-    let Some(result) = message.message.result() else { return Ok(message) };
-    let word = |key: &str| result.get(key).and_then(Value::as_str);
-    let is_complete = word("resultType").is_none_or(|kind| kind == "complete") && result.get("task").is_none();
-    let is_error = result.get("isError").is_some_and(|flag| flag.raw() == "true");
-    if !is_complete || is_error {
-        return Ok(message);
+/// Whether a result fits the schema of its tool. An error needs no content of that kind, nor does what asks for more or becomes a task.
+///
+/// SECURITY: by what is there, not by what the server calls it: a word of its own would be a way past the schema.
+fn fits(message: &ServerMessage, method: Method, check: impl FnOnce(Value<'_>) -> bool) -> bool {
+    let result = message.message.result();
+    // What a task has come to stands in a member of its own. MCP Tasks extension.
+    let result = if method == Method::TasksGet { result.and_then(|result| result.get("result")) } else { result };
+    let Some(result) = result else { return true };
+    match result.get("structuredContent") {
+        Some(content) => check(content),
+        None => result.get("content").is_none() || result.get("isError").is_some_and(|flag| flag.raw() == "true"),
     }
-    let fits = match result.get("structuredContent") {
-        Some(content) => outputs.check(server, tool, Some(content)).is_ok(),
-        None => false,
-    };
-    if fits {
-        return Ok(message);
-    }
-    let (rule, side) = (OUTPUT_RULE.into(), Direction::Response);
-    trail.find(Finding {
-        layer: LAYER,
-        rule,
-        kind: "schema_misfit",
-        action: Action::Blocked,
-        side,
-        count: 1,
-        by: None,
-        about: None,
-    });
-    Err(Reason::BlockedResult(Category::OutputSchema).into())
+}
+
+fn withheld(trail: &Trail) -> Rejection {
+    let (rule, kind) = (OUTPUT_RULE.into(), "schema_misfit");
+    let (action, side) = (Action::Blocked, Direction::Response);
+    trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
+    Reason::BlockedResult(Category::OutputSchema).into()
 }
 
 /// Remembers the schemas of a list, also of tools that this caller is not shown: they are the server's, not the caller's.

@@ -84,3 +84,26 @@ async fn a_rule_for_some_tools_holds_for_their_calls_and_replies_alone() {
     }
     stage.gateway.stop_and_verify().await;
 }
+
+#[tokio::test]
+async fn what_a_caller_sends_and_nobody_reads_is_refused_whatever_the_rules_are_about() {
+    let rules =
+        "dlp:\n  unread: { action: block }\n  rules: [{ name: ids, detect: [us_ssn], direction: [response], action: mask }]\n";
+    let stage = Stage::of(&policy(rules)).await;
+    let picture = format!("data:image/png;base64,{}", STANDARD.encode(PNG));
+    let answer = stage.says(&picture).await;
+    assert_eq!((answer.code(), &answer.json()["error"]["data"]["category"]), (Some(-31422), &json!("not_scanned")), "{answer:?}");
+    let decision = &stage.gateway.records_of(&answer.call())[0]["dec"];
+    let found = &decision["findings"][0];
+    assert_eq!(
+        (&found["rule"], &found["kind"], &decision["detail"]),
+        (&json!("not-read"), &json!("image"), &json!("unread")),
+        "{decision:#}"
+    );
+    assert_eq!(stage.crm.count(), 0);
+    assert_eq!(stage.says("data:text/plain;base64,b25seSB0ZXh0LCBhbmQgcmVhZGFibGU=").await.status, 200);
+    assert_eq!(stage.crm.count(), 1, "a text is read");
+    stage.crm.on_tool("echo", Reply::text(&picture));
+    assert_withheld(&stage.says("go").await);
+    stage.ends().await;
+}
