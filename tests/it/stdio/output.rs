@@ -82,7 +82,8 @@ async fn what_is_said_on_standard_error_is_no_message_and_stops_nothing() {
 
 #[tokio::test]
 async fn a_server_that_reads_nothing_is_a_time_out_to_its_own_callers() {
-    let deaf = Stage::of(&[], ", stop_timeout: 200ms", ", timeout: 500ms", POLICY).await;
+    // The first call waits for the process to start as well.
+    let deaf = Stage::of(&[], ", stop_timeout: 200ms", ", timeout: 4s", POLICY).await;
     let client = deaf.modern(&deaf.ada);
     assert_eq!(client.call("deaf", json!({})).await.text(), "deaf");
     // More than a pipe holds, so that the last of it is never written.
