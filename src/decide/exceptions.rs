@@ -37,11 +37,6 @@ impl Exceptions {
         Self(exceptions.iter().map(entry).collect())
     }
 
-    /// Whether nothing is excused anywhere.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// What is excused there and then. Where there is no tool, entries that name some are for nothing.
     pub(crate) fn at(&self, server: &str, tool: Option<&str>, on: On, now: Timestamp) -> Excused<'_> {
         if self.0.is_empty() {

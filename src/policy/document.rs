@@ -154,6 +154,8 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         }),
         injection: gathered.injection.map(|placed| placed.value),
         injection_for: gathered.injection_for,
+        injection_shadow: gathered.injection_shadow,
+        injection_thresholds: gathered.injection_thresholds,
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         hash,

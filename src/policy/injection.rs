@@ -4,8 +4,8 @@ use super::document::Known;
 use super::patterns::tool;
 use super::sections::{Gathered, server};
 use super::{Injection, Surface};
-use crate::scan::injection::ModelMode;
-use crate::yaml::{Fields, Node, Report, choice, parsed};
+use crate::scan::injection::{ModelMode, Severity, rule_ids};
+use crate::yaml::{Fields, Node, Report, choice, closest, parsed, text};
 
 const REQUESTS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("block", Surface::Block)];
 const RESULTS: &[(&str, Surface)] = &[
@@ -30,6 +30,23 @@ pub struct InjectionFor {
     pub results: Option<Surface>,
     /// In definitions.
     pub definitions: Option<Surface>,
+}
+
+/// From which severity on what is found is acted on, by surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// In arguments.
+    pub requests: Severity,
+    /// In results and server-sent messages.
+    pub results: Severity,
+    /// In definitions.
+    pub definitions: Severity,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { requests: Severity::Medium, results: Severity::Medium, definitions: Severity::Medium }
+    }
 }
 
 pub(super) fn injection(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<Injection> {
@@ -57,8 +74,34 @@ pub(super) fn injection(node: &Node, known: &Known, gathered: &mut Gathered, rep
         }
     }
     gathered.injection_for.extend(fields.list("for", |node, report| elsewhere(node, known, report)));
+    gathered.injection_thresholds = fields.optional("thresholds", thresholds).unwrap_or_default();
+    gathered.injection_shadow.extend(fields.list("shadow", rule));
     fields.finish(&[]);
     Some(Injection { requests, results, definitions, model, forms, terminal })
+}
+
+fn thresholds(node: &Node, report: &mut Report) -> Option<Thresholds> {
+    const SEVERITIES: &[(&str, Severity)] = &[("low", Severity::Low), ("medium", Severity::Medium), ("high", Severity::High)];
+
+    let mut fields = Fields::of(node, "injection.thresholds", report)?;
+    let mut from = |key| fields.optional(key, choice(SEVERITIES, &[])).unwrap_or(Severity::Medium);
+    let thresholds = Thresholds { requests: from("requests"), results: from("results"), definitions: from("definitions") };
+    fields.finish(&[]);
+    Some(thresholds)
+}
+
+/// The id of a rule.
+fn rule(node: &Node, report: &mut Report) -> Option<String> {
+    let written = text(node, report)?;
+    if rule_ids().any(|id| id == written) {
+        return Some(written);
+    }
+    let hint = match closest(&written, rule_ids()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "name what the record of the finding names as `rule`, of layer `inj`".to_owned(),
+    };
+    report.error(node.place, format!("no rule of the injection scan is called `{written}`")).hint(hint);
+    None
 }
 
 fn elsewhere(node: &Node, known: &Known, report: &mut Report) -> Option<InjectionFor> {

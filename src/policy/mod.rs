@@ -31,7 +31,7 @@ pub use condition::Condition;
 pub(crate) use document::LISTS;
 pub use document::{Known, hash_of_folder, read_folder};
 pub use exceptions::{Exception, On};
-pub use injection::InjectionFor;
+pub use injection::{InjectionFor, Thresholds};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 pub use rego::Modules;
@@ -67,6 +67,10 @@ pub struct Policy {
     pub injection: Option<Injection>,
     /// Where that is something else, in file order: of several entries for one surface the last.
     pub injection_for: Vec<InjectionFor>,
+    /// Rules of the injection scan that are recorded and not acted on.
+    pub injection_shadow: Vec<String>,
+    /// From which severity on what the injection scan finds is acted on.
+    pub injection_thresholds: Thresholds,
     /// Findings that are not acted on, in file order.
     pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.

@@ -50,7 +50,7 @@ impl ReplyScan {
                 visit_below(item, &mut |text| texts.push(text.text));
                 neighbours.judge(&self.server, name, &texts, &mut hits);
             }
-            self.excuse(&mut hits, 0, On::Definition, name.filter(|_| list == ListKind::Tools));
+            self.weigh(&mut hits, 0, On::Definition, name.filter(|_| list == ListKind::Tools));
             if !hits.iter().any(Hit::is_flag) {
                 self.note(&hits, action);
                 continue;
@@ -79,7 +79,7 @@ impl ReplyScan {
         };
         let mut hits = Vec::new();
         self.scanner.scan(text, SurfaceKind::Definition, &mut Effort::default(), &mut hits);
-        self.excuse(&mut hits, 0, On::Definition, None);
+        self.weigh(&mut hits, 0, On::Definition, None);
         // Instructions are addressed to the model by definition; that alone is no sign.
         hits.retain(|hit| hit.rule != ADDRESSED_TO_AI);
         // And they are orders: the model, which has learnt from descriptions of tools, is heard and does not decide.
@@ -107,7 +107,7 @@ impl ReplyScan {
             for Text { id, text, site } in key.texts().chain(member.texts()) {
                 let before = hits.len();
                 self.scanner.scan(text, SurfaceKind::Definition, &mut effort, &mut hits);
-                self.excuse(&mut hits, before, On::Definition, None);
+                self.weigh(&mut hits, before, On::Definition, None);
                 if hits.get(before..).unwrap_or_default().iter().any(Hit::is_flag) {
                     flagged.push(id);
                     fixed |= site != Site::String;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::heed::{Heed, Place};
 use super::quarantine::Quarantine;
 use super::reply::ReplyScan;
 use crate::chain::{
     About, Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
 };
-use crate::decide::{Exceptions, Excused, Glob};
+use crate::decide::Glob;
 use crate::layers::authz::Permit;
 use crate::policy::{Injection, InjectionFor, On, Policy, Surface};
 use crate::protocol::{Target, visit_texts};
@@ -22,7 +23,7 @@ pub struct InjectionLayer {
     quarantine: Arc<Quarantine>,
     policy: Injection,
     elsewhere: Vec<Elsewhere>,
-    exceptions: Arc<Exceptions>,
+    heed: Arc<Heed>,
 }
 
 /// What holds for some servers and tools.
@@ -52,7 +53,7 @@ impl InjectionLayer {
             quarantine,
             policy: injection,
             elsewhere: policy.injection_for.iter().map(Elsewhere::new).collect(),
-            exceptions: Arc::new(Exceptions::new(&policy.exceptions)),
+            heed: Arc::new(Heed::new(policy)),
         }
     }
 
@@ -75,8 +76,8 @@ impl Middleware for InjectionLayer {
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
         let server = request.evidence.server().name.clone();
         let withheld = |name: &&str| {
-            let excused = self.exceptions.at(&server, Some(name), On::Definition, request.context.received);
-            self.quarantine.holds(&server, name, &excused)
+            let place = Place { server: &server, tool: Some(name), on: On::Definition, at: request.context.received };
+            self.quarantine.holds(&server, name, |rule| self.heed.lets_go(rule, place))
         };
         if let Some(name) = request.access.tool().filter(withheld) {
             request.context.trail.with(|decision| decision.rule = Some("quarantine".into()));
@@ -91,7 +92,7 @@ impl Middleware for InjectionLayer {
             scanner: Arc::clone(&self.scanner),
             quarantine: Arc::clone(&self.quarantine),
             policy,
-            exceptions: Arc::clone(&self.exceptions),
+            heed: Arc::clone(&self.heed),
             tool: request.access.tool().map(str::to_owned),
             server,
             method: request.access.method,
@@ -115,8 +116,8 @@ impl InjectionLayer {
             self.scanner.scan(header.own_name(), SurfaceKind::Argument, &mut effort, &mut hits);
         }
         let server = &request.evidence.server().name;
-        let excused = self.exceptions.at(server, request.access.tool(), On::Request, request.context.received);
-        excuse(&mut hits, 0, &excused, Direction::Request, &request.context.trail);
+        let place = Place { server, tool: request.access.tool(), on: On::Request, at: request.context.received };
+        self.heed.weigh(&mut hits, 0, place, &request.context.trail);
         let blocks = policy.requests == Surface::Block && hits.iter().any(Hit::is_flag);
         let action = if blocks { Action::Blocked } else { Action::Logged };
         record(&hits, None, action, Direction::Request, &request.context.trail);
@@ -125,30 +126,6 @@ impl InjectionLayer {
             return Err(Reason::Blocked(Category::Injection).into());
         }
         Ok(u32::try_from(hits.len()).unwrap_or(u32::MAX))
-    }
-}
-
-/// Takes out what the policy does not want acted on, of what was found from `first` on, and writes it into the trail.
-pub(super) fn excuse(hits: &mut Vec<Hit>, first: usize, excused: &Excused<'_>, side: Direction, trail: &Trail) {
-    if excused.is_empty() || hits.len() == first {
-        return;
-    }
-    let new = hits.split_off(first.min(hits.len()));
-    for hit in new {
-        if excused.covers(&[hit.rule]) {
-            trail.find(Finding {
-                layer: LAYER,
-                rule: hit.rule.into(),
-                kind: "injection",
-                action: Action::Excused,
-                side,
-                count: 1,
-                by: None,
-                about: None,
-            });
-        } else {
-            hits.push(hit);
-        }
     }
 }
 

@@ -18,6 +18,8 @@
 //!
 //! **Streams**: message by message; notifications are scanned like results.
 //!
+//! From which severity on it acts says `thresholds:`; a rule under `shadow:` is recorded and not acted on.
+//!
 //! **When it cannot decide**: closed: a message that could not be read never comes here.
 //!
 //! **Findings**: rule, action and how often, of a definition its hash, of a form the field; never the text. A score of all of them.
@@ -30,6 +32,7 @@
 
 mod definitions;
 mod forms;
+mod heed;
 mod layer;
 mod neighbours;
 mod quarantine;

@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use super::definitions::{CURSOR, INSTRUCTIONS};
 use super::forms::secret_asked;
-use super::layer::{LAYER, excuse, record};
+use super::heed::{Heed, Place};
+use super::layer::{LAYER, record};
 use super::quarantine::Quarantine;
 use super::seams::over_seams;
 use crate::chain::{About, Action, Category, Direction, Finding, Reason, Rejection, ServerMessage, Trail};
-use crate::decide::Exceptions;
 use crate::master_key::{hex, random_bytes};
 use crate::policy::{Injection, On, Surface};
 use crate::protocol::json::{Document, Edits, Kind, NodeId, Text, Value};
-use crate::protocol::{Message, Method, Shape, code, visit_below, visit_texts};
+use crate::protocol::{Message, Method, Shape, code, content_texts, visit_below, visit_texts};
 use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind, percent};
 
 /// What stands in place of a stripped span.
@@ -29,7 +29,7 @@ pub(super) struct ReplyScan {
     pub(super) scanner: Arc<Scanner>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) policy: Injection,
-    pub(super) exceptions: Arc<Exceptions>,
+    pub(super) heed: Arc<Heed>,
     pub(super) server: String,
     /// The tool that was called, if any.
     pub(super) tool: Option<String>,
@@ -79,14 +79,14 @@ impl ReplyScan {
         let (mut hits, mut effort) = (Vec::new(), Effort::default());
         visit_texts(message, |Text { id, text, .. }| {
             self.scanner.scan(text, SurfaceKind::Result, &mut effort, &mut hits);
-            self.excuse(&mut hits, 0, On::Response, self.tool.as_deref());
+            self.weigh(&mut hits, 0, On::Response, self.tool.as_deref());
             if !hits.is_empty() {
                 places.push((id, std::mem::take(&mut hits)));
             }
         });
         let mut over_seams = over_seams(&self.scanner, message, &mut effort);
         for hits in over_seams.values_mut() {
-            self.excuse(hits, 0, On::Response, self.tool.as_deref());
+            self.weigh(hits, 0, On::Response, self.tool.as_deref());
         }
         over_seams.retain(|_, hits| !hits.is_empty());
         for (place, known) in &mut places {
@@ -115,7 +115,7 @@ impl ReplyScan {
         }
         let defangs = self.policy.results == Surface::Label;
         let seal = hex(&random_bytes::<3>().ok_or(Reason::Internal("no random bytes"))?);
-        let blocks: HashSet<NodeId> = text_blocks(message, self.method).map(Value::id).collect();
+        let blocks: HashSet<NodeId> = content_texts(message).map(Value::id).collect();
         let (document, edits) = message.split();
         for (place, hits) in &places {
             let value = document.value(*place);
@@ -150,13 +150,12 @@ impl ReplyScan {
         Ok(())
     }
 
-    /// Takes out what the policy does not want acted on. An exception may end while a stream lies open.
-    pub(super) fn excuse(&self, hits: &mut Vec<Hit>, first: usize, on: On, tool: Option<&str>) {
-        if self.exceptions.is_empty() {
-            return;
+    /// See [`Heed::weigh`]. An exception may end while a stream lies open.
+    pub(super) fn weigh(&self, hits: &mut Vec<Hit>, first: usize, on: On, tool: Option<&str>) {
+        if !hits.is_empty() {
+            let place = Place { server: &self.server, tool, on, at: Timestamp::now() };
+            self.heed.weigh(hits, first, place, &self.trail);
         }
-        let excused = self.exceptions.at(&self.server, tool, on, Timestamp::now());
-        excuse(hits, first, &excused, Direction::Response, &self.trail);
     }
 
     /// Whether a question is a form for a password or the like, and the policy withholds those.
@@ -183,23 +182,6 @@ impl ReplyScan {
         record(hits, None, action, Direction::Response, &self.trail);
         self.trail.score(Direction::Response, percent(hits));
     }
-}
-
-/// The texts that a client shows its model as text: content of tool results, contents of resources, messages of prompts.
-fn text_blocks(message: &Message, method: Method) -> impl Iterator<Item = Value<'_>> {
-    let result = message.result();
-    // A task tells what it has come to in a member of its own, where it is asked about and where it is told of. MCP Tasks extension.
-    let told = message.params().filter(|_| message.method() == Some("notifications/tasks"));
-    let result = match told.or(result.filter(|_| method == Method::TasksGet)) {
-        Some(task) => task.get("result"),
-        None => result,
-    };
-    let list = move |key| result.and_then(|result| result.get(key)).into_iter().flat_map(Value::items);
-    let content = list("content").flat_map(|block| [block.get("text"), block.path(&["resource", "text"])]);
-    let contents = list("contents").map(|item| item.get("text"));
-    let messages =
-        list("messages").flat_map(|item| [item.path(&["content", "text"]), item.path(&["content", "resource", "text"])]);
-    content.chain(contents).chain(messages).flatten()
 }
 
 /// Where flags stand; what overlaps is one stretch. The model points to a window of words, so it is heard where no rule is: those know where an
