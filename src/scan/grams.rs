@@ -7,8 +7,8 @@
 /// The shortest literal that can be found, in bytes.
 pub(super) const SHORTEST: usize = 3;
 
-/// How many hashes of three bytes there are: the filter has a byte for each, half of the smallest first cache.
-const BITS: u32 = 14;
+/// How many hashes of three bytes there are: the filter has four bytes for each, half of the smallest first cache.
+const BITS: u32 = 12;
 const HASHES: usize = 1 << BITS;
 
 /// How many places are asked about at once.
@@ -20,11 +20,14 @@ const REACH: usize = BLOCK + 3;
 /// The bytes of prose, code and JSON, the most common first. What is not listed is rare.
 const COMMON: &[u8] = b" etaoinsrlcdu\nphm\"gfby,_.-:vw/()0k1x='*2>{}TSEAIRCNDj`zO#PLM<[]q3;45B6UF8G9H7|WV$&JKYX\\Qi@!%";
 
-/// Literals, compiled.
+/// What makes of a letter of ASCII the small one, and leaves no two other bytes of a literal apart that differ in more.
+const SMALL: u32 = 0x2020_2020;
+
+/// Literals, compiled; with `FOLDED` the case of ASCII does not matter.
 #[derive(Debug)]
-pub(super) struct Grams {
+pub(super) struct Grams<const FOLDED: bool> {
     /// For each hash of three bytes: the classes of the byte behind them, a bit each.
-    filter: Box<[u8; HASHES]>,
+    filter: Box<[u32; HASHES]>,
     /// Where the grams of each hash begin in `all`.
     starts: Vec<u32>,
     all: Vec<Gram>,
@@ -43,18 +46,18 @@ struct Gram {
     number: usize,
 }
 
-impl Grams {
+impl<const FOLDED: bool> Grams<FOLDED> {
     /// Of these, which are numbered in their order; one shorter than [`SHORTEST`] is never found.
     pub(super) fn new<'l>(literals: impl IntoIterator<Item = &'l [u8]>) -> Self {
         let mut grams: Vec<Gram> =
-            literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::new(literal, number)).collect();
+            literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::new(literal, number, FOLDED)).collect();
         grams.sort_by_key(|gram| hash(gram.bytes));
         let mut filter = Box::new([0; HASHES]);
         let mut starts = vec![0_u32; HASHES + 1];
         for gram in &grams {
             let hash = hash(gram.bytes);
             // Behind three bytes any fourth may stand.
-            let classes = if gram.mask == u32::MAX { class(gram.bytes) } else { u8::MAX };
+            let classes = if gram.mask == u32::MAX { class(gram.bytes) } else { u32::MAX };
             if let Some(slot) = filter.get_mut(hash) {
                 *slot |= classes;
             }
@@ -77,8 +80,9 @@ impl Grams {
         }
         let (mut at, mut rest) = (0, text);
         while let Some(block) = rest.first_chunk::<REACH>() {
-            if self.may_hold(block) {
-                self.look(text, at, block, &mut visit)?;
+            let places = self.places(block);
+            if places != 0 {
+                self.look(text, at, block, places, &mut visit)?;
             }
             at += BLOCK;
             rest = rest.get(BLOCK..).unwrap_or_default();
@@ -87,20 +91,22 @@ impl Grams {
         while !rest.is_empty() {
             let mut block = [0; REACH];
             block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            self.look(text, at, &block, &mut visit)?;
+            self.look(text, at, &block, self.places(&block), &mut visit)?;
             at += BLOCK;
             rest = rest.get(BLOCK..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Whether a gram may begin at one of the places of a block.
-    fn may_hold(&self, block: &[u8; REACH]) -> bool {
-        grams(block).fold(0, |any, gram| any | self.classes(gram) & class(gram)) != 0
+    /// At which places of a block a gram may begin, a bit each.
+    #[inline]
+    fn places(&self, block: &[u8; REACH]) -> u32 {
+        let held = |gram: u32| u32::from(self.classes(gram) & class(gram) != 0);
+        grams(block, FOLDED).zip(0..).fold(0, |places, (gram, place)| places | held(gram) << place)
     }
 
     #[inline]
-    fn classes(&self, gram: u32) -> u8 {
+    fn classes(&self, gram: u32) -> u32 {
         self.filter.get(hash(gram)).copied().unwrap_or_default()
     }
 
@@ -110,16 +116,18 @@ impl Grams {
         text: &[u8],
         at: usize,
         block: &[u8; REACH],
+        mut places: u32,
         visit: &mut impl FnMut(usize, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (place, bytes) in (at..).zip(grams(block)) {
-            if self.classes(bytes) & class(bytes) == 0 {
-                continue;
-            }
+        while places != 0 {
+            let offset = usize::try_from(places.trailing_zeros()).unwrap_or_default();
+            places &= places - 1;
+            let Some(bytes) = block.get(offset..offset + 4) else { break };
+            let (place, bytes) = (at + offset, bytes.try_into().map_or(0, |bytes| read(bytes, FOLDED)));
             for gram in self.of_hash(hash(bytes)) {
                 if bytes & gram.mask == gram.bytes
                     && let Some(start) = place.checked_sub(gram.offset)
-                    && text.get(start..).is_some_and(|text| text.starts_with(&gram.literal))
+                    && text.get(start..start + gram.literal.len()).is_some_and(|found| gram.is(found, FOLDED))
                 {
                     visit(gram.number, start)?;
                 }
@@ -136,9 +144,9 @@ impl Grams {
 }
 
 impl Gram {
-    fn new(literal: &[u8], number: usize) -> Option<Self> {
+    fn new(literal: &[u8], number: usize, folded: bool) -> Option<Self> {
         let gram = |offset: usize, bytes: [u8; 4], mask: u32| Self {
-            bytes: u32::from_le_bytes(bytes),
+            bytes: read(bytes, folded) & mask,
             mask,
             offset,
             literal: literal.into(),
@@ -151,12 +159,21 @@ impl Gram {
         let (offset, rarest) = all.min_by_key(|(_, bytes)| bytes.iter().map(|byte| commonness(*byte)).sum::<usize>())?;
         Some(gram(offset, rarest.try_into().ok()?, u32::MAX))
     }
+
+    fn is(&self, found: &[u8], folded: bool) -> bool {
+        if folded { found.eq_ignore_ascii_case(&self.literal) } else { found == &*self.literal }
+    }
+}
+
+#[inline]
+fn read(bytes: [u8; 4], folded: bool) -> u32 {
+    u32::from_le_bytes(bytes) | if folded { SMALL } else { 0 }
 }
 
 /// The four bytes at each place of a block, the first in the lowest bits.
 #[inline]
-fn grams(block: &[u8; REACH]) -> impl Iterator<Item = u32> {
-    block.windows(4).map(|bytes| bytes.try_into().map_or(0, u32::from_le_bytes))
+fn grams(block: &[u8; REACH], folded: bool) -> impl Iterator<Item = u32> {
+    block.windows(4).map(move |bytes| bytes.try_into().map_or(0, |bytes| read(bytes, folded)))
 }
 
 /// Of the first three bytes.
@@ -166,10 +183,10 @@ fn hash(gram: u32) -> usize {
     usize::try_from((gram << 8).wrapping_mul(0x9E37_79B1) >> (u32::BITS - BITS)).unwrap_or_default()
 }
 
-/// Of the fourth: one bit.
+/// Of the fourth: one bit, another for each letter.
 #[inline]
-fn class(gram: u32) -> u8 {
-    1 << ((gram >> 24) & 7)
+fn class(gram: u32) -> u32 {
+    1 << ((gram >> 24) & 31)
 }
 
 fn commonness(byte: u8) -> usize {
@@ -184,7 +201,7 @@ mod tests {
 
     fn found(literals: &[Vec<u8>], text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        let all = Grams::new(literals.iter().map(Vec::as_slice)).find(text, |number, start| {
+        let all = Grams::<false>::new(literals.iter().map(Vec::as_slice)).find(text, |number, start| {
             found.push((number, start));
             Ok::<(), ()>(())
         });
@@ -214,7 +231,7 @@ mod tests {
     #[test]
     fn who_refuses_hears_of_no_more() {
         let mut heard = 0;
-        let refused = Grams::new([b"aaa".as_slice()]).find(b"aaaaaaaaaaaaaaaaaaaa", |_, _| {
+        let refused = Grams::<false>::new([b"aaa".as_slice()]).find(b"aaaaaaaaaaaaaaaaaaaa", |_, _| {
             heard += 1;
             if heard == 3 { Err(()) } else { Ok(()) }
         });
@@ -228,6 +245,22 @@ mod tests {
             text in prop::collection::vec(b'a'..=b'd', 0..200),
         ) {
             prop_assert_eq!(found(&literals, &text), naive(&literals, &text));
+        }
+
+        #[test]
+        fn folded_they_are_found_in_any_case(
+            literals in prop::collection::vec("[a-c@`{ ]{3,9}", 1..40),
+            text in "[a-cA-C@`{ ]{0,200}",
+        ) {
+            let mut found = Vec::new();
+            let all = Grams::<true>::new(literals.iter().map(String::as_bytes)).find(text.as_bytes(), |number, start| {
+                found.push((number, start));
+                Ok::<(), ()>(())
+            });
+            prop_assert!(all.is_ok());
+            found.sort_unstable();
+            let literals: Vec<Vec<u8>> = literals.into_iter().map(String::into_bytes).collect();
+            prop_assert_eq!(found, naive(&literals, text.to_ascii_lowercase().as_bytes()));
         }
 
         #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::detector::{Anchor, Detector, How, Pattern};
+use super::detector::{Anchor, Detector, Edges, How, Matcher, Pattern};
 use super::embedded::Class;
 use super::entropy::bits_a_byte;
 use super::matchers;
@@ -63,6 +63,9 @@ impl Row {
         };
         let shape = match &detector.how {
             How::Pattern(written) => Shape::new(&written.whole, &Start { bytes, apart, before: written.before }, written.edges),
+            How::Matcher(Matcher { outline: Some((outline, before)), .. }) => {
+                Shape::new(outline, &Start { bytes, apart, before: *before }, Edges::None)
+            }
             How::Matcher(_) | How::Own(_) => Shape::ANY,
         };
         Self { class, detector, shape, known, patterns: OnceLock::new() }
@@ -153,7 +156,7 @@ impl Row {
     pub(super) fn find(&self, text: &[u8], window: Range<usize>, anchor: usize) -> Option<Range<usize>> {
         let written = match &self.detector.how {
             How::Pattern(written) => written,
-            How::Matcher(matcher) => return matcher(text, anchor),
+            How::Matcher(matcher) => return (matcher.find)(text, anchor),
             How::Own(_) => return None,
         };
         let tried = self.is_tried_at_each(written);

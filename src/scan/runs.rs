@@ -1,11 +1,12 @@
 //! Where numbers and long runs of base64 begin in a text.
 
+use std::ops::Range;
+
 /// The least letters of base64 in a row that are an anchor.
 pub(super) const BASE64: usize = 20;
 
-/// How many letters in a row are asked about at once, and how far apart: a run of [`BASE64`] has one such place in it.
+/// How many letters in a row are asked about at once.
 const PROBE: usize = 8;
-const STEP: usize = BASE64 + 1 - PROBE;
 
 /// Calls `visit` with the place of each group of digits, until it refuses, and with whether it begins a number: the further groups of one
 /// belong to its first.
@@ -38,33 +39,62 @@ pub(super) fn digits<E>(text: &[u8], mut visit: impl FnMut(usize, bool) -> Resul
 /// Calls `visit` with the beginning of each run of letters of base64 that is long enough, until it refuses.
 pub(super) fn base64<E>(text: &[u8], mut visit: impl FnMut(usize) -> Result<(), E>) -> Result<(), E> {
     let mut at = 0;
-    // A long run covers one of the probes, so that a third of a text is never looked at.
-    while let Some((probe, behind)) = text.get(at..).and_then(|rest| rest.split_first_chunk::<PROBE>()) {
-        // Without a branch, eight are one at the speed of vectors.
-        if !probe.iter().fold(true, |all, byte| all & is_base64(*byte)) {
-            at += STEP;
-            continue;
-        }
-        let before = text.get(..at).unwrap_or_default();
-        let start = before.iter().rposition(|byte| !is_base64(*byte)).map_or(0, |last| last + 1);
-        let end = at + PROBE + behind.iter().position(|byte| !is_base64(*byte)).unwrap_or(behind.len());
-        if end - start >= BASE64 {
-            visit(start)?;
-        }
-        at = end + 1;
+    while let Some(run) = next_base64(text, at, BASE64) {
+        visit(run.start)?;
+        at = run.end;
     }
     Ok(())
 }
 
+/// The first run of so many letters of base64, eight at least, from `from` on: what stands before that belongs to none.
+pub(super) fn next_base64(text: &[u8], from: usize, least: usize) -> Option<Range<usize>> {
+    // So far apart a long run covers one of the probes, so that some of a text is never looked at.
+    let step = least + 1 - PROBE;
+    let mut at = from;
+    loop {
+        let (probe, behind) = text.get(at..)?.split_first_chunk::<PROBE>()?;
+        if has_blank(u64::from_le_bytes(*probe)) || !probe.iter().all(|byte| is_base64(*byte)) {
+            at += step;
+            continue;
+        }
+        let before = text.get(from..at)?.iter().rev().take_while(|byte| is_base64(**byte)).count();
+        let end = at + PROBE + behind.iter().position(|byte| !is_base64(*byte)).unwrap_or(behind.len());
+        if end - (at - before) >= least {
+            return Some(at - before..end);
+        }
+        at = end + 1;
+    }
+}
+
+/// Whether a byte of a word is one that most texts are full of and no letter of base64: what stands before `+` in ASCII, as spaces and quotation
+/// marks do, or behind all of it.
+#[inline]
+fn has_blank(word: u64) -> bool {
+    (word.wrapping_sub(EACH * u64::from(b'+')) & !word | word) & (EACH * 0x80) != 0
+}
+
 #[inline]
 pub(super) fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'=' | b'-')
+    LETTERS.get(usize::from(byte)).copied().unwrap_or_default()
 }
+
+#[expect(clippy::indexing_slicing, reason = "built by the compiler, which would stop at a mistake")]
+const LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        letters[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'=' | b'-');
+        byte += 1;
+    }
+    letters
+};
+
+/// One in each byte.
+const EACH: u64 = u64::MAX / 0xFF;
 
 /// The high bit of each byte that is a digit.
 #[inline]
 fn are_digits(word: u64) -> u64 {
-    const EACH: u64 = u64::MAX / 0xFF;
     // What is left of a digit is below ten, so 118 more do not reach the high bit.
     let low = word ^ (EACH * 0x30);
     !(((low & (EACH * 0x7F)) + EACH * 118) | low) & (EACH * 0x80)

@@ -37,7 +37,7 @@ impl Default for Effort {
 /// Detectors, compiled.
 #[derive(Debug)]
 pub struct Scanner {
-    literals: Grams,
+    literals: Grams<false>,
     /// Whose literal each is, by its number.
     of_literal: Vec<Vec<u16>>,
     numbers: Anchored,

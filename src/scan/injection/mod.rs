@@ -5,11 +5,13 @@
 //!
 //! Pure: text in, spans out. `docs/detection.md` has the figures.
 
+mod anchors;
 mod fit;
 mod links;
 mod model;
 mod rules;
 mod score;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
@@ -21,4 +23,4 @@ pub fn rule_ids() -> impl Iterator<Item = &'static str> {
 
 pub use model::{MODEL, ModelMode};
 pub use rules::Severity;
-pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, percent, score};
+pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, UNREAD, percent, score};

@@ -5,17 +5,19 @@
 //! pass; the worst case is bounded by a reach for each anchor, so the whole is linear in the text.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
+use super::anchors::{Anchors, Starts};
 use super::fit::Compiled;
 use super::links;
 use super::model::{MODEL, ModelMode, opinion};
-use super::rules::{MOST, Rule, Severity, all};
+use super::rules::{MOST, Severity, all};
+use super::vocabulary::is_of_protocol;
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
+
+/// The rule for a text that was not read to its end.
+pub const UNREAD: &str = "unread";
 
 /// Ids of what is found otherwise than by a pattern.
 pub(super) const OTHERS: [&str; 8] = [
@@ -26,7 +28,7 @@ pub(super) const OTHERS: [&str; 8] = [
     "other-servers-tool",
     "same-name",
     "terminal-conceal",
-    "unread",
+    UNREAD,
 ];
 
 /// Hidden characters that are still an accident.
@@ -129,17 +131,6 @@ struct Rules {
     compiled: Vec<Compiled>,
 }
 
-/// What is searched for on one surface: words that only other surfaces' rules begin with would cost time and find nothing.
-#[derive(Debug)]
-struct Anchors {
-    automaton: AhoCorasick,
-    /// What each anchor begins.
-    starts: Vec<Starts>,
-}
-
-/// So much of an anchor is searched for: the rest is for the rule to see, and a small automaton stays in the cache.
-const PREFIX: usize = 8;
-
 /// What may still be done for the texts of one message.
 ///
 /// SECURITY: with one for each text, a message of many short ones would have what is free for any text as often: 64 KiB out of each hundred bytes
@@ -173,45 +164,6 @@ impl Effort {
 const BYTES_A_TRY: usize = 3;
 const FREE_TRIES: usize = 8192;
 
-/// What an anchor begins.
-#[derive(Debug)]
-enum Starts {
-    /// These rules, as indexes.
-    Rules(Vec<usize>),
-    /// Nothing, but it says that the text is turned by thirteen letters.
-    Turned,
-    /// Nothing, but it says that the text is written from its end.
-    Backwards,
-}
-
-/// Words of orders, turned.
-const TURNED: &[&str] = &["vafgehpgvba", "vtaber", "cebzcg", "qvfertneq", "cerivbhf", "erirny", "cnffjbeq", "flfgrz"];
-const BACKWARDS: &[&str] = &["noitcurtsni", "snoitcurtsni", "erongi", "tpmorp", "dragersid", "suoiverp", "laever", "drowssap"];
-
-impl Anchors {
-    fn new(wants: impl Fn(&Rule, &str) -> bool) -> Result<Self, RuleError> {
-        let mut begun: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (at, rule) in (0..).zip(all()) {
-            for anchor in rule.anchors().filter(|anchor| wants(rule, anchor)) {
-                let prefix = anchor.get(..PREFIX).filter(|_| anchor.is_ascii()).unwrap_or(anchor);
-                begun.entry(prefix).or_default().push(at);
-            }
-        }
-        begun.values_mut().for_each(Vec::dedup);
-        let turned = TURNED.iter().map(|word| (*word, Starts::Turned));
-        let backwards = BACKWARDS.iter().map(|word| (*word, Starts::Backwards));
-        let rules = begun.into_iter().map(|(anchor, rules)| (anchor, Starts::Rules(rules)));
-        let (literals, starts): (Vec<_>, Vec<_>) = rules.chain(turned).chain(backwards).unzip();
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&literals)
-            .map_err(|source| RuleError::Anchors(Box::new(source)))?;
-        Ok(Self { automaton, starts })
-    }
-}
-
 impl Scanner {
     /// Compiles all rules; some milliseconds, once.
     pub fn new() -> Result<Self, RuleError> {
@@ -226,6 +178,9 @@ impl Scanner {
 
     /// Appends every rule of `surface` that fits `text` or what stands in it encoded, and what the model makes of it, sorted by start.
     pub fn scan(&self, text: &str, surface: SurfaceKind, effort: &mut Effort, out: &mut Vec<Hit>) {
+        if is_of_protocol(text) {
+            return;
+        }
         let before = out.len();
         let Effort { room, tries } = effort;
         *tries = tries.saturating_add(text.len() / BYTES_A_TRY);
@@ -238,7 +193,7 @@ impl Scanner {
             self.rules.read(view, surface, tries, out)
         });
         if !complete || *tries == 0 {
-            out.push(Hit { rule: "unread", severity: Severity::Medium, start: 0, end: text.len() });
+            out.push(Hit { rule: UNREAD, severity: Severity::Medium, start: 0, end: text.len() });
         }
         let mut own = out.split_off(before);
         self.heed_quotations(&mut own);
@@ -265,12 +220,12 @@ impl Scanner {
 
 impl Rules {
     fn new() -> Result<Self, RuleError> {
-        let of = |surface| Anchors::new(move |rule, anchor| anchor.is_ascii() && rule.surfaces.contains(&surface));
+        let of = |surface| Anchors::ascii(move |rule| rule.surfaces.contains(&surface));
         Ok(Self {
-            arguments: of(SurfaceKind::Argument)?,
-            definitions: of(SurfaceKind::Definition)?,
-            results: of(SurfaceKind::Result)?,
-            foreign: Anchors::new(|_, anchor| !anchor.is_ascii())?,
+            arguments: of(SurfaceKind::Argument),
+            definitions: of(SurfaceKind::Definition),
+            results: of(SurfaceKind::Result),
+            foreign: Anchors::foreign()?,
             compiled: all().map(Compiled::new).collect::<Result<_, _>>()?,
         })
     }
@@ -308,34 +263,38 @@ impl Rules {
     ) {
         let bytes = view.readable.rewritten.text().as_bytes();
         let mut read_to = [0; MOST];
-        for anchor in anchors.automaton.find_overlapping_iter(bytes) {
-            let starts = match anchors.starts.get(anchor.pattern().as_usize()) {
-                Some(Starts::Rules(rules)) => rules,
-                Some(Starts::Turned) => {
+        // SECURITY: a text with more anchors than may be tried is of hardly anything else, and counts as unread.
+        let Some(found) = anchors.found(bytes, *left) else {
+            *left = 0;
+            return;
+        };
+        for (start, begun) in found {
+            let rules = match begun {
+                Starts::Rules(rules) => rules,
+                Starts::Turned => {
                     hints.rot13 = true;
                     continue;
                 }
-                Some(Starts::Backwards) => {
+                Starts::Backwards => {
                     hints.backwards = true;
                     continue;
                 }
-                None => continue,
             };
-            for at in starts {
+            for at in rules {
                 let Some((compiled, read_to)) = self.compiled.get(*at).zip(read_to.get_mut(*at)) else {
                     continue;
                 };
-                let applies = anchor.start() >= *read_to && compiled.rule.surfaces.contains(&surface);
-                if !applies || !compiled.stands(bytes, anchor.start()) {
+                let applies = start >= *read_to && compiled.rule.surfaces.contains(&surface);
+                if !applies || !compiled.stands(bytes, start) {
                     continue;
                 }
                 *left = left.saturating_sub(1);
                 if *left == 0 {
                     return;
                 }
-                if let Some((end, severity)) = compiled.fit(bytes, anchor.start()) {
+                if let Some((end, severity)) = compiled.fit(bytes, start) {
                     *read_to = end;
-                    let span = view.original(anchor.start()..end);
+                    let span = view.original(start..end);
                     out.push(Hit { rule: compiled.rule.id, severity, start: span.start, end: span.end });
                 }
             }

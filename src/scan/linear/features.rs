@@ -128,9 +128,18 @@ struct Word {
 #[inline]
 fn word(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
-    let mut at = start;
     let mut hash = 0_u32;
     let mut letters = 0;
+    // Nearly all words are of ASCII.
+    for byte in bytes.get(start..).unwrap_or_default().iter().take(LONGEST_WORD) {
+        let class = class(*byte);
+        if class < FIRST_WORD {
+            break;
+        }
+        hash = hash.wrapping_add(u32::from(class)).wrapping_mul(MULTIPLIER);
+        letters += 1;
+    }
+    let mut at = start + letters;
     while let Some(byte) = bytes.get(at) {
         let class = class(*byte);
         let (code, length) = if class >= FIRST_WORD {

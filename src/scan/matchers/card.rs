@@ -9,6 +9,9 @@ use std::ops::Range;
 
 use super::runs::{self, Gap};
 
+/// Thirteen digits with separators of up to three bytes.
+pub(super) const OUTLINE: &str = r"[0-9]{3}[0-9 \x80-\xFF-]{10}";
+
 const LONGEST: usize = 19;
 const GROUPS: usize = 8;
 

@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use super::runs::{self, Gap};
 
+/// Fifteen characters with separators of up to three bytes.
+pub(super) const OUTLINE: &str = r"[A-Za-z]{2}[0-9]{2}[0-9A-Za-z \x80-\xFF]{11}";
+
 /// Length of the whole number, and the countries that use it.
 const LENGTHS: &[(usize, &str)] = &[
     (15, "NO"),

@@ -1,5 +1,10 @@
 use std::sync::LazyLock;
 
+use proptest::prelude::*;
+
+use super::MATCHERS;
+use crate::scan::detector::Edges;
+use crate::scan::shape::{Bytes, Shape, Start};
 use crate::scan::{Catalogue, Effort, Found, Scanner, Set};
 
 /// What the detectors of a kind find in `text`.
@@ -92,5 +97,31 @@ proptest::proptest! {
             assert!(found.start < found.end && text.get(found.start..found.end).is_some());
         }
         assert!(found.is_sorted_by_key(|found| found.start));
+    }
+}
+
+proptest! {
+    /// Valid numbers, broken up and disguised: whatever a matcher finds, its outline has let through.
+    #[test]
+    fn what_a_matcher_finds_its_outline_allows(
+        number in prop::sample::select(vec![
+            "4111 1111 1111 1111", "4222222222222", "3782 822463 10005", "5555555555554444", "DE89 3704 0044 0532 0130 00",
+            "no9386011117947", "MT84 MALT 0110 0001 2345 MTLC AST0 01S", "123-45-6789", "ssn 123456789",
+        ]),
+        gap in prop::sample::select(vec!["", " ", "-", "\u{a0}", "\u{202f}", "\u{2007}", "\u{2011}", "\u{2212}", "."]),
+        before in "[ 0-9a-zA-Z.,:\"_-]{0,4}",
+        behind in "[ 0-9a-zA-Z.,:\"_-]{0,4}",
+    ) {
+        let text = format!("{before}{}{behind}", number.replace([' ', '-'], gap));
+        for (name, matcher) in MATCHERS.iter().filter(|(_, matcher)| matcher.outline.is_some()) {
+            let (outline, before) = matcher.outline.unwrap();
+            let start = Start { bytes: vec![Bytes::of(|byte| byte.is_ascii_digit())], apart: true, before };
+            let shape = Shape::new(outline, &start, Edges::None);
+            let is_anchor = |at: &usize| text.as_bytes()[*at].is_ascii_digit() && (*at == 0 || !text.as_bytes()[at - 1].is_ascii_digit());
+            for at in (0..text.len()).filter(is_anchor) {
+                let found = (matcher.find)(text.as_bytes(), at);
+                prop_assert!(found.is_none() || shape.allows(text.as_bytes(), at, 0), "{}: {:?} at {}", name, text, at);
+            }
+        }
     }
 }

@@ -8,6 +8,9 @@ use std::ops::Range;
 
 use super::runs;
 
+/// Nine digits with separators of up to three bytes.
+pub(super) const OUTLINE: &str = r"[0-9]{3}[0-9 \x80-\xFF-]{6}";
+
 /// How far before nine bare digits the word may stand.
 const REACH: usize = 32;
 const WORDS: &[&[u8]] =

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::inflate::inflated;
+use crate::scan::runs::{is_base64, next_base64};
 
 /// The least letters that are decoded: shorter ones hold no order.
 const SHORTEST: usize = 24;
@@ -29,7 +30,7 @@ pub(super) fn each(text: &str, mut left: usize, visit: &mut dyn FnMut(Range<usiz
         visit(0..bytes.len(), &found);
         return is_whole;
     }
-    while let Some(run) = run(bytes, at) {
+    while let Some(run) = next_base64(bytes, at, SHORTEST) {
         let whole = lines(bytes, run.clone());
         at = whole.end;
         if let Some((found, is_whole)) = decoded(bytes.get(whole.clone()).unwrap_or_default(), left) {
@@ -52,25 +53,6 @@ pub(super) fn each(text: &str, mut left: usize, visit: &mut dyn FnMut(Range<usiz
         }
     }
     complete
-}
-
-/// The next long run of letters of base64. Most text has none: it is looked at one letter in [`SHORTEST`].
-fn run(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let mut at = from;
-    loop {
-        let probe = at + SHORTEST - 1;
-        if !is_base64(*bytes.get(probe)?) {
-            at = probe + 1;
-            continue;
-        }
-        let before = bytes.get(at..probe)?.iter().rposition(|byte| !is_base64(*byte));
-        let start = before.map_or(at, |before| at + before + 1);
-        let length = bytes.get(start..)?.iter().position(|byte| !is_base64(*byte)).unwrap_or(bytes.len() - start);
-        if length >= SHORTEST {
-            return Some(start..start + length);
-        }
-        at = start + length;
-    }
 }
 
 /// A run with the lines that it goes on in.
@@ -191,10 +173,6 @@ fn is_readable(bytes: &[u8]) -> bool {
         bytes.iter().filter(|byte| **byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t' | 0x1B) || **byte == 0x7F).count();
     let broken = bytes.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
     (odd + broken.saturating_sub(1)) * 16 <= bytes.len() && bytes.len() >= 8
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-' | b'=')
 }
 
 fn sextet(letter: u8) -> Option<u8> {

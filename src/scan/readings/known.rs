@@ -1,6 +1,7 @@
 //! The words of orders, and how they are known again.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// As rules look for them.
 const WORDS: &str = "\
@@ -22,11 +23,36 @@ const LONG: usize = 7;
 /// From this length on it is known with letters in another order; a shorter one only with digits for letters.
 pub(super) const MIDDLE: usize = 5;
 
+/// Of letters, as five bits each.
+const PAIRS: usize = 1 << 10;
+
+/// No word is so long.
+const ENDLESS: usize = 31;
+
+/// What is looked up is mixed already, and nobody else puts anything in.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0 << 8 | u64::from(*byte));
+    }
+
+    fn write_u32(&mut self, key: u32) {
+        // The upper bits of a hash are looked at as well as the lower.
+        self.0 = u64::from(key) << 32 | u64::from(key);
+    }
+}
+
 /// Words by their letters.
 pub(super) struct Known {
-    words: HashMap<u32, &'static str>,
-    /// Whether some word may have such a sum: most have none, and need no search.
-    seen: [u64; 512],
+    words: HashMap<u32, &'static str, BuildHasherDefault<Mixed>>,
+    /// By first and last letter, the lengths of the words that have both, a bit each.
+    lengths: [u32; PAIRS],
     /// The words that begin with each letter, longest first.
     by_letter: Vec<Vec<(Vec<u8>, &'static str)>>,
     letters: [u32; 256],
@@ -34,7 +60,7 @@ pub(super) struct Known {
 
 /// A byte between words. Any other is the letter that it is read as, and above it a number without order, so that sums tell sets of letters
 /// apart.
-pub(super) const NOTHING: u32 = 0;
+const NOTHING: u32 = 0;
 
 /// A byte that belongs to a word, but to none that is known.
 pub(super) const ODD: u32 = 0x80;
@@ -44,7 +70,8 @@ pub(super) const DIGIT: u32 = 0x100;
 
 impl Known {
     pub(super) fn new() -> Self {
-        let mut known = Self { words: HashMap::new(), seen: [0; 512], by_letter: vec![Vec::new(); 26], letters: [NOTHING; 256] };
+        let mut known =
+            Self { words: HashMap::default(), lengths: [0; PAIRS], by_letter: vec![Vec::new(); 26], letters: [NOTHING; 256] };
         for (byte, letter) in (0..=u8::MAX).zip(&mut known.letters) {
             *letter = read_as(byte);
         }
@@ -69,6 +96,7 @@ impl Known {
         known
     }
 
+    #[inline]
     pub(super) fn letter(&self, byte: u8) -> u32 {
         self.letters.get(usize::from(byte)).copied().unwrap_or(NOTHING)
     }
@@ -79,18 +107,23 @@ impl Known {
         let (Some(first), Some(last)) = (weights.first(), weights.last()) else { return };
         let key = key(sum, *first, *last);
         self.words.entry(key).or_insert(word);
-        if let Some(bits) = self.seen.get_mut((key >> 23) as usize) {
-            *bits |= 1 << ((key >> 17) & 63);
+        if let Some(lengths) = self.lengths.get_mut(pair(*first, *last)) {
+            *lengths |= 1 << weights.len().min(ENDLESS);
         }
     }
 
-    pub(super) fn may_have(&self, key: u32) -> bool {
-        self.seen.get((key >> 23) as usize).is_some_and(|bits| (bits >> ((key >> 17) & 63)) & 1 == 1)
+    /// Whether one of the words begins and ends like what is written, and is as long. Most have none, and need no search.
+    #[inline]
+    pub(super) fn may_be(&self, first: u8, last: u8, length: usize) -> bool {
+        let lengths = self.lengths.get(pair(self.letter(first), self.letter(last))).copied().unwrap_or_default();
+        lengths >> length.min(ENDLESS) & 1 == 1
     }
 
     /// The word that is meant, where it is not the one that is written.
-    pub(super) fn right(&self, word: &str, key: u32) -> Option<&'static str> {
-        let right = *self.words.get(&key)?;
+    pub(super) fn right(&self, word: &str) -> Option<&'static str> {
+        let letters = || word.bytes().map(|byte| self.letter(byte));
+        let sum = letters().fold(0_u32, |sum, letter| sum.wrapping_add(letter & !DIGIT));
+        let right = *self.words.get(&key(sum, letters().next()?, letters().next_back()?))?;
         let has_digits = word.bytes().any(|byte| !byte.is_ascii_alphabetic());
         // Whatever ends a sentence is no letter.
         let is_same = word.trim_end_matches('!').eq_ignore_ascii_case(right);
@@ -148,12 +181,19 @@ fn read_as(byte: u8) -> u32 {
     (mixed & !0x1FF) | digit | u32::from(plain)
 }
 
+/// The place of a first and a last letter in a table of all pairs.
+#[inline]
+fn pair(first: u32, last: u32) -> usize {
+    ((first & 31) << 5 | last & 31) as usize
+}
+
+#[inline]
 pub(super) fn plain(letter: u32) -> u8 {
     u8::try_from(letter & 0x7F).unwrap_or_default()
 }
 
 /// Of a word, by the sum of its letters, its first and its last; whether they were written as digits does not matter.
-pub(super) fn key(sum: u32, first: u32, last: u32) -> u32 {
+fn key(sum: u32, first: u32, last: u32) -> u32 {
     let (first, last) = (first & !DIGIT, last & !DIGIT);
     let mixed = sum ^ first.rotate_left(7) ^ last.rotate_left(19);
     (mixed ^ (mixed >> 16)).wrapping_mul(0xC2B2_AE3D)

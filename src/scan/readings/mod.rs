@@ -12,6 +12,7 @@ mod escapes;
 mod inflate;
 mod known;
 mod normalize;
+mod spans;
 mod strings;
 mod turned;
 mod way;

@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::Patches;
-use super::known::{DIGIT, Known, MIDDLE, NOTHING, ODD, key, plain};
+use super::known::{DIGIT, Known, MIDDLE, ODD, plain};
+use super::spans::{Word, words};
 use super::way::Rewritten;
 
 /// So many letters on their own in a row are no list of initials.
@@ -24,46 +25,34 @@ pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> O
     let mut wide = Wide::default();
     let mut row = Row::default();
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(first) = bytes.get(at) {
-        let letter = known.letter(*first);
-        at += 1;
-        if letter == NOTHING {
+    for Word { span, is_plain } in words(bytes) {
+        let word = bytes.get(span.clone()).unwrap_or_default();
+        let ([first, ..], [.., last]) = (word, word) else { continue };
+        let may_be_known = known.may_be(*first, *last, word.len());
+        // Nearly all words, with few branches, each of which nearly always goes the same way.
+        let is_usual =
+            is_plain & (word.len() > 1) & !(may_be_known & (word.len() >= MIDDLE)) & (spaced.count == 0) & (row.count == 0);
+        if is_usual && wide.is_usual(bytes, &span) {
             continue;
         }
-        let start = at - 1;
-        let (mut sum, mut last, mut all) = (letter & !DIGIT, letter, letter);
-        while let Some(byte) = bytes.get(at) {
-            let letter = known.letter(*byte);
-            if letter == NOTHING {
-                break;
-            }
-            all |= letter;
-            sum = sum.wrapping_add(letter & !DIGIT);
-            last = letter;
-            at += 1;
-        }
-        let length = at - start;
+        let all = if is_plain { 0 } else { word.iter().fold(0, |all, byte| all | known.letter(*byte)) };
         let is_odd = all & ODD != 0;
-        if length == 1 && !is_odd {
-            spaced.add(start, plain(letter), known, &mut patches);
-            wide.letter(at);
-            row.word(start..at, false, numbers);
+        if let ([letter], false) = (word, is_odd) {
+            spaced.add(span.start, plain(known.letter(*letter)), known, &mut patches);
+            wide.letter(span.end);
+            row.word(span, false, numbers);
             continue;
         }
-        if spaced.count > 0 {
-            spaced.end(known, &mut patches);
-        }
-        wide.word(text, start..at, &mut patches);
-        row.word(start..at, all & DIGIT != 0 && !is_odd, numbers);
-        let may_be_known = length >= MIDDLE || (length >= 3 && all & DIGIT != 0);
-        if may_be_known && !is_odd {
-            let key = key(sum, letter, last);
-            if known.may_have(key)
-                && let Some(right) = known.right(text.get(start..at).unwrap_or_default(), key)
-            {
-                patches.replace(start..at, right);
-            }
+        spaced.end(known, &mut patches);
+        wide.word(text, span.clone(), &mut patches);
+        row.word(span.clone(), all & DIGIT != 0 && !is_odd, numbers);
+        let is_long_enough = word.len() >= MIDDLE || (word.len() >= 3 && all & DIGIT != 0);
+        if may_be_known
+            && is_long_enough
+            && !is_odd
+            && let Some(right) = known.right(text.get(span.clone()).unwrap_or_default())
+        {
+            patches.replace(span, right);
         }
     }
     spaced.end(known, &mut patches);
@@ -152,14 +141,23 @@ impl Wide {
         (self.end, self.follows) = (end, false);
     }
 
+    /// The same as [`Self::word`] where one space stands before a word, which is nearly always. Whether it does.
+    #[inline]
+    fn is_usual(&mut self, text: &[u8], word: &Range<usize>) -> bool {
+        let is_usual = word.start == self.end + 1 && text.get(self.end) == Some(&b' ');
+        if is_usual {
+            (self.end, self.follows) = (word.end, false);
+        }
+        is_usual
+    }
+
     fn word(&mut self, text: &str, word: Range<usize>, patches: &mut Patches<'_>) {
         const WIDEST: usize = 16;
         let gap = self.end..word.start;
-        self.end = word.end;
-        if gap.len() == 1 && text.as_bytes().get(gap.start) == Some(&b' ') {
-            self.follows = false;
+        if self.is_usual(text.as_bytes(), &word) {
             return;
         }
+        self.end = word.end;
         let is_wide = (2..=WIDEST).contains(&gap.len()) || text.as_bytes().get(gap.start).is_some_and(|byte| *byte != b' ');
         let is_padding =
             is_wide && gap.len() <= WIDEST && text.get(gap.clone()).is_some_and(|gap| !gap.is_empty() && gap.trim().is_empty());

@@ -303,14 +303,7 @@ impl Places {
         [(); BEHIND].map(|()| {
             // The text does not end within its anchor.
             let wanted = anchor.next().copied().unwrap_or(Bytes::ANY);
-            let mut bytes = self.union(&places);
-            if may_be_over {
-                bytes = bytes.or(beside);
-            }
-            if is_over {
-                bytes = Bytes::ANY;
-            }
-            is_over |= may_be_over;
+            let bytes = at_the_end(self.union(&places), beside, may_be_over, &mut is_over);
             places.retain(|place| !self.bytes(*place).and(wanted).is_none());
             may_be_over = places.iter().any(|place| last.contains(place));
             places = unique(places.iter().filter_map(|place| self.next.get(*place)).flatten().copied().collect());
@@ -332,14 +325,7 @@ impl Places {
         [(); BEFORE].map(|()| {
             let may_be_over = places.iter().any(|place| first.contains(place));
             places = unique(places.iter().filter_map(|place| before.get(*place)).flatten().copied().collect());
-            let mut bytes = self.union(&places);
-            if may_be_over {
-                bytes = bytes.or(beside);
-            }
-            if is_over {
-                bytes = Bytes::ANY;
-            }
-            is_over |= may_be_over;
+            let mut bytes = at_the_end(self.union(&places), beside, may_be_over, &mut is_over);
             if std::mem::take(&mut nearest) && start.apart {
                 bytes = bytes.and(start.first().not());
             }
@@ -369,6 +355,16 @@ impl Places {
 impl Part {
     fn empty() -> Self {
         Self { empty: true, first: Vec::new(), last: Vec::new() }
+    }
+}
+
+/// What may stand at a distance: what the pattern wants there, what may touch it where it may have ended just before, anything behind that.
+fn at_the_end(wanted: Bytes, beside: Bytes, may_be_over: bool, is_over: &mut bool) -> Bytes {
+    let was_over = std::mem::replace(is_over, *is_over || may_be_over);
+    match (was_over, may_be_over) {
+        (true, _) => Bytes::ANY,
+        (false, true) => wanted.or(beside),
+        (false, false) => wanted,
     }
 }
 

@@ -1,0 +1,110 @@
+//! Where the words stand that rules begin with.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem::Finder;
+
+use super::rules::{Rule, all};
+use super::score::RuleError;
+use crate::scan::grams::{self, Grams};
+
+/// So much of an anchor is searched for. The rest is for the rule to see: where an anchor has a space a text may have a line break.
+const PREFIX: usize = 8;
+
+/// Words of orders, turned.
+const TURNED: &[&str] = &["vafgehpgvba", "vtaber", "cebzcg", "qvfertneq", "cerivbhf", "erirny", "cnffjbeq", "flfgrz"];
+const BACKWARDS: &[&str] = &["noitcurtsni", "snoitcurtsni", "erongi", "tpmorp", "dragersid", "suoiverp", "laever", "drowssap"];
+
+/// What an anchor begins.
+#[derive(Debug)]
+pub(super) enum Starts {
+    /// These rules, as indexes.
+    Rules(Vec<usize>),
+    /// Nothing, but it says that the text is turned by thirteen letters.
+    Turned,
+    /// Nothing, but it says that the text is written from its end.
+    Backwards,
+}
+
+/// What is searched for on one surface: words that only other surfaces' rules begin with would cost time and find nothing.
+#[derive(Debug)]
+pub(super) struct Anchors {
+    search: Search,
+    /// What each anchor begins, by its number.
+    starts: Vec<Starts>,
+}
+
+/// How they are searched for, in any case of ASCII.
+#[derive(Debug)]
+enum Search {
+    Ascii {
+        grams: Grams<true>,
+        /// Those too short for that, which are marks and have no case.
+        marks: Vec<(usize, Finder<'static>)>,
+    },
+    /// An automaton over bytes, for letters that take several each.
+    Foreign(AhoCorasick),
+}
+
+impl Anchors {
+    /// Of those of `wants`, which are all of ASCII.
+    pub(super) fn ascii(wants: impl Fn(&Rule) -> bool) -> Self {
+        let (literals, starts) = begun(|rule, anchor| anchor.is_ascii() && wants(rule));
+        let marks = literals.iter().enumerate().filter(|(_, literal)| literal.len() < grams::SHORTEST);
+        let marks = marks.map(|(number, literal)| (number, Finder::new(*literal))).collect();
+        let grams = Grams::new(literals.iter().map(|literal| literal.as_bytes()));
+        Self { search: Search::Ascii { grams, marks }, starts }
+    }
+
+    /// Of those that are not ASCII, for every surface.
+    pub(super) fn foreign() -> Result<Self, RuleError> {
+        let (literals, starts) = begun(|_, anchor| !anchor.is_ascii());
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&literals)
+            .map_err(|source| RuleError::Anchors(Box::new(source)))?;
+        Ok(Self { search: Search::Foreign(automaton), starts })
+    }
+
+    /// Where each anchor begins, and what it begins, in their order; `None` where they are more than `most`.
+    pub(super) fn found(&self, text: &[u8], most: usize) -> Option<impl Iterator<Item = (usize, &Starts)>> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        let mut note = |number: usize, start: usize| {
+            found.push((start, number));
+            if found.len() <= most { Ok(()) } else { Err(()) }
+        };
+        let all = match &self.search {
+            Search::Ascii { grams, marks } => {
+                let mut marks = marks.iter().flat_map(|(number, mark)| mark.find_iter(text).map(|start| (*number, start)));
+                marks.try_for_each(|(number, start)| note(number, start)).and_then(|()| grams.find(text, note))
+            }
+            Search::Foreign(automaton) => {
+                let mut all = automaton.find_overlapping_iter(text);
+                all.try_for_each(|anchor| note(anchor.pattern().as_usize(), anchor.start()))
+            }
+        };
+        all.ok()?;
+        // Each was found by a part of it.
+        found.sort_unstable();
+        Some(found.into_iter().filter_map(|(start, number)| self.starts.get(number).map(|starts| (start, starts))))
+    }
+}
+
+/// The beginnings of the anchors of `wants`, and what they begin; turned words are those of English.
+fn begun(wants: impl Fn(&Rule, &str) -> bool) -> (Vec<&'static str>, Vec<Starts>) {
+    let mut begun: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, rule) in (0..).zip(all()) {
+        for anchor in rule.anchors().filter(|anchor| wants(rule, anchor)) {
+            let prefix = anchor.get(..PREFIX).filter(|_| anchor.is_ascii()).unwrap_or(anchor);
+            begun.entry(prefix).or_default().push(number);
+        }
+    }
+    begun.values_mut().for_each(Vec::dedup);
+    let turned = TURNED.iter().map(|word| (*word, Starts::Turned));
+    let backwards = BACKWARDS.iter().map(|word| (*word, Starts::Backwards));
+    let rules = begun.into_iter().map(|(anchor, rules)| (anchor, Starts::Rules(rules)));
+    rules.chain(turned).chain(backwards).unzip()
+}
