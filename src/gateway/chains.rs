@@ -94,7 +94,7 @@ impl Ruling {
     fn of(config: &config::Config) -> Result<Self, NotCompiled> {
         let policy = Arc::clone(&config.policy);
         let book = Arc::new(Rulebook::new(Engine::new(&policy), &policy.hash, &config.servers));
-        let dlp = Arc::new(Rules::new(policy.dlp.as_ref())?.excepting(&policy.exceptions));
+        let dlp = Arc::new(Rules::among(policy.catalogue()?, policy.dlp.as_ref())?.excepting(&policy.exceptions));
         Ok(Self { policy, book, dlp, durability: config.audit.durability, tempo: tempo(&config.audit) })
     }
 }
@@ -136,7 +136,7 @@ impl Chains {
         self.lasting.log.set_tempo(ruling.tempo);
         let before = std::mem::replace(&mut self.ruling, ruling);
         // What scans a subscription's messages was chosen when it began, and it would never end: its client has to ask again.
-        let scans = |ruling: &Ruling| (ruling.policy.dlp.clone(), ruling.policy.injection);
+        let scans = |ruling: &Ruling| (ruling.policy.dlp.clone(), ruling.policy.detectors.clone(), ruling.policy.injection);
         if scans(&before) != scans(&self.ruling) || self.ruling.book.reclassifies(&before.book) {
             self.lasting.upstreams.iter().for_each(Upstream::renew_subscriptions);
         }

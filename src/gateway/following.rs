@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::reload::Reloader;
 use crate::admin::Reload as _;
 use crate::config::{self, OnDisk};
-use crate::policy::{LISTS, Policy};
+use crate::policy::paths;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -127,11 +127,8 @@ impl Files {
 
 fn stamps(file: &Path, folder: Option<&Path>) -> Stamps {
     let mut stamps = vec![(file.to_owned(), stamp(file))];
-    let folders = folder.into_iter().flat_map(|folder| [folder.to_owned(), folder.join(LISTS)]);
-    let entries = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     // What nobody reads may change all the time.
-    let named = entries.filter(|entry| Policy::depends_on(&entry.file_name())).map(|entry| entry.path());
-    stamps.extend(named.filter(|path| !path.is_dir()).map(|path| {
+    stamps.extend(folder.map(paths).unwrap_or_default().into_iter().map(|path| {
         let stamp = stamp(&path);
         (path, stamp)
     }));
@@ -175,6 +172,16 @@ mod tests {
         let (_, third) = until_read().unwrap();
         assert!(third.policy != second.policy && third.configuration == second.configuration);
         fs::remove_file(folder.join("a.yaml")).unwrap();
+        assert_eq!(until_read().unwrap().1, first);
+        // Of detectors all is seen, since all that is not read is an error.
+        fs::create_dir_all(folder.join("detectors/pii")).unwrap();
+        assert_eq!(until_read(), None, "no file is there");
+        fs::write(folder.join("detectors/pii/a.yaml"), "version: 1\n").unwrap();
+        let with = until_read().unwrap().1.policy;
+        assert!(with.is_some() && with != first.policy);
+        fs::create_dir(folder.join("detectors/pi")).unwrap();
+        assert_eq!(until_read().unwrap().1.policy, None);
+        fs::remove_dir_all(folder.join("detectors")).unwrap();
         assert_eq!(until_read().unwrap().1, first);
         // Refused for its name, so it is seen: whoever wrote it is to be told.
         fs::write(folder.join("a.Rego"), "").unwrap();

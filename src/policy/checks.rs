@@ -6,6 +6,7 @@ use std::path::Path;
 use super::document::Known;
 use super::sections::Gathered;
 use super::{DlpAction, DlpRule, exceptions};
+use crate::scan::{Class, MOST_DETECTORS, Row};
 use crate::yaml::{Place, Report, closest};
 
 /// Reports what is wrong or weak in all files together; `dir` names the folder where no file can be blamed.
@@ -14,6 +15,7 @@ pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut
     cycles(gathered, report);
     restored_without_tokens(gathered, report);
     exceptions::check(gathered, report);
+    too_many_detectors(gathered, report);
     if report.has_errors() {
         // What is missing may be what could not be read.
         return;
@@ -22,6 +24,7 @@ pub(super) fn check(gathered: &Gathered, known: &Known, dir: &Path, report: &mut
     warn_of_silence(gathered, dir, report);
     warn_of_passing_secrets(gathered, report);
     warn_of_values_that_come_back(gathered, report);
+    warn_of_idle_detectors(gathered, report);
     if known.issuers.is_empty() {
         warn_of_claims_without_issuer(gathered, report);
     }
@@ -100,6 +103,42 @@ fn warn_of_passing_secrets(gathered: &Gathered, report: &mut Report) {
         report
             .warning(place, "no rule detects `secrets`: credentials pass")
             .hint("add `{ name: credentials, detect: [secrets], action: block }`");
+    }
+}
+
+/// What all rules look for has to fit into one scanner.
+fn too_many_detectors(gathered: &Gathered, report: &mut Report) {
+    let rules = || gathered.dlp_rules.iter().map(|rule| &rule.value);
+    let own = rules().filter(|rule| rule.own.is_some()).count();
+    let Some(place) = gathered.dlp.filter(|_| own > 0) else { return };
+    let Ok(catalogue) = gathered.detectors.catalogue() else { return };
+    let count = own + catalogue.count(rules().flat_map(|rule| &rule.detect).map(String::as_str));
+    if count > MOST_DETECTORS {
+        report
+            .error(place, format!("`dlp` looks for {count} detectors, lists and patterns; {MOST_DETECTORS} are the most"))
+            .hint("join lists of words, and patterns by `|`, where the same becomes of what they find");
+    }
+}
+
+/// A file of detectors beside rules that name none of them.
+fn warn_of_idle_detectors(gathered: &Gathered, report: &mut Report) {
+    let rules = || gathered.dlp_rules.iter().flat_map(|rule| &rule.value.detect);
+    let is_idle = |row: &Row| match gathered.dlp {
+        Some(_) => !rules().any(|name| row.goes_by(name)),
+        None => row.class() != Class::Secrets,
+    };
+    let mut idle: Vec<(&str, Place, usize)> = Vec::new();
+    for (row, place) in gathered.detectors.new_rows().filter(|(row, _)| is_idle(row)) {
+        match idle.last_mut().filter(|(_, first, _)| first.file == place.file) {
+            Some((.., others)) => *others += 1,
+            None => idle.push((&row.detector().id, place, 0)),
+        }
+    }
+    for (id, place, others) in idle {
+        let others = if others > 0 { format!(", and for {others} more of this file") } else { String::new() };
+        report
+            .warning(place, format!("no rule looks for `{id}`{others}"))
+            .hint("name its id, its kind or its class in `detect` of a `dlp` rule");
     }
 }
 

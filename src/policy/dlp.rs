@@ -7,7 +7,7 @@ use super::patterns::{exact, tool};
 use super::sections::{Clearance, Gathered, Lists, MODES, Placed, server, single, unique};
 use super::{Classification, DlpAction, DlpRule, Restore, Unread};
 use crate::config::units::{size, within};
-use crate::scan::{Catalogue, NotOwn, Own};
+use crate::scan::{Additions, NotOwn, Own};
 use crate::yaml::{Fields, Invalid, Node, Report, choice, closest, name, parsed, text};
 
 const ACTIONS: &[(&str, DlpAction)] = &[
@@ -32,7 +32,7 @@ pub(super) fn dlp(node: &Node, shadow: bool, known: &Known, gathered: &mut Gathe
         Some(())
     });
     fields.list("rules", |node, report| {
-        let rule = rule(node, shadow, known, &gathered.lists, report)?;
+        let rule = rule(node, shadow, known, (&gathered.lists, &gathered.detectors), report)?;
         unique(&mut gathered.dlp_rules, &mut gathered.taken, rule, |rule| &rule.name, "dlp rule", report);
         Some(())
     });
@@ -100,12 +100,22 @@ fn attribute(text: &str) -> Result<String, Invalid> {
     }
 }
 
-fn rule(node: &Node, file_shadow: bool, known: &Known, lists: &Lists, report: &mut Report) -> Option<Placed<DlpRule>> {
+/// What lies beside the policies, which rules name.
+type Beside<'g> = (&'g Lists, &'g Additions);
+
+fn rule(
+    node: &Node,
+    file_shadow: bool,
+    known: &Known,
+    (lists, detectors): Beside<'_>,
+    report: &mut Report,
+) -> Option<Placed<DlpRule>> {
     let mut fields = Fields::of(node, "dlp.rules[]", report)?;
     let called = fields.required("name", name);
     let own = fields.optional("words", |node, report| words(node, lists, report));
     let pattern = fields.optional("pattern", pattern);
     let looks = fields.has("words") || fields.has("pattern");
+    let detector = |node: &Node, report: &mut Report| detector(node, detectors, report);
     let detect = if looks { fields.list("detect", detector) } else { fields.required_list("detect", detector) };
     if fields.has("words") && fields.has("pattern") {
         let place = fields.place("pattern");
@@ -181,16 +191,16 @@ fn own(made: Result<Own, NotOwn>, node: &Node, report: &mut Report) -> Option<Ar
 }
 
 /// A class, a kind or an id of detectors.
-fn detector(node: &Node, report: &mut Report) -> Option<String> {
+fn detector(node: &Node, detectors: &Additions, report: &mut Report) -> Option<String> {
     let written = text(node, report)?;
-    let catalogue = match Catalogue::built_in() {
+    let catalogue = match detectors.catalogue() {
         Ok(catalogue) => catalogue,
         Err(broken) => {
             report.error(node.place, broken.to_string());
             return None;
         }
     };
-    if catalogue.named(&written).is_some() {
+    if catalogue.named(&written).is_some() || detectors.may_have(&written) {
         return Some(written);
     }
     let hint = match closest(&written, catalogue.names()) {

@@ -1,18 +1,17 @@
-//! The folder: which files are read, in which order, and what they are together.
+//! The folder: its files in their order, and what they are together.
 
-use std::ffi::OsStr;
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::civil::Date;
 
 use super::checks::check;
+use super::folder::{File, What, files};
 use super::sections::{Gathered, file};
 use super::{Dlp, Modules, Policy};
+use crate::scan::{Additions, Catalogue};
 use crate::yaml::{MAX_FILE_SIZE, Node, Place, Report, Value, read, read_file};
 
 /// Names outside the policies that they may refer to.
@@ -52,38 +51,29 @@ impl Known {
     }
 }
 
-/// Reads every `*.yaml` and `*.rego` of `dir` (not of its sub-folders) in the order of their names, as one policy, and the lists of words
-/// (`*.txt`, there and in its sub-folder `lists`). Whatever is wrong
+/// Reads every `*.yaml` and `*.rego` of `dir` (not of its sub-folders) in the order of their names, as one policy, the lists of words
+/// (`*.txt`, there and in its sub-folder `lists`), and detectors in `detectors/pii` and `detectors/secrets`. Whatever is wrong
 /// stands in `report`; with an error in it the result is not to be used.
 ///
 /// The hash covers exactly the bytes that were read.
 pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
-    let files = match names(dir, report) {
-        Ok(files) => files,
-        Err(error) => {
-            about(dir, format!("the folder cannot be read: {error}"), "it holds the policies, as `*.yaml`", report);
-            return Policy::default();
-        }
-    };
+    let Some(files) = files_of(dir, report) else { return Policy::default() };
     let mut hash = Hash::new();
     let mut gathered = Gathered::default();
     let (mut documents, mut modules) = (Vec::new(), Vec::new());
     gathered.bind_anonymous(known);
-    for (name, path) in files {
-        let bytes = match read_file(&path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                about(&path, format!("the file cannot be read: {error}"), "", report);
-                continue;
-            }
-        };
+    for File { name, path, what } in files {
+        let Some(bytes) = bytes_of(&path, report) else { continue };
         hash.add(&name, &bytes);
-        match path.extension().and_then(OsStr::to_str) {
-            Some("rego") => modules.extend(utf8(&path, bytes, report).map(|text| (path.display().to_string(), text))),
-            Some("txt") => gathered.lists.extend(utf8(&path, bytes, report).map(|text| (name, text))),
-            _ => documents.push((path, bytes)),
+        match what {
+            What::Document => documents.push((path, bytes)),
+            What::Module => modules.extend(utf8(&path, bytes, report).map(|text| (path.display().to_string(), text))),
+            What::List => gathered.lists.extend(utf8(&path, bytes, report).map(|text| (name, text))),
+            What::Detectors(class) => gathered.detectors.read(class, &path.display().to_string(), &bytes, report),
         }
     }
+    // Before anything that names one.
+    gathered.detectors.finish(report);
     for (path, bytes) in documents {
         if let Some(mut node) = read(&path.display().to_string(), &bytes, report) {
             refuse_references(&mut node, report);
@@ -93,6 +83,31 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     check(&gathered, known, dir, report);
     let modules = Modules::read(&modules, report).map(Arc::new);
     assemble(gathered, modules, hash.finish())
+}
+
+/// The detectors that a policy in `dir` chooses from, where some are its own; `None`: those of this build. Whatever is wrong with them stands
+/// in `report`.
+pub fn read_detectors(dir: &Path, report: &mut Report) -> Option<Arc<Catalogue>> {
+    let mut detectors = Additions::default();
+    for File { path, what, .. } in files_of(dir, report)? {
+        if let What::Detectors(class) = what
+            && let Some(bytes) = bytes_of(&path, report)
+        {
+            detectors.read(class, &path.display().to_string(), &bytes, report);
+        }
+    }
+    detectors.finish(report);
+    detectors.into_catalogue()
+}
+
+fn files_of(dir: &Path, report: &mut Report) -> Option<Vec<File>> {
+    let files = files(dir, report);
+    let unread = |error| about(dir, format!("the folder cannot be read: {error}"), "it holds the policies, as `*.yaml`", report);
+    files.map_err(unread).ok()
+}
+
+fn bytes_of(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
+    read_file(path).map_err(|error| about(path, format!("the file cannot be read: {error}"), "", report)).ok()
 }
 
 fn utf8(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<String> {
@@ -108,9 +123,9 @@ fn utf8(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<String> {
 /// file can be read, or one is there that would be refused by its name.
 pub fn hash_of_folder(dir: &Path) -> Option<String> {
     let mut report = Report::new();
-    let files = names(dir, &mut report).ok().filter(|_| !report.has_errors())?;
+    let files = files(dir, &mut report).ok().filter(|_| !report.has_errors())?;
     let mut hash = Hash::new();
-    for (name, path) in files {
+    for File { name, path, .. } in files {
         hash.add(&name, &read_file(&path).ok()?);
     }
     Some(hash.finish())
@@ -158,78 +173,9 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         injection_thresholds: gathered.injection_thresholds,
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
+        detectors: gathered.detectors.into_catalogue(),
         hash,
     }
-}
-
-/// What the name of a file in the folder makes of it.
-enum Named<'a> {
-    /// It is read.
-    Policy(&'a str),
-    /// It looks like a policy and is not read: why, and what to do.
-    Refused(&'static str, &'static str),
-    /// It is none.
-    Other,
-}
-
-impl<'a> Named<'a> {
-    fn of(name: &'a OsStr) -> Self {
-        let Some(name) = name.to_str() else { return Self::Refused("the name of this file is not UTF-8", "rename it") };
-        // Editors' backups, and the folders by which Kubernetes swaps a mounted map.
-        if name.starts_with('.') {
-            return Self::Other;
-        }
-        let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
-        match extension {
-            "rego" | "txt" | "yaml" => Self::Policy(name),
-            other if other.eq_ignore_ascii_case("rego") => Self::Refused("this file is not read", "name it `.rego`"),
-            other if ["yaml", "yml"].iter().any(|like| other.eq_ignore_ascii_case(like)) => {
-                Self::Refused("this file is not read", "name it `.yaml`")
-            }
-            _ => Self::Other,
-        }
-    }
-}
-
-impl Policy {
-    /// Whether a file of the folder that is called so is read, or refused for its name: no other makes a difference to the policy.
-    pub(crate) fn depends_on(name: &OsStr) -> bool {
-        !matches!(Named::of(name), Named::Other)
-    }
-}
-
-/// Where lists of words may lie, beside the folder itself.
-pub(crate) const LISTS: &str = "lists";
-
-/// The policy files, sorted by name, and the lists of words; names that look like policies and are not read are errors.
-fn names(dir: &Path, report: &mut Report) -> io::Result<Vec<(String, PathBuf)>> {
-    let mut files = Vec::new();
-    let lists = dir.join(LISTS);
-    if lists.is_dir() {
-        for entry in fs::read_dir(lists)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if let Named::Policy(name) = Named::of(&name)
-                && entry.path().extension().is_some_and(|extension| extension == "txt")
-            {
-                files.push((format!("{LISTS}/{name}"), entry.path()));
-            }
-        }
-    }
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let path = entry.path();
-        let name = entry.file_name();
-        match Named::of(&name) {
-            Named::Other => {}
-            // Sub-folders are not read, whatever they are called.
-            Named::Policy(_) | Named::Refused(..) if path.is_dir() => {}
-            Named::Policy(name) => files.push((name.to_owned(), path)),
-            Named::Refused(why, hint) => about(&path, why.to_owned(), hint, report),
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Policies are reviewed as they stand: a reference would let them say something else on each machine.

@@ -5,7 +5,6 @@ use jiff::civil::Date;
 use super::document::Known;
 use super::patterns::tool;
 use super::sections::{Gathered, Placed, server};
-use crate::scan::Catalogue;
 use crate::scan::injection::rule_ids;
 use crate::yaml::{Fields, Node, Report, choice, closest, parsed, text};
 
@@ -81,7 +80,7 @@ pub(super) fn check(gathered: &Gathered, report: &mut Report) {
         // The detectors are read when somebody asks for them: every command reads policies, and few need more.
         return;
     }
-    let Ok(catalogue) = Catalogue::built_in() else { return };
+    let Ok(catalogue) = gathered.detectors.catalogue() else { return };
     let own = || gathered.dlp_rules.iter().filter(|rule| rule.value.own.is_some()).map(|rule| rule.value.name.as_str());
     for exception in &gathered.exceptions {
         let finding = exception.value.finding.as_str();
@@ -90,7 +89,8 @@ pub(super) fn check(gathered: &Gathered, report: &mut Report) {
             found.hint("an exception is about one finding: name the detector, as the record does");
             continue;
         }
-        if catalogue.named(finding).is_some() || rule_ids().any(|id| id == finding) || own().any(|name| name == finding) {
+        let is_detector = catalogue.named(finding).is_some() || gathered.detectors.may_have(finding);
+        if is_detector || rule_ids().any(|id| id == finding) || own().any(|name| name == finding) {
             continue;
         }
         let known: Vec<&str> = catalogue.names().chain(own()).chain(rule_ids().map(|id| -> &str { id })).collect();

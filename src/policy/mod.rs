@@ -11,6 +11,7 @@ pub mod condition;
 mod dlp;
 mod document;
 mod exceptions;
+mod folder;
 mod injection;
 mod limits;
 mod origin;
@@ -28,9 +29,9 @@ use std::sync::Arc;
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
-pub(crate) use document::LISTS;
-pub use document::{Known, hash_of_folder, read_folder};
+pub use document::{Known, hash_of_folder, read_detectors, read_folder};
 pub use exceptions::{Exception, On};
+pub(crate) use folder::paths;
 pub use injection::{InjectionFor, Thresholds};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
@@ -40,8 +41,8 @@ pub use rego::Unsaid;
 pub use results::{Over, ResultLimit};
 pub use tenants::{Tenant, Tenants, tenant, tenants};
 
-use crate::scan::Own;
 use crate::scan::injection::ModelMode;
+use crate::scan::{Catalogue, NotCompiled, Own};
 
 /// The issuer of callers without a credential, and their subject.
 pub const ANONYMOUS: &str = "anonymous";
@@ -75,8 +76,23 @@ pub struct Policy {
     pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.
     pub cases: Vec<Case>,
+    /// The detectors to choose from, where some are the policy's own. `None`: those of this build.
+    pub detectors: Option<Arc<Catalogue>>,
     /// SHA-256 over the files' names and bytes, in name order; lower-case hex.
     pub hash: String,
+}
+
+impl Policy {
+    /// The detectors to choose from.
+    ///
+    /// # Errors
+    /// A file of this build is broken, which its tests exclude.
+    pub fn catalogue(&self) -> Result<&Catalogue, NotCompiled> {
+        match &self.detectors {
+            Some(own) => Ok(own),
+            None => Catalogue::built_in().map(|built_in| &**built_in).map_err(Clone::clone),
+        }
+    }
 }
 
 /// A named set of grants.

@@ -14,6 +14,7 @@ use super::results::{ResultLimit, result_limit};
 use super::roles::role;
 use super::rules::rule;
 use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule, Tenants, Unread, tenants};
+use crate::scan::Additions;
 use crate::yaml::{Fields, Later, Node, Place, Report, choice, closest, entries, later, scalar, version};
 
 const LATER: &[Later] = &[later("approvals"), later("flows")];
@@ -28,6 +29,8 @@ pub(super) type Lists = BTreeMap<String, String>;
 pub(super) struct Gathered {
     /// Read before anything that names them.
     pub(super) lists: Lists,
+    /// Likewise.
+    pub(super) detectors: Additions,
     pub(super) taken: Taken,
     pub(super) roles: Vec<Placed<Role>>,
     pub(super) bindings: Vec<Placed<Binding>>,

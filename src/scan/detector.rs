@@ -6,7 +6,7 @@ pub use super::matchers::Matcher;
 use super::own::Own;
 
 /// One kind of sensitive text, as its row says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
     /// What findings and lists of exceptions call it: `github-pat-classic`.
     pub id: String,
@@ -93,7 +93,7 @@ pub enum Edges {
 }
 
 /// Words of which one has to stand before a match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Near {
     /// In any case.
     pub words: Vec<String>,
@@ -116,6 +116,31 @@ impl Detector {
             finds: Vec::new(),
             spares: Vec::new(),
         }
+    }
+}
+
+impl PartialEq for How {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pattern(one), Self::Pattern(other)) => one == other,
+            // Two functions at one address do the same. The same function at two is taken for two, which costs only time.
+            (Self::Matcher(one), Self::Matcher(other)) => std::ptr::fn_addr_eq(*one, *other),
+            (Self::Own(one), Self::Own(other)) => one == other,
+            (Self::Matcher(_) | Self::Own(_) | Self::Pattern(_), _) => false,
+        }
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { whole, before, after, edges, entropy, check, not } = self;
+        let same_check = match (check, other.check) {
+            (None, None) => true,
+            (Some(one), Some(other)) => std::ptr::fn_addr_eq(*one, other),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let numbers = (before, after, edges, entropy) == (&other.before, &other.after, &other.edges, &other.entropy);
+        same_check && numbers && (whole, not) == (&other.whole, &other.not)
     }
 }
 

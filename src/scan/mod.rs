@@ -7,9 +7,10 @@
 //! Pure: bytes in, spans out. The time is bounded by the length of the text: what a text made to be slow would take beyond that is not looked
 //! at, and said ([`Scanner::scan`]).
 //!
-//! The detectors of this build are embedded ([`Catalogue::built_in`]). Orders to a model are another matter: [`injection`] looks for them by rules
+//! The detectors of this build are embedded ([`Catalogue::built_in`]); a policy may add its own, and replace these ([`Additions`]). Orders to a model are another matter: [`injection`] looks for them by rules
 //! and asks [`linear`], a model of words.
 
+mod additions;
 mod catalogue;
 mod checks;
 mod detector;
@@ -35,6 +36,7 @@ mod tests;
 mod verify;
 mod words;
 
+pub use additions::Additions;
 pub use catalogue::Catalogue;
 pub use detector::{Anchor, Check, Detector, Edges, How, Matcher, Near, Pattern};
 pub use embedded::Class;
@@ -44,4 +46,4 @@ pub use read::detectors;
 pub use row::Row;
 pub use samples::{Mistake, sample};
 pub use scanner::{Effort, Found, NotCompiled, Scanner, Unread};
-pub use set::Set;
+pub use set::{MOST as MOST_DETECTORS, Set};

@@ -48,7 +48,7 @@ pub enum NotOwn {
 }
 
 /// The message of a broken pattern has the pattern in it, and what is wrong on its last line.
-fn last_line(error: &regex::Error) -> String {
+pub(super) fn last_line(error: &regex::Error) -> String {
     error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 

@@ -18,6 +18,8 @@ pub struct Mistake {
     pub id: String,
     /// Whether it finds what it is to spare; else it misses what it is to find.
     pub finds: bool,
+    /// Which of its samples of that sort it is.
+    pub at: usize,
     /// The text.
     pub text: String,
 }
@@ -40,15 +42,15 @@ impl Scanner {
             let text = sample(template, round * 1_000 + seed);
             (self.finds(detector, &text), text)
         };
-        let mistake = |finds: bool, text: String| Mistake { id: detector.id.clone(), finds, text };
+        let mistake = |finds: bool, at: usize, text: String| Mistake { id: detector.id.clone(), finds, at, text };
         let mut mistakes = Vec::new();
-        for template in &detector.finds {
+        for (place, template) in detector.finds.iter().enumerate() {
             let mut missed = (0..ROUNDS).map(|at| round(template, at)).filter(|(found, _)| !found);
-            mistakes.extend(missed.nth(CHANCE).map(|(_, text)| mistake(false, text)));
+            mistakes.extend(missed.nth(CHANCE).map(|(_, text)| mistake(false, place, text)));
         }
-        for template in &detector.spares {
+        for (place, template) in detector.spares.iter().enumerate() {
             let found = (0..ROUNDS).map(|at| round(template, at)).find(|(found, _)| *found);
-            mistakes.extend(found.map(|(_, text)| mistake(true, text)));
+            mistakes.extend(found.map(|(_, text)| mistake(true, place, text)));
         }
         mistakes
     }

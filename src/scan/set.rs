@@ -1,7 +1,7 @@
 //! Which detectors of a scanner are meant.
 
 /// How many there can be in one scanner.
-pub(super) const MOST: usize = 1024;
+pub const MOST: usize = 1024;
 
 const WORDS: usize = MOST / 64;
 

@@ -101,10 +101,10 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(wants: &dyn Fn(Class) -> bool, model: ModelMode) -> anyhow::Result<Self> {
+    pub(super) fn new(catalogue: &Catalogue, wants: &dyn Fn(Class) -> bool, model: ModelMode) -> anyhow::Result<Self> {
         let classes = [(Class::Secrets, scan::Class::Secrets), (Class::Pii, scan::Class::Pii)];
         let wanted = classes.iter().filter(|(class, _)| wants(*class)).map(|(_, class)| class.name());
-        let detectors = Catalogue::built_in()?.scanner(wanted, [])?;
+        let detectors = catalogue.scanner(wanted, [])?;
         detectors.compile()?;
         let injection = wants(Class::Injection).then(injection::Scanner::new).transpose()?;
         Ok(Self {

@@ -1,13 +1,15 @@
-//! `yett scan`: what the detectors of this build find in texts on standard input.
+//! `yett scan`: what the detectors of this build, or of a policy, find in texts on standard input.
 
 mod batch;
 mod judge;
 
 use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
 use super::Exit;
+use super::detectors::in_force;
 use super::terminal::Terminal;
 use crate::scan::injection::ModelMode;
 use batch::{Batch, Batches};
@@ -25,6 +27,10 @@ pub(super) struct Scan {
     /// Look for these only
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CLASS")]
     only: Vec<Class>,
+    /// Look by the detectors that a policy in this folder chooses from: with the files in its `detectors`, whatever its rules name, and
+    /// without their words and patterns
+    #[arg(long, value_name = "FOLDER")]
+    policies: Option<PathBuf>,
     /// Whether the model of the injection scan counts, is logged or is not asked
     #[arg(long, value_enum, default_value_t, value_name = "USE")]
     model: Model,
@@ -71,7 +77,8 @@ pub(super) enum Class {
 
 pub(super) fn run(command: &Scan, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let wants = |class| command.only.is_empty() || command.only.contains(&class);
-    let judge = Judge::new(&wants, command.model.mode())?;
+    let Some(catalogue) = in_force(command.policies.as_deref(), terminal)? else { return Ok(Exit::Bad) };
+    let judge = Judge::new(&catalogue, &wants, command.model.mode())?;
     let answered = match command.format {
         Format::Text => text(&judge)?,
         Format::Jsonl => lines(&judge)?,

@@ -62,12 +62,19 @@ pub(super) struct Applicable<'a> {
 }
 
 impl Rules {
-    /// Compiles `dlp:`. Without one, secrets are blocked in requests and masked in replies, nothing else.
+    /// Compiles `dlp:` with the detectors of this build.
+    ///
+    /// # Errors
+    /// As [`Rules::among`].
+    pub fn new(dlp: Option<&Dlp>) -> Result<Self, NotCompiled> {
+        Self::among(Catalogue::built_in().map_err(Clone::clone)?, dlp)
+    }
+
+    /// Compiles `dlp:` with these detectors. Without one, secrets are blocked in requests and masked in replies, nothing else.
     ///
     /// # Errors
     /// There are more detectors than one scanner takes.
-    pub fn new(dlp: Option<&Dlp>) -> Result<Self, NotCompiled> {
-        let catalogue = Catalogue::built_in().map_err(Clone::clone)?;
+    pub fn among(catalogue: &Catalogue, dlp: Option<&Dlp>) -> Result<Self, NotCompiled> {
         let Some(dlp) = dlp else {
             let scanner = compiled(catalogue.scanner([SECRETS], [])?)?;
             return Ok(Self {

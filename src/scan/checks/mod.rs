@@ -96,6 +96,11 @@ pub(super) fn named(name: &str) -> Option<fn(&[u8]) -> bool> {
     CHECKS.get(at).map(|(_, check, _)| *check)
 }
 
+/// What checks are called.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    CHECKS.iter().map(|(name, ..)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

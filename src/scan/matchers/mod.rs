@@ -42,5 +42,10 @@ pub(super) fn named(name: &str) -> Option<Matcher> {
     MATCHERS.iter().find(|(known, _)| *known == name).map(|(_, matcher)| *matcher)
 }
 
+/// What matchers are called.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    MATCHERS.iter().map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! `yett scan`: texts in, one line of JSON for each out.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -137,4 +138,50 @@ fn many_lines_keep_their_order_on_all_processors() {
     let scanned = scan(&["--format", "jsonl", "--only", "injection"], &jsonl(&rows));
     assert_eq!(scanned.code, Some(0), "{}", scanned.err);
     assert!(scanned.lines.iter().map(|line| line["id"].as_u64().unwrap()).eq(0..3000));
+}
+
+#[test]
+fn a_folder_of_policies_has_detectors_of_its_own_to_look_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("detectors/secrets/acme.yaml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let row = "{ id: acme-key, kind: acme_key, title: Key of ACME, source: s, misses: m, anchors: [acme_], pattern: 'acme_[a-z]{8}', \
+               after: 16, finds: ['acme_${8:lower}'], spares: ['acme_${3:lower}'] }";
+    fs::write(&file, format!("version: 1\ndetectors:\n  - {row}\n")).unwrap();
+    let policies = folder.path().to_str().unwrap();
+    let text = b"by acme_qwhzkvpt, or by AKIAQZ7WBEMR4KXYNTVB";
+    let rules = |arguments: &[&str]| -> Vec<Value> {
+        let scanned = scan(arguments, text);
+        assert_eq!(scanned.code, Some(0), "{}", scanned.err);
+        scanned.lines[0]["findings"].as_array().unwrap().iter().map(|found| found["rule"].clone()).collect()
+    };
+    let (without, with) = (rules(&["--only", "secrets"]), rules(&["--only", "secrets", "--policies", policies]));
+    assert!(!without.contains(&json!("acme-key")) && !without.is_empty());
+    assert_eq!(with, [&[json!("acme-key")], without.as_slice()].concat());
+    assert!(!rules(&["--only", "pii", "--policies", policies]).contains(&json!("acme-key")));
+
+    let detectors = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_yett")).arg("detectors").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, listed, _) = detectors(&["list", "--class", "secrets", "--policies", policies]);
+    assert_eq!((code, listed.lines().filter(|line| line.contains("acme-key")).count()), (Some(0), 1));
+    let (_, json, _) = detectors(&["list", "--json", "--policies", policies]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let own: Vec<&Value> = json.as_array().unwrap().iter().filter(|row| row["own"] == true).map(|row| &row["id"]).collect();
+    assert_eq!(own, ["acme-key"]);
+    let (code, tested, err) = detectors(&["test", "--policies", policies]);
+    assert_eq!((code, tested.lines().count()), (Some(0), 2), "{tested}{err}");
+    assert!(tested.lines().all(|line| line.ends_with(" detectors, 0 mistakes")), "{tested}");
+
+    // What is wrong is told as `yett check` tells it, and nothing is looked for by a part of the rows.
+    fs::write(&file, format!("version: 1\ndetectors:\n  - {}\n", row.replace("{8:lower}", "{8:digit}"))).unwrap();
+    let scanned = scan(&["--policies", policies], text);
+    assert_eq!((scanned.code, scanned.lines.len()), (Some(1), 0));
+    assert!(scanned.err.contains("error: `acme-key` does not find this sample"), "{}", scanned.err);
+    assert!(scanned.err.contains("detectors/secrets/acme.yaml:3:"), "{}", scanned.err);
+    assert_eq!(detectors(&["list", "--policies", policies]).0, Some(1));
+    let nowhere = folder.path().join("nowhere");
+    assert_eq!(scan(&["--policies", nowhere.to_str().unwrap()], text).code, Some(2));
 }

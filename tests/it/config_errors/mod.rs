@@ -5,6 +5,7 @@
 mod accounts;
 mod anonymous;
 mod auditors;
+mod detectors;
 mod modules;
 mod policies;
 mod secrets;

@@ -5,6 +5,7 @@
 mod actions;
 mod bytes;
 mod clearance;
+mod own_rows;
 mod positions;
 mod split;
 mod unread;

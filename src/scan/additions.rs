@@ -1,0 +1,251 @@
+//! Detectors of a policy's own, beside those of this build or in their places: read, and held against each other and their own samples.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use regex::bytes::RegexBuilder;
+
+use super::catalogue::Catalogue;
+use super::detector::{Anchor, How};
+use super::embedded::Class;
+use super::own::last_line;
+use super::read::{Written, rows};
+use super::row::{Nots, Row};
+use super::scanner::{NotCompiled, Scanner};
+use super::set::MOST;
+use crate::yaml::{Node, Place, Report, Value, quoted, read};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Additions {
+    added: Vec<Added>,
+    /// Where each id is given first.
+    ids: HashMap<String, Place>,
+    /// Ids and kinds of all rows, whatever else is wrong with them.
+    said: HashSet<String>,
+    /// Some file could not be read as rows at all.
+    unread: bool,
+    nots: Nots,
+    catalogue: Option<Arc<Catalogue>>,
+}
+
+/// A row in which nothing is wrong by itself, and where it stands.
+#[derive(Debug)]
+struct Added {
+    row: Arc<Row>,
+    /// This build has the same.
+    is_known: bool,
+    id: Place,
+    kind: Place,
+    finds: Vec<Place>,
+    spares: Vec<Place>,
+}
+
+impl Additions {
+    /// Reads a file of detectors of this class. What is wrong stands in `report`.
+    pub fn read(&mut self, class: Class, name: &str, bytes: &[u8], report: &mut Report) {
+        let Some(node) = read(name, bytes, report) else {
+            self.unread = true;
+            return;
+        };
+        let built_in = match Catalogue::built_in() {
+            Ok(built_in) => built_in,
+            Err(broken) => {
+                report.error(node.place, broken.to_string());
+                return;
+            }
+        };
+        for row in listed(&node, "detectors") {
+            let names = ["id", "kind"].into_iter().filter_map(|key| row.get(key));
+            self.said.extend(names.filter_map(|node| match &node.value {
+                Value::Scalar(name) => Some(name.text.to_string()),
+                Value::Mapping(_) | Value::Refused | Value::Sequence(_) => None,
+            }));
+        }
+        let Some(rows) = rows(&node, report) else {
+            self.unread = true;
+            return;
+        };
+        rows.into_iter().for_each(|written| self.add(class, written, built_in, report));
+    }
+
+    /// Makes one catalogue of all that was read and what this build has. What is wrong with rows beside each other, and with what they find,
+    /// stands in `report`.
+    pub fn finish(&mut self, report: &mut Report) {
+        // The files of this build take time to read, which nobody spends without files of their own.
+        if self.added.is_empty() {
+            return;
+        }
+        let Ok(built_in) = Catalogue::built_in() else { return };
+        let rows: Vec<_> = self.added.iter().map(|added| Arc::clone(&added.row)).collect();
+        let catalogue = built_in.with(&rows);
+        self.too_many(built_in, report);
+        self.two_meanings(&catalogue, report);
+        self.samples(report);
+        self.catalogue = (catalogue != **built_in).then(|| Arc::new(catalogue));
+    }
+
+    /// What there is to choose from.
+    ///
+    /// # Errors
+    /// A file of this build is broken, which its tests exclude.
+    pub fn catalogue(&self) -> Result<&Catalogue, &'static NotCompiled> {
+        match &self.catalogue {
+            Some(catalogue) => Ok(catalogue),
+            None => Catalogue::built_in().map(|built_in| &**built_in),
+        }
+    }
+
+    /// The same, if it is not what this build has.
+    pub fn into_catalogue(self) -> Option<Arc<Catalogue>> {
+        self.catalogue
+    }
+
+    /// Whether a row goes by this name in which something is wrong, or may: that is told, and no more of it.
+    pub fn may_have(&self, name: &str) -> bool {
+        self.unread || self.said.contains(name)
+    }
+
+    /// The rows that take no other's place, and where their ids stand.
+    pub fn new_rows(&self) -> impl Iterator<Item = (&Row, Place)> {
+        let is_new = |added: &&Added| Catalogue::built_in().is_ok_and(|rows| rows.row(&added.row.detector().id).is_none());
+        self.added.iter().filter(is_new).map(|added| (&*added.row, added.id))
+    }
+
+    fn add(&mut self, class: Class, written: Written<'_>, built_in: &Catalogue, report: &mut Report) {
+        let Written { detector, node } = written;
+        let place = |key: &str| node.get(key).map_or(node.place, |value| value.place);
+        match self.ids.entry(detector.id.clone()) {
+            Entry::Occupied(earlier) => {
+                let first = report.locate(*earlier.get());
+                let found = report.error(place("id"), format!("the detector `{}` is given twice", detector.id));
+                found.hint(format!("first at {first}"));
+                return;
+            }
+            Entry::Vacant(free) => {
+                free.insert(place("id"));
+            }
+        }
+        let known = built_in.row(&detector.id).filter(|known| known.class() == class && *known.detector() == detector);
+        let row = known.map_or_else(|| Arc::new(Row::new(class, detector)), Arc::clone);
+        // What this build has its tests have looked at.
+        if known.is_none() && !(self.compiles(&row, node, report) && looks_where_it_can(&row, node, built_in, report)) {
+            return;
+        }
+        let samples = |key: &str| listed(node, key).iter().map(|sample| sample.place).collect();
+        self.added.push(Added {
+            row,
+            is_known: known.is_some(),
+            id: place("id"),
+            kind: place("kind"),
+            finds: samples("finds"),
+            spares: samples("spares"),
+        });
+    }
+
+    fn compiles(&mut self, row: &Row, node: &Node, report: &mut Report) -> bool {
+        let Err(error) = row.compile(&mut self.nots) else { return true };
+        let alone = |written: &str| RegexBuilder::new(written).unicode(false).build();
+        // It was one of them, then, which a set of patterns does not say.
+        let broken = listed(node, "not").iter().find_map(|node| match &node.value {
+            Value::Scalar(written) => alone(&written.text).err().map(|error| (node.place, error)),
+            Value::Mapping(_) | Value::Refused | Value::Sequence(_) => None,
+        });
+        let pattern = node.get("pattern").map_or(node.place, |node| node.place);
+        let (place, error) = broken.unwrap_or((pattern, error));
+        report.error(place, format!("the pattern cannot be compiled: {}", last_line(&error))).hint(
+            "https://docs.rs/regex/latest/regex/#syntax says what can be written, of bytes; backslashes stay in 'single quotes'",
+        );
+        false
+    }
+
+    fn too_many(&self, built_in: &Catalogue, report: &mut Report) {
+        let count = built_in.rows().count();
+        if let Some((_, place)) = self.new_rows().nth(MOST.saturating_sub(count)) {
+            report
+                .error(place, format!("with this one there are more than {MOST} detectors"))
+                .hint(format!("{count} are of this build: replace some of them, or make a list for `words` of a `dlp` rule"));
+        }
+    }
+
+    /// SECURITY: a name that is an id here and a kind there would make one rule mean both.
+    fn two_meanings(&self, catalogue: &Catalogue, report: &mut Report) {
+        for added in self.added.iter().filter(|added| !added.is_known) {
+            let (id, kind) = (&added.row.detector().id, added.row.detector().kind);
+            if kind != id && catalogue.rows().any(|row| row.detector().kind == id) {
+                report
+                    .error(added.id, format!("`{id}` is a kind of other detectors"))
+                    .hint("give this one another id, or the same kind");
+            }
+            if let Some(other) = catalogue.row(kind).filter(|row| row.detector().kind != kind) {
+                report
+                    .error(added.kind, format!("`{kind}` is a detector of the kind `{}`", other.detector().kind))
+                    .hint("name another kind");
+            }
+        }
+    }
+
+    /// What a row says that it finds and spares is what its author knows of it: a row that does otherwise is not what they think.
+    fn samples(&self, report: &mut Report) {
+        let added: HashMap<&str, &Added> =
+            self.added.iter().filter(|added| !added.is_known).map(|added| (added.row.detector().id.as_str(), added)).collect();
+        // Not more than fit into one, whatever else was said about that.
+        let rows = self.added.iter().filter(|added| !added.is_known).take(MOST).map(|added| Arc::clone(&added.row));
+        let mistakes = match Scanner::of(rows.collect()) {
+            Ok(scanner) => scanner.mistakes(),
+            Err(error) => {
+                if let Some(first) = self.added.first() {
+                    report.error(first.id, error.to_string());
+                }
+                return;
+            }
+        };
+        for mistake in mistakes {
+            let Some(added) = added.get(mistake.id.as_str()) else { continue };
+            let places = if mistake.finds { &added.spares } else { &added.finds };
+            let place = places.get(mistake.at).copied().unwrap_or(added.id);
+            let (what, fix) = if mistake.finds {
+                ("finds this sample, which it is to spare", "make the row narrower, or take the sample out")
+            } else {
+                ("does not find this sample", "make the row wider, or correct the sample")
+            };
+            report
+                .error(place, format!("`{}` {what}", mistake.id))
+                .hint(fix)
+                .note(format!("as it is filled by chance: {}", quoted(&mistake.text)));
+        }
+    }
+}
+
+/// SECURITY: what a matcher reads is bounded by what its anchors are.
+fn looks_where_it_can(row: &Row, node: &Node, built_in: &Catalogue, report: &mut Report) -> bool {
+    let How::Matcher(_) = row.detector().how else { return true };
+    let known = || built_in.rows().map(|row| row.detector()).filter(|known| known.how == row.detector().how);
+    let anchors = |anchor: &Anchor| match (anchor, &row.detector().anchor) {
+        (Anchor::Literals(known), Anchor::Literals(own)) => own.iter().all(|literal| known.contains(literal)),
+        (known, own) => known == own,
+    };
+    if known().any(|known| anchors(&known.anchor)) {
+        return true;
+    }
+    let key = if node.get("anchors").is_some() { "anchors" } else { "anchor" };
+    let hint = match known().next().map(|known| &known.anchor) {
+        Some(Anchor::Literals(literals)) => format!("write `anchors: [{}]`, or some of them", literals.join(", ")),
+        Some(Anchor::At) => "write `anchor: at`".to_owned(),
+        Some(Anchor::Base64) => "write `anchor: base64`".to_owned(),
+        Some(Anchor::Digits) => "write `anchor: digits`".to_owned(),
+        Some(Anchor::Text) | None => "write a `pattern`".to_owned(),
+    };
+    let place = node.get(key).map_or(node.place, |node| node.place);
+    report.error(place, "this matcher does not look around such an anchor").hint(hint);
+    false
+}
+
+/// The items of a list, if it is one.
+fn listed<'t>(node: &'t Node, key: &str) -> &'t [Node] {
+    match node.get(key).map(|node| &node.value) {
+        Some(Value::Sequence(items)) => items,
+        Some(Value::Mapping(_) | Value::Refused | Value::Scalar(_)) | None => &[],
+    }
+}
