@@ -1,4 +1,4 @@
-//! Eighty wrong policies, and every word that `yett check` says of them: the place, what was expected, and the fix.
+//! A hundred wrong policies, and every word that `yett check` says of them: the place, what was expected, and the fix.
 
 use std::fmt::Write as _;
 use std::fs;
