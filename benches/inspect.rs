@@ -16,6 +16,7 @@ fn plain(criterion: &mut Criterion) {
     for size in [1 << 10, 16 << 10, 64 << 10] {
         measure(criterion, &format!("plain-{}KiB", size >> 10), &texts::pool(size, texts::record));
     }
+    measure(criterion, "prose-16KiB", &texts::pool(16 << 10, texts::prose));
 }
 
 fn not_ascii(criterion: &mut Criterion) {

@@ -144,14 +144,13 @@ impl Gateway {
             let mut bodies = bodies.iter().cycle();
             let mut left = rounds;
             while left > 0 {
-                let now = left.min(IN_FLIGHT as u64);
-                let arrivals: Vec<_> =
-                    bodies.by_ref().take(now as usize).map(|body| self.arrival(body, "get_customer")).collect();
+                let now = usize::try_from(left).unwrap_or(IN_FLIGHT).min(IN_FLIGHT);
+                let arrivals: Vec<_> = bodies.by_ref().take(now).map(|body| self.arrival(body, "get_customer")).collect();
                 let start = Instant::now();
                 let replies = join_all(arrivals.into_iter().map(|arrival| self.chain.run(arrival))).await;
                 spent += start.elapsed();
                 assert!(replies.iter().all(Result::is_ok), "a call was refused");
-                left -= now;
+                left -= now as u64;
             }
             spent
         })

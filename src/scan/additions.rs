@@ -67,7 +67,9 @@ impl Additions {
             self.unread = true;
             return;
         };
-        rows.into_iter().for_each(|written| self.add(class, written, built_in, report));
+        for written in rows {
+            self.add(class, written, built_in, report);
+        }
     }
 
     /// Makes one catalogue of all that was read and what this build has. What is wrong with rows beside each other, and with what they find,

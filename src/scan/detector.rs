@@ -124,7 +124,7 @@ impl PartialEq for How {
         match (self, other) {
             (Self::Pattern(one), Self::Pattern(other)) => one == other,
             // Two functions at one address do the same. The same function at two is taken for two, which costs only time.
-            (Self::Matcher(one), Self::Matcher(other)) => std::ptr::fn_addr_eq(*one, *other),
+            (Self::Matcher(one), Self::Matcher(other)) => std::ptr::fn_addr_eq(one.find, other.find),
             (Self::Own(one), Self::Own(other)) => one == other,
             (Self::Matcher(_) | Self::Own(_) | Self::Pattern(_), _) => false,
         }

@@ -168,9 +168,10 @@ fn entropy(text: &str) -> Result<f64, Invalid> {
 const CRC: &[(&str, Check)] = &[("github_crc32", github_crc32), ("yett_crc32", yett_crc32)];
 
 fn check(node: &Node, report: &mut Report) -> Option<Check> {
-    let named = |text: &str| CRC.iter().find(|(name, _)| *name == text).map(|(_, check)| *check).or_else(|| checks::named(text));
+    let of_name =
+        |text: &str| CRC.iter().find(|(name, _)| *name == text).map(|(_, check)| *check).or_else(|| checks::named(text));
     let names = || CRC.iter().map(|(name, _)| *name).chain(checks::names());
-    code(node, named, names, "check", report)
+    code(node, of_name, names, "check", report)
 }
 
 fn matcher(node: &Node, report: &mut Report) -> Option<Matcher> {
@@ -180,13 +181,13 @@ fn matcher(node: &Node, report: &mut Report) -> Option<Matcher> {
 /// What a row has of the program, by its name.
 fn code<T, N: Iterator<Item = &'static str>>(
     node: &Node,
-    named: impl Fn(&str) -> Option<T>,
+    of_name: impl Fn(&str) -> Option<T>,
     names: impl Fn() -> N,
     what: &str,
     report: &mut Report,
 ) -> Option<T> {
     let written = text(node, report)?;
-    let found = named(&written);
+    let found = of_name(&written);
     if found.is_none() {
         let hint = match closest(&written, names()) {
             Some(meant) => format!("did you mean `{meant}`?"),

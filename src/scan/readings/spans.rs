@@ -101,7 +101,7 @@ impl Blocks<'_> {
 /// The high bit of each byte that is a letter of ASCII.
 #[inline]
 fn letters(word: u64) -> u64 {
-    within(word | EACH * 0x20, b'a', b'z')
+    within(word | (EACH * 0x20), b'a', b'z')
 }
 
 #[inline]

@@ -18,6 +18,10 @@ static KNOWN: LazyLock<Known> = LazyLock::new(Known::new);
 
 /// The text with such words put right; `None` where there are none.
 /// Where numbers stand that may be letters is told too.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "one branch that goes the same way for nearly all words, not five of which some do not"
+)]
 pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> Option<Rewritten<'t>> {
     let known = &*KNOWN;
     let mut patches = Patches::new(text);

@@ -43,7 +43,7 @@ async fn each_surface_has_its_own_threshold() {
 async fn what_was_not_read_is_acted_on_whatever_the_threshold() {
     // Twenty kilobytes out of a hundred letters, again and again.
     const PACKED: &str = "eNrtx6ERACAMBLBVOgE7VSC4e4fo+qyBSFw6qXNrdrKqRURERERERERERERERERERERERERERERERERERERERERERERP7LA+4NIVY=";
-    let stage = Stage::with("requests: block, thresholds: { requests: high }").await;
+    let stage = Stage::with("model: off, requests: block, thresholds: { requests: high }").await;
     let answer = stage.ada.call("echo", json!({ "text": vec![PACKED; 3_000].join(" ") })).await;
     assert_blocked(&answer);
     assert_eq!(stage.rules(&answer), ["unread block"]);
