@@ -272,17 +272,30 @@ impl Scanner {
         Ok(())
     }
 
+    /// Whether words that a detector wants stand before an anchor.
+    fn stand_before(&self, place: usize, at: usize, scan: &mut Scan<'_>) -> Result<bool, Unread> {
+        let read = scan.words.read;
+        let stand = self.words.stand_before(place, at, scan.text, &mut scan.words);
+        scan.spend(scan.words.read - read)?;
+        Ok(stand)
+    }
+
     /// Looks around one anchor for what one detector wants.
     fn look(&self, number: u16, at: usize, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         let Some(row) = self.row(number).filter(|_| scan.wanted.contains(number)) else { return Ok(()) };
+        let near = self.near.get(usize::from(number)).copied().flatten();
+        // Words that were looked for already cost less than a window, and a window less than to look for words.
+        let is_known = scan.words.reach(at);
+        if let Some(place) = near.filter(|_| is_known)
+            && !self.stand_before(place, at, scan)?
+        {
+            return Ok(());
+        }
         let Some(window) = row.window(scan.text, at) else { return Ok(()) };
-        if let Some(place) = self.near.get(usize::from(number)).copied().flatten() {
-            let read = scan.words.read;
-            let stands = self.words.stand_before(place, at, scan.text, &mut scan.words);
-            scan.spend(scan.words.read - read)?;
-            if !stands {
-                return Ok(());
-            }
+        if let Some(place) = near.filter(|_| !is_known)
+            && !self.stand_before(place, at, scan)?
+        {
+            return Ok(());
         }
         scan.spend(row.cost(&window))?;
         if let Some(found) = row.find(scan.text, window, at) {

@@ -111,6 +111,11 @@ impl Words {
 }
 
 impl Seen {
+    /// Whether words have been looked for as far as this.
+    pub(super) fn reach(&self, at: usize) -> bool {
+        self.upto >= at
+    }
+
     fn restart(&mut self, detectors: usize) {
         *self = Self { last: vec![0; detectors], read: self.read, ..Self::default() };
     }

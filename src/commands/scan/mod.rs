@@ -106,6 +106,9 @@ fn text(judge: &Judge) -> anyhow::Result<Answered> {
     Ok(Answered { broken })
 }
 
+/// In how many parts each processor is given its share of a batch: lines differ in how long they take, and none is to wait for another.
+const PARTS: usize = 4;
+
 /// Reads a batch of lines, has all processors judge it, and writes the answers in order.
 fn lines(judge: &Judge) -> anyhow::Result<Answered> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -130,7 +133,7 @@ fn judged(judge: &Judge, batch: &Batch, workers: usize) -> Vec<(Vec<u8>, usize)>
         (out, broken)
     };
     std::thread::scope(|scope| {
-        let parts: Vec<_> = batch.parts(workers).map(|lines| scope.spawn(move || part(lines))).collect();
+        let parts: Vec<_> = batch.parts(PARTS * workers).map(|lines| scope.spawn(move || part(lines))).collect();
         parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }

@@ -53,8 +53,35 @@ pub(super) fn at(bytes: &[u8], start: usize) -> Option<Range<usize>> {
 }
 
 fn length(country: [u8; 2]) -> Option<usize> {
-    let lists = |countries: &str| countries.split(' ').any(|code| country.eq_ignore_ascii_case(code.as_bytes()));
-    LENGTHS.iter().find(|(_, countries)| lists(countries)).map(|(length, _)| *length)
+    let place = place(country[0].to_ascii_uppercase(), country[1].to_ascii_uppercase());
+    COUNTRIES.get(place).copied().filter(|length| *length > 0).map(usize::from)
+}
+
+/// The same by the letters of a country: digits behind two letters stand everywhere, and each asks.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "built by the compiler, which would stop at a mistake"
+)]
+const COUNTRIES: [u8; 26 * 26] = {
+    let mut countries = [0; 26 * 26];
+    let mut at = 0;
+    while at < LENGTHS.len() {
+        let (length, codes) = LENGTHS[at];
+        let codes = codes.as_bytes();
+        let mut code = 0;
+        while code < codes.len() {
+            countries[place(codes[code], codes[code + 1])] = length as u8;
+            code += 3;
+        }
+        at += 1;
+    }
+    countries
+};
+
+/// Where a country stands in the table; two capital letters.
+const fn place(first: u8, second: u8) -> usize {
+    (first.wrapping_sub(b'A') as usize) * 26 + second.wrapping_sub(b'A') as usize
 }
 
 /// Reads `length` characters, checks them as they come, and answers where they end.
