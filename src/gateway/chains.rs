@@ -136,8 +136,7 @@ impl Chains {
         self.lasting.log.set_tempo(ruling.tempo);
         let before = std::mem::replace(&mut self.ruling, ruling);
         // What scans a subscription's messages was chosen when it began, and it would never end: its client has to ask again.
-        let scans = |ruling: &Ruling| (ruling.policy.dlp.clone(), ruling.policy.detectors.clone(), ruling.policy.injection);
-        if scans(&before) != scans(&self.ruling) || self.ruling.book.reclassifies(&before.book) {
+        if !before.policy.scans_like(&self.ruling.policy) || self.ruling.book.reclassifies(&before.book) {
             self.lasting.upstreams.iter().for_each(Upstream::renew_subscriptions);
         }
     }

@@ -170,7 +170,6 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         injection: gathered.injection.map(|placed| placed.value),
         injection_for: gathered.injection_for,
         injection_shadow: gathered.injection_shadow,
-        injection_thresholds: gathered.injection_thresholds,
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         detectors: gathered.detectors.into_catalogue(),

@@ -3,7 +3,6 @@
 use super::document::Known;
 use super::patterns::tool;
 use super::sections::{Gathered, server};
-use super::{Injection, Surface};
 use crate::scan::injection::{ModelMode, Severity, rule_ids};
 use crate::yaml::{Fields, Node, Report, choice, closest, parsed, text};
 
@@ -16,6 +15,55 @@ const RESULTS: &[(&str, Surface)] = &[
     ("block", Surface::Block),
 ];
 const DEFINITIONS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("quarantine", Surface::Quarantine)];
+
+/// What a sign of injection does, by surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// In arguments: `off`, `log`, `block`.
+    pub requests: Surface,
+    /// In results: `off`, `log`, `label`, `strip`, `block`.
+    pub results: Surface,
+    /// In definitions: `off`, `log`, `quarantine`.
+    pub definitions: Surface,
+    /// Whether the linear model is asked beside the rules.
+    pub model: ModelMode,
+    /// What a form that asks for a credential does: `off`, `log`, `block`.
+    pub forms: Surface,
+    /// What terminal control in anything a server says does: `off`, `log`, `strip`.
+    pub terminal: Surface,
+    /// From which severity on what the scan finds is acted on.
+    pub thresholds: Thresholds,
+}
+
+impl Injection {
+    /// What holds without `injection:` in the policy.
+    pub const DEFAULT: Self = Self {
+        requests: Surface::Log,
+        results: Surface::Label,
+        definitions: Surface::Quarantine,
+        model: ModelMode::On,
+        forms: Surface::Block,
+        terminal: Surface::Strip,
+        thresholds: Thresholds::DEFAULT,
+    };
+}
+
+/// What a sign of injection does on one surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// The message is refused.
+    Block,
+    /// The text is wrapped and named as external data.
+    Label,
+    /// It is recorded.
+    Log,
+    /// Nothing is looked for.
+    Off,
+    /// The definition is withheld and its tool refused.
+    Quarantine,
+    /// The span is removed.
+    Strip,
+}
 
 /// What a sign of injection does on some servers, or in calls of some tools, where that is something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +91,8 @@ pub struct Thresholds {
     pub definitions: Severity,
 }
 
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { requests: Severity::Medium, results: Severity::Medium, definitions: Severity::Medium }
-    }
+impl Thresholds {
+    const DEFAULT: Self = Self { requests: Severity::Medium, results: Severity::Medium, definitions: Severity::Medium };
 }
 
 pub(super) fn injection(node: &Node, known: &Known, gathered: &mut Gathered, report: &mut Report) -> Option<Injection> {
@@ -74,10 +120,10 @@ pub(super) fn injection(node: &Node, known: &Known, gathered: &mut Gathered, rep
         }
     }
     gathered.injection_for.extend(fields.list("for", |node, report| elsewhere(node, known, report)));
-    gathered.injection_thresholds = fields.optional("thresholds", thresholds).unwrap_or_default();
+    let thresholds = fields.optional("thresholds", thresholds).unwrap_or(Thresholds::DEFAULT);
     gathered.injection_shadow.extend(fields.list("shadow", rule));
     fields.finish(&[]);
-    Some(Injection { requests, results, definitions, model, forms, terminal })
+    Some(Injection { requests, results, definitions, model, forms, terminal, thresholds })
 }
 
 fn thresholds(node: &Node, report: &mut Report) -> Option<Thresholds> {

@@ -32,7 +32,7 @@ pub use condition::Condition;
 pub use document::{Known, hash_of_folder, read_detectors, read_folder};
 pub use exceptions::{Exception, On};
 pub(crate) use folder::paths;
-pub use injection::{InjectionFor, Thresholds};
+pub use injection::{Injection, InjectionFor, Surface, Thresholds};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
 pub use origin::Origin;
 pub use rego::Modules;
@@ -41,7 +41,6 @@ pub use rego::Unsaid;
 pub use results::{Over, ResultLimit};
 pub use tenants::{Tenant, Tenants, tenant, tenants};
 
-use crate::scan::injection::ModelMode;
 use crate::scan::{Catalogue, NotCompiled, Own};
 
 /// The issuer of callers without a credential, and their subject.
@@ -70,8 +69,6 @@ pub struct Policy {
     pub injection_for: Vec<InjectionFor>,
     /// Rules of the injection scan that are recorded and not acted on.
     pub injection_shadow: Vec<String>,
-    /// From which severity on what the injection scan finds is acted on.
-    pub injection_thresholds: Thresholds,
     /// Findings that are not acted on, in file order.
     pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.
@@ -92,6 +89,16 @@ impl Policy {
             Some(own) => Ok(own),
             None => Catalogue::built_in().map(|built_in| &**built_in).map_err(Clone::clone),
         }
+    }
+
+    /// Whether messages are scanned by both alike: what one was chosen for need not be chosen again for the other.
+    pub(crate) fn scans_like(&self, other: &Self) -> bool {
+        self.dlp == other.dlp
+            && self.detectors == other.detectors
+            && self.injection == other.injection
+            && self.injection_for == other.injection_for
+            && self.injection_shadow == other.injection_shadow
+            && self.exceptions == other.exceptions
     }
 }
 
@@ -359,50 +366,4 @@ pub struct Restore {
     pub roles: Vec<String>,
     /// In these arguments, by their names at the top level; empty means all.
     pub arguments: Vec<String>,
-}
-
-/// What a sign of injection does, by surface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Injection {
-    /// In arguments: `off`, `log`, `block`.
-    pub requests: Surface,
-    /// In results: `off`, `log`, `label`, `strip`, `block`.
-    pub results: Surface,
-    /// In definitions: `off`, `log`, `quarantine`.
-    pub definitions: Surface,
-    /// Whether the linear model is asked beside the rules.
-    pub model: ModelMode,
-    /// What a form that asks for a credential does: `off`, `log`, `block`.
-    pub forms: Surface,
-    /// What terminal control in anything a server says does: `off`, `log`, `strip`.
-    pub terminal: Surface,
-}
-
-impl Injection {
-    /// What holds without `injection:` in the policy.
-    pub const DEFAULT: Self = Self {
-        requests: Surface::Log,
-        results: Surface::Label,
-        definitions: Surface::Quarantine,
-        model: ModelMode::On,
-        forms: Surface::Block,
-        terminal: Surface::Strip,
-    };
-}
-
-/// What a sign of injection does on one surface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
-    /// The message is refused.
-    Block,
-    /// The text is wrapped and named as external data.
-    Label,
-    /// It is recorded.
-    Log,
-    /// Nothing is looked for.
-    Off,
-    /// The definition is withheld and its tool refused.
-    Quarantine,
-    /// The span is removed.
-    Strip,
 }

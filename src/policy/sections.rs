@@ -8,7 +8,7 @@ use super::cases::case;
 use super::dlp::dlp;
 use super::document::Known;
 use super::exceptions::{Exception, exception};
-use super::injection::{InjectionFor, Thresholds, injection};
+use super::injection::{InjectionFor, injection};
 use super::limits::limit;
 use super::results::{ResultLimit, result_limit};
 use super::roles::role;
@@ -49,7 +49,6 @@ pub(super) struct Gathered {
     pub(super) injection: Option<Placed<Injection>>,
     pub(super) injection_for: Vec<InjectionFor>,
     pub(super) injection_shadow: Vec<String>,
-    pub(super) injection_thresholds: Thresholds,
     pub(super) exceptions: Vec<Placed<Exception>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,

@@ -120,6 +120,30 @@ async fn a_subscription_ends_when_its_messages_are_to_be_scanned_otherwise_and_a
 }
 
 #[tokio::test]
+async fn a_subscription_ends_whatever_part_of_the_scan_is_another() {
+    let crm = Upstream::start().await;
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    crm.on_method("subscriptions/listen", Reply::stream([Step::message(&note), Step::Wait(Gate::default())]));
+    let gateway = Gateway::start().servers([("crm", &crm)]).await;
+    let client = gateway.modern("crm", &gateway.key("ada", &["staff"]).await);
+    for part in [
+        "injection: { thresholds: { results: high } }",
+        "injection: { thresholds: { results: high }, shadow: [hide-from-user] }",
+        "injection: { thresholds: { results: high }, for: [{ servers: [crm], results: log }] }",
+        "exceptions: [{ finding: hide-from-user, servers: [crm], reason: r, owner: o, until: 2999-12-31 }]",
+        "",
+    ] {
+        let mut events = client.stream("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } })).await;
+        assert_eq!(events.next().await, Some(note.clone()));
+        write_policy(&gateway, &format!("{POLICY}{part}\n"));
+        assert!(gateway.running.reload("signal").await.unwrap().changed, "{part}");
+        let last = crate::support::within(part, events.next()).await.expect("a stream ends without a word");
+        assert_eq!(last["error"]["code"], -31503, "{part}: {last}");
+    }
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_limit_that_a_reload_leaves_as_it_is_keeps_counting() {
     let crm = Upstream::start().await;
     let limited = |note: &str| format!("{POLICY}limits:\n  - {{ name: few, per: [subject], rate: 2/h, burst: 2 }}\n# {note}\n");

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::layer::LAYER;
 use crate::chain::{Action, Direction, Finding, Trail};
 use crate::decide::{Exceptions, Excused};
-use crate::policy::{On, Policy, Thresholds};
+use crate::policy::{Injection, On, Policy, Thresholds};
 use crate::scan::injection::{Hit, Severity, UNREAD};
 
 /// The parts of a policy that have a say in findings.
@@ -41,7 +41,7 @@ impl Heed {
         Self {
             exceptions: Exceptions::new(&policy.exceptions),
             shadow: policy.injection_shadow.iter().cloned().collect(),
-            thresholds: policy.injection_thresholds,
+            thresholds: policy.injection.unwrap_or(Injection::DEFAULT).thresholds,
         }
     }
 
