@@ -20,6 +20,25 @@ const REACH: usize = BLOCK + 3;
 /// The bytes of prose, code and JSON, the most common first. What is not listed is rare.
 const COMMON: &[u8] = b" etaoinsrlcdu\nphm\"gfby,_.-:vw/()0k1x='*2>{}TSEAIRCNDj`zO#PLM<[]q3;45B6UF8G9H7|WV$&JKYX\\Qi@!%";
 
+/// Words of prose, code and JSON. What a literal has in common with them stands in every text.
+const COMMON_WORDS: &str = "\
+    a about access account action add address after all allow already also always an and another answer any api are as ask asked at \
+    be been before below between body both but by call called can case change check class client code command complete config \
+    confirm contain contains content contents context continue control copy could create customer data database date default delete \
+    description detail details different directory do document does done each either email end ensure error every everything example \
+    existing expected explain export field file files filter find first follow following for form format found from function \
+    generate get given github group handle has have help her here his history how html http https id if implement import in include \
+    information initial input instead into internal is issue it its key known language last latest learning like link list local log \
+    long made make manage many map may mention message method might mode model more most must my name need network new next no not \
+    note number object of off on once one only open operation option or order other our out output over own page parameter part path \
+    pattern people please point policy previous print process program project prompt provide public query read reference release \
+    report repository request require required research resource response result results return returns right role rule run same \
+    schema search second section secure see send server service session set should show shown since size so some source specific \
+    standard start state status step stop string such support system table task test text than that the their them then there these \
+    they this through time title to token tool tools type under update updated url use used user users using valid value verify \
+    version view want was way we web well were what when where which while who will with within without work world would write you \
+    your";
+
 /// What makes of a letter of ASCII the small one, and leaves no two other bytes of a literal apart that differ in more.
 const SMALL: u32 = 0x2020_2020;
 
@@ -156,7 +175,7 @@ impl Gram {
             return Some(gram(0, [first, second, third, 0], 0x00FF_FFFF));
         }
         let all = literal.windows(4).enumerate();
-        let (offset, rarest) = all.min_by_key(|(_, bytes)| bytes.iter().map(|byte| commonness(*byte)).sum::<usize>())?;
+        let (offset, rarest) = all.min_by_key(|(_, bytes)| commonness(bytes))?;
         Some(gram(offset, rarest.try_into().ok()?, u32::MAX))
     }
 
@@ -189,8 +208,12 @@ fn class(gram: u32) -> u32 {
     1 << ((gram >> 24) & 31)
 }
 
-fn commonness(byte: u8) -> usize {
-    COMMON.iter().position(|common| *common == byte).map_or(0, |at| COMMON.len() - at)
+/// In how many common words four bytes stand, then how common each of them is. Between two words stands a space.
+fn commonness(gram: &[u8]) -> (usize, usize) {
+    let small = gram.to_ascii_lowercase();
+    let words = COMMON_WORDS.as_bytes().windows(gram.len()).filter(|common| *common == small).count();
+    let bytes = gram.iter().map(|byte| COMMON.iter().position(|common| common == byte).map_or(0, |at| COMMON.len() - at));
+    (words, bytes.sum())
 }
 
 #[cfg(test)]

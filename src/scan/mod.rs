@@ -31,6 +31,7 @@ mod scanner;
 mod set;
 mod shape;
 mod sieve;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -1,6 +1,10 @@
 //! The words of a text and the buckets of their sequences. `scripts/train` does the same in Python, bit for bit: tests.rs and the
 //! vectors that it shares with the script hold them together.
 
+use std::ops::Range;
+
+use crate::scan::spans::alphanumeric;
+
 /// Longer words are told apart by their beginning only, so that a text without spaces costs no more than another.
 const LONGEST_WORD: usize = 24;
 /// Odd, and with its ones spread: what a letter adds reaches the high bits.
@@ -29,14 +33,92 @@ pub(super) struct Token {
 /// dashes say nothing new.
 #[inline]
 pub(super) fn each_token(text: &str, mut visit: impl FnMut(Token)) {
-    let bytes = text.as_bytes();
     let mut last = BOUNDARY;
-    let mut push = |token: Token| {
+    let push = |token: Token| {
         if token.hash != last {
             last = token.hash;
             visit(token);
         }
     };
+    if text.is_ascii() { of_ascii(text.as_bytes(), push) } else { of_any(text, push) }
+}
+
+/// The same as [`of_any`], of texts that are all ASCII, as nearly all are: where words end is known before they are read.
+#[inline]
+fn of_ascii(text: &[u8], mut push: impl FnMut(Token)) {
+    let mut end = 0;
+    alphanumeric(text, |word| {
+        if stops(text.get(end..word.start).unwrap_or_default()) {
+            push(Token { hash: BOUNDARY, start: word.start, end });
+        }
+        end = word.end;
+        push(Token { hash: plain_word(text, word.clone()), start: word.start, end });
+    });
+    if stops(text.get(end..).unwrap_or_default()) {
+        push(Token { hash: BOUNDARY, start: text.len(), end });
+    }
+}
+
+/// Whether a sentence ends between two words of ASCII.
+#[inline]
+fn stops(gap: &[u8]) -> bool {
+    match gap {
+        [byte] => class(*byte) == HARD_STOP,
+        _ => ends(gap.iter().fold(0, |seen, byte| seen | class(*byte)), gap.len()),
+    }
+}
+
+#[inline]
+fn ends(seen: u8, length: usize) -> bool {
+    seen & HARD_STOP != 0 || (seen & SOFT_STOP != 0 && length > 1)
+}
+
+/// The hash of a word of ASCII: the polynomial that [`word`] evaluates letter by letter, whose terms do not wait for one another.
+#[inline]
+fn plain_word(text: &[u8], word: Range<usize>) -> u32 {
+    let length = word.len().min(LONGEST_WORD);
+    let mut powers = POWERS.get(LONGEST_WORD - length..).unwrap_or_default();
+    let mut rest = text.get(word.start..).unwrap_or_default();
+    let mut hash = 0_u32;
+    for _ in 0..length.div_ceil(EIGHT) {
+        let Some((now, later)) = powers.split_first_chunk::<EIGHT>() else { break };
+        // What stands behind the word is multiplied by nothing.
+        if let Some((letters, behind)) = rest.split_first_chunk::<EIGHT>() {
+            hash = hash.wrapping_add(terms(letters, now));
+            rest = behind;
+        } else {
+            let mut last = [0; EIGHT];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            hash = hash.wrapping_add(terms(&last, now));
+        }
+        powers = later;
+    }
+    told_apart(hash, text.get(word.start), length == 1)
+}
+
+#[inline]
+fn terms(letters: &[u8; EIGHT], powers: &[u32; EIGHT]) -> u32 {
+    letters.iter().zip(powers).fold(0, |sum, (letter, power)| sum.wrapping_add(u32::from(class(*letter)).wrapping_mul(*power)))
+}
+
+/// Letters of a word that are looked at at once.
+const EIGHT: usize = 8;
+
+/// What the letters of the longest word are multiplied by; those of a shorter one by the last of these. Behind them stands nothing.
+#[expect(clippy::indexing_slicing, reason = "built by the compiler, which would stop at a mistake")]
+const POWERS: [u32; 2 * LONGEST_WORD] = {
+    let mut powers = [0; 2 * LONGEST_WORD];
+    let (mut at, mut power) = (LONGEST_WORD, 1_u32);
+    while at > 0 {
+        at -= 1;
+        power = power.wrapping_mul(MULTIPLIER);
+        powers[at] = power;
+    }
+    powers
+};
+
+fn of_any(text: &str, mut push: impl FnMut(Token)) {
+    let bytes = text.as_bytes();
     let mut at = 0;
     let mut word_end = 0;
     while at < bytes.len() {
@@ -116,7 +198,7 @@ fn gap(text: &str, start: usize) -> Gap {
         seen |= class;
         at += 1;
     }
-    Gap { end: at, stops: seen & HARD_STOP != 0 || (seen & SOFT_STOP != 0 && at - start > 1) }
+    Gap { end: at, stops: ends(seen, at - start) }
 }
 
 struct Word {
@@ -161,14 +243,18 @@ fn word(text: &str, start: usize) -> Word {
         letters += 1;
         at += length;
     }
-    let is_alone = at == start + 1;
-    let hash = match bytes.get(start) {
+    Word { hash: told_apart(hash, bytes.get(start), at == start + 1), end: at }
+}
+
+/// The hash of a word, but for numbers and letters that stand alone, which are all alike.
+#[inline]
+fn told_apart(hash: u32, first: Option<&u8>, is_alone: bool) -> u32 {
+    match first {
         Some(b'0'..=b'9') => NUMBER,
         Some(b'a' | b'A' | b'i' | b'I') => hash,
         Some(b'b'..=b'z' | b'B'..=b'Z') if is_alone => LETTER,
         Some(_) | None => hash,
-    };
-    Word { hash, end: at }
+    }
 }
 
 const PLAIN: u8 = 0;
@@ -245,5 +331,27 @@ fn script(text: &str, at: usize) -> Script {
         | 0x1_F000..=0x1_FFFF
         | 0xE_0000..=0x10_FFFF => Script::Separator(length),
         _ => Script::Letter(code, length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(walk: impl Fn(&mut dyn FnMut(Token))) -> Vec<(u32, usize, usize)> {
+        let mut all = Vec::new();
+        walk(&mut |token| all.push((token.hash, token.start, token.end)));
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn texts_of_ascii_have_the_tokens_that_any_text_has(text in "([a-zA-Z0-9]{0,30}[ -/:-@\n\t_{|}]{0,3}){0,12}") {
+            prop_assert!(text.is_ascii());
+            let quick = tokens(|visit| of_ascii(text.as_bytes(), visit));
+            prop_assert_eq!(quick, tokens(|visit| of_any(&text, visit)));
+        }
     }
 }

@@ -12,7 +12,6 @@ mod escapes;
 mod inflate;
 mod known;
 mod normalize;
-mod spans;
 mod strings;
 mod turned;
 mod way;

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use super::Patches;
 use super::known::{DIGIT, Known, MIDDLE, ODD, plain};
-use super::spans::{Word, words};
 use super::way::Rewritten;
+use crate::scan::spans::{Word, words};
 
 /// So many letters on their own in a row are no list of initials.
 const SPACED: usize = 5;
@@ -29,15 +29,15 @@ pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> O
     let mut wide = Wide::default();
     let mut row = Row::default();
     let bytes = text.as_bytes();
-    for Word { span, is_plain } in words(bytes) {
+    words(bytes, |Word { span, is_plain }| {
         let word = bytes.get(span.clone()).unwrap_or_default();
-        let ([first, ..], [.., last]) = (word, word) else { continue };
+        let ([first, ..], [.., last]) = (word, word) else { return };
         let may_be_known = known.may_be(*first, *last, word.len());
         // Nearly all words, with few branches, each of which nearly always goes the same way.
         let is_usual =
             is_plain & (word.len() > 1) & !(may_be_known & (word.len() >= MIDDLE)) & (spaced.count == 0) & (row.count == 0);
         if is_usual && wide.is_usual(bytes, &span) {
-            continue;
+            return;
         }
         let all = if is_plain { 0 } else { word.iter().fold(0, |all, byte| all | known.letter(*byte)) };
         let is_odd = all & ODD != 0;
@@ -45,7 +45,7 @@ pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> O
             spaced.add(span.start, plain(known.letter(*letter)), known, &mut patches);
             wide.letter(span.end);
             row.word(span, false, numbers);
-            continue;
+            return;
         }
         spaced.end(known, &mut patches);
         wide.word(text, span.clone(), &mut patches);
@@ -58,7 +58,7 @@ pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> O
         {
             patches.replace(span, right);
         }
-    }
+    });
     spaced.end(known, &mut patches);
     row.end(numbers);
     patches.finish()
