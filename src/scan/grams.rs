@@ -65,6 +65,12 @@ struct Gram {
     number: usize,
 }
 
+impl<const FOLDED: bool> Default for Grams<FOLDED> {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
 impl<const FOLDED: bool> Grams<FOLDED> {
     /// Of these, which are numbered in their order; one shorter than [`SHORTEST`] is never found.
     pub(super) fn new<'l>(literals: impl IntoIterator<Item = &'l [u8]>) -> Self {

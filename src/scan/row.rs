@@ -21,6 +21,9 @@ const CACHE: usize = 256 << 10;
 /// At how many places a match may begin that is tried at each of them, rather than searched for.
 const FEW: usize = 4;
 
+/// How far behind its anchor a match may end, if a look at all its bytes is to cost less than to try it.
+const NEARBY: usize = 64;
+
 /// What a search costs besides what it reads, in bytes that it could read in that time.
 const SEARCH: usize = 64;
 
@@ -141,6 +144,12 @@ impl Row {
         let begins = |at: usize| !touches(text, at.checked_sub(1), written.edges);
         if !right.get(..least)?.iter().all(|byte| extent.behind.holds(*byte)) || !(from..=at).rev().any(begins) {
             return None;
+        }
+        if let Some(needed) = extent.needed.filter(|_| written.after <= NEARBY) {
+            let mut all = left.iter().rev().take(at - from).chain(right.iter().take_while(|byte| extent.behind.holds(**byte)));
+            if !all.any(|byte| needed.holds(*byte)) {
+                return None;
+            }
         }
         // An assertion looks at what stands beside a match, so it gets all.
         if !extent.is_free {

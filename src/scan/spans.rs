@@ -54,7 +54,9 @@ fn rows(text: &[u8], read: impl Fn(u64) -> [u64; 2], mut visit: impl FnMut(Word)
             word.span.end += length as usize;
             word.is_plain &= odd & ones(length) == 0;
         }
-        if words != u64::MAX && let Some(word) = begun.take() {
+        if words != u64::MAX
+            && let Some(word) = begun.take()
+        {
             words &= words.wrapping_add(1);
             visit(word);
         }
@@ -63,7 +65,11 @@ fn rows(text: &[u8], read: impl Fn(u64) -> [u64; 2], mut visit: impl FnMut(Word)
             let length = (words >> start).trailing_ones();
             let span = at + start as usize..at + (start + length) as usize;
             let word = Word { span, is_plain: odd >> start & ones(length) == 0 };
-            if start + length < u64::BITS { visit(word) } else { begun = Some(word) }
+            if start + length < u64::BITS {
+                visit(word)
+            } else {
+                begun = Some(word)
+            }
             // The bit that is added runs through the row, and falls behind it.
             words &= words.wrapping_add(1 << start);
         }
@@ -156,9 +162,13 @@ mod tests {
     #[test]
     fn a_word_may_end_with_a_block_or_with_the_text() {
         for length in [0, 1, 63, 64, 65, 127, 128, 129, 200] {
-            for text in
-                ["a".repeat(length), " ".repeat(length), format!("{} b", "a".repeat(length)), format!("{}é", " ".repeat(length)), format!("{}!", "a".repeat(length))]
-            {
+            for text in [
+                "a".repeat(length),
+                " ".repeat(length),
+                format!("{} b", "a".repeat(length)),
+                format!("{}é", " ".repeat(length)),
+                format!("{}!", "a".repeat(length)),
+            ] {
                 assert_eq!(found(text.as_bytes()), naive(text.as_bytes()), "{text:?}");
             }
         }

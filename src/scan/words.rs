@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::detector::Near;
+use super::grams::{self, Grams};
 use super::verify::is_word;
 
 /// How far beyond an anchor words are looked for with those before it, where anchors are dense.
@@ -14,8 +16,13 @@ const AHEAD: usize = 256;
 /// The words of many detectors, compiled.
 #[derive(Debug, Default)]
 pub(super) struct Words {
+    /// Those of ASCII, for texts of ASCII: by three bytes and more, and the shorter ones.
+    grams: Grams<true>,
+    short: Vec<(usize, Vec<u8>)>,
+    /// All of them, for any other text.
     automaton: Option<AhoCorasick>,
-    /// Whose each word is: places in `within`.
+    /// How long each word is, and whose: places in `within`.
+    lengths: Vec<usize>,
     of: Vec<Vec<usize>>,
     /// How many bytes before an anchor a word of each may end.
     within: Vec<usize>,
@@ -48,6 +55,7 @@ impl Words {
             words.within.push(near.within);
             for word in &near.words {
                 let number = *numbers.entry(folded(word.as_bytes()).into_owned()).or_insert_with(|| {
+                    words.lengths.push(word.len());
                     words.of.push(Vec::new());
                     words.of.len() - 1
                 });
@@ -61,6 +69,10 @@ impl Words {
         if !numbers.is_empty() {
             let mut all: Vec<(Vec<u8>, usize)> = numbers.into_iter().collect();
             all.sort_unstable_by_key(|(_, number)| *number);
+            let ascii = |word: &[u8]| word.is_ascii();
+            words.grams = Grams::new(all.iter().map(|(word, _)| if ascii(word) { word.as_slice() } else { &[] }));
+            let short = all.iter().filter(|(word, _)| ascii(word) && (1..grams::SHORTEST).contains(&word.len()));
+            words.short = short.map(|(word, number)| (*number, word.clone())).collect();
             // Words that lie in one another are found each.
             let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).clone();
             words.automaton = Some({ builder }.ascii_case_insensitive(true).build(all.iter().map(|(word, _)| word))?);
@@ -97,16 +109,43 @@ impl Words {
         let from = at.saturating_sub(self.widest).max(seen.upto).saturating_sub(self.longest);
         let ahead = if from > 0 && from < seen.upto { AHEAD } else { 0 };
         let to = at.saturating_add(ahead).min(text.len());
-        let (Some(automaton), Some(part)) = (&self.automaton, text.get(from..to)) else { return };
-        let part = folded(part);
+        let Some(part) = text.get(from..to) else { return };
         seen.found.drain(..seen.passed);
         seen.passed = 0;
-        let found =
-            automaton.find_overlapping_iter(part.as_ref()).map(|word| (from + word.start()..from + word.end(), word.pattern()));
-        let new = found.filter(|(range, _)| range.end > seen.upto && is_word(text, range.clone()));
-        seen.found.extend(new.map(|(range, word)| (range.end, word.as_usize())));
+        let (first, upto) = (seen.found.len(), seen.upto);
+        self.find(part, |number, start, length| {
+            let word = from + start..from + start + length;
+            if word.end > upto && is_word(text, word.clone()) {
+                seen.found.push((word.end, number));
+            }
+        });
+        seen.found.get_mut(first..).unwrap_or_default().sort_unstable();
         seen.upto = to;
         seen.read += to - from;
+    }
+
+    /// Calls `visit` with the number, the place and the length of each of them, in no order.
+    fn find(&self, text: &[u8], mut visit: impl FnMut(usize, usize, usize)) {
+        if !text.is_ascii() {
+            let text = folded(text);
+            let all = self.automaton.iter().flat_map(|automaton| automaton.find_overlapping_iter(text.as_ref()));
+            all.for_each(|word| visit(word.pattern().as_usize(), word.start(), word.end() - word.start()));
+            return;
+        }
+        let length = |number: usize| self.lengths.get(number).copied().unwrap_or_default();
+        // Nothing refuses.
+        let _all = self.grams.find(text, |number, start| {
+            visit(number, start, length(number));
+            Ok::<(), Infallible>(())
+        });
+        for (number, word) in &self.short {
+            let begins = |byte: &&u8| memchr::memchr2_iter(**byte, byte.to_ascii_uppercase(), text);
+            for start in word.first().iter().flat_map(begins) {
+                if text.get(start..start + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)) {
+                    visit(*number, start, word.len());
+                }
+            }
+        }
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) const MIDDLE: usize = 5;
 /// Of letters, as five bits each.
 const PAIRS: usize = 1 << 10;
 
+/// Of the upper bits of keys.
+const KEYS: usize = 1 << 15;
+
 /// No word is so long.
 const ENDLESS: usize = 31;
 
@@ -53,6 +56,8 @@ impl Hasher for Mixed {
 /// Words by their letters.
 pub(super) struct Known {
     words: HashMap<u32, &'static str, BuildHasherDefault<Mixed>>,
+    /// Which of their keys' upper bits there are, a bit each: most of what is looked up is not there.
+    keys: Box<[u64; KEYS / 64]>,
     /// By first and last letter, the lengths of the words that have both, a bit each.
     lengths: [u32; PAIRS],
     /// The words that begin with each letter, longest first.
@@ -72,8 +77,13 @@ pub(super) const DIGIT: u32 = 0x100;
 
 impl Known {
     pub(super) fn new() -> Self {
-        let mut known =
-            Self { words: HashMap::default(), lengths: [0; PAIRS], by_letter: vec![Vec::new(); 26], letters: [NOTHING; 256] };
+        let mut known = Self {
+            words: HashMap::default(),
+            keys: Box::new([0; KEYS / 64]),
+            lengths: [0; PAIRS],
+            by_letter: vec![Vec::new(); 26],
+            letters: [NOTHING; 256],
+        };
         for (byte, letter) in (0..=u8::MAX).zip(&mut known.letters) {
             *letter = read_as(byte);
         }
@@ -109,6 +119,10 @@ impl Known {
         let (Some(first), Some(last)) = (weights.first(), weights.last()) else { return };
         let key = key(sum, *first, *last);
         self.words.entry(key).or_insert(word);
+        let (place, bit) = place(key);
+        if let Some(bits) = self.keys.get_mut(place) {
+            *bits |= bit;
+        }
         if let Some(lengths) = self.lengths.get_mut(pair(*first, *last)) {
             *lengths |= 1 << weights.len().min(ENDLESS);
         }
@@ -125,7 +139,15 @@ impl Known {
     pub(super) fn right(&self, word: &str) -> Option<&'static str> {
         let letters = || word.bytes().map(|byte| self.letter(byte));
         let sum = letters().fold(0_u32, |sum, letter| sum.wrapping_add(letter & !DIGIT));
-        let right = *self.words.get(&key(sum, letters().next()?, letters().next_back()?))?;
+        let key = key(sum, letters().next()?, letters().next_back()?);
+        let (place, bit) = place(key);
+        if self.keys.get(place).is_none_or(|bits| bits & bit == 0) {
+            return None;
+        }
+        let right = *self.words.get(&key)?;
+        if word.eq_ignore_ascii_case(right) {
+            return None;
+        }
         let has_digits = word.bytes().any(|byte| !byte.is_ascii_alphabetic());
         // Whatever ends a sentence is no letter.
         let is_same = word.trim_end_matches('!').eq_ignore_ascii_case(right);
@@ -199,4 +221,11 @@ fn key(sum: u32, first: u32, last: u32) -> u32 {
     let (first, last) = (first & !DIGIT, last & !DIGIT);
     let mixed = sum ^ first.rotate_left(7) ^ last.rotate_left(19);
     (mixed ^ (mixed >> 16)).wrapping_mul(0xC2B2_AE3D)
+}
+
+/// Where the bit of a key stands, and the bit.
+#[inline]
+fn place(key: u32) -> (usize, u64) {
+    let upper = key >> 17;
+    ((upper >> 6) as usize, 1 << (upper & 63))
 }

@@ -87,7 +87,14 @@ impl Spaced {
         self.span.end = at + 1;
     }
 
+    #[inline]
     fn end(&mut self, known: &Known, patches: &mut Patches<'_>) {
+        if self.count > 0 {
+            self.close(known, patches);
+        }
+    }
+
+    fn close(&mut self, known: &Known, patches: &mut Patches<'_>) {
         if self.count >= SPACED {
             let words: Vec<String> = self.letters.split(|letter| *letter == b' ').map(|word| known.apart(word)).collect();
             patches.replace(self.span.clone(), &words.join(" "));
@@ -162,9 +169,12 @@ impl Wide {
             return;
         }
         self.end = word.end;
-        let is_wide = (2..=WIDEST).contains(&gap.len()) || text.as_bytes().get(gap.start).is_some_and(|byte| *byte != b' ');
-        let is_padding =
-            is_wide && gap.len() <= WIDEST && text.get(gap.clone()).is_some_and(|gap| !gap.is_empty() && gap.trim().is_empty());
+        // Whatever is no ASCII belongs to a word.
+        let between = text.as_bytes().get(gap.clone()).unwrap_or_default();
+        let is_padding = match between {
+            [] | [b' '] => false,
+            _ => between.len() <= WIDEST && between.iter().all(|byte| matches!(byte, b'\t'..=b'\r' | b' ')),
+        };
         if is_padding && self.follows && gap.start >= patches.done {
             patches.replace(gap, " ");
         }

@@ -4,6 +4,8 @@
 //! anchor can stand, steps forward and backward give the bytes that are possible at each distance. Assertions are taken to hold, so this allows
 //! too much and never too little.
 
+mod needed;
+
 use std::ops::RangeInclusive;
 
 use regex_syntax::ParserBuilder;
@@ -58,6 +60,8 @@ pub(super) struct Extent {
     pub(super) first: Bytes,
     /// How many bytes it has at least.
     pub(super) least: usize,
+    /// One of these it has.
+    pub(super) needed: Option<Bytes>,
     /// Whether it asserts nothing of what stands beside it.
     pub(super) is_free: bool,
 }
@@ -136,7 +140,7 @@ impl Shape {
     pub(super) const ANY: Self = Self {
         behind: [Bytes::ANY; BEHIND],
         before: [Bytes::ANY; BEFORE],
-        extent: Extent { before: Bytes::ANY, behind: Bytes::ANY, first: Bytes::ANY, least: 0, is_free: false },
+        extent: Extent { before: Bytes::ANY, behind: Bytes::ANY, first: Bytes::ANY, least: 0, needed: None, is_free: false },
     };
 
     /// Of a pattern, which matches only where a start stands and nothing touches the match that edges hold.
@@ -169,6 +173,7 @@ impl Shape {
             behind: places.union(&behind).or(places.union(&anchors)),
             first: places.union(&whole.first),
             least: hir.properties().minimum_len().unwrap_or_default(),
+            needed: needed::needed(hir),
             is_free: hir.properties().look_set().is_empty(),
         };
         Some(Self {
