@@ -66,9 +66,9 @@ fn rows(text: &[u8], read: impl Fn(u64) -> [u64; 2], mut visit: impl FnMut(Word)
             let span = at + start as usize..at + (start + length) as usize;
             let word = Word { span, is_plain: odd >> start & ones(length) == 0 };
             if start + length < u64::BITS {
-                visit(word)
+                visit(word);
             } else {
-                begun = Some(word)
+                begun = Some(word);
             }
             // The bit that is added runs through the row, and falls behind it.
             words &= words.wrapping_add(1 << start);

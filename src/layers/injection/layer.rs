@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::heed::{Heed, Place};
 use super::quarantine::Quarantine;
 use super::reply::ReplyScan;
+use super::told::Told;
 use crate::chain::{
-    About, Action, Category, Direction, Finding, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing, Trail,
+    About, Action, Category, Direction, Finding, Flows, McpRequest, McpResponse, Middleware, Next, Reason, Rejection, Thing,
+    Trail,
 };
 use crate::decide::Glob;
 use crate::layers::authz::Permit;
@@ -88,7 +90,7 @@ impl Middleware for InjectionLayer {
         let policy = self.policy_for(&server, request.access.tool());
         let found = self.scan_arguments(&request, policy)?;
         request.context.trail.pass_with_findings(LAYER, found);
-        let reply = ReplyScan {
+        let reply = Arc::new(ReplyScan {
             scanner: Arc::clone(&self.scanner),
             quarantine: Arc::clone(&self.quarantine),
             policy,
@@ -97,8 +99,9 @@ impl Middleware for InjectionLayer {
             server,
             method: request.access.method,
             trail: request.context.trail.clone(),
-        };
-        next.run(request).await?.map_messages(move |message| reply.scan(message))
+        });
+        let told = Flows::new(Told(Arc::clone(&reply)));
+        Ok(next.run(request).await?.map_messages(move |message| reply.scan(message))?.holding(told))
     }
 }
 

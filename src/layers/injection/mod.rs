@@ -16,7 +16,9 @@
 //!
 //! The text blocks of a result are read across their seams too; each part of what is found there is treated like a finding of its own.
 //!
-//! **Streams**: message by message; notifications are scanned like results.
+//! **Streams**: message by message; notifications are scanned like results, and the texts of progress and log messages are read on from one to the
+//! next, and into the result. Where `results:` takes something out (`block`, `strip`), a message that ends in what may begin an order is held until
+//! its next, the result, or a second has come; elsewhere nothing waits, and what stands over messages is recorded.
 //!
 //! From which severity on it acts says `thresholds:`; a rule under `shadow:` is recorded and not acted on.
 //!
@@ -27,8 +29,8 @@
 //! **Cost**: three passes over the text and one of the model, regexes only around rare words; what is encoded in it is read as well, up to four times the
 //! text, and what goes beyond that is flagged as `unread`.
 //!
-//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; what is split over messages
-//! is not joined. `docs/detection.md` has the figures.
+//! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; of an order over two messages that is cut within its first word,
+//! or whose server is silent for a second in the middle of it, the first part leaves. `docs/detection.md` has the figures.
 
 mod definitions;
 mod forms;
@@ -38,6 +40,7 @@ mod neighbours;
 mod quarantine;
 mod reply;
 mod seams;
+mod told;
 
 pub use layer::InjectionLayer;
 pub use quarantine::Quarantine;

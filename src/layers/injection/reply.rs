@@ -22,7 +22,7 @@ use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind, percent};
 /// What stands in place of a stripped span.
 ///
 /// SECURITY: not nothing, or what stood on both sides would join to an order, or to a card number, that no layer has seen.
-const STRIPPED: &str = "[removed]";
+pub(super) const STRIPPED: &str = "[removed]";
 
 /// Scans the replies of one request.
 pub(super) struct ReplyScan {
@@ -186,7 +186,7 @@ impl ReplyScan {
 
 /// Where flags stand; what overlaps is one stretch. The model points to a window of words, so it is heard where no rule is: those know where an
 /// order begins and ends.
-fn spans(hits: &[Hit]) -> Vec<Range<usize>> {
+pub(super) fn spans(hits: &[Hit]) -> Vec<Range<usize>> {
     let flags = || hits.iter().filter(|hit| hit.is_flag());
     let by_rules = flags().any(|hit| hit.rule != MODEL);
     let mut all: Vec<_> = flags().filter(|hit| !by_rules || hit.rule != MODEL).map(|hit| hit.start..hit.end).collect();

@@ -203,6 +203,20 @@ impl Scanner {
         out.append(&mut own);
     }
 
+    /// Where at the end of a text a rule of `surface` may begin that goes on in another: behind the end of a sentence none does.
+    pub fn begins(&self, text: &str, surface: SurfaceKind) -> Option<usize> {
+        /// What is further from the end would have shown more of itself.
+        const NEAR: usize = 64;
+        let from = text.ceil_char_boundary(text.len().saturating_sub(NEAR));
+        let near = text.get(from..)?;
+        let behind = near.rfind(['.', '!', '?', '\n']).map_or(0, |at| at + 1);
+        let start = self.rules.anchors(surface).into_iter().filter_map(|anchors| {
+            let begun = anchors.found(near.as_bytes(), NEAR)?.filter(|(_, begun)| matches!(begun, Starts::Rules(_)));
+            begun.map(|(start, _)| start).find(|start| *start >= behind)
+        });
+        start.min().map(|start| from + start)
+    }
+
     /// What the rules take for a quotation beside talk about attacks is none for the model: it reads words and no marks. A phrase that is
     /// quoted elsewhere in the text excuses nothing.
     fn heed_quotations(&self, hits: &mut [Hit]) {
@@ -235,19 +249,25 @@ impl Rules {
         self.compiled.iter().find(|compiled| compiled.rule.id == id).map(|compiled| compiled.rule.severity)
     }
 
+    /// Those of ASCII, and the others.
+    fn anchors(&self, surface: SurfaceKind) -> [&Anchors; 2] {
+        let ascii = match surface {
+            SurfaceKind::Argument => &self.arguments,
+            SurfaceKind::Definition => &self.definitions,
+            SurfaceKind::Result => &self.results,
+        };
+        [ascii, &self.foreign]
+    }
+
     /// One reading of the text; spans of one rule do not overlap in it.
     fn read(&self, view: &View<'_>, surface: SurfaceKind, left: &mut usize, out: &mut Vec<Hit>) -> Hints {
         concealed(view, surface, out);
         leading_out(view, surface, out);
         let mut hints = Hints::default();
-        let anchors = match surface {
-            SurfaceKind::Argument => &self.arguments,
-            SurfaceKind::Definition => &self.definitions,
-            SurfaceKind::Result => &self.results,
-        };
+        let [anchors, foreign] = self.anchors(surface);
         self.search(anchors, view, surface, left, &mut hints, out);
         if !view.readable.rewritten.text().is_ascii() {
-            self.search(&self.foreign, view, surface, left, &mut hints, out);
+            self.search(foreign, view, surface, left, &mut hints, out);
         }
         hints
     }

@@ -84,12 +84,12 @@ fn plain_word(text: &[u8], word: Range<usize>) -> u32 {
         let Some((now, later)) = powers.split_first_chunk::<EIGHT>() else { break };
         // What stands behind the word is multiplied by nothing.
         if let Some((letters, behind)) = rest.split_first_chunk::<EIGHT>() {
-            hash = hash.wrapping_add(terms(letters, now));
+            hash = hash.wrapping_add(terms(*letters, now));
             rest = behind;
         } else {
             let mut last = [0; EIGHT];
             last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            hash = hash.wrapping_add(terms(&last, now));
+            hash = hash.wrapping_add(terms(last, now));
         }
         powers = later;
     }
@@ -97,8 +97,11 @@ fn plain_word(text: &[u8], word: Range<usize>) -> u32 {
 }
 
 #[inline]
-fn terms(letters: &[u8; EIGHT], powers: &[u32; EIGHT]) -> u32 {
-    letters.iter().zip(powers).fold(0, |sum, (letter, power)| sum.wrapping_add(u32::from(class(*letter)).wrapping_mul(*power)))
+fn terms(letters: [u8; EIGHT], powers: &[u32; EIGHT]) -> u32 {
+    letters
+        .into_iter()
+        .zip(powers)
+        .fold(0, |sum, (letter, power)| sum.wrapping_add(u32::from(class(letter)).wrapping_mul(*power)))
 }
 
 /// Letters of a word that are looked at at once.
