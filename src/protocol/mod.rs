@@ -36,7 +36,8 @@ pub use request_id::RequestId;
 pub use spelling::is_plain;
 pub(crate) use spelling::is_plain_item;
 pub use tasks::{
-    Mention, TASKS_EXTENSION, Task, TaskPlace, asked_about, made_by_client, named_by_client, named_by_server, withhold_tasks,
+    Mention, TASKS_EXTENSION, Task, TaskPlace, asked_about, made_by_client, named_by_client, named_by_server, told_result,
+    withhold_tasks, withhold_told_result,
 };
 pub use uri::{is_canonical, is_canonical_template};
 pub use version::ProtocolVersion;

@@ -84,6 +84,21 @@ pub fn withhold_tasks(message: &mut Message, places: &[TaskPlace]) {
     }
 }
 
+/// What a notification tells that a task has come to: the id of the task, and its result. MCP Tasks extension, `notifications/tasks`.
+pub fn told_result(message: &Message) -> Option<(&str, Value<'_>)> {
+    let [_, told] = TOLD;
+    let is_told = message.shape() == Shape::Notification && message.method() == Some(told);
+    let task = message.params().filter(|_| is_told)?;
+    Some((task.get("taskId").and_then(Value::as_str)?, task.get("result")?))
+}
+
+/// Takes the result out of such a notification. Who hears that the task is over asks for it, and is told why there is none.
+pub fn withhold_told_result(message: &mut Message) {
+    let Some((task, result)) = message.params().and_then(|task| Some((task.id(), task.get("result")?.id()))) else { return };
+    let (document, edits) = message.split();
+    edits.retain(document, task, |value| value.id() != result);
+}
+
 /// Whether there are tasks in this revision.
 fn has_tasks(version: ProtocolVersion) -> bool {
     version >= ProtocolVersion::V2025_11_25

@@ -11,7 +11,7 @@ use crate::chain::{
 };
 use crate::layers::authz::Permit;
 use crate::protocol::json::Value;
-use crate::protocol::{ListKind, MarkError, Method, ParamMarks, Target, is_tool_name};
+use crate::protocol::{ListKind, MarkError, Method, ParamMarks, Target, is_tool_name, told_result, withhold_told_result};
 
 const LAYER: &str = "mirrors";
 const RULE: &str = "x-mcp-header";
@@ -44,14 +44,29 @@ impl Middleware for Mirrors {
         let trail = request.context.trail.clone();
         let method = request.access.method;
         let lists_tools = method == Method::ToolsList;
+        let own_tasks = request.exchange.tasks.own.clone().filter(|_| method == Method::Listen && server.output_schemas);
         let response = next.run(request).await?;
         if let Some(tool) = held_to_output {
             let outputs = Arc::clone(&self.outputs);
             let held = move |message: ServerMessage| {
-                let is_fit = fits(&message, method, |content| outputs.check(&server.name, &tool, Some(content)).is_ok());
-                if is_fit { Ok(Some(message)) } else { Err(withheld(&trail)) }
+                let result = message.message.result();
+                // What a task has come to stands in a member of its own. MCP Tasks extension.
+                let result = if method == Method::TasksGet { result.and_then(|task| task.get("result")) } else { result };
+                let fits = |result| fits(result, |content| outputs.check(&server.name, &tool, Some(content)).is_ok());
+                if result.is_none_or(fits) { Ok(Some(message)) } else { Err(withheld(&trail)) }
             };
             return response.map_messages(held);
+        }
+        if let Some(own) = own_tasks {
+            let outputs = Arc::clone(&self.outputs);
+            return response.map_messages(move |mut message| {
+                let told = told_result(&message.message).and_then(|(task, result)| Some((own.tool_of(task)?, result)));
+                if told.is_some_and(|(tool, result)| !is_fit(&outputs, &server.name, &tool, result)) {
+                    note_misfit(&trail);
+                    withhold_told_result(&mut message.message);
+                }
+                Ok(Some(message))
+            });
         }
         if !lists_tools || !(mirrored || server.input_schemas || server.output_schemas) {
             return Ok(response);
@@ -127,21 +142,30 @@ fn refusal(unfit: &Unfit, rule: &'static str, which: &str, trail: &Trail) -> Rea
 /// Whether a result fits the schema of its tool. An error needs no content of that kind, nor does what asks for more or becomes a task.
 ///
 /// SECURITY: by what is there, not by what the server calls it: a word of its own would be a way past the schema.
-fn fits(message: &ServerMessage, method: Method, check: impl FnOnce(Value<'_>) -> bool) -> bool {
-    let result = message.message.result();
-    // What a task has come to stands in a member of its own. MCP Tasks extension.
-    let result = if method == Method::TasksGet { result.and_then(|result| result.get("result")) } else { result };
-    let Some(result) = result else { return true };
+fn fits(result: Value<'_>, check: impl FnOnce(Value<'_>) -> bool) -> bool {
     match result.get("structuredContent") {
         Some(content) => check(content),
         None => result.get("content").is_none() || result.get("isError").is_some_and(|flag| flag.raw() == "true"),
     }
 }
 
-fn withheld(trail: &Trail) -> Rejection {
+/// The same of a result that nobody has asked for. One that nobody can judge does not fit.
+fn is_fit(outputs: &Schemas, server: &str, tool: &str, result: Value<'_>) -> bool {
+    match outputs.has(server, tool) {
+        Ok(true) => fits(result, |content| outputs.check(server, tool, Some(content)).is_ok()),
+        Ok(false) => true,
+        Err(_unjudged) => false,
+    }
+}
+
+fn note_misfit(trail: &Trail) {
     let (rule, kind) = (OUTPUT_RULE.into(), "schema_misfit");
     let (action, side) = (Action::Blocked, Direction::Response);
     trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
+}
+
+fn withheld(trail: &Trail) -> Rejection {
+    note_misfit(trail);
     Reason::BlockedResult(Category::OutputSchema).into()
 }
 

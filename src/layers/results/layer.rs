@@ -9,7 +9,7 @@ use crate::chain::{
 use crate::decide::Glob;
 use crate::layers::authz::Permit;
 use crate::policy::{Over, ResultLimit};
-use crate::protocol::{Message, Method, Side};
+use crate::protocol::{Message, Method, Side, told_result, withhold_told_result};
 
 const LAYER: &str = "results";
 
@@ -47,6 +47,9 @@ impl Middleware for ResultLimits {
     type Out = McpRequest<Permit>;
 
     async fn handle(&self, request: Self::In, next: Next<Self::Out>) -> Result<McpResponse, Rejection> {
+        if request.access.method == Method::Listen && !self.0.is_empty() {
+            return self.listen(request, next).await;
+        }
         let answers = matches!(request.access.method, Method::TasksGet | Method::TasksResult | Method::ToolsCall);
         let held: Vec<Entry> = match request.access.tool().filter(|_| answers) {
             Some(tool) => self.0.iter().filter(|entry| entry.is_for(&request.evidence.server().name, tool)).cloned().collect(),
@@ -57,6 +60,32 @@ impl Middleware for ResultLimits {
         }
         let trail = request.context.trail.clone();
         next.run(request).await?.map_messages(move |message| limited(&held, message, &trail).map(Some))
+    }
+}
+
+impl ResultLimits {
+    /// What tasks have come to is told on this stream, too.
+    async fn listen(&self, request: McpRequest<Permit>, next: Next<McpRequest<Permit>>) -> Result<McpResponse, Rejection> {
+        let Some(own) = request.exchange.tasks.own.clone() else { return next.run(request).await };
+        let (entries, server) = (self.0.clone(), request.evidence.server().name.clone());
+        let trail = request.context.trail.clone();
+        next.run(request).await?.map_messages(move |mut message| {
+            let held = |entry: &&Entry, tool: &str| entry.is_for(&server, tool);
+            let over = told_result(&message.message).and_then(|(task, result)| {
+                let tool = own.tool_of(task)?;
+                let size = message.message.original().len();
+                let mut over = entries.iter().filter(|entry| held(entry, &tool)).filter_map(|entry| {
+                    let excess = entry.bounds.exceeded(result, size)?;
+                    note(entry, excess, if entry.shadow { Action::Shadowed } else { Action::Blocked }, &trail);
+                    (!entry.shadow).then_some(())
+                });
+                over.next()
+            });
+            if over.is_some() {
+                withhold_told_result(&mut message.message);
+            }
+            Ok(Some(message))
+        })
     }
 }
 
@@ -78,10 +107,7 @@ fn limited(held: &[Entry], mut message: ServerMessage, trail: &Trail) -> Result<
     }
     for entry in held {
         let Some(excess) = entry.exceeded(&message.message) else { continue };
-        let note = |action| {
-            let (rule, kind, side) = (Arc::clone(&entry.name), excess.word(), Direction::Response);
-            trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
-        };
+        let note = |action| note(entry, excess, action, trail);
         if entry.shadow {
             note(Action::Shadowed);
             continue;
@@ -100,4 +126,9 @@ fn limited(held: &[Entry], mut message: ServerMessage, trail: &Trail) -> Result<
         return Err(Reason::BlockedResult(Category::ResultLimit).into());
     }
     Ok(message)
+}
+
+fn note(entry: &Entry, excess: Excess, action: Action, trail: &Trail) {
+    let (rule, kind, side) = (Arc::clone(&entry.name), excess.word(), Direction::Response);
+    trail.find(Finding { layer: LAYER, rule, kind, action, side, count: 1, by: None, about: None });
 }

@@ -9,7 +9,8 @@
 //! the last text and in `_meta`; what cannot be cut (structured content, blobs, depth) and is too large still is withheld. Errors and
 //! notifications have limits elsewhere (`servers.*.limits`).
 //!
-//! **Streams**: the response alone.
+//! **Streams**: the response; on `subscriptions/listen` what a task has come to, which is taken out of the notification where it is too large: who asks
+//! for the task then is told what is left, or why nothing is.
 //!
 //! **When it cannot decide**: closed: what was cut and is no message any more is withheld.
 //!

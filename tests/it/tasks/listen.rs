@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::extension::begun;
 use super::{OWN, POLICY, SSN, Stage, knowing, replies, says, standing, with};
 use crate::support::client::{Client, Events};
+use crate::support::gateway::Gateway;
 use crate::support::reply::{Reply, Step};
+use crate::support::server::Upstream;
 
 /// Everything that can be asked for.
 fn everything(resources: &[&str], tasks: &[&str]) -> Value {
@@ -295,5 +297,65 @@ async fn a_completion_is_looked_at_both_ways() {
         assert_eq!(refused.code(), Some(-31422), "{refused:?}");
         stage.refusal(&refused, seen);
     }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_a_task_has_come_to_is_told_unasked_only_as_far_as_its_tool_may_answer() {
+    let stage = Stage::set().await;
+    let ada = stage.modern("ada", "staff").await;
+    let own = begun(&stage, &ada, OWN).await;
+    let tells = |text: &str| note("notifications/tasks", &with(standing(OWN, "completed"), &json!({ "result": says(text) })));
+    for (over, shadow) in [("refuse", false), ("truncate", false), ("refuse", true)] {
+        let limit = format!(
+            "results: [{{ name: short, tools: [slow], size: 1KiB, over: {over}, mode: {} }}]\n",
+            if shadow { "shadow" } else { "enforce" }
+        );
+        stage.obey(&format!("{POLICY}{limit}")).await;
+        let (long, short) = ("x".repeat(2000), "y".repeat(20));
+        server_says(&stage, &[tells(&long), tells(&short)]);
+        let stream = listen(&ada, &json!({ "taskIds": [own] })).await;
+        let call = stream.head.call();
+        let told: Vec<Value> =
+            stream.rest().await.into_iter().filter(|message| message["method"] == "notifications/tasks").collect();
+        let texts: Vec<_> = told.iter().map(|task| &task["params"]["result"]["content"][0]["text"]).collect();
+        let first = if shadow { json!(long) } else { Value::Null };
+        assert_eq!(texts, [&first, &json!(short)], "{over} {shadow}");
+        assert_eq!((&told[0]["params"]["taskId"], &told[0]["params"]["status"]), (&json!(own), &json!("completed")));
+        let outcome = stage.gateway.ended(&call).await.pop().unwrap();
+        let found =
+            outcome["out"]["findings"].as_array().into_iter().flatten().find(|found| found["layer"] == "results").cloned();
+        let found = found.unwrap_or_else(|| panic!("{outcome:#}"));
+        assert_eq!((&found["rule"], &found["kind"]), (&json!("short"), &json!("size")));
+        assert_eq!(found["action"], if shadow { "shadow" } else { "block" });
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_a_task_has_come_to_is_held_to_the_schema_of_its_tool() {
+    let crm = Upstream::start().await;
+    let slow = json!({ "name": "slow", "inputSchema": { "type": "object" },
+        "outputSchema": { "type": "object", "required": ["n"], "properties": { "n": { "type": "number" } } } });
+    crm.set_tools([slow]);
+    let gateway = Gateway::start().policy(POLICY).server("crm", &crm, "output_schemas: enforce");
+    let mail = Upstream::start().await;
+    let stage = Stage { gateway: gateway.server("mail", &mail, "").await, crm, mail };
+    let ada = stage.modern("ada", "staff").await;
+    ada.list_tools().await;
+    let own = begun(&stage, &ada, OWN).await;
+    let tells = |content: Value| {
+        let result = json!({ "content": [], "structuredContent": content });
+        note("notifications/tasks", &with(standing(OWN, "completed"), &json!({ "result": result })))
+    };
+    server_says(&stage, &[tells(json!({ "n": 1 })), tells(json!({ "n": "one" }))]);
+    let stream = listen(&ada, &json!({ "taskIds": [own] })).await;
+    let call = stream.head.call();
+    let told: Vec<Value> = stream.rest().await.into_iter().filter(|message| message["method"] == "notifications/tasks").collect();
+    let results: Vec<_> = told.iter().map(|task| &task["params"]["result"]["structuredContent"]).collect();
+    assert_eq!(results, [&json!({ "n": 1 }), &Value::Null], "{told:#?}");
+    let outcome = stage.gateway.ended(&call).await.pop().unwrap();
+    let rules: Vec<_> = outcome["out"]["findings"].as_array().into_iter().flatten().map(|found| &found["rule"]).collect();
+    assert_eq!(rules, ["output_schema"], "{outcome:#}");
     stage.end().await;
 }
