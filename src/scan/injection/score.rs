@@ -282,12 +282,16 @@ impl Rules {
         out: &mut Vec<Hit>,
     ) {
         let bytes = view.readable.rewritten.text().as_bytes();
-        let mut read_to = [0; MOST];
         // SECURITY: a text with more anchors than may be tried is of hardly anything else, and counts as unread.
         let Some(found) = anchors.found(bytes, *left) else {
             *left = 0;
             return;
         };
+        let mut found = found.peekable();
+        if found.peek().is_none() {
+            return;
+        }
+        let mut read_to = [0; MOST];
         for (start, begun) in found {
             let rules = match begun {
                 Starts::Rules(rules) => rules,

@@ -42,8 +42,12 @@ impl Fetch {
 /// Shows every link that carries something out to `visit`, by the place of its URL. Linear in the text.
 pub(super) fn each(text: &str, visit: &mut dyn FnMut(Range<usize>, Fetch)) {
     let bytes = text.as_bytes();
-    let mut done = 0;
-    for slashes in memmem::find_iter(bytes, b"//") {
+    let (mut done, mut next) = (0, 0);
+    for slashes in memchr::memchr_iter(b'/', bytes) {
+        if slashes < next || bytes.get(slashes + 1) != Some(&b'/') {
+            continue;
+        }
+        next = slashes + 2;
         if slashes < done {
             continue;
         }
