@@ -14,6 +14,7 @@ mod power;
 mod pruning;
 mod sim;
 mod tamper;
+mod thinning;
 mod tree;
 mod writing;
 
