@@ -3,22 +3,24 @@
 use std::collections::HashMap;
 
 use crate::protocol::json::NodeId;
-use crate::protocol::{Message, Row};
-use crate::scan::injection::{Effort, Hit, MODEL, Scanner, SurfaceKind};
+use crate::protocol::{Message, Row, content_texts};
+use crate::scan::injection::{Effort, Hit, MODEL, Scanner, Severity, SurfaceKind, UNREAD};
 
 /// So much of both ends of a text is read together with its neighbours: an order is no longer.
 const EDGE: usize = 256;
 
-/// So many rows of one message are read: a result of thousands of small blocks would be read ten times over.
-const MOST: usize = 512;
+/// So many rows of one message are read: of small blocks each is read ten times over.
+///
+/// SECURITY: what stands behind them counts as unread.
+const MOST: usize = 4096;
 
 /// What is found over the seams, by the text that a part of it stands in. Blocks are read as if they stood in lines, and as if nothing stood between
 /// them: a word may be cut.
 pub(super) fn over_seams(scanner: &Scanner, message: &Message, effort: &mut Effort) -> HashMap<NodeId, Vec<Hit>> {
     let mut parts: HashMap<NodeId, Vec<Hit>> = HashMap::new();
     let mut hits = Vec::new();
-    let mut rows = 0;
     for between in ["\n", ""] {
+        let mut rows = 0;
         Row::each(message, EDGE, between, &mut |row| {
             rows += 1;
             if rows > MOST {
@@ -37,6 +39,13 @@ pub(super) fn over_seams(scanner: &Scanner, message: &Message, effort: &mut Effo
                 }
             }
         });
+        if rows > MOST
+            && let Some(last) = content_texts(message).last()
+        {
+            let end = last.as_str().map_or(0, str::len);
+            parts.entry(last.id()).or_default().push(Hit { rule: UNREAD, severity: Severity::Medium, start: 0, end });
+            break;
+        }
     }
     parts
 }
