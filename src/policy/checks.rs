@@ -98,10 +98,13 @@ fn warn_of_silence(gathered: &Gathered, dir: &Path, report: &mut Report) {
 
 /// Without `dlp:` secrets are looked for; a `dlp:` replaces that whole default, which is easily forgotten.
 fn warn_of_passing_secrets(gathered: &Gathered, report: &mut Report) {
-    let looks = gathered.dlp_rules.iter().any(|rule| rule.value.detect.iter().any(|detector| detector == "secrets"));
-    if let Some(place) = gathered.dlp.filter(|_| !looks) {
+    let rules = gathered.dlp_rules.iter().map(|rule| &rule.value);
+    let looks: Vec<_> = rules.filter(|rule| rule.detect.iter().any(|detector| detector == "secrets")).collect();
+    let everywhere = looks.iter().any(|rule| rule.fields.is_empty());
+    if let Some(place) = gathered.dlp.filter(|_| !everywhere) {
+        let outside = if looks.is_empty() { "" } else { " outside of some fields" };
         report
-            .warning(place, "no rule detects `secrets`: credentials pass")
+            .warning(place, format!("no rule detects `secrets`{outside}: credentials pass"))
             .hint("add `{ name: credentials, detect: [secrets], action: block }`");
     }
 }
@@ -168,7 +171,7 @@ fn restored_without_tokens(gathered: &Gathered, report: &mut Report) {
 fn warn_of_values_that_come_back(gathered: &Gathered, report: &mut Report) {
     for restore in &gathered.restores {
         let covers = |rule: &DlpRule, server: &String| {
-            rule.responses && !rule.shadow && (rule.servers.is_empty() || rule.servers.contains(server))
+            rule.responses && !rule.shadow && rule.fields.is_empty() && (rule.servers.is_empty() || rule.servers.contains(server))
         };
         let open = restore
             .value

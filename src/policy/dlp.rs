@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::document::Known;
+use super::fields::FieldPath;
 use super::patterns::{exact, tool};
 use super::sections::{Clearance, Gathered, Lists, MODES, Placed, server, single, unique};
 use super::{Classification, DlpAction, DlpRule, Restore, Unread};
@@ -125,6 +126,7 @@ fn rule(
     let direction = fields.list("direction", choice(&[("request", true), ("response", false)], &[]));
     let servers = fields.list("servers", |node, report| server(node, false, known, report));
     let tools = fields.list("tools", parsed(tool));
+    let paths = fields.list("fields", field);
     let action = fields.required("action", choice(ACTIONS, &[]));
     let purpose = fields.optional("purpose", name);
     let shadow = fields.optional("mode", choice(MODES, &[])).unwrap_or(file_shadow);
@@ -151,11 +153,23 @@ fn rule(
         responses: direction.is_empty() || direction.contains(&false),
         servers,
         tools,
+        fields: paths,
         action: action?,
         purpose: purpose.unwrap_or_else(|| PURPOSE.to_owned()),
         shadow,
     };
     Some(Placed { value, place })
+}
+
+/// The path of a field. It begins where the operator's own names begin.
+fn field(node: &Node, report: &mut Report) -> Option<FieldPath> {
+    let path = parsed(FieldPath::parse)(node, report)?;
+    if let Some(outer @ ("arguments" | "params" | "result")) = path.first_name() {
+        report
+            .warning(node.place, format!("this is the field `{outer}` of the arguments, or of the result"))
+            .hint("paths begin below `arguments` of a request, and below `result` of a reply");
+    }
+    Some(path)
 }
 
 /// The words of a list that lies beside the policies.

@@ -11,6 +11,7 @@ pub mod condition;
 mod dlp;
 mod document;
 mod exceptions;
+mod fields;
 mod folder;
 mod injection;
 mod limits;
@@ -31,6 +32,7 @@ pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
 pub use document::{Known, hash_of_folder, read_detectors, read_folder};
 pub use exceptions::{Exception, On};
+pub use fields::{Along, FieldPath};
 pub(crate) use folder::paths;
 pub use injection::{Injection, InjectionFor, Surface, Thresholds};
 pub use limits::{Allowance, Dimension, Limit, Rate, Repeats};
@@ -328,6 +330,8 @@ pub struct DlpRule {
     pub servers: Vec<String>,
     /// Applies to calls of these tools and their replies, globs; empty means everything.
     pub tools: Vec<String>,
+    /// Applies to what stands in these fields of arguments and results; empty means everywhere.
+    pub fields: Vec<FieldPath>,
     /// What happens to a match.
     pub action: DlpAction,
     /// Of which purpose its tokens and hashes are.

@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use super::joints::EDGE;
 use super::judge::{Hit, Verdict};
+use super::reach::Elsewhere;
 use super::rules::Applicable;
 use super::stand_in;
 use crate::chain::ServerMessage;
@@ -51,6 +52,8 @@ struct Flow {
     open: usize,
     /// What of the tail came with which message, in order.
     parts: Vec<Part>,
+    /// Rules whose fields none of these stands in.
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug)]
@@ -144,19 +147,25 @@ impl Carry {
         is_final: bool,
         tell: &mut dyn FnMut(Hit),
     ) -> Result<(), Withheld> {
-        let Some(text) = self.held.back().and_then(|held| held.message.message.value(node).as_str()).map(str::to_owned) else {
-            return Ok(());
-        };
+        let Some(message) = self.held.back().map(|held| &held.message.message) else { return Ok(()) };
+        let Some(text) = message.value(node).as_str().map(str::to_owned) else { return Ok(()) };
+        let elsewhere = rules.elsewhere(message, node);
         if !is_final && !self.flows.iter().any(|flow| flow.key == *key) {
             if self.flows.len() == FLOWS {
                 self.flows.remove(0);
             }
-            self.flows.push(Flow { key: key.clone(), tail: String::new(), open: 0, parts: Vec::new() });
+            self.flows.push(Flow {
+                key: key.clone(),
+                tail: String::new(),
+                open: 0,
+                parts: Vec::new(),
+                elsewhere: Elsewhere::new(),
+            });
         }
         let mut flows = std::mem::take(&mut self.flows);
         let mut read = Ok(());
         for flow in flows.iter_mut().filter(|flow| is_final || flow.key == *key) {
-            read = read.and_then(|()| self.goes_on(rules, flow, node, &text, tell));
+            read = read.and_then(|()| self.goes_on(rules, flow, (node, &elsewhere), &text, tell));
         }
         self.flows = flows;
         read
@@ -166,7 +175,7 @@ impl Carry {
         &mut self,
         rules: &Applicable<'_>,
         flow: &mut Flow,
-        node: NodeId,
+        (node, elsewhere): (NodeId, &[usize]),
         text: &str,
         tell: &mut dyn FnMut(Hit),
     ) -> Result<(), Withheld> {
@@ -184,13 +193,18 @@ impl Carry {
             all.extend(again.into_iter().map(|found| Found { start: found.start + last, end: found.end + last, ..found }));
             all.sort_by_key(|found| (found.start, Reverse(found.end)));
         }
+        if flow.parts.is_empty() {
+            flow.elsewhere = elsewhere.to_vec();
+        } else {
+            flow.elsewhere.retain(|rule| elsewhere.contains(rule));
+        }
         flow.parts.push(Part { message: self.serial, node, start: 0, length: head.len() });
         // Nothing of what was dealt with is dealt with again.
         let mut done = 0;
         for found in all {
             let is_new = found.start >= done && found.start < seam && found.end > seam;
             if is_new {
-                match rules.verdict(&found, tell) {
+                match rules.verdict(&found, &flow.elsewhere, tell) {
                     Verdict::Blocked => return Err(Withheld::Blocked),
                     Verdict::Masked => self.mask(flow, &found),
                     Verdict::Passes => continue,

@@ -18,6 +18,9 @@
 //! sizes, lifetimes): there it becomes 0. Tokens pass as they are. What the call has restored becomes its token again, whatever the
 //! rules: the server was to have it, not the caller.
 //!
+//! **Fields**: a rule with `fields` acts on what stands in them, on what says the same elsewhere in the message, and on what stands nobody knows
+//! where; `reach.rs` has what a path begins at.
+//!
 //! **Streams**: message by message, and the texts of progress and log messages are read on from one to the next, and into the result; a message that ends in
 //! what may begin a value is held until its next, the result, or a second has come. The text blocks of one result are read across their seams. Of
 //! what is found over a seam each part is masked.
@@ -45,6 +48,7 @@ mod hidden;
 mod joints;
 mod judge;
 mod layer;
+mod reach;
 mod restore;
 mod rules;
 mod stand_in;

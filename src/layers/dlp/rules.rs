@@ -9,7 +9,7 @@ use super::echo::{Echo, Patience, Restored};
 use super::formats::Form;
 use super::restore::Grant;
 use crate::decide::{Exceptions, Glob};
-use crate::policy::{Classification, Dlp, DlpAction, DlpRule, Exception, On, Unread as Unreadable};
+use crate::policy::{Classification, Dlp, DlpAction, DlpRule, Exception, FieldPath, On, Unread as Unreadable};
 use crate::scan::{Catalogue, Class, Detector, Effort, Found, NotCompiled, Row, Scanner, Set, Unread};
 use crate::vault::{Caller, Digests};
 
@@ -37,6 +37,8 @@ pub struct Rules {
 
 #[derive(Debug)]
 pub(super) struct Rule {
+    /// Which of all it is.
+    pub(super) number: usize,
     pub(super) name: Arc<str>,
     detectors: Set,
     sensitivity: Option<Classification>,
@@ -44,6 +46,8 @@ pub(super) struct Rule {
     responses: bool,
     servers: Vec<String>,
     tools: Vec<Glob>,
+    /// None: everywhere.
+    pub(super) fields: Vec<FieldPath>,
     pub(super) action: DlpAction,
     pub(super) purpose: Arc<str>,
     shadow: bool,
@@ -78,7 +82,10 @@ impl Rules {
         let Some(dlp) = dlp else {
             let scanner = compiled(catalogue.scanner([SECRETS], [])?)?;
             return Ok(Self {
-                all: vec![Rule::built_in(DlpAction::Block, true, &scanner), Rule::built_in(DlpAction::Mask, false, &scanner)],
+                all: vec![
+                    Rule::built_in(0, DlpAction::Block, true, &scanner),
+                    Rule::built_in(1, DlpAction::Mask, false, &scanner),
+                ],
                 secrets: secrets(&scanner),
                 scanner,
                 default_clearance: Classification::default(),
@@ -94,7 +101,7 @@ impl Rules {
         let names = dlp.rules.iter().flat_map(|rule| &rule.detect).map(String::as_str);
         let own = dlp.rules.iter().filter_map(|rule| Some(Detector::own(&rule.name, Arc::clone(rule.own.as_ref()?))));
         let scanner = compiled(catalogue.scanner(names, own)?)?;
-        let all: Vec<_> = dlp.rules.iter().map(|rule| Rule::new(rule, &scanner)).collect();
+        let all: Vec<_> = dlp.rules.iter().enumerate().map(|(number, rule)| Rule::new(number, rule, &scanner)).collect();
         let makers = || all.iter().filter(|rule| rule.action == DlpAction::Tokenize);
         let mut purposes: Vec<_> = makers().map(|rule| Arc::clone(&rule.purpose)).collect();
         purposes.sort();
@@ -168,8 +175,9 @@ impl Rules {
 }
 
 impl Rule {
-    fn new(rule: &DlpRule, scanner: &Scanner) -> Self {
+    fn new(number: usize, rule: &DlpRule, scanner: &Scanner) -> Self {
         Self {
+            number,
             name: rule.name.as_str().into(),
             detectors: scanner.set(|row| match row.class() {
                 Class::Own => row.detector().id == rule.name,
@@ -180,14 +188,21 @@ impl Rule {
             responses: rule.responses,
             servers: rule.servers.clone(),
             tools: rule.tools.iter().map(|tool| Glob::new(tool)).collect(),
+            fields: rule.fields.clone(),
             action: rule.action,
             purpose: rule.purpose.as_str().into(),
             shadow: rule.shadow,
         }
     }
 
-    fn built_in(action: DlpAction, request: bool, scanner: &Scanner) -> Self {
+    /// Whether it speaks about what the detector of this number finds.
+    pub(super) fn looks_for(&self, by: u16) -> bool {
+        self.detectors.contains(by)
+    }
+
+    fn built_in(number: usize, action: DlpAction, request: bool, scanner: &Scanner) -> Self {
         Self {
+            number,
             name: "default-secrets".into(),
             detectors: scanner.set(|_all| true),
             sensitivity: None,
@@ -195,6 +210,7 @@ impl Rule {
             responses: !request,
             servers: Vec::new(),
             tools: Vec::new(),
+            fields: Vec::new(),
             action,
             purpose: "".into(),
             shadow: false,
@@ -217,8 +233,8 @@ impl<'a> Applicable<'a> {
     }
 
     /// The rule that would act on what the detector of this number finds, had the policy made no exception.
-    pub(super) fn excused_rule(&self, by: u16) -> Option<&'a Rule> {
-        if self.excused.contains(by) { self.speaking(by) } else { None }
+    pub(super) fn excused_rule(&self, by: u16, elsewhere: &[usize]) -> Option<&'a Rule> {
+        if self.excused.contains(by) { self.speaking(by, elsewhere) } else { None }
     }
 
     /// Adds what this call has restored: it does not come back.
@@ -298,13 +314,14 @@ impl<'a> Applicable<'a> {
         self.restores.iter().copied().filter(move |grant| *grant.purpose == *purpose)
     }
 
-    /// The rule that acts on what the detector of this number finds: the strictest, the last of several.
-    pub(super) fn rule_for(&self, by: u16) -> Option<&'a Rule> {
-        if self.excused.contains(by) { None } else { self.speaking(by) }
+    /// The rule that acts on what the detector of this number finds: the strictest, the last of several. None of those whose fields lie
+    /// `elsewhere`.
+    pub(super) fn rule_for(&self, by: u16, elsewhere: &[usize]) -> Option<&'a Rule> {
+        if self.excused.contains(by) { None } else { self.speaking(by, elsewhere) }
     }
 
-    fn speaking(&self, by: u16) -> Option<&'a Rule> {
-        let speaking = self.rules.iter().copied().filter(|rule| rule.detectors.contains(by) && !rule.shadow);
+    fn speaking(&self, by: u16, elsewhere: &[usize]) -> Option<&'a Rule> {
+        let speaking = self.rules_about(by, elsewhere).filter(|rule| !rule.shadow);
         speaking.max_by_key(|rule| strictness(rule.action))
     }
 
@@ -314,8 +331,18 @@ impl<'a> Applicable<'a> {
     }
 
     /// The rules that only tell what they would do.
-    pub(super) fn shadows_for(&self, by: u16) -> impl Iterator<Item = &'a Rule> {
-        self.rules.iter().copied().filter(move |rule| rule.detectors.contains(by) && rule.shadow)
+    pub(super) fn shadows_for(&self, by: u16, elsewhere: &[usize]) -> impl Iterator<Item = &'a Rule> {
+        self.rules_about(by, elsewhere).filter(|rule| rule.shadow)
+    }
+
+    fn rules_about(&self, by: u16, elsewhere: &[usize]) -> impl Iterator<Item = &'a Rule> {
+        let speak = move |rule: &&Rule| rule.looks_for(by) && !elsewhere.contains(&rule.number);
+        self.rules.iter().copied().filter(speak)
+    }
+
+    /// The rules that hold in some fields only.
+    pub(super) fn for_fields(&self) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().copied().filter(|rule| !rule.fields.is_empty())
     }
 
     /// Whether anything is found in a text, or may be.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::echo::Patience;
 use super::formats::{self, Form};
 use super::hidden::Inside;
-use super::rules::Applicable;
+use super::rules::{Applicable, Rule};
 use crate::policy::DlpAction;
 use crate::protocol::json::{NodeId, Site, Text, Value};
 use crate::protocol::{Message, visit_texts};
@@ -141,18 +141,19 @@ impl Survey {
     /// What the vault has to be asked, each value once.
     pub(super) fn questions(&self, message: &Message, rules: &Applicable<'_>, draw: Draw) -> Result<Vec<Ask>, TooMany> {
         self.complete()?;
-        let mut asks = HashMap::new();
-        for place in &self.places {
+        let (mut asks, reach) = (HashMap::new(), rules.reach(message, self));
+        for (number, place) in self.places.iter().enumerate() {
             let text = text_of(message.value(place.node));
-            for sighting in self.sightings(place) {
-                rules.question(text, sighting, draw, &mut asks)?;
+            for (at, sighting) in self.sightings(place).iter().enumerate() {
+                let elsewhere = reach.elsewhere(reach.at(number, at), sighting, text);
+                rules.question(text, (sighting, &elsewhere), draw, &mut asks)?;
             }
         }
         for header in &self.headers {
             for sighting in self.in_header(header).iter().filter(|sighting| sighting.sense.may_be_token()) {
                 // What cannot be written there gets no token.
                 let sighting = Sighting { sense: Sense::OnlyToken, ..*sighting };
-                rules.question(&header.text, &sighting, draw, &mut asks)?;
+                rules.question(&header.text, (&sighting, &[]), draw, &mut asks)?;
             }
         }
         Ok(asks.into_values().collect())
@@ -238,7 +239,7 @@ impl Applicable<'_> {
     fn question(
         &self,
         text: &str,
-        sighting: &Sighting,
+        (sighting, elsewhere): (&Sighting, &[usize]),
         draw: Draw,
         asks: &mut HashMap<(String, Option<ValueOf>), Ask>,
     ) -> Result<(), TooMany> {
@@ -248,7 +249,8 @@ impl Applicable<'_> {
             return Ok(());
         }
         let text = part(text, &sighting.found);
-        let rule = self.rule_for(by).filter(|rule| rule.action == DlpAction::Tokenize && sighting.sense == Sense::Plain);
+        let makes = |rule: &&Rule| rule.action == DlpAction::Tokenize && sighting.sense == Sense::Plain;
+        let rule = self.rule_for(by, elsewhere).filter(makes);
         let value = rule.map(|rule| (Arc::clone(&rule.purpose), kind, formats::normal(form, text)));
         let token = token_in(form, text);
         if asks.len() >= MOST && !asks.contains_key(&(token.clone(), value.clone())) {
@@ -303,15 +305,15 @@ impl Known {
         if self.tokens.is_empty() { None } else { self.tokens.get(&token_in(Form::of(found.kind), part(text, found))) }
     }
 
-    /// What was found in a text, each with the token that it is, but for what lies inside a token: groups of one may look like a number
+    /// What was found in a text, each with its number and the token that it is, but for what lies inside a token: groups of one may look like a number
     /// of another kind, and are nobody's data either. Sightings come by where they begin, the longer first.
     pub(super) fn outside_tokens<'k>(
         &'k self,
         text: &str,
         sightings: &'k [Sighting],
-    ) -> impl Iterator<Item = (&'k Sighting, Option<&'k Arc<Token>>)> {
+    ) -> impl Iterator<Item = (usize, &'k Sighting, Option<&'k Arc<Token>>)> {
         let mut end_of_token = 0;
-        sightings.iter().filter_map(move |sighting| {
+        sightings.iter().enumerate().filter_map(move |(number, sighting)| {
             if sighting.found.end <= end_of_token {
                 return None;
             }
@@ -319,7 +321,7 @@ impl Known {
             if token.is_some() {
                 end_of_token = sighting.found.end;
             }
-            Some((sighting, token))
+            Some((number, sighting, token))
         })
     }
 

@@ -5,6 +5,7 @@
 mod actions;
 mod bytes;
 mod clearance;
+mod fields;
 mod own_rows;
 mod positions;
 mod split;

@@ -134,6 +134,7 @@ fn item_kind(text: &str) -> Kind {
         "servers, or `*`" => Some(format!("^({NAME}|\\*)$")),
         "tool patterns" => Some("^[A-Za-z0-9_.*-]+$".to_owned()),
         "patterns" => Some("^.".to_owned()),
+        "field paths" => Some(r#"^(\[['"].+['"]\]|[^./\[*][^*]*|\*\*?($|[.\[]))"#.to_owned()),
         "URI patterns with a scheme" => Some(r"^[A-Za-z][A-Za-z0-9+.-]*:\S*$".to_owned()),
         "media types" => Some(r"^[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]+|\*)$".to_owned()),
         "methods" => Some("^[!-)+-~]{1,128}$".to_owned()),

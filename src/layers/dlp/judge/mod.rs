@@ -12,6 +12,7 @@ use acts::{Act, cluster, one_of_each, resolve};
 use super::echo::Restored;
 use super::formats::{Form, normal};
 use super::hidden::{Inside, again};
+use super::reach::Reach;
 use super::restore::{Arguments, Grant};
 use super::rules::{Applicable, Rule};
 use super::stand_in;
@@ -90,17 +91,24 @@ impl Applicable<'_> {
             return outcome;
         }
         let arguments = if self.restores_any() { Arguments::of(message) } else { None };
-        let (mut acts, mut restored) = (Vec::new(), 0);
-        for place in &survey.places {
+        let (mut acts, mut restored, reach) = (Vec::new(), 0, self.reach(message, survey));
+        for (nth, place) in survey.places.iter().enumerate() {
             let value = message.value(place.node);
             let text = text_of(value);
             acts.clear();
-            for (sighting, token) in known.outside_tokens(text, survey.sightings(place)) {
+            for (at, sighting, token) in known.outside_tokens(text, survey.sightings(place)) {
                 let grant_for = |token: &Token| {
                     let arguments = arguments.as_ref()?;
                     self.restores(&token.purpose).find(|grant| arguments.covered_by(grant, value))
                 };
-                acts.extend(self.act(text, (sighting, token), (survey, known), grant_for, &mut outcome));
+                acts.extend(self.act(
+                    text,
+                    (sighting, token),
+                    (survey, known),
+                    (&reach, reach.at(nth, at)),
+                    grant_for,
+                    &mut outcome,
+                ));
             }
             if self.returns_any() {
                 one_of_each(&mut acts);
@@ -136,23 +144,30 @@ impl Applicable<'_> {
         text: &str,
         (Sighting { found, sense }, token): (&Sighting, Option<&'k Arc<Token>>),
         (survey, known): (&Survey, &'k Known),
+        (reach, elsewhere): (&Reach, &[usize]),
         restores: impl FnOnce(&Token) -> Option<&'k Grant>,
         outcome: &mut Outcome,
     ) -> Option<Act<'k>> {
         match *sense {
             Sense::Echo(index) => return self.returned(index).map(|restored| Act::Return(*found, restored)),
-            Sense::Inside(index) => return self.act_inside(text, found, survey.insides.get(index)?, outcome),
+            Sense::Inside(index) => {
+                return self.act_inside(text, found, survey.insides.get(index)?, (reach, elsewhere), outcome);
+            }
+            Sense::Decoded | Sense::OnlyToken | Sense::Part { .. } | Sense::Plain => {}
+        }
+        let elsewhere = reach.elsewhere(elsewhere, &Sighting { found: *found, sense: *sense }, text);
+        match *sense {
             Sense::Part { is_first: false } => {
-                let is_masked = self.rule_for(found.by).is_some_and(|rule| masks(rule.action));
+                let is_masked = self.rule_for(found.by, &elsewhere).is_some_and(|rule| masks(rule.action));
                 return is_masked.then_some(Act::Part(*found, false));
             }
             Sense::Part { is_first: true } => {
-                return self.judge_hidden(found, outcome).then_some(Act::Part(*found, true));
+                return self.judge_hidden(found, &elsewhere, outcome).then_some(Act::Part(*found, true));
             }
             Sense::Decoded if token.is_none() => {
-                return self.judge_hidden(found, outcome).then_some(Act::Mask(*found));
+                return self.judge_hidden(found, &elsewhere, outcome).then_some(Act::Mask(*found));
             }
-            Sense::Decoded | Sense::OnlyToken | Sense::Plain => {}
+            Sense::Decoded | Sense::Echo(_) | Sense::Inside(_) | Sense::OnlyToken | Sense::Plain => {}
         }
         if let Some(token) = token {
             // A token is nobody's data, whatever it looks like.
@@ -161,7 +176,7 @@ impl Applicable<'_> {
         if *sense == Sense::OnlyToken {
             return None;
         }
-        let rule = self.judge_match(found, &mut outcome.findings)?;
+        let rule = self.judge_match(found, &elsewhere, &mut outcome.findings)?;
         match rule.action {
             DlpAction::Block => outcome.blocked = true,
             DlpAction::Log => {}
@@ -184,16 +199,24 @@ impl Applicable<'_> {
     }
 
     /// Of what is encoded as a whole what rules mask is masked.
-    fn act_inside<'k>(&'k self, text: &str, found: &Found, inside: &Inside, outcome: &mut Outcome) -> Option<Act<'k>> {
+    fn act_inside<'k>(
+        &'k self,
+        text: &str,
+        found: &Found,
+        inside: &Inside,
+        (reach, elsewhere): (&Reach, &[usize]),
+        outcome: &mut Outcome,
+    ) -> Option<Act<'k>> {
         let mut acts: Vec<Act<'_>> = Vec::new();
         for found in &inside.found {
-            if self.judge_hidden(found, outcome) {
+            let elsewhere = reach.but_for_copies(elsewhere, found, Some(part(&inside.text, found)));
+            if self.judge_hidden(found, &elsewhere, outcome) {
                 acts.push(Act::Mask(*found));
             }
         }
         let mut is_whole = false;
         for found in &inside.deeper {
-            is_whole |= self.judge_hidden(found, outcome);
+            is_whole |= self.judge_hidden(found, &reach.but_for_copies(elsewhere, found, None), outcome);
         }
         if acts.is_empty() && !is_whole {
             return None;
@@ -215,9 +238,9 @@ impl Applicable<'_> {
     }
 
     /// What rules say about something that is not written as it is, so that nothing but a mask can take its place.
-    pub(super) fn verdict(&self, found: &Found, tell: &mut dyn FnMut(Hit)) -> Verdict {
-        self.tell_of_idle(found, tell);
-        let Some(rule) = self.rule_for(found.by) else { return Verdict::Passes };
+    pub(super) fn verdict(&self, found: &Found, elsewhere: &[usize], tell: &mut dyn FnMut(Hit)) -> Verdict {
+        self.tell_of_idle(found, elsewhere, tell);
+        let Some(rule) = self.rule_for(found.by, elsewhere) else { return Verdict::Passes };
         let (action, verdict) = match rule.action {
             DlpAction::Block => (DlpAction::Block, Verdict::Blocked),
             DlpAction::Log => (DlpAction::Log, Verdict::Passes),
@@ -228,38 +251,38 @@ impl Applicable<'_> {
     }
 
     /// Tells of rules that would act and do not: in shadow mode, or by an exception.
-    fn tell_of_idle(&self, found: &Found, tell: &mut dyn FnMut(Hit)) {
-        for rule in self.shadows_for(found.by) {
+    fn tell_of_idle(&self, found: &Found, elsewhere: &[usize], tell: &mut dyn FnMut(Hit)) {
+        for rule in self.shadows_for(found.by, elsewhere) {
             tell(Hit { deed: Deed::Shadowed, ..Hit::new(rule, found) });
         }
-        if let Some(rule) = self.excused_rule(found.by) {
+        if let Some(rule) = self.excused_rule(found.by, elsewhere) {
             tell(Hit { deed: Deed::Excused, ..Hit::new(rule, found) });
         }
     }
 
     /// The same for a whole message. Whether a mask takes its place.
-    fn judge_hidden(&self, found: &Found, outcome: &mut Outcome) -> bool {
-        let verdict = self.verdict(found, &mut |hit| outcome.findings.push(hit));
+    fn judge_hidden(&self, found: &Found, elsewhere: &[usize], outcome: &mut Outcome) -> bool {
+        let verdict = self.verdict(found, elsewhere, &mut |hit| outcome.findings.push(hit));
         outcome.blocked |= verdict == Verdict::Blocked;
         verdict == Verdict::Masked
     }
 
-    /// A header cannot be edited: what would be, blocks.
+    /// A header cannot be edited: what would be, blocks. It stands in no field, or nobody knows in which: rules act whatever theirs are.
     fn judge_headers(&self, survey: &Survey, known: &Known, outcome: &mut Outcome) {
         for header in &survey.headers {
-            for (sighting, token) in known.outside_tokens(&header.text, survey.in_header(header)) {
+            for (_, sighting, token) in known.outside_tokens(&header.text, survey.in_header(header)) {
                 let found = &sighting.found;
                 if let Sense::Inside(index) = sighting.sense {
                     let inside = survey.insides.get(index).into_iter();
                     for found in inside.flat_map(|inside| inside.found.iter().chain(&inside.deeper)) {
-                        outcome.blocked |= self.judge_hidden(found, outcome);
+                        outcome.blocked |= self.judge_hidden(found, &[], outcome);
                     }
                     continue;
                 }
                 if let Some(token) = token {
                     outcome.header_differs |= self.restores(&token.purpose).next().is_some();
                 } else if sighting.sense != Sense::OnlyToken
-                    && let Some(rule) = self.judge_match(found, &mut outcome.findings)
+                    && let Some(rule) = self.judge_match(found, &[], &mut outcome.findings)
                 {
                     if is_noted_later(rule.action) {
                         outcome.findings.push(Hit::new(rule, found));
@@ -272,9 +295,9 @@ impl Applicable<'_> {
     }
 
     /// The rule that acts on a match; those that do not are noted beside it. What becomes a token is noted when it does.
-    fn judge_match(&self, found: &Found, findings: &mut Vec<Hit>) -> Option<&Rule> {
-        self.tell_of_idle(found, &mut |hit| findings.push(hit));
-        let rule = self.rule_for(found.by)?;
+    fn judge_match(&self, found: &Found, elsewhere: &[usize], findings: &mut Vec<Hit>) -> Option<&Rule> {
+        self.tell_of_idle(found, elsewhere, &mut |hit| findings.push(hit));
+        let rule = self.rule_for(found.by, elsewhere)?;
         if !is_noted_later(rule.action) {
             findings.push(Hit::new(rule, found));
         }

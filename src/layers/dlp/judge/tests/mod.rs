@@ -25,6 +25,7 @@ fn rules() -> Rules {
         responses: true,
         servers: Vec::new(),
         tools: Vec::new(),
+        fields: Vec::new(),
         action,
         purpose: "care".to_owned(),
         shadow: false,

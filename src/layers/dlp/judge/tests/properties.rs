@@ -30,6 +30,7 @@ fn masking() -> Rules {
         responses: true,
         servers: Vec::new(),
         tools: Vec::new(),
+        fields: Vec::new(),
         action: DlpAction::Mask,
         purpose: "test".to_owned(),
         shadow: false,
