@@ -29,28 +29,62 @@ pub trait Joints: Send + 'static {
     /// So many bytes of both ends are read together.
     const EDGE: usize;
 
-    /// What of `joined` has to be replaced, and by what, in its order. Of interest is what begins before `seam` and ends behind it: the rest was
-    /// judged with its own message.
+    /// What has to be known of the place of a text.
+    type Place: Send;
+
+    /// What is to be known of this text of a message.
+    fn place(&self, message: &Message, node: NodeId) -> Self::Place;
+
+    /// Adds the place of a text to that of what it goes on from.
+    fn add(place: &mut Self::Place, another: Self::Place);
+
+    /// Judges what stands over the end of texts; of the first, which has none before it, too: what was dealt with there is not read again. Of interest is what begins before the seam and ends behind it: the rest was judged with its own
+    /// message.
     ///
     /// # Errors
     /// The stream has to end.
-    fn judge(&mut self, joined: &str, seam: usize) -> Result<Vec<(Range<usize>, String)>, Rejection>;
+    fn judge(&mut self, joined: &Joined<'_>, place: &Self::Place) -> Result<Judged, Rejection>;
 
     /// Where at the end of a text something begins that may go on in the next.
     fn begins(&self, text: &str) -> Option<usize>;
+
+    /// All texts of a message have been judged, and whether it passes.
+    fn settle(&mut self, passes: bool);
+}
+
+/// The end of what was said, and the beginning of what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined<'t> {
+    /// Both.
+    pub text: &'t str,
+    /// Where the one ends.
+    pub seam: usize,
+    /// Where that begins of it which the message before the last has said.
+    pub last: usize,
+}
+
+/// What becomes of it.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// What has to be replaced, and by what, in its order.
+    pub replaced: Vec<(Range<usize>, String)>,
+    /// So far everything was dealt with, and is not read again.
+    pub done: usize,
 }
 
 /// One stream of messages, read across them.
-pub struct Flows<J> {
+pub struct Flows<J: Joints> {
     joints: J,
-    places: Vec<Flow>,
+    places: Vec<Flow<J::Place>>,
     held: VecDeque<Held>,
     serial: u64,
 }
 
 /// Texts in the same place of messages of the same kind.
-struct Flow {
+struct Flow<P> {
     key: Key,
+    /// Of all that the tail came from; `None` where it is empty.
+    place: Option<P>,
     tail: String,
     /// Where in it something may begin; else its end.
     open: usize,
@@ -74,7 +108,7 @@ struct Held {
     message: ServerMessage,
 }
 
-impl<J> fmt::Debug for Flows<J> {
+impl<J: Joints> fmt::Debug for Flows<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SECURITY: what is kept may be a part of what nobody may read.
         f.debug_struct("Flows").field("held", &self.held.len()).finish_non_exhaustive()
@@ -89,14 +123,13 @@ impl<J: Joints> Flows<J> {
 
     /// Reads one text of the last message; the answer goes on with everything before.
     fn read(&mut self, key: &Key, node: NodeId, is_final: bool) -> Result<(), Rejection> {
-        let Some(text) = self.held.back().and_then(|held| held.message.message.value(node).as_str()).map(str::to_owned) else {
-            return Ok(());
-        };
+        let Some(message) = self.held.back().map(|held| &held.message.message) else { return Ok(()) };
+        let Some(text) = message.value(node).as_str().map(str::to_owned) else { return Ok(()) };
         if !is_final && !self.places.iter().any(|flow| flow.key == *key) {
             if self.places.len() == FLOWS {
                 self.places.remove(0);
             }
-            self.places.push(Flow { key: key.clone(), tail: String::new(), open: 0, parts: Vec::new() });
+            self.places.push(Flow { key: key.clone(), place: None, tail: String::new(), open: 0, parts: Vec::new() });
         }
         let mut flows = std::mem::take(&mut self.places);
         let mut read = Ok(());
@@ -107,27 +140,34 @@ impl<J: Joints> Flows<J> {
         read
     }
 
-    fn goes_on(&mut self, flow: &mut Flow, node: NodeId, text: &str) -> Result<(), Rejection> {
+    fn goes_on(&mut self, flow: &mut Flow<J::Place>, node: NodeId, text: &str) -> Result<(), Rejection> {
         let seam = flow.tail.len();
         let head = text.get(..text.floor_char_boundary(J::EDGE)).unwrap_or_default();
         let mut joined = std::mem::take(&mut flow.tail);
         joined.push_str(head);
-        flow.parts.push(Part { message: self.serial, node, start: 0, length: head.len() });
-        let mut done = 0;
-        if seam > 0 {
-            for (range, with) in self.joints.judge(&joined, seam)? {
-                self.replace(flow, &range, with);
-                // Nothing of what was dealt with is dealt with again.
-                done = done.max(range.end);
+        let last = seam - flow.parts.last().map_or(0, |part| part.length);
+        let Some(message) = self.held.back().map(|held| &held.message.message) else { return Ok(()) };
+        let here = self.joints.place(message, node);
+        let place = match flow.place.take().filter(|_| !flow.parts.is_empty()) {
+            Some(mut place) => {
+                J::add(&mut place, here);
+                place
             }
+            None => here,
+        };
+        flow.parts.push(Part { message: self.serial, node, start: 0, length: head.len() });
+        let judged = self.joints.judge(&Joined { text: &joined, seam, last }, &place)?;
+        for (range, with) in judged.replaced {
+            self.replace(flow, &range, with);
         }
-        flow.keep(&joined, text, done, J::EDGE);
+        flow.place = Some(place);
+        flow.keep(&joined, text, judged.done, J::EDGE);
         flow.open = self.joints.begins(&flow.tail).unwrap_or(flow.tail.len());
         Ok(())
     }
 
     /// Puts `with` in the first part of a stretch that has not left, and nothing in the place of the others.
-    fn replace(&mut self, flow: &Flow, range: &Range<usize>, mut with: String) {
+    fn replace(&mut self, flow: &Flow<J::Place>, range: &Range<usize>, mut with: String) {
         let mut at = 0;
         for part in &flow.parts {
             let (from, to) = (range.start.max(at), range.end.min(at + part.length));
@@ -152,9 +192,9 @@ impl<J: Joints> Hold for Flows<J> {
         // Somebody waits for its answer.
         let waits = message.message.shape() == Shape::Request;
         self.held.push_back(Held { serial: self.serial, message });
-        for (key, node) in places {
-            self.read(&key, node, is_final)?;
-        }
+        let judged = places.into_iter().try_for_each(|(key, node)| self.read(&key, node, is_final));
+        self.joints.settle(judged.is_ok());
+        judged?;
         if is_final {
             self.release(out);
             return Ok(());
@@ -184,7 +224,7 @@ impl<J: Joints> Hold for Flows<J> {
     }
 }
 
-impl Flow {
+impl<P> Flow<P> {
     /// Keeps the end of what was read: no more than `edge`, and nothing before `done`.
     fn keep(&mut self, joined: &str, text: &str, done: usize, edge: usize) {
         if text.floor_char_boundary(edge) < text.len() {

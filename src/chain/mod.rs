@@ -30,7 +30,7 @@ pub use alarm::Alarm;
 pub use changes::{Changes, Listed};
 pub use channel::{Channel, Closed, Closing, Outlet, PushTurn, Seat, Shown};
 pub use ending::{End, Ended, Vigil, WeakEnd};
-pub use flows::{Flows, Joints};
+pub use flows::{Flows, Joined, Joints, Judged};
 pub use holding::Hold;
 pub use middleware::{Middleware, Next, Probe, Reply, Station};
 pub use mirrored::{ArgumentPath, Differs, Mirrored, repeated_text};

@@ -1,11 +1,10 @@
 //! The station: both directions, one engine.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::carry::{Carry, Withheld};
+use super::carry::Carry;
 use super::echo::Echo;
 use super::formats;
 use super::judge::{Deed, Hit};
@@ -13,7 +12,7 @@ use super::rules::{Applicable, Rules};
 use super::survey::{Known, Survey};
 use super::unread;
 use crate::chain::{
-    Action, Carried, Category, Direction, Finding, Hold, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
+    Action, Carried, Category, Direction, Finding, Flows, McpRequest, McpResponse, Middleware, Mirrored, Next, Reason, Rejection,
     ServerMessage, Trail,
 };
 use crate::layers::authn::Principal;
@@ -152,7 +151,7 @@ fn questions(message: &Message, survey: &Survey, applicable: &Applicable<'_>, tr
 }
 
 /// Notes why a message cannot be judged.
-fn too_many(trail: &Trail) -> Category {
+pub(super) fn too_many(trail: &Trail) -> Category {
     trail.with(|decision| decision.detail = Some("too_many_values"));
     Category::NotScanned
 }
@@ -191,7 +190,7 @@ fn caller(who: &Principal) -> Caller<'_> {
 
 /// Where replies come from, and to whom they go.
 #[derive(Clone)]
-struct Way {
+pub(super) struct Way {
     rules: Arc<Rules>,
     server: String,
     tool: Option<String>,
@@ -201,7 +200,7 @@ struct Way {
 
 impl Way {
     /// What holds now: an exception may end while a stream lies open.
-    fn applicable(&self) -> Applicable<'_> {
+    pub(super) fn applicable(&self) -> Applicable<'_> {
         let mut applicable = self.rules.applicable(&self.server, self.tool.as_deref(), false, self.clearance);
         applicable.excuse(&self.server, self.tool.as_deref(), self.on, Timestamp::now());
         applicable
@@ -216,41 +215,9 @@ struct ReplyCleaner {
     trail: Trail,
 }
 
-/// What a stream splits over its messages.
-struct Seams {
-    way: Way,
-    trail: Trail,
-    carry: Carry,
-}
-
-impl Hold for Seams {
-    fn pass(&mut self, message: ServerMessage, out: &mut VecDeque<ServerMessage>) -> Result<(), Rejection> {
-        let applicable = self.way.applicable();
-        if applicable.ruled().is_empty() {
-            out.push_back(message);
-            return Ok(());
-        }
-        let mut hits = Vec::new();
-        let passed = self.carry.pass(&applicable, message, out, &mut |hit| hits.push(hit));
-        record(&hits, Direction::Response, passed.is_ok(), &self.trail, &applicable);
-        passed.map_err(|withheld| match withheld {
-            Withheld::Blocked => Reason::BlockedResult(Category::SensitiveData).into(),
-            Withheld::Unread => Reason::BlockedResult(too_many(&self.trail)).into(),
-        })
-    }
-
-    fn release(&mut self, out: &mut VecDeque<ServerMessage>) {
-        out.extend(self.carry.release());
-    }
-
-    fn holds(&self) -> bool {
-        !self.carry.is_empty()
-    }
-}
-
 impl ReplyCleaner {
-    fn seams(&self) -> Seams {
-        Seams { way: self.way.clone(), trail: self.trail.clone(), carry: Carry::default() }
+    fn seams(&self) -> Flows<Carry> {
+        Flows::new(Carry::new(self.way.clone(), self.trail.clone()))
     }
 
     /// What the caller receives: rules above their clearance. For policies without tokens.
@@ -303,7 +270,7 @@ fn opaque(policy: &Unread, message: &Message, survey: &Survey, side: Direction, 
     blocks
 }
 
-fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail, rules: &Applicable<'_>) {
+pub(super) fn record(hits: &[Hit], side: Direction, passes: bool, trail: &Trail, rules: &Applicable<'_>) {
     for Hit { rule, kind, deed, by } in hits {
         let action = match deed {
             Deed::Excused => Action::Excused,

@@ -211,7 +211,7 @@ impl<'r> Front<'r> {
     /// The same for each thing that was found in a text. A text that is JSON has fields as well: paths go on in it.
     fn of_text(&self, value: Value<'_>, sightings: &[Sighting], survey: &Survey) -> Vec<Elsewhere> {
         let text = text_of(value);
-        let of = |front: &Front<'_>, sighting: &Sighting, text: &str| front.elsewhere(front.is_open(sighting, text, survey));
+        let of = |front: &Front<'_>, sighting: &Sighting, text: &str| front.elsewhere(is_open(sighting, text, survey));
         let is_json = value.kind() == Kind::String && !value.is_key() && begins_as_json(text);
         let document = is_json.then(|| Document::parse(Bytes::copy_from_slice(text.as_bytes()), Limits::default()).ok());
         let Some(Some(document)) = document else {
@@ -234,15 +234,15 @@ impl<'r> Front<'r> {
         });
         told
     }
+}
 
-    /// Whether something was found in what may be fields again.
-    fn is_open(&self, sighting: &Sighting, text: &str, survey: &Survey) -> bool {
-        let inside = match sighting.sense {
-            Sense::Inside(index) => survey.insides.get(index),
-            Sense::Decoded | Sense::Echo(_) | Sense::OnlyToken | Sense::Part { .. } | Sense::Plain => None,
-        };
-        begins_as_json(text) || inside.is_some_and(|inside| begins_as_json(&inside.text) || !inside.deeper.is_empty())
-    }
+/// Whether something was found in what may be fields again.
+fn is_open(sighting: &Sighting, text: &str, survey: &Survey) -> bool {
+    let inside = match sighting.sense {
+        Sense::Inside(index) => survey.insides.get(index),
+        Sense::Decoded | Sense::Echo(_) | Sense::OnlyToken | Sense::Part { .. } | Sense::Plain => None,
+    };
+    begins_as_json(text) || inside.is_some_and(|inside| begins_as_json(&inside.text) || !inside.deeper.is_empty())
 }
 
 fn begins_as_json(text: &str) -> bool {

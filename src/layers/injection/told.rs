@@ -1,11 +1,12 @@
 //! Orders that stand over the messages of a stream: a client that shows progress as it comes puts them together.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::reply::{ReplyScan, STRIPPED};
-use crate::chain::{Action, Category, Joints, Reason, Rejection};
+use super::reply::{ReplyScan, STRIPPED, spans};
+use crate::chain::{Action, Category, Joined, Joints, Judged, Reason, Rejection};
 use crate::policy::{On, Surface};
+use crate::protocol::Message;
+use crate::protocol::json::NodeId;
 use crate::scan::injection::{Effort, Hit, MODEL, SurfaceKind};
 
 /// What reads on from one message to the next.
@@ -15,14 +16,22 @@ impl Joints for Told {
     /// An order is no longer, as over the blocks of a result.
     const EDGE: usize = 256;
 
-    fn judge(&mut self, joined: &str, seam: usize) -> Result<Vec<(Range<usize>, String)>, Rejection> {
+    type Place = ();
+
+    fn place(&self, _: &Message, _: NodeId) {}
+
+    fn add((): &mut (), (): ()) {}
+
+    fn settle(&mut self, _: bool) {}
+
+    fn judge(&mut self, joined: &Joined<'_>, (): &()) -> Result<Judged, Rejection> {
         let scan = &self.0;
-        if scan.policy.results == Surface::Off {
-            return Ok(Vec::new());
+        if scan.policy.results == Surface::Off || joined.seam == 0 {
+            return Ok(Judged::default());
         }
-        let mut hits = self.over(joined, seam);
+        let mut hits = self.over(joined.text, joined.seam);
         if hits.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Judged::default());
         }
         scan.weigh(&mut hits, 0, On::Response, scan.tool.as_deref());
         let flagged = hits.iter().any(Hit::is_flag);
@@ -33,12 +42,15 @@ impl Joints for Told {
             }
             Surface::Strip if flagged => {
                 scan.note(&hits, Action::Stripped);
-                Ok(super::reply::spans(&hits).into_iter().map(|span| (span, STRIPPED.to_owned())).collect())
+                let replaced: Vec<_> = spans(&hits).into_iter().map(|span| (span, STRIPPED.to_owned())).collect();
+                let done = replaced.last().map_or(0, |(span, _)| span.end);
+                Ok(Judged { replaced, done })
             }
             // What a model reads is the result, and of that no half is an order.
             Surface::Block | Surface::Label | Surface::Log | Surface::Off | Surface::Quarantine | Surface::Strip => {
                 scan.note(&hits, Action::Logged);
-                Ok(Vec::new())
+                // Told once, and not with every message that follows.
+                Ok(Judged { done: hits.iter().map(|hit| hit.end).max().unwrap_or(0), ..Judged::default() })
             }
         }
     }
