@@ -12,6 +12,7 @@ mod conversation;
 pub mod descriptors;
 pub mod framing;
 pub mod head;
+mod head_end;
 mod http2;
 mod limits;
 pub mod operators;

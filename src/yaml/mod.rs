@@ -36,6 +36,7 @@
 //! A reader is any `Fn(&Node, &mut Report) -> Option<T>`; `None` means "already reported". A value that could not be read
 //! may fall back to its default, because a report with an error never becomes a configuration.
 
+mod builder;
 mod file;
 mod json;
 mod reader;
