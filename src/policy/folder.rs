@@ -137,11 +137,7 @@ fn class(path: PathBuf, name: &str, all: &mut Vec<Entry>) -> io::Result<()> {
             all.push(Entry { path, is });
         }
     } else if name == INJECTION {
-        for (path, _) in of(&path)?.into_iter().filter(|(_, name)| !is_aside(name) && is_yaml(extension(&name.to_string_lossy())))
-        {
-            let hint = "rules of the injection scan are part of the build; `injection` and `exceptions` say what becomes of what they find";
-            all.push(Entry { path, is: Is::Refused("this file is not read", hint.to_owned()) });
-        }
+        // Its rules and its model are part of the build, and lie there in the sources.
     } else {
         let hint = match closest(name, Class::ALL.map(Class::name)) {
             Some(meant) => format!("did you mean `{meant}`?"),

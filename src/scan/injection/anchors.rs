@@ -1,11 +1,12 @@
 //! Where the words stand that rules begin with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
-use super::rules::{Rule, all};
+use super::rules::Rule;
 use super::score::RuleError;
 use crate::scan::grams::{self, Grams};
 
@@ -49,17 +50,17 @@ enum Search {
 
 impl Anchors {
     /// Of those of `wants`, which are all of ASCII.
-    pub(super) fn ascii(wants: impl Fn(&Rule) -> bool) -> Self {
-        let (literals, starts) = begun(|rule, anchor| anchor.is_ascii() && wants(rule));
+    pub(super) fn ascii(rules: &[Arc<Rule>], wants: impl Fn(&Rule) -> bool) -> Self {
+        let (literals, starts) = begun(rules, |rule, anchor| anchor.is_ascii() && wants(rule));
         let marks = literals.iter().enumerate().filter(|(_, literal)| literal.len() < grams::SHORTEST);
-        let marks = marks.map(|(number, literal)| (number, Finder::new(*literal))).collect();
+        let marks = marks.map(|(number, literal)| (number, Finder::new(*literal).into_owned())).collect();
         let grams = Grams::new(literals.iter().map(|literal| literal.as_bytes()));
         Self { search: Search::Ascii { grams, marks }, starts }
     }
 
     /// Of those that are not ASCII, for every surface.
-    pub(super) fn foreign() -> Result<Self, RuleError> {
-        let (literals, starts) = begun(|_, anchor| !anchor.is_ascii());
+    pub(super) fn foreign(rules: &[Arc<Rule>]) -> Result<Self, RuleError> {
+        let (literals, starts) = begun(rules, |_, anchor| !anchor.is_ascii());
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -94,10 +95,10 @@ impl Anchors {
 }
 
 /// The beginnings of the anchors of `wants`, and what they begin; turned words are those of English.
-fn begun(wants: impl Fn(&Rule, &str) -> bool) -> (Vec<&'static str>, Vec<Starts>) {
+fn begun(rules: &[Arc<Rule>], wants: impl Fn(&Rule, &str) -> bool) -> (Vec<&str>, Vec<Starts>) {
     let mut begun: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (number, rule) in (0..).zip(all()) {
-        for anchor in rule.anchors().filter(|anchor| wants(rule, anchor)) {
+    for (number, rule) in rules.iter().enumerate() {
+        for anchor in rule.anchors.iter().map(String::as_str).filter(|anchor| wants(rule, anchor)) {
             let prefix = anchor.get(..PREFIX).filter(|_| anchor.is_ascii()).unwrap_or(anchor);
             begun.entry(prefix).or_default().push(number);
         }

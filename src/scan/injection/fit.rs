@@ -1,31 +1,40 @@
 //! Whether a rule fits at an anchor.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::rules::{Left, Rule, Severity, expand};
+use super::rules::{Left, Rule, Severity};
 use super::score::RuleError;
 
 /// No rule reads further than this from its anchor: room for padding, and a bound on the worst case.
 const REACH: usize = 2048;
 
+/// The largest compiled pattern, in bytes.
+const PATTERN: usize = 4 << 20;
+
 /// A rule, ready to be tried.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub rule: &'static Rule,
+    pub rule: Arc<Rule>,
     pattern: Regex,
 }
 
+/// A pattern, spelt out, as it is tried from an anchor on.
+pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&format!(r"\A(?:{pattern})"))
+        .case_insensitive(true)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(PATTERN)
+        .build()
+}
+
 impl Compiled {
-    pub(super) fn new(rule: &'static Rule) -> Result<Self, RuleError> {
-        let pattern = RegexBuilder::new(&format!(r"\A(?:{})", expand(rule.pattern)))
-            .case_insensitive(true)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .build()
-            .map_err(|source| RuleError::Pattern { rule: rule.id, source: Box::new(source) })?;
-        Ok(Self { rule, pattern })
+    pub(super) fn new(rule: &Arc<Rule>) -> Result<Self, RuleError> {
+        let failed = |source| RuleError::Pattern { rule: rule.id, source: Box::new(source) };
+        Ok(Self { pattern: compile(&rule.pattern).map_err(failed)?, rule: Arc::clone(rule) })
     }
 
     /// Whether the rule may begin at `start`, for what stands before it.

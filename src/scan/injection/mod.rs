@@ -18,9 +18,9 @@ mod tests;
 
 /// The ids of all rules, those that are no patterns too.
 pub fn rule_ids() -> impl Iterator<Item = &'static str> {
-    rules::all().map(|rule| rule.id).chain(score::OTHERS).chain([MODEL])
+    RuleSet::built_in().into_iter().flat_map(|rules| rules.ids())
 }
 
 pub use model::{MODEL, ModelMode};
-pub use rules::Severity;
+pub use rules::{Left, Rule, RuleSet, Severity};
 pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, UNREAD, percent, score};

@@ -5,13 +5,13 @@
 //! pass; the worst case is bounded by a reach for each anchor, so the whole is linear in the text.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::anchors::{Anchors, Starts};
 use super::fit::Compiled;
 use super::links;
 use super::model::{MODEL, ModelMode, opinion};
-use super::rules::{MOST, Severity, all};
+use super::rules::{MOST, Rule, RuleSet, Severity};
 use super::vocabulary::is_of_protocol;
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
@@ -93,9 +93,12 @@ pub fn percent(hits: &[Hit]) -> u8 {
     (0..=100).rev().find(|percent| f64::from(*percent) <= hundredths).unwrap_or(0)
 }
 
-/// Why this build cannot scan: a mistake in `rules.rs` or a broken model, found by their tests.
-#[derive(Debug, thiserror::Error)]
+/// Why rules cannot be looked for; of those of this build, and of its model, tests exclude it.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum RuleError {
+    /// The files of this build cannot be read.
+    #[error("files of rules: {0}")]
+    Files(String),
     /// A rule's pattern is not a regular expression, or too large a one.
     #[error("pattern of rule `{rule}`")]
     Pattern {
@@ -131,6 +134,10 @@ struct Rules {
     compiled: Vec<Compiled>,
 }
 
+/// The rules of this build, compiled once.
+static BUILT_IN: LazyLock<Result<Arc<Rules>, RuleError>> =
+    LazyLock::new(|| Ok(Arc::new(Rules::new(RuleSet::built_in().map_err(Clone::clone)?)?)));
+
 /// What may still be done for the texts of one message.
 ///
 /// SECURITY: with one for each text, a message of many short ones would have what is free for any text as often: 64 KiB out of each hundred bytes
@@ -165,9 +172,14 @@ const BYTES_A_TRY: usize = 3;
 const FREE_TRIES: usize = 8192;
 
 impl Scanner {
-    /// Compiles all rules; some milliseconds, once.
+    /// By the rules of this build; some milliseconds, once.
     pub fn new() -> Result<Self, RuleError> {
-        Ok(Self { rules: Arc::new(Rules::new()?), model: Model::embedded()?, mode: ModelMode::On })
+        Ok(Self { rules: BUILT_IN.clone()?, model: Model::embedded()?, mode: ModelMode::On })
+    }
+
+    /// The rules that it looks for.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.compiled.iter().map(|compiled| &*compiled.rule)
     }
 
     /// The same rules, with this use of the model.
@@ -233,14 +245,15 @@ impl Scanner {
 }
 
 impl Rules {
-    fn new() -> Result<Self, RuleError> {
-        let of = |surface| Anchors::ascii(move |rule| rule.surfaces.contains(&surface));
+    fn new(set: &RuleSet) -> Result<Self, RuleError> {
+        let rules: Vec<_> = set.rules().map(Arc::clone).collect();
+        let of = |surface| Anchors::ascii(&rules, move |rule| rule.surfaces.contains(&surface));
         Ok(Self {
             arguments: of(SurfaceKind::Argument),
             definitions: of(SurfaceKind::Definition),
             results: of(SurfaceKind::Result),
-            foreign: Anchors::foreign()?,
-            compiled: all().map(Compiled::new).collect::<Result<_, _>>()?,
+            foreign: Anchors::foreign(&rules)?,
+            compiled: rules.iter().map(Compiled::new).collect::<Result<_, _>>()?,
         })
     }
 

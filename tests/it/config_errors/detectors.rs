@@ -40,7 +40,6 @@ fn detectors_are_read_from_the_folder_of_their_class_and_nothing_else_stands_the
         said,
         [
             "policies/detectors/acme.yaml:0:0 this file is not read",
-            "policies/detectors/injection/acme.yaml:0:0 this file is not read",
             "policies/detectors/pii/acme.json:0:0 this file is not read",
             "policies/detectors/pii/acme.yml:0:0 this file is not read",
             "policies/detectors/pii/eu:0:0 this folder is not read",
@@ -54,7 +53,6 @@ fn detectors_are_read_from_the_folder_of_their_class_and_nothing_else_stands_the
         "did you mean `secrets`?",
         "detectors are in `detectors/pii` and `detectors/secrets`",
         "put its files into `detectors/pii` itself",
-        "rules of the injection scan are part of the build",
         "name it `.yaml`",
         "files of detectors are `*.yaml`",
     ] {

@@ -1,31 +1,24 @@
-//! The rules: data only. Ours, written against the tuning corpora and not yet measured on any other.
+//! The rules: data, in the files of `policies/detectors/injection`, embedded.
 //!
 //! A rule is a set of rare words that a pattern begins with (its anchors) and the pattern itself, matched from the anchor on and
-//! never before it. Patterns are regular expressions over the readable text of [`super::normalize`]: ASCII case does not matter,
-//! accents are gone. In them `~3` stands for a separator with at most three words in it, and `%name%` for a list of [`lists`].
+//! never before it. Patterns are regular expressions over the readable text of [`crate::scan::readings`]: ASCII case does not matter,
+//! accents are gone. In them `~3` stands for a separator with at most three words in it, and `%name%` for a list of words ([`expand`]).
 //!
 //! What no rule sees: orders without a marker ("send a link to Alice"), paraphrases, other languages than those named. Policy has
 //! to carry those.
 
-mod asked;
-mod languages;
-mod leaks;
-mod lists;
-mod north;
-mod overrides;
-mod payloads;
-mod personas;
-mod planted;
-mod romance;
-mod scripts;
-mod tools;
+mod embedded;
+mod expand;
+mod read;
+mod samples;
 
 #[cfg(test)]
 mod tests;
 
-use lists::LISTS;
+use std::sync::Arc;
 
-use super::score::SurfaceKind::{self, Argument, Definition, Result as Reply};
+use super::model::MODEL;
+use super::score::{OTHERS, RuleError, SurfaceKind};
 
 /// How sure a rule is that what it fits is an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,12 +31,27 @@ pub enum Severity {
     High,
 }
 
+impl Severity {
+    /// The words of the documents.
+    pub const WORDS: &'static [(&'static str, Self)] = &[("low", Self::Low), ("medium", Self::Medium), ("high", Self::High)];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
 /// What must stand before an anchor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Left {
     /// Nothing in particular.
     Any,
     /// No letter, digit or underscore.
+    #[default]
     Word,
     /// The same, and no "not" or "never".
     Order,
@@ -51,83 +59,70 @@ pub(crate) enum Left {
     Line,
 }
 
-/// One rule.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    /// Stable name, in records and policies.
+/// One rule, as its row says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Stable name, in records and policies; kept for good, so that whatever is found can carry it without a copy.
     pub id: &'static str,
+    /// What it is, for people.
+    pub title: String,
     /// Where it applies.
-    pub surfaces: &'static [SurfaceKind],
+    pub surfaces: Vec<SurfaceKind>,
     /// How sure it is.
     pub severity: Severity,
-    /// What the pattern begins with, one of them at least: in small letters, separated by `;`.
-    pub anchors: &'static str,
+    /// What the pattern begins with, one of them at least: in small letters.
+    pub anchors: Vec<String>,
     /// What must stand before the anchor.
     pub left: Left,
-    /// The pattern; see the module.
-    pub pattern: &'static str,
-}
-
-const EVERYWHERE: &[SurfaceKind] = &[Argument, Definition, Reply];
-const FROM_SERVER: &[SurfaceKind] = &[Definition, Reply];
-
-/// All of them. `hidden-unicode` and `terminal-conceal` are no patterns: see `normalize`.
-const RULES: &[&[Rule]] = &[
-    asked::RULES,
-    payloads::RULES,
-    planted::RULES,
-    overrides::RULES,
-    personas::RULES,
-    tools::RULES,
-    leaks::RULES,
-    languages::RULES,
-    north::RULES,
-    romance::RULES,
-    scripts::RULES,
-];
-
-/// More than there are: a scan keeps a number for each.
-pub(super) const MOST: usize = 256;
-
-/// Every rule, in the order of its number.
-pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().copied().flatten()
+    /// The pattern, spelt out.
+    pub pattern: String,
+    /// Where such attacks are described.
+    pub source: String,
+    /// What it is known to miss.
+    pub misses: String,
+    /// Texts in which it is found.
+    pub finds: Vec<String>,
+    /// Texts in which it is not.
+    pub spares: Vec<String>,
 }
 
 impl Rule {
-    /// The anchors one by one.
-    pub(crate) fn anchors(&self) -> impl Iterator<Item = &'static str> {
-        self.anchors.split(';')
+    /// Where it applies, in the words of policies.
+    pub fn surface_names(&self) -> impl Iterator<Item = &'static str> {
+        read::SURFACES.iter().filter(|(_, surface)| self.surfaces.contains(surface)).map(|(name, _)| *name)
     }
 }
 
-/// Spells out `~n` and `%name%`; a space stands for any white space, since texts are wrapped and padded.
-pub(super) fn expand(pattern: &str) -> String {
-    // Sentence ends separate too: an order may be chopped up, but rarely beyond them.
-    const SEPARATOR: &str = r"[^\w.!?;]+";
-    let mut text = pattern.to_owned();
-    for (name, list) in LISTS {
-        text = text.replace(&format!("%{name}%"), list);
+/// The most that a scanner takes: a scan keeps a number for each.
+pub(super) const MOST: usize = 256;
+
+/// Rules, in the order of their numbers.
+#[derive(Debug, PartialEq)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+}
+
+impl RuleSet {
+    /// The rules of this build; their files are read when they are first asked for.
+    ///
+    /// # Errors
+    /// A file of this build is broken, which its tests exclude.
+    pub fn built_in() -> Result<&'static Arc<Self>, &'static RuleError> {
+        embedded::built_in()
     }
-    let mut out = String::with_capacity(text.len() * 2);
-    let mut letters = text.chars().peekable();
-    let (mut in_class, mut escaped) = (false, false);
-    while let Some(letter) = letters.next() {
-        match (letter, letters.peek().and_then(|next| next.to_digit(10))) {
-            ('~', Some(words)) if !in_class => {
-                letters.next();
-                let gap = format!("(?:{SEPARATOR}[\\w']+){{0,{words}}}?{SEPARATOR}");
-                out.push_str(&gap);
-            }
-            (' ', _) if !in_class => out.push_str(r"(?:\s+)"),
-            _ => out.push(letter),
-        }
-        in_class = match letter {
-            '[' if !escaped => true,
-            ']' if !escaped => false,
-            _ => in_class,
-        };
-        escaped = letter == '\\' && !escaped;
+
+    /// All of them, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.iter()
     }
-    out
+
+    /// The rule of that id.
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// The ids of all findings: of rules, and of what is found otherwise than by a pattern.
+    pub fn ids(&self) -> impl Iterator<Item = &'static str> {
+        self.rules.iter().map(|rule| rule.id).chain(OTHERS).chain([MODEL])
+    }
 }
