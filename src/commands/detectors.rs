@@ -89,7 +89,7 @@ pub(super) fn in_force(policies: Option<&Path>, terminal: &mut Terminal) -> anyh
         fs::read_dir(folder).with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
     }
     let mut report = Report::new();
-    let own = policies.and_then(|folder| read_detectors(folder, &mut report));
+    let own = policies.and_then(|folder| read_detectors(folder, &mut report).detectors);
     if report.has_errors() {
         terminal.note(report.to_string().trim_end());
         return Ok(None);

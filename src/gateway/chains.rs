@@ -51,7 +51,6 @@ pub(super) struct Lasting {
     pub(super) vault: Arc<Vault>,
     pub(super) switches: Arc<Switches>,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) scanner: Arc<Scanner>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) memory: BodyMemory,
     pub(super) shares: FairShare,
@@ -68,6 +67,7 @@ struct Ruling {
     policy: Arc<Policy>,
     book: Arc<Rulebook>,
     dlp: Arc<Rules>,
+    scanner: Arc<Scanner>,
     durability: Durability,
     tempo: Tempo,
 }
@@ -95,7 +95,8 @@ impl Ruling {
         let policy = Arc::clone(&config.policy);
         let book = Arc::new(Rulebook::new(Engine::new(&policy), &policy.hash, &config.servers));
         let dlp = Arc::new(Rules::among(policy.catalogue()?, policy.dlp.as_ref())?.excepting(&policy.exceptions));
-        Ok(Self { policy, book, dlp, durability: config.audit.durability, tempo: tempo(&config.audit) })
+        let scanner = Arc::new(Scanner::of(policy.rules_of_scan.as_deref())?);
+        Ok(Self { policy, book, dlp, scanner, durability: config.audit.durability, tempo: tempo(&config.audit) })
     }
 }
 
@@ -159,7 +160,7 @@ fn build(lasting: &Lasting, limits: &Limits, ruling: &Ruling, open: &InForce) ->
         policy: Arc::clone(&ruling.policy),
         book: Arc::clone(&ruling.book),
         in_force: open.clone(),
-        scanner: Arc::clone(&lasting.scanner),
+        scanner: Arc::clone(&ruling.scanner),
         dlp: Arc::clone(&ruling.dlp),
         quarantine: Arc::clone(&lasting.quarantine),
         memory: lasting.memory.clone(),

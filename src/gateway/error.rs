@@ -10,7 +10,6 @@ use crate::audit;
 use crate::jwks::JwksError;
 use crate::master_key::MasterKeyError;
 use crate::scan::NotCompiled;
-use crate::scan::injection::RuleError;
 use crate::seal::SealError;
 use crate::secrets::SecretError;
 use crate::state::StoreError;
@@ -109,11 +108,8 @@ pub enum StartError {
     /// Spans cannot be sent as configured.
     #[error("traces cannot be exported")]
     Traces(#[source] ConnectError),
-    /// A scan rule of this build is broken.
-    #[error("the injection rules cannot be compiled")]
-    Rules(#[from] RuleError),
-    /// A policy has more detectors than one scanner takes.
-    #[error("the detectors of `dlp` cannot be compiled")]
+    /// A policy has more detectors, or rules of the injection scan, than one scanner takes.
+    #[error("the detectors cannot be compiled")]
     Detectors(#[from] NotCompiled),
     /// The admin token cannot be made.
     #[error("no admin API")]

@@ -35,7 +35,6 @@ use crate::layers::injection::Quarantine;
 use crate::limits::{HostTime, Ledger};
 use crate::listener::descriptors;
 use crate::master_key::{MasterKey, REQUEST_STATES};
-use crate::scan::injection::Scanner;
 use crate::secrets::Keeper;
 use crate::session::Sessions;
 use crate::state::Following;
@@ -104,7 +103,6 @@ impl Gateway {
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),
-            scanner: Arc::new(Scanner::new()?),
             quarantine: Arc::new(Quarantine::default()),
             // One set of places for all listeners: a second port is not a second allowance.
             memory: BodyMemory::new(BODIES, largest, &metrics),

@@ -11,6 +11,7 @@ use super::checks::check;
 use super::folder::{File, What, files};
 use super::sections::{Gathered, file};
 use super::{Dlp, Modules, Policy};
+use crate::scan::injection::{RuleAdditions, RuleSet};
 use crate::scan::{Additions, Catalogue};
 use crate::yaml::{MAX_FILE_SIZE, Node, Place, Report, Value, read, read_file};
 
@@ -52,8 +53,8 @@ impl Known {
 }
 
 /// Reads every `*.yaml` and `*.rego` of `dir` (not of its sub-folders) in the order of their names, as one policy, the lists of words
-/// (`*.txt`, there and in its sub-folder `lists`), and detectors in `detectors/pii` and `detectors/secrets`. Whatever is wrong
-/// stands in `report`; with an error in it the result is not to be used.
+/// (`*.txt`, there and in its sub-folder `lists`), detectors in `detectors/pii` and `detectors/secrets`, and rules of the injection scan in
+/// `detectors/injection`. Whatever is wrong stands in `report`; with an error in it the result is not to be used.
 ///
 /// The hash covers exactly the bytes that were read.
 pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
@@ -70,10 +71,11 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
             What::Module => modules.extend(utf8(&path, bytes, report).map(|text| (path.display().to_string(), text))),
             What::List => gathered.lists.extend(utf8(&path, bytes, report).map(|text| (name, text))),
             What::Detectors(class) => gathered.detectors.read(class, &path.display().to_string(), &bytes, report),
+            What::Rules => gathered.rules_of_scan.read(&path.display().to_string(), &bytes, report),
         }
     }
     // Before anything that names one.
-    gathered.detectors.finish(report);
+    finish(&mut gathered.detectors, &mut gathered.rules_of_scan, report);
     for (path, bytes) in documents {
         if let Some(mut node) = read(&path.display().to_string(), &bytes, report) {
             refuse_references(&mut node, report);
@@ -85,19 +87,37 @@ pub fn read_folder(dir: &Path, known: &Known, report: &mut Report) -> Policy {
     assemble(gathered, modules, hash.finish())
 }
 
-/// The detectors that a policy in `dir` chooses from, where some are its own; `None`: those of this build. Whatever is wrong with them stands
-/// in `report`.
-pub fn read_detectors(dir: &Path, report: &mut Report) -> Option<Arc<Catalogue>> {
-    let mut detectors = Additions::default();
-    for File { path, what, .. } in files_of(dir, report)? {
-        if let What::Detectors(class) = what
-            && let Some(bytes) = bytes_of(&path, report)
-        {
-            detectors.read(class, &path.display().to_string(), &bytes, report);
+/// What a policy in `dir` looks by: detectors, and rules of the injection scan.
+#[derive(Debug, Default)]
+pub struct LooksBy {
+    /// Where some are its own; `None`: those of this build.
+    pub detectors: Option<Arc<Catalogue>>,
+    /// Likewise.
+    pub rules: Option<Arc<RuleSet>>,
+}
+
+/// What the policy in `dir` looks by. Whatever is wrong with it stands in `report`.
+pub fn read_detectors(dir: &Path, report: &mut Report) -> LooksBy {
+    let (mut detectors, mut rules) = (Additions::default(), RuleAdditions::default());
+    for File { path, what, .. } in files_of(dir, report).unwrap_or_default() {
+        if !matches!(what, What::Detectors(_) | What::Rules) {
+            continue;
+        }
+        let Some(bytes) = bytes_of(&path, report) else { continue };
+        let name = path.display().to_string();
+        match what {
+            What::Detectors(class) => detectors.read(class, &name, &bytes, report),
+            What::Rules => rules.read(&name, &bytes, report),
+            What::Document | What::List | What::Module => {}
         }
     }
+    finish(&mut detectors, &mut rules, report);
+    LooksBy { detectors: detectors.into_catalogue(), rules: rules.into_rules() }
+}
+
+fn finish(detectors: &mut Additions, rules: &mut RuleAdditions, report: &mut Report) {
     detectors.finish(report);
-    detectors.into_catalogue()
+    rules.finish(|name| detectors.catalogue().is_ok_and(|catalogue| catalogue.named(name).is_some()), report);
 }
 
 fn files_of(dir: &Path, report: &mut Report) -> Option<Vec<File>> {
@@ -173,6 +193,7 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         detectors: gathered.detectors.into_catalogue(),
+        rules_of_scan: gathered.rules_of_scan.into_rules(),
         hash,
     }
 }

@@ -5,7 +5,6 @@ use jiff::civil::Date;
 use super::document::Known;
 use super::patterns::tool;
 use super::sections::{Gathered, Placed, server};
-use crate::scan::injection::rule_ids;
 use crate::yaml::{Fields, Node, Report, choice, closest, parsed, text};
 
 /// What `exceptions[].on` may name.
@@ -90,10 +89,12 @@ pub(super) fn check(gathered: &Gathered, report: &mut Report) {
             continue;
         }
         let is_detector = catalogue.named(finding).is_some() || gathered.detectors.may_have(finding);
-        if is_detector || rule_ids().any(|id| id == finding) || own().any(|name| name == finding) {
+        let is_rule = gathered.rules_of_scan.may_have(finding) || gathered.rules_of_scan.ids().any(|id| id == finding);
+        if is_detector || is_rule || own().any(|name| name == finding) {
             continue;
         }
-        let known: Vec<&str> = catalogue.names().chain(own()).chain(rule_ids().map(|id| -> &str { id })).collect();
+        let known: Vec<&str> =
+            catalogue.names().chain(own()).chain(gathered.rules_of_scan.ids().map(|id| -> &str { id })).collect();
         let hint = match closest(finding, known) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "name what the record of the finding names: `rule` of layer `inj`, `by` or `kind` of layer `dlp`".to_owned(),

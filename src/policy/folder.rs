@@ -14,7 +14,7 @@ const LISTS: &str = "lists";
 /// Where detectors of the policy's own lie, in a folder for each class.
 const DETECTORS: &str = "detectors";
 
-/// Beside those in `policies/detectors` of the sources: what the injection scan is made of.
+/// Where rules of the injection scan lie in it. In the sources its model lies there too.
 const INJECTION: &str = "injection";
 
 /// A file of the policy.
@@ -37,6 +37,8 @@ pub(super) enum What {
     List,
     /// Detectors of a class.
     Detectors(Class),
+    /// Rules of the injection scan.
+    Rules,
 }
 
 /// One entry of the folder that makes a difference.
@@ -129,7 +131,7 @@ fn document(name: &OsStr) -> Option<Is> {
 /// One entry of `detectors`. Nobody puts anything there that is not to be looked for, so all that is not read is told.
 fn class(path: PathBuf, name: &str, all: &mut Vec<Entry>) -> io::Result<()> {
     if !path.is_dir() {
-        let hint = "its folder says what it is about: move it to `detectors/pii` or to `detectors/secrets`";
+        let hint = "its folder says what it is about: move it to `detectors/pii`, `detectors/secrets` or `detectors/injection`";
         all.push(Entry { path, is: Is::Refused("this file is not read", hint.to_owned()) });
     } else if let Some(class) = Class::ALL.into_iter().find(|class| class.name() == name) {
         for (path, name) in of(&path)?.into_iter().filter(|(_, name)| !is_aside(name)) {
@@ -137,11 +139,13 @@ fn class(path: PathBuf, name: &str, all: &mut Vec<Entry>) -> io::Result<()> {
             all.push(Entry { path, is });
         }
     } else if name == INJECTION {
-        // Its rules and its model are part of the build, and lie there in the sources.
+        for (path, name) in of(&path)?.into_iter().filter(|(_, name)| !is_aside(name)) {
+            all.extend(rules(&path, &name).map(|is| Entry { path, is }));
+        }
     } else {
-        let hint = match closest(name, Class::ALL.map(Class::name)) {
+        let hint = match closest(name, Class::ALL.map(Class::name).into_iter().chain([INJECTION])) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => "detectors are in `detectors/pii` and `detectors/secrets`".to_owned(),
+            None => "detectors are in `detectors/pii`, `detectors/secrets` and `detectors/injection`".to_owned(),
         };
         all.push(Entry { path, is: Is::Refused("this folder is not read", hint) });
     }
@@ -159,6 +163,19 @@ fn detectors(path: &Path, name: &OsStr, class: Class) -> Is {
         "yaml" => Is::Read(format!("{DETECTORS}/{}/{name}", class.name()), What::Detectors(class)),
         other if is_yaml(other) => Is::Refused("this file is not read", "name it `.yaml`".to_owned()),
         _ => Is::Refused("this file is not read", "files of detectors are `*.yaml`: move it somewhere else".to_owned()),
+    }
+}
+
+/// A file of rules. What is none is of the model, or of whoever trains it.
+fn rules(path: &Path, name: &OsStr) -> Option<Is> {
+    let Some(name) = name.to_str() else {
+        return Some(Is::Refused("the name of this file is not UTF-8", "rename it".to_owned()));
+    };
+    match extension(name) {
+        _ if path.is_dir() => None,
+        "yaml" => Some(Is::Read(format!("{DETECTORS}/{INJECTION}/{name}"), What::Rules)),
+        other if is_yaml(other) => Some(Is::Refused("this file is not read", "name it `.yaml`".to_owned())),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::document::Known;
 use super::patterns::tool;
 use super::sections::{Gathered, server};
-use crate::scan::injection::{ModelMode, Severity, rule_ids};
+use crate::scan::injection::{ModelMode, RuleAdditions, Severity};
 use crate::yaml::{Fields, Node, Report, choice, closest, parsed, text};
 
 const REQUESTS: &[(&str, Surface)] = &[("off", Surface::Off), ("log", Surface::Log), ("block", Surface::Block)];
@@ -121,28 +121,27 @@ pub(super) fn injection(node: &Node, known: &Known, gathered: &mut Gathered, rep
     }
     gathered.injection_for.extend(fields.list("for", |node, report| elsewhere(node, known, report)));
     let thresholds = fields.optional("thresholds", thresholds).unwrap_or(Thresholds::DEFAULT);
-    gathered.injection_shadow.extend(fields.list("shadow", rule));
+    let shadow = fields.list("shadow", |node, report| rule(node, &gathered.rules_of_scan, report));
+    gathered.injection_shadow.extend(shadow);
     fields.finish(&[]);
     Some(Injection { requests, results, definitions, model, forms, terminal, thresholds })
 }
 
 fn thresholds(node: &Node, report: &mut Report) -> Option<Thresholds> {
-    const SEVERITIES: &[(&str, Severity)] = &[("low", Severity::Low), ("medium", Severity::Medium), ("high", Severity::High)];
-
     let mut fields = Fields::of(node, "injection.thresholds", report)?;
-    let mut from = |key| fields.optional(key, choice(SEVERITIES, &[])).unwrap_or(Severity::Medium);
+    let mut from = |key| fields.optional(key, choice(Severity::WORDS, &[])).unwrap_or(Severity::Medium);
     let thresholds = Thresholds { requests: from("requests"), results: from("results"), definitions: from("definitions") };
     fields.finish(&[]);
     Some(thresholds)
 }
 
 /// The id of a rule.
-fn rule(node: &Node, report: &mut Report) -> Option<String> {
+fn rule(node: &Node, rules: &RuleAdditions, report: &mut Report) -> Option<String> {
     let written = text(node, report)?;
-    if rule_ids().any(|id| id == written) {
+    if rules.may_have(&written) || rules.ids().any(|id| id == written) {
         return Some(written);
     }
-    let hint = match closest(&written, rule_ids()) {
+    let hint = match closest(&written, rules.ids()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "name what the record of the finding names as `rule`, of layer `inj`".to_owned(),
     };

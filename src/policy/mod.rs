@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
-pub use document::{Known, hash_of_folder, read_detectors, read_folder};
+pub use document::{Known, LooksBy, hash_of_folder, read_detectors, read_folder};
 pub use exceptions::{Exception, On};
 pub use fields::{Along, FieldPath};
 pub(crate) use folder::paths;
@@ -43,6 +43,7 @@ pub use rego::Unsaid;
 pub use results::{Over, ResultLimit};
 pub use tenants::{Tenant, Tenants, tenant, tenants};
 
+use crate::scan::injection::RuleSet;
 use crate::scan::{Catalogue, NotCompiled, Own};
 
 /// The issuer of callers without a credential, and their subject.
@@ -77,6 +78,8 @@ pub struct Policy {
     pub cases: Vec<Case>,
     /// The detectors to choose from, where some are the policy's own. `None`: those of this build.
     pub detectors: Option<Arc<Catalogue>>,
+    /// The rules of the injection scan, where some are the policy's own. `None`: those of this build.
+    pub rules_of_scan: Option<Arc<RuleSet>>,
     /// SHA-256 over the files' names and bytes, in name order; lower-case hex.
     pub hash: String,
 }
@@ -97,6 +100,7 @@ impl Policy {
     pub(crate) fn scans_like(&self, other: &Self) -> bool {
         self.dlp == other.dlp
             && self.detectors == other.detectors
+            && self.rules_of_scan == other.rules_of_scan
             && self.injection == other.injection
             && self.injection_for == other.injection_for
             && self.injection_shadow == other.injection_shadow

@@ -15,6 +15,7 @@ use super::roles::role;
 use super::rules::rule;
 use super::{ANONYMOUS, Binding, Case, Classification, DlpRule, Injection, Limit, Restore, Role, Rule, Tenants, Unread, tenants};
 use crate::scan::Additions;
+use crate::scan::injection::RuleAdditions;
 use crate::yaml::{Fields, Later, Node, Place, Report, choice, closest, entries, later, scalar, version};
 
 const LATER: &[Later] = &[later("approvals"), later("flows")];
@@ -31,6 +32,8 @@ pub(super) struct Gathered {
     pub(super) lists: Lists,
     /// Likewise.
     pub(super) detectors: Additions,
+    /// Likewise.
+    pub(super) rules_of_scan: RuleAdditions,
     pub(super) taken: Taken,
     pub(super) roles: Vec<Placed<Role>>,
     pub(super) bindings: Vec<Placed<Binding>>,

@@ -8,7 +8,7 @@
 //! at, and said ([`Scanner::scan`]).
 //!
 //! The detectors of this build are embedded ([`Catalogue::built_in`]); a policy may add its own, and replace these ([`Additions`]). Orders to a model are another matter: [`injection`] looks for them by rules
-//! and asks [`linear`], a model of words.
+//! of its own files, and asks [`linear`], a model of words.
 
 mod additions;
 mod catalogue;
@@ -42,6 +42,7 @@ pub use catalogue::Catalogue;
 pub use detector::{Anchor, Check, Detector, Edges, How, Matcher, Near, Pattern};
 pub use embedded::Class;
 pub(crate) use matchers::{check_digits, luhn};
+use own::last_line;
 pub use own::{MOST_WORDS, NotOwn, Own};
 pub use read::detectors;
 pub use row::Row;

@@ -17,6 +17,7 @@ use super::temporary::Temporary;
 use super::wire::{Offer, Wire};
 use super::written::{Reviewed, policy, snippet};
 use crate::config::{Config, parse_duration};
+use crate::scan::injection::Scanner;
 use crate::secret::Secret;
 
 /// Arguments of `servers scan`.
@@ -50,8 +51,9 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
         bail!("`{role}` is no name for a role: 1 to 63 of a-z, 0-9, `_` and `-`, starting with a letter or a digit");
     }
     let bearer = scan.bearer.as_deref().map(token).transpose()?;
+    let scanner = Scanner::of(config.policy.rules_of_scan.as_deref())?;
     let gateway = Temporary::start(config, &scan.name, bearer).await?;
-    let offer = ask(&gateway, patience).await;
+    let offer = ask(&gateway, scanner, patience).await;
     gateway.stop().await;
     let offer = offer?;
     let reviewed = Reviewed::of(&offer);
@@ -70,8 +72,8 @@ pub(super) async fn run(scan: Scan, config: Config, terminal: &mut Terminal) -> 
     Ok(report(&scan.name, &offer, &reviewed, terminal))
 }
 
-async fn ask(gateway: &Temporary, patience: Duration) -> anyhow::Result<Offer> {
-    let mut wire = Wire::open(&gateway.url, &gateway.key)?;
+async fn ask(gateway: &Temporary, scanner: Scanner, patience: Duration) -> anyhow::Result<Offer> {
+    let mut wire = Wire::open(&gateway.url, &gateway.key, scanner)?;
     let offer = wire.ask(patience).await;
     wire.close().await;
     offer

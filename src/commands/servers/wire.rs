@@ -72,7 +72,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// As whoever has this key.
-    pub(super) fn open(url: &str, key: &Secret<String>) -> anyhow::Result<Self> {
+    pub(super) fn open(url: &str, key: &Secret<String>, scanner: Scanner) -> anyhow::Result<Self> {
         let credential = Credential::open(Source::Given(key.clone()))?;
         let bridge = Bridge::new(Settings { url: url.parse()?, authorities: None, credential, max_message: MESSAGE })?;
         let (ours, theirs) = duplex(64 << 10);
@@ -81,7 +81,7 @@ impl Wire {
         let until = stop.clone();
         let bridge = TaskTracker::new().spawn(async move { bridge.run(input, output, until).await });
         let (answers, questions) = split(ours);
-        Ok(Self { answers: BufReader::new(answers), questions, scanner: Scanner::new()?, asked: 0, bridge, stop })
+        Ok(Self { answers: BufReader::new(answers), questions, scanner, asked: 0, bridge, stop })
     }
 
     /// Everything that is asked, within `patience`.

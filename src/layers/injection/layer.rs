@@ -79,7 +79,8 @@ impl Middleware for InjectionLayer {
         let server = request.evidence.server().name.clone();
         let withheld = |name: &&str| {
             let place = Place { server: &server, tool: Some(name), on: On::Definition, at: request.context.received };
-            self.quarantine.holds(&server, name, |rule| self.heed.lets_go(rule, place))
+            // A rule that a policy has no longer is one that it lets go of.
+            self.quarantine.holds(&server, name, |rule| !self.scanner.knows(rule) || self.heed.lets_go(rule, place))
         };
         if let Some(name) = request.access.tool().filter(withheld) {
             request.context.trail.with(|decision| decision.rule = Some("quarantine".into()));

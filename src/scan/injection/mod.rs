@@ -16,11 +16,6 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-/// The ids of all rules, those that are no patterns too.
-pub fn rule_ids() -> impl Iterator<Item = &'static str> {
-    RuleSet::built_in().into_iter().flat_map(|rules| rules.ids())
-}
-
 pub use model::{MODEL, ModelMode};
-pub use rules::{Left, Rule, RuleSet, Severity};
+pub use rules::{Left, Rule, RuleAdditions, RuleSet, Severity, holds_rules, read_rules};
 pub use score::{Effort, Hit, RuleError, Scanner, SurfaceKind, UNREAD, percent, score};

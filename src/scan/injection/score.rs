@@ -13,6 +13,7 @@ use super::links;
 use super::model::{MODEL, ModelMode, opinion};
 use super::rules::{MOST, Rule, RuleSet, Severity};
 use super::vocabulary::is_of_protocol;
+use crate::scan::NotCompiled;
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
 
@@ -116,6 +117,14 @@ pub enum RuleError {
     Model(#[from] Unreadable),
 }
 
+impl From<RuleError> for NotCompiled {
+    fn from(error: RuleError) -> Self {
+        let id = if let RuleError::Pattern { rule, .. } = error { rule } else { "injection" };
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        Self { id: id.to_owned(), why: format!("{error}{source}") }
+    }
+}
+
 /// The compiled rules and the model. Immutable: one serves all threads, and a clone is the same rules.
 #[derive(Clone, Debug)]
 pub struct Scanner {
@@ -131,12 +140,12 @@ struct Rules {
     results: Anchors,
     /// Those that are not ASCII, for every surface: most text has none of their letters, and is not searched for them.
     foreign: Anchors,
-    compiled: Vec<Compiled>,
+    compiled: Vec<Arc<Compiled>>,
 }
 
 /// The rules of this build, compiled once.
 static BUILT_IN: LazyLock<Result<Arc<Rules>, RuleError>> =
-    LazyLock::new(|| Ok(Arc::new(Rules::new(RuleSet::built_in().map_err(Clone::clone)?)?)));
+    LazyLock::new(|| Ok(Arc::new(Rules::new(RuleSet::built_in().map_err(Clone::clone)?, &[])?)));
 
 /// What may still be done for the texts of one message.
 ///
@@ -175,6 +184,26 @@ impl Scanner {
     /// By the rules of this build; some milliseconds, once.
     pub fn new() -> Result<Self, RuleError> {
         Ok(Self { rules: BUILT_IN.clone()?, model: Model::embedded()?, mode: ModelMode::On })
+    }
+
+    /// By these rules; `None`: those of this build.
+    pub fn of(rules: Option<&RuleSet>) -> Result<Self, RuleError> {
+        let built_in = Self::new()?;
+        let is_other = |rules: &&RuleSet| !RuleSet::built_in().is_ok_and(|known| std::ptr::eq(*rules, Arc::as_ptr(known)));
+        match rules.filter(is_other) {
+            Some(rules) => Ok(Self { rules: Arc::new(Rules::new(rules, &built_in.rules.compiled)?), ..built_in }),
+            None => Ok(built_in),
+        }
+    }
+
+    /// By these rules, which share nothing with those of this build.
+    pub fn alone(rules: &RuleSet) -> Result<Self, RuleError> {
+        Ok(Self { rules: Arc::new(Rules::new(rules, &[])?), model: Model::embedded()?, mode: ModelMode::On })
+    }
+
+    /// Whether it finds anything by that name.
+    pub fn knows(&self, id: &str) -> bool {
+        self.rules.severity(id).is_some() || OTHERS.contains(&id) || id == MODEL
     }
 
     /// The rules that it looks for.
@@ -245,15 +274,20 @@ impl Scanner {
 }
 
 impl Rules {
-    fn new(set: &RuleSet) -> Result<Self, RuleError> {
+    /// Compiles all of them but for those that are.
+    fn new(set: &RuleSet, known: &[Arc<Compiled>]) -> Result<Self, RuleError> {
         let rules: Vec<_> = set.rules().map(Arc::clone).collect();
         let of = |surface| Anchors::ascii(&rules, move |rule| rule.surfaces.contains(&surface));
+        let compile = |rule: &Arc<Rule>| match known.iter().find(|known| Arc::ptr_eq(&known.rule, rule)) {
+            Some(known) => Ok(Arc::clone(known)),
+            None => Compiled::new(rule).map(Arc::new),
+        };
         Ok(Self {
             arguments: of(SurfaceKind::Argument),
             definitions: of(SurfaceKind::Definition),
             results: of(SurfaceKind::Result),
             foreign: Anchors::foreign(&rules)?,
-            compiled: rules.iter().map(Compiled::new).collect::<Result<_, _>>()?,
+            compiled: rules.iter().map(compile).collect::<Result<_, _>>()?,
         })
     }
 

@@ -28,7 +28,8 @@ fn detectors_are_read_from_the_folder_of_their_class_and_nothing_else_stands_the
         .file("policies/detectors/acme.yaml", &text)
         .file("policies/detectors/secret/acme.yaml", &text)
         .file("policies/detectors/words/acme.yaml", &text)
-        .file("policies/detectors/injection/acme.yaml", &text)
+        .file("policies/detectors/injection/acme.yml", &text)
+        .file("policies/detectors/injections/acme.yaml", &text)
         .file("policies/detectors/injection/linear.bin", "")
         .file("policies/detectors/pii/eu/acme.yaml", &text)
         .file("policies/detectors/pii/acme.yml", &text)
@@ -40,6 +41,8 @@ fn detectors_are_read_from_the_folder_of_their_class_and_nothing_else_stands_the
         said,
         [
             "policies/detectors/acme.yaml:0:0 this file is not read",
+            "policies/detectors/injection/acme.yml:0:0 this file is not read",
+            "policies/detectors/injections:0:0 this folder is not read",
             "policies/detectors/pii/acme.json:0:0 this file is not read",
             "policies/detectors/pii/acme.yml:0:0 this file is not read",
             "policies/detectors/pii/eu:0:0 this folder is not read",
@@ -49,9 +52,10 @@ fn detectors_are_read_from_the_folder_of_their_class_and_nothing_else_stands_the
     );
     let report = folder.load().unwrap_err().to_string();
     for fix in [
-        "move it to `detectors/pii` or to `detectors/secrets`",
+        "move it to `detectors/pii`, `detectors/secrets` or `detectors/injection`",
         "did you mean `secrets`?",
-        "detectors are in `detectors/pii` and `detectors/secrets`",
+        "did you mean `injection`?",
+        "detectors are in `detectors/pii`, `detectors/secrets` and `detectors/injection`",
         "put its files into `detectors/pii` itself",
         "name it `.yaml`",
         "files of detectors are `*.yaml`",

@@ -8,6 +8,7 @@ mod auditors;
 mod detectors;
 mod modules;
 mod policies;
+mod rules_of_scan;
 mod secrets;
 mod settings;
 mod shipped;

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod model;
+mod own_rules;
 mod seams;
 mod streams;
 mod weights;

@@ -30,14 +30,21 @@ const FILES: &[(&str, &[u8])] = files![
     "scripts.yaml",
 ];
 
-static BUILT_IN: LazyLock<Result<Arc<RuleSet>, RuleError>> = LazyLock::new(read_all);
+/// What stands in the files.
+#[derive(Debug)]
+pub(super) struct BuiltIn {
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) lists: Lists,
+}
+
+static BUILT_IN: LazyLock<Result<BuiltIn, RuleError>> = LazyLock::new(read_all);
 
 /// They are read when they are first asked for.
-pub(super) fn built_in() -> Result<&'static Arc<RuleSet>, &'static RuleError> {
+pub(super) fn built_in() -> Result<&'static BuiltIn, &'static RuleError> {
     BUILT_IN.as_ref()
 }
 
-fn read_all() -> Result<Arc<RuleSet>, RuleError> {
+fn read_all() -> Result<BuiltIn, RuleError> {
     let mut report = Report::new();
     let nodes: Vec<Node> = FILES.iter().filter_map(|(name, bytes)| read(name, bytes, &mut report)).collect();
     let files: Vec<_> = nodes.iter().filter_map(|node| file(node, &mut report)).collect();
@@ -50,7 +57,7 @@ fn read_all() -> Result<Arc<RuleSet>, RuleError> {
     if report.has_errors() {
         return Err(RuleError::Files(report.to_string()));
     }
-    Ok(Arc::new(RuleSet { rules }))
+    Ok(BuiltIn { rules: Arc::new(RuleSet { rules }), lists })
 }
 
 #[cfg(test)]

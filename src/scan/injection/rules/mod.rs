@@ -1,4 +1,5 @@
-//! The rules: data, in the files of `policies/detectors/injection`, embedded.
+//! The rules: data, in the files of `policies/detectors/injection`, embedded; a policy may add its own, and replace these
+//! ([`RuleAdditions`]).
 //!
 //! A rule is a set of rare words that a pattern begins with (its anchors) and the pattern itself, matched from the anchor on and
 //! never before it. Patterns are regular expressions over the readable text of [`crate::scan::readings`]: ASCII case does not matter,
@@ -7,6 +8,7 @@
 //! What no rule sees: orders without a marker ("send a link to Alice"), paraphrases, other languages than those named. Policy has
 //! to carry those.
 
+mod additions;
 mod embedded;
 mod expand;
 mod read;
@@ -15,7 +17,10 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use additions::{RuleAdditions, holds_rules, read_rules};
 
 use super::model::MODEL;
 use super::score::{OTHERS, RuleError, SurfaceKind};
@@ -108,7 +113,15 @@ impl RuleSet {
     /// # Errors
     /// A file of this build is broken, which its tests exclude.
     pub fn built_in() -> Result<&'static Arc<Self>, &'static RuleError> {
-        embedded::built_in()
+        embedded::built_in().map(|built_in| &built_in.rules)
+    }
+
+    /// The same with these rules: one whose id is there takes that rule's place.
+    fn with(&self, own: &[Arc<Rule>]) -> Self {
+        let of: HashMap<&str, &Arc<Rule>> = own.iter().map(|rule| (rule.id, rule)).collect();
+        let kept = self.rules.iter().map(|rule| of.get(rule.id).copied().unwrap_or(rule));
+        let new = own.iter().filter(|rule| self.rule(rule.id).is_none());
+        Self { rules: kept.chain(new).map(Arc::clone).collect() }
     }
 
     /// All of them, in their order.
