@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Class;
+use crate::commands::detectors::InForce;
 use crate::scan::injection::{self, ModelMode, SurfaceKind, score};
 use crate::scan::readings::{Origin, Room, Way, values};
-use crate::scan::{self, Catalogue, Effort, Set};
+use crate::scan::{self, Effort, Set};
 
 /// What a finding of a detector adds to the score: its check digits or its form leave little doubt.
 const SURE: f64 = 0.9;
@@ -101,12 +102,12 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(catalogue: &Catalogue, wants: &dyn Fn(Class) -> bool, model: ModelMode) -> anyhow::Result<Self> {
+    pub(super) fn new(in_force: &InForce, wants: &dyn Fn(Class) -> bool, model: ModelMode) -> anyhow::Result<Self> {
         let classes = [(Class::Secrets, scan::Class::Secrets), (Class::Pii, scan::Class::Pii)];
         let wanted = classes.iter().filter(|(class, _)| wants(*class)).map(|(_, class)| class.name());
-        let detectors = catalogue.scanner(wanted, [])?;
+        let detectors = in_force.catalogue.scanner(wanted, [])?;
         detectors.compile()?;
-        let injection = wants(Class::Injection).then(injection::Scanner::new).transpose()?;
+        let injection = wants(Class::Injection).then(|| injection::Scanner::of(Some(&in_force.rules))).transpose()?;
         Ok(Self {
             injection: injection.map(|scanner| scanner.with_model(model)),
             all: detectors.set(|_| true),

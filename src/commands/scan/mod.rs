@@ -77,8 +77,8 @@ pub(super) enum Class {
 
 pub(super) fn run(command: &Scan, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let wants = |class| command.only.is_empty() || command.only.contains(&class);
-    let Some(catalogue) = in_force(command.policies.as_deref(), terminal)? else { return Ok(Exit::Bad) };
-    let judge = Judge::new(&catalogue, &wants, command.model.mode())?;
+    let Some(in_force) = in_force(command.policies.as_deref(), terminal)? else { return Ok(Exit::Bad) };
+    let judge = Judge::new(&in_force, &wants, command.model.mode())?;
     let answered = match command.format {
         Format::Text => text(&judge)?,
         Format::Jsonl => lines(&judge)?,
