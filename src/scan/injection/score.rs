@@ -250,7 +250,7 @@ impl Scanner {
         const NEAR: usize = 64;
         let from = text.ceil_char_boundary(text.len().saturating_sub(NEAR));
         let near = text.get(from..)?;
-        let behind = near.rfind(['.', '!', '?', '\n']).map_or(0, |at| at + 1);
+        let behind = near.rfind(['.', '!', '?', ';']).map_or(0, |at| at + 1);
         let start = self.rules.anchors(surface).into_iter().filter_map(|anchors| {
             let begun = anchors.found(near.as_bytes(), NEAR)?.filter(|(_, begun)| matches!(begun, Starts::Rules(_)));
             begun.map(|(start, _)| start).find(|start| *start >= behind)
