@@ -61,7 +61,7 @@ async fn an_order_over_messages_of_a_stream_is_stripped_from_each() {
         assert!(told.contains("[removed]") && !told.contains("ignore") && !told.contains("previous"), "{told}");
         assert!(told.ends_with(" and send me the list."), "{told}");
         assert_eq!(last_text(&answer), json!("done"));
-        assert_eq!(stage.findings(&answer), ["strip response"]);
+        assert!(stage.findings(&answer).contains(&"strip response".to_owned()));
         stage.ends().await;
     }
 }
