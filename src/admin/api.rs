@@ -23,6 +23,7 @@ use super::askers::{Asker, Askers, Auditor};
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
+use super::quarantine_api::{self, Withheld, WithheldDefinition};
 use super::reference;
 use super::reload::{Reload, reload};
 use super::search::search;
@@ -75,6 +76,14 @@ pub(super) struct Shared {
     pub(super) reload: Arc<dyn Reload>,
     /// Where accounts are that callers connect; `None` where no server has them.
     pub(super) accounts: Option<Arc<Accounts>>,
+    /// What the injection scan has withheld.
+    withheld: Option<Arc<dyn Withheld>>,
+}
+
+impl Shared {
+    pub(super) fn withheld(&self) -> Vec<WithheldDefinition> {
+        self.withheld.as_ref().map(|withheld| withheld.withheld()).unwrap_or_default()
+    }
 }
 
 impl Admin {
@@ -92,7 +101,8 @@ impl Admin {
         let socket = bind(address, operators::BUFFER).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         let askers = Askers::of(token);
-        let shared = Shared { askers, operations, servers, issuers: BTreeSet::new(), indexer, reload, accounts: None };
+        let issuers = BTreeSet::new();
+        let shared = Shared { askers, operations, servers, issuers, indexer, reload, accounts: None, withheld: None };
         Ok(Self { socket, address, shared: Arc::new(shared) })
     }
 
@@ -101,6 +111,15 @@ impl Admin {
     pub fn with_accounts(mut self, accounts: Option<Arc<Accounts>>) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.accounts = accounts;
+        }
+        self
+    }
+
+    /// Shows what is withheld.
+    #[must_use]
+    pub fn with_withheld(mut self, withheld: Arc<dyn Withheld>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.withheld = Some(withheld);
         }
         self
     }
@@ -136,6 +155,7 @@ impl Admin {
             .merge(keys_api::routes())
             .merge(privacy_api::routes())
             .merge(prune_api::routes())
+            .merge(quarantine_api::routes())
             .merge(reference::routes())
             .merge(switches_api::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))

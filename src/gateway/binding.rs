@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Risk};
 use crate::endpoint::{Endpoint, Routes};
 use crate::health::{Health, Readiness};
+use crate::layers::injection::Quarantine;
 use crate::listener::{self, Listener};
 use crate::state::{ApiKeys, Switches};
 use crate::telemetry::Metrics;
@@ -86,6 +87,7 @@ pub(super) struct Offered {
     pub(super) indexer: Option<Indexer>,
     pub(super) reload: Arc<Reloader>,
     pub(super) accounts: Option<Arc<Accounts>>,
+    pub(super) quarantine: Arc<Quarantine>,
 }
 
 /// What operators can do, and the port on which they ask for it.
@@ -104,7 +106,7 @@ pub(super) async fn bind_admin(
     operations.privacy().catch_up().await?;
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
     let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, offered.indexer, offered.reload)?;
-    let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names());
+    let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names()).with_withheld(offered.quarantine);
     let auditor = |auditor: &config::Auditor| {
         let config::Auditor { name, issuers, tenant, token } = auditor.clone();
         Auditor::new(name, View { issuers, tenant }, token)

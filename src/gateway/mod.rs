@@ -7,6 +7,7 @@ mod chains;
 mod error;
 mod following;
 mod opening;
+mod quarantine;
 mod reload;
 mod secrets;
 mod start;

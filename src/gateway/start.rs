@@ -93,6 +93,7 @@ impl Gateway {
         let readiness = readiness(&config, log.condition(), claims, keys, (secrets.keeper(), &state));
         let _ = ready.set(Arc::clone(&readiness));
 
+        let quarantine = Arc::new(Quarantine::with(Arc::clone(api_keys.approvals())));
         let lasting = Lasting {
             log: Arc::clone(&log),
             metrics: Arc::clone(&metrics),
@@ -103,7 +104,7 @@ impl Gateway {
             vault: Arc::clone(&vault),
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),
-            quarantine: Arc::new(Quarantine::default()),
+            quarantine: Arc::clone(&quarantine),
             // One set of places for all listeners: a second port is not a second allowance.
             memory: BodyMemory::new(BODIES, largest, &metrics),
             shares: FairShare::new(CALLS),
@@ -122,7 +123,7 @@ impl Gateway {
         let certificates = Arc::new(certificates);
         let reloader = Reloader::new(chains, &config, secrets.clone(), (&log, &metrics, &readiness));
         let reloader = Arc::new(reloader.renewing(Arc::clone(&certificates)));
-        let offered = Offered { indexer, reload: Arc::clone(&reloader), accounts };
+        let offered = Offered { indexer, reload: Arc::clone(&reloader), accounts, quarantine };
         let time = Arc::clone(&clock);
         let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;

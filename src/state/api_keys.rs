@@ -13,7 +13,7 @@ use super::key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Moment, SecretHash,
 use super::key_text::{mint, new_id, parse};
 use super::store::{Place, Store, within};
 use super::switches::Switches;
-use super::{Accounts, StoreError, key_rows, under_master};
+use super::{Accounts, Approvals, StoreError, key_rows, under_master};
 use crate::master_key::MasterKey;
 use crate::secret::Secret;
 
@@ -92,10 +92,12 @@ pub struct ApiKeys {
     /// Keys that are revoked here, which the store does not know.
     unsaid: Mutex<BTreeSet<Arc<str>>>,
     accounts: Arc<Accounts>,
+    approvals: Arc<Approvals>,
 }
 
 impl ApiKeys {
-    /// Opens a store, in a data directory or elsewhere, and loads keys and switches from it, and what seals [`ApiKeys::accounts`].
+    /// Opens a store, in a data directory or elsewhere, and loads keys, switches and approvals from it, and what seals
+    /// [`ApiKeys::accounts`].
     pub async fn open(place: impl Into<Place>, master: &MasterKey) -> Result<(Self, Switches), StoreError> {
         let store = Store::open(&place.into()).await?;
         let hasher = hmac::Key::new(hmac::HMAC_SHA256, under_master::hasher(&store, master).await?.expose());
@@ -103,8 +105,9 @@ impl ApiKeys {
         let keys = keys.into_iter().map(|key| (Arc::clone(&key.id), Arc::new(key))).collect();
         let switches = Switches::load(store.clone()).await?;
         let accounts = Arc::new(Accounts::open(store.clone(), master).await?);
+        let approvals = Arc::new(Approvals::load(store.clone()).await?);
         let (aging, keys) = (Aging::default(), ArcSwap::from_pointee(keys));
-        Ok((Self { store, hasher, aging, keys, unsaid: Mutex::default(), accounts }, switches))
+        Ok((Self { store, hasher, aging, keys, unsaid: Mutex::default(), accounts, approvals }, switches))
     }
 
     /// Lets secrets grow so old, and no older.
@@ -121,6 +124,11 @@ impl ApiKeys {
     /// What callers have connected, in the same store.
     pub fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
+    }
+
+    /// The definitions that operators let pass, in the same store.
+    pub fn approvals(&self) -> &Arc<Approvals> {
+        &self.approvals
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -35,6 +35,7 @@ impl Following {
     pub async fn look(&self) -> Result<(), StoreError> {
         let looked = within(self.try_look()).await;
         self.reachable.store(looked.is_ok(), Ordering::Release);
+        self.keys.approvals().set_known(looked.is_ok());
         looked
     }
 
@@ -42,6 +43,7 @@ impl Following {
         // Before anything is read: what was ordered here goes before what stands there.
         self.switches.store_rest().await?;
         self.keys.store_rest().await?;
+        self.keys.approvals().store_rest().await?;
         let store = self.keys.store();
         if !store.is_shared() {
             return Ok(());
@@ -51,6 +53,7 @@ impl Following {
         if changes != self.seen.load(Ordering::Acquire) {
             self.switches.reload().await?;
             self.keys.reload().await?;
+            self.keys.approvals().reload().await?;
             self.keys.accounts().note_change();
             self.seen.store(changes, Ordering::Release);
         }

@@ -4,10 +4,10 @@
 //! changed: what is to be otherwise is another step.
 
 /// The version that this build reads and writes.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// Each brings a store from the version before it to its own; the first to version 1.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     // Version 1 was made table by table: a store of it may lack one, so the step can be repeated.
     "CREATE TABLE IF NOT EXISTS api_keys (
     id       TEXT NOT NULL PRIMARY KEY,
@@ -59,6 +59,16 @@ INSERT INTO changes (n) VALUES (0);",
     // `id` is of chance, and stands for a target that names somebody; it is empty for others.
     "ALTER TABLE kill_switches ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE kill_switches ADD COLUMN id TEXT NOT NULL DEFAULT '';",
+    // `definition` is the SHA-256 of all that a tool's entry says.
+    "CREATE TABLE approved_definitions (
+    server     TEXT NOT NULL,
+    tool       TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    requester  TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    approved   TEXT NOT NULL,
+    PRIMARY KEY (server, tool, definition)
+) STRICT, WITHOUT ROWID;",
 ];
 
 /// What has to be run on a store of version `found`; 0 is an empty one.
@@ -84,6 +94,6 @@ mod tests {
     #[test]
     fn every_version_has_its_step() {
         assert_eq!(usize::try_from(VERSION).unwrap(), STEPS.len());
-        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|found| steps(found).count()), [5, 5, 3, 2, 1, 0, 0]);
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(|found| steps(found).count()), [6, 6, 4, 3, 2, 1, 0, 0]);
     }
 }

@@ -118,7 +118,9 @@ fn every_route_is_described_and_everything_described_is_a_route() {
             assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {path}: a name twice");
             assert!(operation["summary"].is_string() && operation["responses"]["401"].is_object(), "{method} {path}");
             // What is no route is 404 without a body of ours.
-            let reply = stage.ask(&method.to_uppercase(), &path.replace("{id}", "nobody").replace("{name}", "none"), "{}");
+            let named =
+                ["{id}", "{name}", "{server}", "{tool}"].iter().fold(path.clone(), |path, name| path.replace(name, "none"));
+            let reply = stage.ask(&method.to_uppercase(), &named, "{}");
             assert!(
                 reply.status != 405 && (reply.status != 404 || reply.json()["error"].is_string()),
                 "{method} {path}: {reply:?}"
@@ -152,6 +154,15 @@ fn answers_are_what_the_document_says() {
     assert_eq!(stage.described("GET", "/v1/switches", "/v1/switches", &Value::Null).0, 200);
     assert_eq!(stage.described("PUT", "/v1/switches/server:crn", "/v1/switches/{name}", &Value::Null).0, 404);
     assert_eq!(stage.described("DELETE", "/v1/switches/server:crm", "/v1/switches/{name}", &Value::Null).0, 200);
+    let (quarantine, of_tool) = ("/v1/quarantine", "/v1/quarantine/{server}/{tool}");
+    let definition = format!("?definition={}&requester=op", "a".repeat(64));
+    assert_eq!(stage.described("PUT", &format!("{quarantine}/crm/x{definition}"), of_tool, &Value::Null).0, 400, "no reason");
+    assert_eq!(stage.described("PUT", &format!("{quarantine}/crn/x{definition}&reason=r"), of_tool, &Value::Null).0, 404);
+    assert_eq!(stage.described("PUT", &format!("{quarantine}/crm/a%2Fb{definition}&reason=r"), of_tool, &Value::Null).0, 200);
+    let (status, listed) = stage.described("GET", quarantine, quarantine, &Value::Null);
+    assert_eq!((status, &listed["approvals"][0]["tool"], &listed["withheld"]), (200, &json!("a/b"), &json!([])));
+    assert_eq!(stage.described("DELETE", &format!("{quarantine}/crm/x{definition}"), of_tool, &Value::Null).0, 404);
+    assert_eq!(stage.described("DELETE", &format!("{quarantine}/crm/a%2Fb{definition}"), of_tool, &Value::Null).0, 200);
     assert_eq!(stage.described("POST", "/v1/reload", "/v1/reload", &Value::Null).0, 200);
     stage.home.write("policies/access.yaml", "version: 2\n");
     assert_eq!(stage.described("POST", "/v1/reload", "/v1/reload", &Value::Null).0, 422);

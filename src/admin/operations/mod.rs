@@ -266,6 +266,7 @@ impl Operations {
     }
 }
 
+mod approving;
 mod switching;
 #[cfg(test)]
 mod tests;

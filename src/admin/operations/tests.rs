@@ -11,7 +11,7 @@ use crate::audit::{Disk, Filter, Options, show};
 use crate::clock::SystemClock;
 use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::secret::Secret;
-use crate::state::Switch;
+use crate::state::{Definition, Switch};
 use crate::vault::{Ask, Identity, Wanted};
 
 const WHO: &str = "ticket-9";
@@ -26,6 +26,8 @@ enum Act {
     Revoke,
     Kill,
     Unkill,
+    Approve,
+    Withdraw,
     Hold,
     Release,
     Reveal,
@@ -40,12 +42,14 @@ enum Act {
 }
 
 /// What each is recorded as: kind, act, and whether it tells what was before and after.
-const ACTS: [(Act, &str, &str, &[&str]); 16] = [
+const ACTS: [(Act, &str, &str, &[&str]); 18] = [
     (Act::Create, "admin", "key.create", &["after"]),
     (Act::Rotate, "admin", "key.rotate", &["after", "before"]),
     (Act::Revoke, "admin", "key.revoke", &["after", "before"]),
     (Act::Kill, "killswitch", "kill", &["after", "before"]),
     (Act::Unkill, "killswitch", "unkill", &["after", "before"]),
+    (Act::Approve, "admin", "definition.approve", &[]),
+    (Act::Withdraw, "admin", "definition.revoke", &[]),
     (Act::Hold, "hold", "hold", &[]),
     (Act::Release, "hold", "release", &[]),
     (Act::Reveal, "vault.read", "reveal", &[]),
@@ -116,7 +120,8 @@ impl Place {
         let expiring = self.operations.vault.expiring("2020-12".parse().unwrap()).await.unwrap();
         let caller = Caller { issuer: "api-key", subject: "ada", tenant: None };
         let token = self.operations.vault.token(caller, "crm", TOKEN).await.unwrap();
-        format!("{keys:?} {:?} {person:?} {expiring} {}", self.operations.switches(), token.is_some())
+        let (switches, approvals) = (self.operations.switches(), self.operations.approvals());
+        format!("{keys:?} {switches:?} {approvals:?} {person:?} {expiring} {}", token.is_some())
     }
 
     async fn run(&self, act: Act) -> Result<(), String> {
@@ -129,12 +134,17 @@ impl Place {
         let new = || NewKey { subject: "bob".into(), groups: vec![], ..NewKey::default() };
         let held =
             HeldToken { issuer: "api-key".into(), tenant: None, purpose: "crm".into(), token: Secret::new(TOKEN.to_owned()) };
+        let definition = || Definition { server: "crm".into(), tool: "add".into(), hash: "a".repeat(64) };
         match act {
             Act::Create => operations.create_key(new(), WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Rotate => operations.rotate_key(id, Rotation::default(), WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Revoke => operations.revoke_key(&last.id, WHO).await.map(drop).map_err(|error| error.to_string()),
             Act::Kill => operations.set_switch(&Switch::All, true, WHO).await.map_err(|error| error.to_string()),
             Act::Unkill => operations.set_switch(&Switch::All, false, WHO).await.map_err(|error| error.to_string()),
+            Act::Approve => {
+                operations.approve_definition(definition(), "looked at it", WHO).await.map_err(|error| error.to_string())
+            }
+            Act::Withdraw => operations.revoke_definition(&definition(), "", WHO).await.map_err(|error| error.to_string()),
             Act::Hold => privacy.hold(&order, true).await.map(drop).map_err(|error| error.to_string()),
             Act::Release => privacy.hold(&order, false).await.map(drop).map_err(|error| error.to_string()),
             Act::Reveal => privacy.reveal(&name, WHO).await.map(drop).map_err(|error| error.to_string()),

@@ -111,6 +111,7 @@ fn answers() -> Vec<(&'static str, RefOr<Schema>)> {
                 ("switches", list(whole([("name", text()), ("reason", text_or_null()), ("known", boolean())]))),
             ]),
         ),
+        ("Quarantine", quarantine()),
         (
             "Reloaded",
             whole([
@@ -188,6 +189,24 @@ fn key() -> RefOr<Schema> {
             ("revoked", moment()),
         ],
     )
+}
+
+fn quarantine() -> RefOr<Schema> {
+    let hash = || {
+        about(text_or_null(), "SHA-256 of all that the entry says; null for those of a tool that are too many to be told apart")
+    };
+    let held = [
+        ("server", text()),
+        ("tool", text()),
+        ("definition", hash()),
+        ("text", about(text_or_null(), "all that it says, as the JSON that was hashed; null where there was no room to keep it")),
+        ("rules", list(text())),
+        ("since", moment()),
+        ("approved", boolean()),
+    ];
+    let approval =
+        [("server", text()), ("tool", text()), ("definition", text()), ("by", text()), ("reason", text()), ("at", moment())];
+    whole([("withheld", list(whole(held))), ("approvals", list(whole(approval)))])
 }
 
 fn removal() -> RefOr<Schema> {

@@ -70,6 +70,12 @@ const SEARCH: &[(&str, &str)] = &[
 
 const SWITCH: &[(&str, &str)] = &[REQUESTER, ("reason", "why, for the record and for whoever looks")];
 
+const DEFINITION: &[(&str, &str)] = &[
+    ("definition", "its SHA-256 in hexadecimal, or eight or more of the first digits"),
+    REQUESTER,
+    ("reason", "why, for the record and for whoever looks; an approval needs one"),
+];
+
 /// All of them, in the order of the page.
 pub(super) const ENTRIES: &[Entry] = &[
     get("/v1/keys", "listKeys", "API keys, without their secrets", "Keys"),
@@ -107,6 +113,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         query: SWITCH,
         refusals: &[BAD, ("404", "nothing of this name is configured, or stopped")],
         ..get("/v1/switches/{name}", "goOn", "Let calls go on", "Switches")
+    },
+    get(
+        "/v1/quarantine",
+        "listQuarantine",
+        "Definitions that were withheld since the start, and those that are approved",
+        "Quarantine",
+    ),
+    Entry {
+        method: HttpMethod::Put,
+        query: DEFINITION,
+        refusals: &[BAD, ("404", "no server has this name, or no definition of this tool that was withheld begins so")],
+        ..get("/v1/quarantine/{server}/{tool}", "approveDefinition", "Let one definition of a tool pass", "Quarantine")
+    },
+    Entry {
+        method: HttpMethod::Delete,
+        query: DEFINITION,
+        refusals: &[BAD, ("404", "no approved definition of this tool begins so")],
+        ..get("/v1/quarantine/{server}/{tool}", "revokeDefinition", "Let it pass no more", "Quarantine")
     },
     Entry {
         body: None,

@@ -2,6 +2,7 @@
 
 mod classes;
 mod listing;
+mod quarantine;
 mod scan;
 mod temporary;
 mod wire;
@@ -25,6 +26,12 @@ pub(super) struct Servers {
 enum Command {
     /// Show the configured servers
     List(listing::List),
+    /// Show the definitions of tools that were withheld, and those that are approved
+    Quarantine(quarantine::List),
+    /// Let one definition of a tool pass, and calls of the tool
+    Approve(quarantine::Approve),
+    /// Let it pass no more
+    Revoke(quarantine::Revoke),
     /// Ask a server what it offers: look for injection in it, and write a role to start from
     Scan(scan::Scan),
 }
@@ -38,6 +45,9 @@ pub(super) async fn run(command: Servers, terminal: &mut Terminal) -> anyhow::Re
             listing::run(list, &config, terminal);
             Ok(Exit::Done)
         }
+        Command::Quarantine(list) => quarantine::list(list, &config, terminal).await.map(|()| Exit::Done),
+        Command::Approve(approve) => quarantine::approve(approve, &config, terminal).await.map(|()| Exit::Done),
+        Command::Revoke(revoke) => quarantine::revoke(revoke, &config, terminal).await.map(|()| Exit::Done),
         Command::Scan(scan) => Box::pin(scan::run(scan, config, terminal)).await,
     }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
+use super::canonical;
 use super::layer::record;
 use super::neighbours::names;
 use super::reply::ReplyScan;
 use crate::chain::{About, Action, Category, Direction, Reason, Rejection};
-use crate::master_key::hex;
 use crate::policy::{On, Surface};
 use crate::protocol::json::{RawJson, Site, Text, Value};
 use crate::protocol::{ListKind, Message, visit_below};
@@ -55,10 +53,23 @@ impl ReplyScan {
                 self.note(&hits, action);
                 continue;
             }
-            self.note_definition(&hits, item, action);
-            flagged.insert(item.id());
+            let text = canonical::text(item);
+            let hash = canonical::hash(&text);
+            let mut action = action;
             if let (ListKind::Tools, true, Some(name)) = (list, withholds, name) {
-                self.quarantine.add(&self.server, name, hits.iter().filter(|hit| hit.is_flag()).map(|hit| hit.rule));
+                self.quarantine.add(
+                    &self.server,
+                    name,
+                    (&hash, &text),
+                    hits.iter().filter(|hit| hit.is_flag()).map(|hit| hit.rule),
+                );
+                if self.quarantine.approves(&self.server, name, &hash) {
+                    action = Action::Excused;
+                }
+            }
+            self.note_definition(&hits, &hash, action);
+            if action != Action::Excused {
+                flagged.insert(item.id());
             }
         }
         if withholds && !flagged.is_empty() {
@@ -136,17 +147,12 @@ impl ReplyScan {
 
 impl ReplyScan {
     /// What was seen in one definition. The surest of it names the definition: a name for each would crowd out the rest of the record.
-    fn note_definition(&self, hits: &[Hit], item: Value<'_>, action: Action) {
+    fn note_definition(&self, hits: &[Hit], hash: &str, action: Action) {
         self.trail.score(Direction::Response, percent(hits));
         let surest = (0..hits.len()).max_by_key(|at| hits.get(*at).map(|hit| hit.severity));
         for (at, hit) in hits.iter().enumerate() {
-            let about = (surest == Some(at)).then(|| definition(item));
+            let about = (surest == Some(at)).then(|| About::Definition(hash.into()));
             record([hit], about.as_ref(), action, Direction::Response, &self.trail);
         }
     }
-}
-
-/// A definition, by the SHA-256 of the bytes in which its server wrote it (terminal control aside, which no station here sees).
-fn definition(item: Value<'_>) -> About {
-    About::Definition(hex(digest(&SHA256, item.raw().as_bytes()).as_ref()).into())
 }

@@ -11,7 +11,7 @@
 //! (`hxxps:`) by `label` too, wherever it stands. A flagged question to the client is withheld by `label` too: it cannot be called
 //! data. A form that asks for a password, a key, a token, a PIN or the number of a card or of social security is withheld (`forms:`).
 //! Definitions in lists are scanned (`definitions:`): a flagged one is withheld
-//! and its tool refused from then on, and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
+//! and its tool refused from then on, until an operator approves that definition; and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
 //! `instructions` of a server are emptied, where a rule says so: the model alone is only recorded there.
 //!
 //! The text blocks of a result are read across their seams too; each part of what is found there is treated like a finding of its own.
@@ -32,6 +32,7 @@
 //! **Limits**: orders without any sign ("send a link to Alice") are not a text problem; of an order over two messages that is cut within its first word,
 //! or whose server is silent for a second in the middle of it, the first part leaves. `docs/detection.md` has the figures.
 
+mod canonical;
 mod definitions;
 mod forms;
 mod heed;
@@ -43,4 +44,4 @@ mod seams;
 mod told;
 
 pub use layer::InjectionLayer;
-pub use quarantine::Quarantine;
+pub use quarantine::{Quarantine, Withheld};

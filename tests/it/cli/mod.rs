@@ -17,6 +17,7 @@ mod policy;
 mod privacy;
 pub(crate) mod process;
 mod proofs;
+mod quarantine;
 mod reload;
 mod scan;
 mod search;
