@@ -118,9 +118,9 @@ fn every_route_is_described_and_everything_described_is_a_route() {
             assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {path}: a name twice");
             assert!(operation["summary"].is_string() && operation["responses"]["401"].is_object(), "{method} {path}");
             // What is no route is 404 without a body of ours.
-            let named =
+            let filled =
                 ["{id}", "{name}", "{server}", "{tool}"].iter().fold(path.clone(), |path, name| path.replace(name, "none"));
-            let reply = stage.ask(&method.to_uppercase(), &named, "{}");
+            let reply = stage.ask(&method.to_uppercase(), &filled, "{}");
             assert!(
                 reply.status != 405 && (reply.status != 404 || reply.json()["error"].is_string()),
                 "{method} {path}: {reply:?}"

@@ -1,5 +1,7 @@
 //! `yett servers quarantine`, `approve` and `revoke`: one definition of a tool is let pass, and no other of its name.
 
+#![expect(clippy::string_slice, reason = "a test stops at the first surprise")]
+
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
