@@ -275,7 +275,10 @@ async fn an_auditor_may_search_and_read_the_reference_and_everything_else_is_clo
     let mut closed = 0_u64;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let request = format!("{} {}", method.to_uppercase(), path.replace("{id}", "none").replace("{name}", "all"));
+            let path = ["{id}", "{server}", "{tool}"]
+                .iter()
+                .fold(path.replace("{name}", "all"), |path, name| path.replace(name, "none"));
+            let request = format!("{} {path}", method.to_uppercase());
             let answer = ask(&gateway, &request, &bearer(CORP)).await;
             if answer.status == 200 {
                 open.push(request);
