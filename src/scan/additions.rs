@@ -85,6 +85,7 @@ impl Additions {
         self.too_many(built_in, report);
         self.two_meanings(&catalogue, report);
         self.samples(report);
+        self.weaker(built_in, report);
         self.catalogue = (catalogue != **built_in).then(|| Arc::new(catalogue));
     }
 
@@ -184,6 +185,32 @@ impl Additions {
                 report
                     .error(added.kind, format!("`{kind}` is a detector of the kind `{}`", other.detector().kind))
                     .hint("name another kind");
+            }
+        }
+    }
+
+    /// SECURITY: who replaces a row of this build means to make it better, and nobody else looks whether it is.
+    fn weaker(&self, built_in: &Catalogue, report: &mut Report) {
+        let (mut places, mut rows) = (HashMap::new(), Vec::new());
+        for added in self.added.iter().filter(|added| !added.is_known) {
+            let mut detector = added.row.detector().clone();
+            let Some(before) = built_in.row(&detector.id) else { continue };
+            detector.finds.clone_from(&before.detector().finds);
+            detector.spares = Vec::new();
+            places.insert(detector.id.clone(), added.id);
+            rows.push(Arc::new(Row::new(added.row.class(), detector)));
+        }
+        // Why they cannot be looked for is told of all of them.
+        let Ok(scanner) = Scanner::of(rows) else { return };
+        for mistake in scanner.mistakes() {
+            if let Some(place) = places.remove(&mistake.id) {
+                report
+                    .warning(
+                        place,
+                        format!("`{}` does not find all that the detector of this build finds, whose place it takes", mistake.id),
+                    )
+                    .hint("make it wider, or give it another id: then both are looked for")
+                    .note(format!("among what is missed: {}", quoted(&mistake.text)));
             }
         }
     }

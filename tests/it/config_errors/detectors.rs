@@ -133,6 +133,16 @@ fn a_row_that_no_rule_looks_for_is_told() {
 }
 
 #[test]
+fn a_row_that_finds_less_than_the_one_whose_place_it_takes_is_told() {
+    let folder = |text: &str| Folder::new(MINIMAL).file("policies/detectors/secrets/ours.yaml", text);
+    let told = "policies/detectors/secrets/ours.yaml:3:11 `gitlab-pat` does not find all that the detector of this build finds, whose place it takes";
+    assert_eq!(folder(&rows(["gitlab-pat"])).warnings(), [told]);
+    // Of what finds as much nothing is said, whatever else is other.
+    let text = fs::read_to_string(root().join("policies/detectors/secrets/keys.yaml")).unwrap();
+    assert!(folder(&text.replace("misses: ", "misses: what we know, and ")).warnings().is_empty());
+}
+
+#[test]
 fn a_copy_of_the_detectors_of_this_build_changes_nothing_but_the_hash() {
     let config = load(&root().join("config/yett.yaml")).unwrap_or_else(|report| panic!("{report}")).config;
     assert!(root().join("policies/detectors/secrets/keys.yaml").is_file());

@@ -68,6 +68,16 @@ fn there_are_only_so_many_rules_and_so_much_to_search_for() {
 }
 
 #[test]
+fn a_rule_that_finds_less_than_the_one_whose_place_it_takes_is_told() {
+    let folder = |text: &str| Folder::new(MINIMAL).file("policies/detectors/injection/ours.yaml", text);
+    let told = "policies/detectors/injection/ours.yaml:3:11 `exfiltrate` does not find all that the rule of this build finds, whose place it takes";
+    assert_eq!(folder(&rules(["exfiltrate"])).warnings(), [told]);
+    // Of what finds as much nothing is said, whatever else is other.
+    let text = fs::read_to_string(root().join("policies/detectors/injection/leaks.yaml")).unwrap();
+    assert!(folder(&text.replace("title: ", "title: Ours, ")).warnings().is_empty());
+}
+
+#[test]
 fn a_copy_of_the_rules_of_this_build_changes_nothing_but_the_hash() {
     let config = load(&root().join("config/yett.yaml")).unwrap_or_else(|report| panic!("{report}")).config;
     assert!(root().join("policies/detectors/injection/overrides.yaml").is_file());

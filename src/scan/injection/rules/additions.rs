@@ -12,7 +12,7 @@ use crate::scan::injection::fit::compile;
 use crate::scan::injection::score::{OTHERS, RuleError, Scanner};
 use crate::scan::injection::{MODEL, ModelMode};
 use crate::scan::last_line;
-use crate::yaml::{Node, Place, Report, Value, read};
+use crate::yaml::{Node, Place, Report, Value, quoted, read};
 
 /// How long the anchors of all rules may be together, in bytes: what searches for them is many times as large.
 const ANCHORS: usize = 16 << 10;
@@ -80,6 +80,7 @@ impl RuleAdditions {
         self.names(&is_detector, built_in, report);
         self.too_many(built_in, report);
         self.samples(report);
+        self.weaker(built_in, report);
         let rules: Vec<_> = self.added.iter().map(|added| Arc::clone(&added.rule)).collect();
         let all = built_in.rules.with(&rules);
         self.rules = (all != *built_in.rules).then(|| Arc::new(all));
@@ -185,6 +186,31 @@ impl RuleAdditions {
                 report
                     .error(added.anchors, format!("with these the anchors of all rules have more than {} KiB", ANCHORS >> 10))
                     .hint("write what they have in common, and let the pattern look at the rest");
+            }
+        }
+    }
+
+    /// SECURITY: who replaces a rule of this build means to make it better, and nobody else looks whether it is.
+    fn weaker(&self, built_in: &BuiltIn, report: &mut Report) {
+        let mut places = HashMap::new();
+        let replaced = self.unknown().filter_map(|added| {
+            let before = built_in.rules.rule(added.rule.id)?;
+            places.insert(added.rule.id, added.id);
+            let (finds, surfaces) = (before.finds.clone(), before.surfaces.clone());
+            Some(Arc::new(Rule { finds, surfaces, spares: Vec::new(), ..Rule::clone(&added.rule) }))
+        });
+        let rules = RuleSet { rules: replaced.take(MOST).collect() };
+        // Why they cannot be looked for is told of all of them.
+        let Ok(scanner) = Scanner::alone(&rules) else { return };
+        for mistake in scanner.with_model(ModelMode::Off).mistakes() {
+            if let Some(place) = places.remove(mistake.id.as_str()) {
+                report
+                    .warning(
+                        place,
+                        format!("`{}` does not find all that the rule of this build finds, whose place it takes", mistake.id),
+                    )
+                    .hint("make it wider, or give it another id: then both are looked for")
+                    .note(format!("among what is missed: {}", quoted(&mistake.text)));
             }
         }
     }
