@@ -10,6 +10,7 @@
 //! user has signed in, not the link. A link that is sent to somebody else connects that somebody's account for themselves.
 
 mod desk;
+mod service;
 mod tokens;
 
 pub use desk::{Answer, Desk, Page, Visit};

@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::service::{Service, service};
 use crate::audit::{AppendError, Draft, Kind, Log};
 use crate::clock::Clock;
-use crate::config::{Config, Endpoints, Resource, Server};
+use crate::config::Config;
 use crate::oauth::{AuthorizationServer, Denied, GrantError, Granted, Proof, digest_of};
-use crate::policy::Tenants;
 use crate::secret::Secret;
 use crate::state::{self, Account, StoreError, Tokens, Whose};
 use crate::telemetry::{AccountEvent, Metrics};
@@ -70,16 +70,6 @@ pub struct Accounts {
     /// Issuers whose users can connect accounts, by name, with what they are.
     issuers: BTreeMap<String, String>,
     pub(super) parts: Parts,
-}
-
-/// A server with accounts.
-#[derive(Debug)]
-struct Service {
-    authorization: AuthorizationServer,
-    /// All that tokens of it were given for and to: under the same name there may be another one some day.
-    terms: String,
-    /// Whose callers may connect accounts.
-    tenants: Tenants,
 }
 
 /// Which tokens of which account: those of a later stamp are others.
@@ -374,24 +364,6 @@ pub(super) struct WayBack {
     pub(super) issuer: Option<String>,
     pub(super) redirect_uri: String,
     pub(super) proof: Proof,
-}
-
-/// Where accounts at this server are, if it has any.
-fn service(server: &Server) -> Option<Result<Service, ConnectError>> {
-    let settings = server.connects_accounts()?;
-    let url = server.url().map(ToString::to_string).unwrap_or_default();
-    let resource = match &settings.resource {
-        Resource::Url => Some(url.clone()),
-        Resource::Named(resource) => Some(resource.clone()),
-        Resource::Unsaid => None,
-    };
-    let place = match &settings.client.endpoints {
-        Endpoints::Discovered(issuer) => issuer.clone(),
-        Endpoints::Written(written) => written.token.to_string(),
-    };
-    let terms = format!("{url}\n{}\n{place}\n{}", resource.as_deref().unwrap_or_default(), settings.client.client_id);
-    let authorization = AuthorizationServer::new(&settings.client, resource);
-    Some(authorization.map(|authorization| Service { authorization, terms, tenants: server.tenants.clone() }))
 }
 
 /// What is kept of what came, and how long it is good.

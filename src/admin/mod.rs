@@ -6,6 +6,7 @@ mod api;
 mod askers;
 mod client;
 mod export;
+mod fit;
 mod keys_api;
 mod operations;
 mod privacy;

@@ -3,11 +3,11 @@
 //! The next batch forms while the sync of this one runs. Only where records come by the thousand a second, and the disk is too
 //! fast for that, a batch is given a millisecond ([`Gather`]).
 
+mod error;
 mod keys;
 mod own;
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -15,6 +15,8 @@ use std::{fmt, io};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::error::WriteError;
+pub(crate) use self::error::failed;
 use crate::clock::Clock;
 use crate::seal::Key;
 use crate::tlog::{Frontier, Hash};
@@ -45,19 +47,6 @@ const CARRIED_BYTES: usize = 128;
 
 /// Longest raw call id that is followed from decision to outcome; ours have 38 characters.
 const CALL_MAX: usize = 256;
-
-/// An operation on the disk that failed and ended the log.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{}`", .path.display())]
-pub struct WriteError {
-    /// What was tried.
-    pub action: &'static str,
-    /// On which file.
-    pub path: PathBuf,
-    /// Why it failed.
-    #[source]
-    pub source: io::Error,
-}
 
 /// When to seal a segment, and when to give a sign of life.
 #[derive(Clone, Copy, Debug)]
@@ -397,9 +386,4 @@ impl Drop for FailOnUnwind<'_> {
     fn drop(&mut self) {
         self.0.fail(None);
     }
-}
-
-pub(crate) fn failed(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WriteError {
-    let path = path.to_owned();
-    move |source| WriteError { action, path, source }
 }

@@ -9,6 +9,7 @@
 //! hyper may notice the same later than the pool takes the connection back.
 
 mod head;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +20,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
-use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::head::ReplyBody;
+use self::request::RequestWatch;
 use crate::listener::chunked::ChunkedBody;
 use crate::listener::head::{HeadError, HeadLimits, HeadScan};
 
@@ -355,47 +356,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictLink<S> {
             ended @ Poll::Ready(_) => ended,
         }
     }
-}
-
-/// How much of our own request has been written. It always tells its length (`http.rs`), so the reading is plain.
-#[derive(Debug)]
-enum RequestWatch {
-    Head(Vec<u8>),
-    Body(u64),
-}
-
-impl Default for RequestWatch {
-    fn default() -> Self {
-        Self::Head(Vec::new())
-    }
-}
-
-impl RequestWatch {
-    fn is_whole(&self) -> bool {
-        matches!(self, Self::Body(0))
-    }
-
-    fn observe(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Body(left) => *left = left.saturating_sub(bytes.len() as u64),
-            Self::Head(earlier) => {
-                earlier.extend_from_slice(bytes);
-                let Some(end) = memmem::find(earlier, b"\r\n\r\n") else { return };
-                let body = (earlier.len() - end - 4) as u64;
-                *self = Self::Body(length_in(earlier.get(..end).unwrap_or_default()).saturating_sub(body));
-            }
-        }
-    }
-}
-
-fn length_in(head: &[u8]) -> u64 {
-    const NAME: &[u8] = b"content-length:";
-    let lines = head.split(|&byte| byte == b'\n');
-    let value = lines
-        .filter_map(|line| line.split_at_checked(NAME.len()))
-        .find(|(name, _)| name.eq_ignore_ascii_case(NAME))
-        .and_then(|(_, value)| std::str::from_utf8(value).ok()?.trim().parse().ok());
-    value.unwrap_or(0)
 }
 
 /// The scan speaks of requests; a reply has a status line, and no target.
