@@ -24,14 +24,22 @@ impl Said {
 
 /// Asks the modules.
 pub(super) fn judge(modules: &Modules, facts: &Facts<'_>) -> Answer {
-    if modules.reads().arguments && matches!(facts.arguments, Arguments::Unknown) {
-        return Said::Depends.into();
-    }
-    let input = match input(facts, modules.reads().arguments) {
+    // SECURITY: a module beside others that look at arguments must not take away their word on what nobody has the arguments of: a task.
+    let is_unknown = modules.reads().arguments && matches!(facts.arguments, Arguments::Unknown);
+    let input = match input(facts, modules.reads().arguments && !is_unknown) {
         Ok(input) => input,
         Err(failure) => return Said::failed(failure).into(),
     };
-    match modules.deny(Rego::from(input)) {
+    if is_unknown {
+        let Some(said) = modules.deny_whatever_the_arguments(Rego::from(input)) else { return Said::Depends.into() };
+        let Answer { said, shadow } = told(said);
+        return Answer { said: if said == Said::Nothing { Said::Depends } else { said }, shadow };
+    }
+    told(modules.deny(Rego::from(input)))
+}
+
+fn told(said: Result<Rego, Unsaid>) -> Answer {
+    match said {
         Ok(value) => read(&value).unwrap_or_else(|| Said::failed(Failure::Rego).into()),
         Err(Unsaid::Failed) => Said::failed(Failure::Rego).into(),
         Err(Unsaid::Late) => Said::failed(Failure::Steps).into(),

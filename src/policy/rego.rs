@@ -1,5 +1,6 @@
 //! `*.rego`: modules of the package `yett`, which may add denials and nothing else. Read, checked and prepared here; `decide/rego.rs` asks.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
@@ -24,6 +25,9 @@ const LOOK: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// Functions by which the same access could be decided in two ways, so that no record could be judged again.
 const UNSTEADY: [&str; 6] = ["time.now_ns", "rand.", "uuid.", "opa.runtime", "http.send", "net.lookup_ip_addr"];
 
+/// With these a line may begin that defines nothing of its own.
+const KEPT: [&str; 10] = ["", "deny", "else", "every", "import", "input", "not", "package", "rego", "some"];
+
 /// What of `input.access` is the same for every use of a thing; `method` is not, and is found by its own name.
 const ACCESS: [&str; 6] = ["method", "operation", "prompt", "resource", "target", "tool"];
 
@@ -31,6 +35,8 @@ const ACCESS: [&str; 6] = ["method", "operation", "prompt", "resource", "target"
 #[derive(Clone)]
 pub struct Modules {
     engine: Engine,
+    /// Those that have nothing to do with arguments, where others have.
+    without_arguments: Option<Engine>,
     reads: Reads,
     digest: u64,
     origin: Origin,
@@ -75,8 +81,7 @@ fn standing<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = &'t str> {
 impl Modules {
     /// Reads modules, each with its name and text; `None` if there is none, or one that is wrong.
     pub(super) fn read(files: &[(String, String)], report: &mut Report) -> Option<Self> {
-        let (errors, mut engine, mut reads) = (report.errors(), Engine::new(), Reads::default());
-        engine.set_strict_builtin_errors(true);
+        let (errors, mut engine, mut reads) = (report.errors(), empty(), Reads::default());
         let (mut places, mut hasher) = (Vec::new(), DefaultHasher::new());
         for (name, text) in files {
             text.hash(&mut hasher);
@@ -98,11 +103,11 @@ impl Modules {
         }
         let (_, first) = places.first().copied()?;
         if report.errors() == errors {
-            engine.set_execution_timer_config(ExecutionTimerConfig { limit: LIMIT, check_interval: LOOK });
             prepare(&mut engine, &places, report);
         }
         let origin = Origin::at(Place::whole(first), report);
-        (report.errors() == errors).then_some(Self { engine, reads, digest: hasher.finish(), origin })
+        let without_arguments = if reads.arguments { without_arguments(files) } else { None };
+        (report.errors() == errors).then_some(Self { engine, without_arguments, reads, digest: hasher.finish(), origin })
     }
 
     /// What they can look at beside caller, server and target.
@@ -125,13 +130,53 @@ impl Modules {
     /// # Errors
     /// It cannot be said, or not in time.
     pub fn deny(&self, input: Value) -> Result<Value, Unsaid> {
-        let mut engine = self.engine.clone();
-        engine.set_input(input);
-        engine.eval_rule(DENY.to_owned()).map_err(|error| {
-            let is_late = error.to_string().contains("time limit");
-            if is_late { Unsaid::Late } else { Unsaid::Failed }
-        })
+        ask(&self.engine, input)
     }
+
+    /// What those say of it that say the same whatever the arguments are. `None`: all of them may look at arguments.
+    ///
+    /// # Errors
+    /// It cannot be said, or not in time.
+    pub fn deny_whatever_the_arguments(&self, input: Value) -> Option<Result<Value, Unsaid>> {
+        self.without_arguments.as_ref().map(|engine| ask(engine, input))
+    }
+}
+
+fn empty() -> Engine {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit: LIMIT, check_interval: LOOK });
+    engine
+}
+
+fn ask(engine: &Engine, input: Value) -> Result<Value, Unsaid> {
+    let mut engine = engine.clone();
+    engine.set_input(input);
+    engine.eval_rule(DENY.to_owned()).map_err(|error| {
+        let is_late = error.to_string().contains("time limit");
+        if is_late { Unsaid::Late } else { Unsaid::Failed }
+    })
+}
+
+/// The modules that neither look at arguments nor at what is defined in one that does; by words again. `None` where nothing is left that
+/// denies anything.
+fn without_arguments(files: &[(String, String)]) -> Option<Engine> {
+    let (mut left, mut gone): (Vec<_>, Vec<_>) = files.iter().partition(|(_, text)| !Reads::of(text).arguments);
+    while let Some((_, text)) = gone.pop() {
+        let defined: HashSet<&str> = defined(text).collect();
+        let is_used = |text: &str| text.split(|c: char| !is_word(c)).any(|word| defined.contains(word));
+        gone.extend(left.extract_if(.., |(_, text)| is_used(text)));
+    }
+    let mut engine = empty();
+    left.iter().try_for_each(|(name, text)| engine.add_policy(name.clone(), text.clone()).map(|_| ())).ok()?;
+    engine.set_input(Value::new_object());
+    engine.eval_rule(DENY.to_owned()).is_ok().then_some(engine)
+}
+
+/// Names of rules and functions, and more: whatever a line begins with.
+fn defined(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.lines().map(|line| line.trim_start().trim_start_matches("default "));
+    starts.filter_map(|line| line.split(|c: char| !is_word(c)).next()).filter(|name| !KEPT.contains(name))
 }
 
 /// Why nothing was said.
@@ -195,7 +240,27 @@ impl fmt::Debug for Modules {
 
 #[cfg(test)]
 mod tests {
-    use super::Reads;
+    use super::{Reads, Value, ask, without_arguments};
+
+    /// Whether the rest denies an empty input; `None` if there is no rest.
+    fn rest(texts: &[&str]) -> Option<bool> {
+        let file = |(at, text): (usize, &&str)| (format!("{at}.rego"), format!("package yett\n\n{text}\n"));
+        let files: Vec<_> = texts.iter().enumerate().map(file).collect();
+        let engine = without_arguments(&files)?;
+        Some(ask(&engine, Value::new_object()).unwrap().as_set().is_ok_and(|denied| !denied.is_empty()))
+    }
+
+    #[test]
+    fn a_module_keeps_its_word_beside_one_that_looks_at_arguments_unless_it_uses_what_that_one_defines() {
+        let by_arguments = "deny contains \"x\" if input.arguments.x";
+        assert_eq!(rest(&[by_arguments]), None);
+        assert_eq!(rest(&[by_arguments, "deny contains \"all\" if true"]), Some(true));
+        assert_eq!(rest(&[by_arguments, "deny contains \"none\" if false"]), Some(false));
+        let helper = "default large := false\n\nlarge if input.arguments.x > 5";
+        assert_eq!(rest(&[helper, "deny contains \"small\" if not large"]), None);
+        assert_eq!(rest(&[helper, "small if not large", "deny contains \"small\" if small"]), None);
+        assert_eq!(rest(&[helper, "deny contains \"small\" if not large", "deny contains \"all\" if true"]), Some(true));
+    }
 
     #[test]
     fn what_modules_look_at_is_never_less_than_it_is() {

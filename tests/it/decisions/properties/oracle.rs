@@ -7,7 +7,7 @@ use yett::protocol::{Access, Asked, ListKind, Method, Target};
 
 use super::accesses::Who;
 use super::told::{Kind, Told};
-use super::words::{CONDITIONS, MODULES, NO_TOOL, Said, Says, Seen, URI_PATTERNS, URIS, VENDOR, X};
+use super::words::{CONDITIONS, MODULES, Module, NO_TOOL, Said, Says, Seen, URI_PATTERNS, URIS, VENDOR, X};
 use super::world::{Binding, File, Grant, Place, Rule, Tenant, World};
 
 /// Somebody at a server, at some time, from somewhere.
@@ -210,17 +210,17 @@ impl<'a> Oracle<'a> {
 
     /// What all modules say together: a rule that denies, why it cannot be said, or nothing.
     fn modules(&self, seen: &Seen<'_>) -> Option<Result<&'static str, Says>> {
-        let modules = || self.world.modules.iter().map(|at| &MODULES[*at]);
-        if seen.x == X::Unknown && modules().any(|module| module.reads_arguments) {
-            return Some(Err(Says::Unknown));
-        }
+        // Where nobody has the arguments, those are asked that do not look at them.
+        let is_asked = |module: &Module| seen.x != X::Unknown || !module.reads_arguments;
+        let modules = || self.world.modules.iter().map(|at| &MODULES[*at]).filter(|module| is_asked(module));
         if modules().any(|module| (module.says)(seen) == Said::Fails) {
             return Some(Err(Says::Fails));
         }
         // They stand in the order in which the first is on record.
         let first =
             MODULES.iter().find(|module| modules().any(|known| known.text == module.text) && (module.says)(seen) == Said::Denies);
-        first.map(|module| Ok(module.rule))
+        let depends = || self.world.modules.iter().any(|at| !is_asked(&MODULES[*at])).then_some(Err(Says::Unknown));
+        first.map(|module| Ok(module.rule)).or_else(depends)
     }
 
     fn are_modules_steady(&self) -> bool {
