@@ -2,7 +2,10 @@
 //!
 //! A literal is looked for by four bytes of it, those that are rarest in ordinary text (three, where it has no more). One pass asks a table
 //! that fits the first cache whether the bytes at a place may be such a gram; where they may, the literals of that gram are compared with the
-//! text. So a text without literals costs a multiplication and a lookup a byte, however many literals there are.
+//! text. So a text without literals costs a multiplication and a lookup a byte, however many literals there are; and one for each word, where
+//! literals are words.
+
+use super::spans;
 
 /// The shortest literal that can be found, in bytes.
 pub(super) const SHORTEST: usize = 3;
@@ -14,8 +17,11 @@ const HASHES: usize = 1 << BITS;
 /// How many places are asked about at once.
 const BLOCK: usize = 8;
 
-/// A block, and what its last grams reach into.
-const REACH: usize = BLOCK + 3;
+/// A block, and what is compared at its last place.
+const REACH: usize = BLOCK + WHOLE - 1;
+
+/// How many bytes of a text are compared with all literals of a gram at once.
+const WHOLE: usize = 8;
 
 /// The bytes of prose, code and JSON, the most common first. What is not listed is rare.
 const COMMON: &[u8] = b" etaoinsrlcdu\nphm\"gfby,_.-:vw/()0k1x='*2>{}TSEAIRCNDj`zO#PLM<[]q3;45B6UF8G9H7|WV$&JKYX\\Qi@!%";
@@ -40,7 +46,7 @@ const COMMON_WORDS: &str = "\
     your";
 
 /// What makes of a letter of ASCII the small one, and leaves no two other bytes of a literal apart that differ in more.
-const SMALL: u32 = 0x2020_2020;
+const SMALL: u64 = 0x2020_2020_2020_2020;
 
 /// Literals, compiled; with `FOLDED` the case of ASCII does not matter.
 #[derive(Debug)]
@@ -55,9 +61,9 @@ pub(super) struct Grams<const FOLDED: bool> {
 /// The rarest bytes of a literal.
 #[derive(Debug)]
 struct Gram {
-    /// As they are read from a text, and which bits of what is read belong to them.
-    bytes: u32,
-    mask: u32,
+    /// They and what stands behind them, as it is read from a text, and which bits of what is read belong to the literal.
+    bytes: u64,
+    mask: u64,
     /// How many bytes of the literal stand before them.
     offset: usize,
     /// The literal, and its number.
@@ -74,15 +80,24 @@ impl<const FOLDED: bool> Default for Grams<FOLDED> {
 impl<const FOLDED: bool> Grams<FOLDED> {
     /// Of these, which are numbered in their order; one shorter than [`SHORTEST`] is never found.
     pub(super) fn new<'l>(literals: impl IntoIterator<Item = &'l [u8]>) -> Self {
-        let mut grams: Vec<Gram> =
-            literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::new(literal, number, FOLDED)).collect();
+        Self::of(literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::rarest(literal, number, FOLDED)).collect())
+    }
+
+    /// Of these, each with its number, which are looked for where words begin, and with how many bytes before the beginning of one they begin
+    /// themselves. One that has fewer than [`SHORTEST`] from there on is never found.
+    pub(super) fn of_words<'l>(literals: impl IntoIterator<Item = (usize, &'l [u8], usize)>) -> Self {
+        let gram = |(number, literal, offset)| Gram::at(literal, number, offset, FOLDED);
+        Self::of(literals.into_iter().filter_map(gram).collect())
+    }
+
+    fn of(mut grams: Vec<Gram>) -> Self {
         grams.sort_by_key(|gram| hash(gram.bytes));
         let mut filter = Box::new([0; HASHES]);
         let mut starts = vec![0_u32; HASHES + 1];
         for gram in &grams {
             let hash = hash(gram.bytes);
             // Behind three bytes any fourth may stand.
-            let classes = if gram.mask == u32::MAX { class(gram.bytes) } else { u32::MAX };
+            let classes = if gram.mask > u64::from(u32::MAX >> 8) { class(gram.bytes) } else { u32::MAX };
             if let Some(slot) = filter.get_mut(hash) {
                 *slot |= classes;
             }
@@ -114,8 +129,7 @@ impl<const FOLDED: bool> Grams<FOLDED> {
         }
         // Behind the end stand zeros: what they make a gram of is compared with the text itself.
         while !rest.is_empty() {
-            let mut block = [0; REACH];
-            block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            let block = padded::<REACH>(rest);
             self.look(text, at, &block, self.places(&block), &mut visit)?;
             at += BLOCK;
             rest = rest.get(BLOCK..).unwrap_or_default();
@@ -123,15 +137,42 @@ impl<const FOLDED: bool> Grams<FOLDED> {
         Ok(())
     }
 
+    /// The same of [`Self::of_words`].
+    pub(super) fn find_at_words<E>(&self, text: &[u8], mut visit: impl FnMut(usize, usize) -> Result<(), E>) -> Result<(), E> {
+        const REACH: usize = spans::AT_ONCE + WHOLE - 1;
+        let mut all = Ok(());
+        spans::starts(text, |at, mut starts| {
+            let rest = text.get(at..).unwrap_or_default();
+            let last;
+            let mut places = 0_u64;
+            let block = if let Some(block) = rest.first_chunk::<REACH>() {
+                block
+            } else {
+                last = padded(rest);
+                &last
+            };
+            while starts != 0 {
+                let place = starts.trailing_zeros();
+                starts &= starts - 1;
+                let bytes = block.get(place as usize..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| gram(*bytes, FOLDED));
+                places |= u64::from(self.classes(bytes) & class(bytes) != 0) << place;
+            }
+            if places != 0 && all.is_ok() {
+                all = self.look(text, at, block, places, &mut visit);
+            }
+        });
+        all
+    }
+
     /// At which places of a block a gram may begin, a bit each.
     #[inline]
-    fn places(&self, block: &[u8; REACH]) -> u32 {
-        let held = |gram: u32| u32::from(self.classes(gram) & class(gram) != 0);
+    fn places(&self, block: &[u8; REACH]) -> u64 {
+        let held = |gram: u64| u64::from(self.classes(gram) & class(gram) != 0);
         grams(block, FOLDED).zip(0..).fold(0, |places, (gram, place)| places | held(gram) << place)
     }
 
     #[inline]
-    fn classes(&self, gram: u32) -> u32 {
+    fn classes(&self, gram: u64) -> u32 {
         self.filter.get(hash(gram)).copied().unwrap_or_default()
     }
 
@@ -140,15 +181,15 @@ impl<const FOLDED: bool> Grams<FOLDED> {
         &self,
         text: &[u8],
         at: usize,
-        block: &[u8; REACH],
-        mut places: u32,
+        block: &[u8],
+        mut places: u64,
         visit: &mut impl FnMut(usize, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         while places != 0 {
             let offset = usize::try_from(places.trailing_zeros()).unwrap_or_default();
             places &= places - 1;
-            let Some(bytes) = block.get(offset..offset + 4) else { break };
-            let (place, bytes) = (at + offset, bytes.try_into().map_or(0, |bytes| read(bytes, FOLDED)));
+            let Some(bytes) = block.get(offset..).and_then(<[u8]>::first_chunk) else { break };
+            let (place, bytes) = (at + offset, read(*bytes, FOLDED));
             for gram in self.of_hash(hash(bytes)) {
                 if bytes & gram.mask == gram.bytes
                     && let Some(start) = place.checked_sub(gram.offset)
@@ -168,21 +209,26 @@ impl<const FOLDED: bool> Grams<FOLDED> {
     }
 }
 
+/// The beginning of a text, with zeros behind its end.
+fn padded<const LENGTH: usize>(text: &[u8]) -> [u8; LENGTH] {
+    let mut block = [0; LENGTH];
+    block.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+    block
+}
+
 impl Gram {
-    fn new(literal: &[u8], number: usize, folded: bool) -> Option<Self> {
-        let gram = |offset: usize, bytes: [u8; 4], mask: u32| Self {
-            bytes: read(bytes, folded) & mask,
-            mask,
-            offset,
-            literal: literal.into(),
-            number,
-        };
-        if let [first, second, third] = *literal {
-            return Some(gram(0, [first, second, third, 0], 0x00FF_FFFF));
-        }
+    /// By the rarest four bytes, or the three that there are.
+    fn rarest(literal: &[u8], number: usize, folded: bool) -> Option<Self> {
         let all = literal.windows(4).enumerate();
-        let (offset, rarest) = all.min_by_key(|(_, bytes)| commonness(bytes))?;
-        Some(gram(offset, rarest.try_into().ok()?, u32::MAX))
+        let offset = all.min_by_key(|(_, bytes)| commonness(bytes)).map_or(0, |(offset, _)| offset);
+        Self::at(literal, number, offset, folded)
+    }
+
+    /// By the four bytes from `offset` on, or the three that there are.
+    fn at(literal: &[u8], number: usize, offset: usize, folded: bool) -> Option<Self> {
+        let rest = literal.get(offset..).filter(|rest| rest.len() >= SHORTEST)?;
+        let mask = if rest.len() < WHOLE { (1 << (8 * rest.len())) - 1 } else { u64::MAX };
+        Some(Self { bytes: read(padded(rest), folded) & mask, mask, offset, literal: literal.into(), number })
     }
 
     fn is(&self, found: &[u8], folded: bool) -> bool {
@@ -191,31 +237,37 @@ impl Gram {
 }
 
 #[inline]
-fn read(bytes: [u8; 4], folded: bool) -> u32 {
-    u32::from_le_bytes(bytes) | if folded { SMALL } else { 0 }
+fn read(bytes: [u8; WHOLE], folded: bool) -> u64 {
+    u64::from_le_bytes(bytes) | if folded { SMALL } else { 0 }
+}
+
+#[inline]
+fn gram(bytes: [u8; 4], folded: bool) -> u64 {
+    u64::from(u32::from_le_bytes(bytes)) | if folded { SMALL } else { 0 }
 }
 
 /// The four bytes at each place of a block, the first in the lowest bits.
 #[inline]
-fn grams(block: &[u8; REACH], folded: bool) -> impl Iterator<Item = u32> {
-    block.windows(4).map(move |bytes| bytes.try_into().map_or(0, |bytes| read(bytes, folded)))
+fn grams(block: &[u8; REACH], folded: bool) -> impl Iterator<Item = u64> {
+    block.windows(4).take(BLOCK).map(move |bytes| bytes.try_into().map_or(0, |bytes| gram(bytes, folded)))
 }
 
 /// Of the first three bytes.
 #[inline]
-fn hash(gram: u32) -> usize {
+#[expect(clippy::cast_possible_truncation, reason = "no more is looked at")]
+fn hash(gram: u64) -> usize {
     // The golden ratio: neighbours fall far apart.
-    usize::try_from((gram << 8).wrapping_mul(0x9E37_79B1) >> (u32::BITS - BITS)).unwrap_or_default()
+    usize::try_from(((gram as u32) << 8).wrapping_mul(0x9E37_79B1) >> (u32::BITS - BITS)).unwrap_or_default()
 }
 
 /// Of the fourth: one bit, another for each letter.
 #[inline]
-fn class(gram: u32) -> u32 {
+fn class(gram: u64) -> u32 {
     1 << ((gram >> 24) & 31)
 }
 
 /// In how many common words four bytes stand, then how common each of them is. Between two words stands a space.
-fn commonness(gram: &[u8]) -> (usize, usize) {
+pub(super) fn commonness(gram: &[u8]) -> (usize, usize) {
     let small = gram.to_ascii_lowercase();
     let words = COMMON_WORDS.as_bytes().windows(gram.len()).filter(|common| *common == small).count();
     let bytes = gram.iter().map(|byte| COMMON.iter().position(|common| common == byte).map_or(0, |at| COMMON.len() - at));

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::spans;
+
 /// The least letters of base64 in a row that are an anchor.
 pub(super) const BASE64: usize = 20;
 
@@ -11,29 +13,15 @@ const PROBE: usize = 8;
 /// Calls `visit` with the place of each group of digits, until it refuses, and with whether it begins a number: the further groups of one
 /// belong to its first.
 pub(super) fn digits<E>(text: &[u8], mut visit: impl FnMut(usize, bool) -> Result<(), E>) -> Result<(), E> {
-    let (mut at, mut rest) = (0, text);
-    // Whether the byte before the word is a digit, as the high bit of the lowest byte.
-    let mut before = 0;
-    while !rest.is_empty() {
-        let bytes = if let Some(bytes) = rest.first_chunk::<8>() {
-            *bytes
-        } else {
-            let mut last = [0; 8];
-            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            last
-        };
-        let digits = are_digits(u64::from_le_bytes(bytes));
-        let mut starts = digits & !(digits << 8 | before);
-        before = digits >> 56;
-        while starts != 0 {
-            let start = at + usize::try_from(starts.trailing_zeros() / 8).unwrap_or_default();
+    let mut all = Ok(());
+    spans::digits(text, |at, mut starts| {
+        while starts != 0 && all.is_ok() {
+            let start = at + starts.trailing_zeros() as usize;
             starts &= starts - 1;
-            visit(start, !continues(text, start))?;
+            all = visit(start, !continues(text, start));
         }
-        at += 8;
-        rest = rest.get(8..).unwrap_or_default();
-    }
-    Ok(())
+    });
+    all
 }
 
 /// Calls `visit` with the beginning of each run of letters of base64 that is long enough, until it refuses.
@@ -92,14 +80,6 @@ const LETTERS: [bool; 256] = {
 /// One in each byte.
 const EACH: u64 = u64::MAX / 0xFF;
 
-/// The high bit of each byte that is a digit.
-#[inline]
-fn are_digits(word: u64) -> u64 {
-    // What is left of a digit is below ten, so 118 more do not reach the high bit.
-    let low = word ^ (EACH * 0x30);
-    !(((low & (EACH * 0x7F)) + EACH * 118) | low) & (EACH * 0x80)
-}
-
 /// Whether digits are a further group of a number: behind one separator and a digit.
 fn continues(text: &[u8], start: usize) -> bool {
     let separator = start.checked_sub(1).and_then(|at| text.get(at));
@@ -156,12 +136,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn digits_are_what_the_standard_library_calls_digits(bytes in any::<[u8; 8]>()) {
-            let word = are_digits(u64::from_le_bytes(bytes)).to_le_bytes();
-            prop_assert_eq!(word.map(|byte| byte == 0x80), bytes.map(|byte| byte.is_ascii_digit()));
-        }
-
         #[test]
         fn numbers_are_found_as_by_looking_at_each_byte(text in "[0-9 .a]{0,60}") {
             let text = text.as_bytes();

@@ -4,80 +4,166 @@
 
 use std::ops::Range;
 
-/// Bytes that are looked at at once.
-const BLOCK: usize = 64;
+use wide::u8x16;
 
-/// One in each byte, and its high bit.
-const EACH: u64 = u64::MAX / 0xFF;
-const HIGH: u64 = EACH * 0x80;
+/// Bytes whose bits stand in one number, and those that are looked at at once.
+const BLOCK: usize = 64;
+const ROW: usize = 16;
+
+/// From this length on a word is told of, whatever stands in it.
+pub(super) const LONG: usize = 5;
 
 /// A row of bytes that belong to one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) span: Range<usize>,
-    /// Whether none of them is odd; see whoever asks for which are.
+    /// Whether all of it are letters of ASCII.
     pub(super) is_plain: bool,
+    /// Where the word before ends; 0 where there is none.
+    pub(super) before: usize,
 }
 
-/// Calls `visit` with each row of letters of ASCII, of what may be read as one, and of whatever is no ASCII; all but the first are odd.
+/// Calls `visit` with each row of letters of ASCII, of what may be read as one, and of whatever is no ASCII, that is not like most: one that is
+/// [`LONG`], stands alone as one byte, is not all letters, or has white space before it that is more than a space. Others may be among them.
 #[inline]
-pub(super) fn words(text: &[u8], visit: impl FnMut(Word)) {
-    let read = |word| {
-        let odd = word & HIGH | digits(word) | [b'!', b'@', b'$'].iter().fold(0, |any, mark| any | equal(word, *mark));
-        [letters(word) | odd, odd]
+pub(super) fn unusual(text: &[u8], mut visit: impl FnMut(Word)) {
+    let read = |bytes| {
+        let odd = within(bytes, 0x80, u8::MAX) | are_digits(bytes) | one_of(bytes, b"!@$");
+        [are_letters(bytes) | odd, odd, equal(bytes, b' '), within(bytes, b'\t', b'\r')]
     };
-    rows(text, read, visit);
-}
-
-/// Calls `visit` with each row of letters and digits of ASCII.
-#[inline]
-pub(super) fn alphanumeric(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
-    rows(text, |word| [letters(word) | digits(word), 0], |row| visit(row.span));
-}
-
-/// Rows by what `read` makes of eight bytes: the high bit of each that belongs to a row, and of each that is odd.
-#[inline]
-fn rows(text: &[u8], read: impl Fn(u64) -> [u64; 2], mut visit: impl FnMut(Word)) {
-    // The row that goes on from the last block.
-    let mut begun: Option<Word> = None;
-    let (mut at, mut rest) = (0, text);
-    while !rest.is_empty() {
-        let [mut words, odd] = if let Some(block) = rest.first_chunk::<BLOCK>() {
-            masks(block, &read)
-        } else {
-            let mut last = [0; BLOCK];
-            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            masks(&last, &read)
-        };
-        if let Some(word) = &mut begun {
-            let length = words.trailing_ones();
-            word.span.end += length as usize;
-            word.is_plain &= odd & ones(length) == 0;
+    // The row that goes on from the last block, and where the last one before this block ends.
+    let (mut begun, mut goes_on, mut last) = (Word { span: 0..0, is_plain: true, before: 0 }, 0, 0);
+    let (mut is_space, mut is_wide) = (0, 0);
+    blocks(text, read, |at, [words, odd, space, white]| {
+        if goes_on & !words == 1 {
+            last = at;
         }
-        if words != u64::MAX
-            && let Some(word) = begun.take()
-        {
-            words &= words.wrapping_add(1);
-            visit(word);
-        }
-        while words != 0 && begun.is_none() {
-            let start = words.trailing_zeros();
-            let length = (words >> start).trailing_ones();
-            let span = at + start as usize..at + (start + length) as usize;
-            let word = Word { span, is_plain: odd >> start & ones(length) == 0 };
-            if start + length < u64::BITS {
-                visit(word);
-            } else {
-                begun = Some(word);
+        let gaps = !words;
+        let wide = white | space & (space << 1 | is_space) | is_wide;
+        // What is added to a row of ones runs through it, and stands behind it: here behind a gap, at the first byte of a word.
+        let of_wide = gaps.wrapping_add(wide & gaps) | is_wide;
+        let long = words & words >> 1 & words >> 2 & words >> 3 & words >> 4;
+        let alone = words & !(words << 1) & !(words >> 1);
+        // And here behind a word, wherever in it the mark stands. What began before this block is not known as well.
+        let marked = words & (odd | of_wide | long | alone | goes_on);
+        let row = |start: u32, behind: u32| {
+            let before = words & ones(start);
+            Word {
+                span: at + start as usize..at + behind as usize,
+                is_plain: odd >> start & ones(behind - start) == 0,
+                before: if before == 0 { last } else { at + (u64::BITS - before.leading_zeros()) as usize },
             }
-            // The bit that is added runs through the row, and falls behind it.
-            words &= words.wrapping_add(1 << start);
+        };
+        rows(words, (words.wrapping_add(marked) | goes_on) & gaps, |start, behind| {
+            let mut row = row(start, behind);
+            if start == 0 && goes_on == 1 {
+                row =
+                    Word { span: begun.span.start..row.span.end, is_plain: begun.is_plain && row.is_plain, before: begun.before };
+            }
+            visit(row);
+        });
+        let start = u64::BITS - words.leading_ones();
+        if start == 0 && goes_on == 1 {
+            begun.is_plain &= odd == 0;
+        } else if start < u64::BITS {
+            begun = row(start, u64::BITS);
         }
-        at += BLOCK;
-        rest = rest.get(BLOCK..).unwrap_or_default();
+        goes_on = words >> (u64::BITS - 1);
+        let behind = u64::BITS - words.leading_zeros();
+        if behind > 0 {
+            last = at + behind as usize;
+        }
+        (is_space, is_wide) = (space >> (u64::BITS - 1), u64::from(wide & !ones(behind) != 0));
+    });
+}
+
+/// Calls `visit` with each row of letters and digits of ASCII, and whether what stands before it parts: whether there is a byte that is `hard`, or
+/// one that is `soft` and does not stand there alone.
+#[inline]
+pub(super) fn alphanumeric(text: &[u8], hard: &[u8], soft: &[u8], mut visit: impl FnMut(Range<usize>, bool)) {
+    let read = |bytes| [are_letters(bytes) | are_digits(bytes), one_of(bytes, hard), one_of(bytes, soft)];
+    // The row that goes on from the last block; what is to be known of the gap that does.
+    let (mut begun, mut goes_on) = ((0, false), 0);
+    let (mut parts, mut is_gap, mut is_soft) = (0, 0, 0);
+    blocks(text, read, |at, [words, hard, soft]| {
+        let gaps = !words;
+        let beside_another = gaps << 1 | is_gap | gaps >> 1;
+        let parting = gaps & (hard | soft & beside_another | is_soft | parts);
+        let parted = gaps.wrapping_add(parting) | parts;
+        rows(words, (words << 1 | goes_on) & gaps, |start, behind| {
+            let is_first = start == 0 && goes_on == 1;
+            let (start, is_parted) = if is_first { begun } else { (at + start as usize, parted >> start & 1 == 1) };
+            visit(start..at + behind as usize, is_parted);
+        });
+        let start = u64::BITS - words.leading_ones();
+        if start < u64::BITS && !(start == 0 && goes_on == 1) {
+            begun = (at + start as usize, parted >> start & 1 == 1);
+        }
+        goes_on = words >> (u64::BITS - 1);
+        let behind = u64::BITS - words.leading_zeros();
+        (parts, is_gap) = (u64::from(parting & !ones(behind) != 0), gaps >> (u64::BITS - 1));
+        is_soft = (soft & gaps) >> (u64::BITS - 1);
+    });
+}
+
+/// Calls `visit` with the first bit of rows of ones, and the bit behind them, for each of `ends` that is such a one.
+#[inline]
+fn rows(ones: u64, mut ends: u64, mut visit: impl FnMut(u32, u32)) {
+    while ends != 0 {
+        let end = ends.trailing_zeros();
+        ends &= ends - 1;
+        visit(end - (ones << (u64::BITS - 1 - end) << 1).leading_ones(), end);
     }
-    if let Some(word) = begun {
-        visit(word);
+}
+
+/// Bytes of a text for which [`starts`] tells at once where words begin.
+pub(super) const AT_ONCE: usize = BLOCK;
+
+/// Calls `visit` with each place that is [`AT_ONCE`] behind the last, and with where a row of letters and digits of ASCII begins from there on, a
+/// bit each.
+#[inline]
+pub(super) fn starts(text: &[u8], visit: impl FnMut(usize, u64)) {
+    beginnings(text, |bytes| are_letters(bytes) | are_digits(bytes), visit);
+}
+
+/// The same of rows of digits.
+#[inline]
+pub(super) fn digits(text: &[u8], visit: impl FnMut(usize, u64)) {
+    beginnings(text, are_digits, visit);
+}
+
+#[inline]
+fn beginnings(text: &[u8], belongs: impl Fn(u8x16) -> u8x16, mut visit: impl FnMut(usize, u64)) {
+    let mut goes_on = 0;
+    blocks(
+        text,
+        |bytes| [belongs(bytes)],
+        |at, [all]| {
+            visit(at, all & !(all << 1 | goes_on));
+            goes_on = all >> (u64::BITS - 1);
+        },
+    );
+}
+
+/// Calls `visit` with where each block begins, and for each of what `read` makes of its bytes, the bits of those that are this, the first in the
+/// lowest. Behind the end of the text stand zeros, one at least, so that whatever ends with it ends in a block.
+#[inline]
+fn blocks<const MASKS: usize>(text: &[u8], read: impl Fn(u8x16) -> [u8x16; MASKS], mut visit: impl FnMut(usize, [u64; MASKS])) {
+    let (mut at, mut rest) = (0, text);
+    loop {
+        let last;
+        let (block, behind) = if let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+            (block, Some(behind))
+        } else {
+            let mut bytes = [0; BLOCK];
+            bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            last = bytes;
+            (&last, None)
+        };
+        visit(at, masks(block, &read));
+        let Some(behind) = behind else { break };
+        at += BLOCK;
+        rest = behind;
     }
 }
 
@@ -87,48 +173,44 @@ fn ones(count: u32) -> u64 {
     if count < u64::BITS { (1 << count) - 1 } else { u64::MAX }
 }
 
-/// Which bytes of a block belong to rows, and which of these are odd, the first in the lowest bit.
 #[inline]
-fn masks(block: &[u8; BLOCK], read: &impl Fn(u64) -> [u64; 2]) -> [u64; 2] {
-    let mut masks = [0; 2];
-    for (number, bytes) in block.chunks_exact(8).enumerate() {
-        let high = read(bytes.try_into().map_or(0, u64::from_le_bytes));
-        masks.iter_mut().zip(high).for_each(|(mask, high)| *mask |= gathered(high) << (8 * number));
+fn masks<const MASKS: usize>(block: &[u8; BLOCK], read: &impl Fn(u8x16) -> [u8x16; MASKS]) -> [u64; MASKS] {
+    let mut masks = [0; MASKS];
+    let (rows, _) = block.as_chunks::<ROW>();
+    for (number, bytes) in rows.iter().enumerate() {
+        let of_row = read(u8x16::new(*bytes));
+        masks.iter_mut().zip(of_row).for_each(|(mask, all)| *mask |= u64::from(all.to_bitmask()) << (ROW * number));
     }
     masks
 }
 
-/// The high bit of each byte that is a letter of ASCII.
+/// Which bytes are letters of ASCII.
 #[inline]
-fn letters(word: u64) -> u64 {
-    within(word | (EACH * 0x20), b'a', b'z')
+fn are_letters(bytes: u8x16) -> u8x16 {
+    within(bytes | u8x16::splat(0x20), b'a', b'z')
 }
 
 #[inline]
-fn digits(word: u64) -> u64 {
-    within(word, b'0', b'9')
+fn are_digits(bytes: u8x16) -> u8x16 {
+    within(bytes, b'0', b'9')
 }
 
-/// The high bit of each byte from `first` to `last`, both of ASCII.
+/// Which bytes are from `first` to `last`.
 #[inline]
-fn within(word: u64, first: u8, last: u8) -> u64 {
-    let low = word & (EACH * 0x7F);
-    let from = low + EACH * u64::from(0x80 - first);
-    let beyond = low + EACH * u64::from(0x7F - last);
-    from & !beyond & !word & HIGH
+fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
+    let place = bytes - u8x16::splat(first);
+    place.simd_eq(place.min(u8x16::splat(last - first)))
 }
 
-/// The high bit of each byte that is this one, of ASCII.
 #[inline]
-fn equal(word: u64, byte: u8) -> u64 {
-    within(word, byte, byte)
+fn equal(bytes: u8x16, byte: u8) -> u8x16 {
+    bytes.simd_eq(u8x16::splat(byte))
 }
 
-/// The high bits of eight bytes, that of the first in the lowest bit.
+/// Which bytes are one of these.
 #[inline]
-fn gathered(high: u64) -> u64 {
-    // Each factor moves the bit of one byte to its place in the highest byte, and none meets another.
-    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn one_of(bytes: u8x16, all: &[u8]) -> u8x16 {
+    all.iter().fold(u8x16::splat(0), |some, byte| some | equal(bytes, *byte))
 }
 
 #[cfg(test)]
@@ -142,46 +224,74 @@ mod tests {
         let mut found: Vec<Word> = Vec::new();
         for (at, byte) in text.iter().enumerate().filter(|(_, byte)| belongs(byte)) {
             let is_plain = byte.is_ascii_alphabetic();
-            match found.last_mut().filter(|word| word.span.end == at) {
-                Some(word) => {
-                    word.span.end = at + 1;
-                    word.is_plain &= is_plain;
-                }
-                None => found.push(Word { span: at..at + 1, is_plain }),
+            if let Some(word) = found.last_mut().filter(|word| word.span.end == at) {
+                word.span.end = at + 1;
+                word.is_plain &= is_plain;
+            } else {
+                let before = found.last().map_or(0, |word| word.span.end);
+                found.push(Word { span: at..at + 1, is_plain, before });
             }
         }
         found
     }
 
-    fn found(text: &[u8]) -> Vec<Word> {
-        let mut found = Vec::new();
-        words(text, |word| found.push(word));
-        found
+    fn is_unusual(text: &[u8], word: &Word) -> bool {
+        let gap = &text[word.before..word.span.start];
+        let is_wide = gap.iter().any(|byte| matches!(byte, b'\t'..=b'\r')) || gap.windows(2).any(|two| two == b"  ");
+        word.span.len() == 1 || word.span.len() >= LONG || !word.is_plain || is_wide
+    }
+
+    /// That all are found that have to be, and what else is found is a word.
+    fn is_right(text: &[u8]) -> bool {
+        let (all, mut found) = (naive(text), Vec::new());
+        unusual(text, |word| found.push(word));
+        let must = all.iter().filter(|word| is_unusual(text, word));
+        let is_sorted = found.is_sorted_by_key(|word| word.span.start);
+        is_sorted && must.clone().all(|word| found.contains(word)) && found.iter().all(|word| all.contains(word))
     }
 
     #[test]
     fn a_word_may_end_with_a_block_or_with_the_text() {
-        for length in [0, 1, 63, 64, 65, 127, 128, 129, 200] {
+        for length in [0, 1, 4, 5, 58, 59, 60, 62, 63, 64, 65, 127, 128, 129, 200] {
             for text in [
                 "a".repeat(length),
                 " ".repeat(length),
                 format!("{} b", "a".repeat(length)),
+                format!("{} bcd efghi", " ".repeat(length)),
+                format!("{}\nbcd", "a".repeat(length)),
                 format!("{}é", " ".repeat(length)),
                 format!("{}!", "a".repeat(length)),
             ] {
-                assert_eq!(found(text.as_bytes()), naive(text.as_bytes()), "{text:?}");
+                assert!(is_right(text.as_bytes()), "{text:?}");
             }
         }
     }
 
+    /// Rows of letters and digits, each with whether what stands before it parts.
+    fn parted(text: &[u8], hard: &[u8], soft: &[u8]) -> Vec<(Range<usize>, bool)> {
+        let mut found = Vec::new();
+        let mut end = 0;
+        while let Some(start) = text[end..].iter().position(u8::is_ascii_alphanumeric).map(|at| end + at) {
+            let gap = &text[end..start];
+            let has = |marks: &[u8]| gap.iter().any(|byte| marks.contains(byte));
+            let is_parted = has(hard) || (has(soft) && gap.len() > 1);
+            end = text[start..].iter().position(|byte| !byte.is_ascii_alphanumeric()).map_or(text.len(), |length| start + length);
+            found.push((start..end, is_parted));
+        }
+        found
+    }
+
     proptest! {
         #[test]
-        fn words_are_found_as_by_looking_at_each_byte(text in prop::collection::vec(prop_oneof![any::<u8>(), b'a'..=b'z', Just(b' ')], 0..300)) {
-            prop_assert_eq!(found(&text), naive(&text));
-            let split = text.split(|byte| !byte.is_ascii_alphanumeric()).filter(|row| !row.is_empty());
-            let mut rows = Vec::new();
-            alphanumeric(&text, |row| rows.extend(text.get(row)));
-            prop_assert_eq!(rows, split.collect::<Vec<_>>());
+        fn words_are_found_as_by_looking_at_each_byte(
+            text in prop::collection::vec(prop_oneof![1 => any::<u8>(), 8 => b'a'..=b'z', 3 => Just(b' '), 1 => Just(b'\n'), 1 => Just(b'.')], 0..300),
+        ) {
+            prop_assert!(is_right(&text));
+            let (mut rows, mut begun) = (Vec::new(), Vec::new());
+            alphanumeric(&text, b"\n", b".", |row, is_parted| rows.push((row, is_parted)));
+            prop_assert_eq!(&rows, &parted(&text, b"\n", b"."));
+            starts(&text, |at, starts| begun.extend((0..BLOCK).filter(|bit| starts >> bit & 1 == 1).map(|bit| at + bit)));
+            prop_assert_eq!(begun, rows.iter().map(|(row, _)| row.start).collect::<Vec<_>>());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
-use super::rules::Rule;
+use super::rules::{Left, Rule};
 use super::score::RuleError;
 use crate::scan::grams::{self, Grams};
 
@@ -40,6 +40,9 @@ pub(super) struct Anchors {
 #[derive(Debug)]
 enum Search {
     Ascii {
+        /// Those that begin with a word, or have one inside: nearly all.
+        words: Grams<true>,
+        /// Those that may stand in the middle of a word.
         grams: Grams<true>,
         /// Those too short for that, which are marks and have no case.
         marks: Vec<(usize, Finder<'static>)>,
@@ -54,8 +57,13 @@ impl Anchors {
         let (literals, starts) = begun(rules, |rule, anchor| anchor.is_ascii() && wants(rule));
         let marks = literals.iter().enumerate().filter(|(_, literal)| literal.len() < grams::SHORTEST);
         let marks = marks.map(|(number, literal)| (number, Finder::new(*literal).into_owned())).collect();
-        let grams = Grams::new(literals.iter().map(|literal| literal.as_bytes()));
-        Self { search: Search::Ascii { grams, marks }, starts }
+        let offsets: Vec<_> =
+            literals.iter().zip(&starts).map(|(literal, starts)| word(literal.as_bytes(), starts, rules)).collect();
+        let all = || literals.iter().map(|literal| literal.as_bytes()).zip(&offsets);
+        let words =
+            Grams::of_words(all().enumerate().filter_map(|(number, (literal, offset))| Some((number, literal, (*offset)?))));
+        let grams = Grams::new(all().map(|(literal, offset)| if offset.is_none() { literal } else { &[] }));
+        Self { search: Search::Ascii { words, grams, marks }, starts }
     }
 
     /// Of those that are not ASCII, for every surface.
@@ -78,9 +86,10 @@ impl Anchors {
             if found.len() <= most { Ok(()) } else { Err(()) }
         };
         let all = match &self.search {
-            Search::Ascii { grams, marks } => {
+            Search::Ascii { words, grams, marks } => {
                 let mut marks = marks.iter().flat_map(|(number, mark)| mark.find_iter(text).map(|start| (*number, start)));
-                marks.try_for_each(|(number, start)| note(number, start)).and_then(|()| grams.find(text, note))
+                let marks = marks.try_for_each(|(number, start)| note(number, start));
+                marks.and_then(|()| words.find_at_words(text, &mut note)).and_then(|()| grams.find(text, note))
             }
             Search::Foreign(automaton) => {
                 let mut all = automaton.find_overlapping_iter(text);
@@ -92,6 +101,19 @@ impl Anchors {
         found.sort_unstable();
         Some(found.into_iter().filter_map(|(start, number)| self.starts.get(number).map(|starts| (start, starts))))
     }
+}
+
+/// How many bytes of an anchor stand before the rarest word that begins in it, and that no letter or digit can stand before: whatever a rule says that
+/// may begin anywhere, or the anchor itself. `None` where there is none that can be searched for.
+fn word(anchor: &[u8], starts: &Starts, rules: &[Arc<Rule>]) -> Option<usize> {
+    let is_anywhere = |at: &usize| rules.get(*at).is_none_or(|rule| rule.left == Left::Any);
+    let is_apart = !matches!(starts, Starts::Rules(rules) if rules.iter().any(is_anywhere));
+    let begins = |at: &usize| {
+        let is_word = |at: usize| anchor.get(at).is_some_and(u8::is_ascii_alphanumeric);
+        is_word(*at) && at.checked_sub(1).map_or(is_apart, |before| !is_word(before))
+    };
+    let places = (0..anchor.len()).filter(begins).filter(|at| anchor.len() - at >= grams::SHORTEST);
+    places.min_by_key(|at| grams::commonness(anchor.get(*at..).and_then(|rest| rest.get(..4).or(Some(rest))).unwrap_or_default()))
 }
 
 /// The beginnings of the anchors of `wants`, and what they begin; turned words are those of English.

@@ -21,7 +21,7 @@ const LETTER: u32 = 0x3C6E_F372;
 pub(super) const BUCKET_BITS: u32 = 18;
 
 /// One word, or the end of a sentence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Token {
     pub hash: u32,
     /// Its bytes in the text. The end of a sentence has none: it "starts" with the next word and "ends" with the last.
@@ -47,8 +47,8 @@ pub(super) fn each_token(text: &str, mut visit: impl FnMut(Token)) {
 #[inline]
 fn of_ascii(text: &[u8], mut push: impl FnMut(Token)) {
     let mut end = 0;
-    alphanumeric(text, |word| {
-        if stops(text.get(end..word.start).unwrap_or_default()) {
+    alphanumeric(text, HARD_STOPS, SOFT_STOPS, |word, stops| {
+        if stops {
             push(Token { hash: BOUNDARY, start: word.start, end });
         }
         end = word.end;
@@ -98,10 +98,9 @@ fn plain_word(text: &[u8], word: Range<usize>) -> u32 {
 
 #[inline]
 fn terms(letters: [u8; EIGHT], powers: &[u32; EIGHT]) -> u32 {
-    letters
-        .into_iter()
-        .zip(powers)
-        .fold(0, |sum, (letter, power)| sum.wrapping_add(u32::from(class(letter)).wrapping_mul(*power)))
+    // Of a letter or digit, the same as `class`, without a table: what counts here is done to all eight at once.
+    let class = |byte: u8| u32::from(if byte & 0x40 == 0 { b'0' } else { byte | 0x20 });
+    letters.into_iter().zip(powers).fold(0, |sum, (letter, power)| sum.wrapping_add(class(letter).wrapping_mul(*power)))
 }
 
 /// Letters of a word that are looked at at once.
@@ -260,10 +259,12 @@ fn told_apart(hash: u32, first: Option<&u8>, is_alone: bool) -> u32 {
     }
 }
 
+/// What ends a sentence alone, and what does beside another separator.
+const HARD_STOPS: &[u8] = b"\n!?";
+const SOFT_STOPS: &[u8] = b".:;\">])}*#|";
+
 const PLAIN: u8 = 0;
-/// Ends a sentence beside another separator.
 const SOFT_STOP: u8 = 1;
-/// Ends a sentence alone.
 const HARD_STOP: u8 = 2;
 /// Beyond ASCII.
 const OTHER: u8 = 4;
@@ -284,16 +285,24 @@ const CLASSES: [u8; 256] = {
             b'0'..=b'9' => b'0',
             b'a'..=b'z' => byte,
             b'A'..=b'Z' => byte.to_ascii_lowercase(),
-            b'\n' | b'!' | b'?' => HARD_STOP,
-            b'.' | b':' | b';' | b'"' | b'>' | b']' | b')' | b'}' | b'*' | b'#' | b'|' => SOFT_STOP,
             0x80.. => OTHER,
             _ => PLAIN,
         };
         if byte == u8::MAX {
-            break classes;
+            break;
         }
         byte += 1;
     }
+    let (mut hard, mut soft) = (0, 0);
+    while hard < HARD_STOPS.len() {
+        classes[HARD_STOPS[hard] as usize] = HARD_STOP;
+        hard += 1;
+    }
+    while soft < SOFT_STOPS.len() {
+        classes[SOFT_STOPS[soft] as usize] = SOFT_STOP;
+        soft += 1;
+    }
+    classes
 };
 
 /// What a character beyond ASCII is to a reader of words, and its length in bytes.

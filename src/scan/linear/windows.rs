@@ -8,6 +8,9 @@ use super::weights::Model;
 /// Tokens of half a window. Attacks are short: in a longer window what is honest around one outweighs it.
 pub(super) const BLOCK: usize = 6;
 
+/// Tokens that are weighed at once: weights are far apart, and so none waits for another.
+const BATCH: usize = 8 * BLOCK;
+
 /// The best stretch of a text.
 #[derive(Debug)]
 pub(super) struct Best {
@@ -18,12 +21,28 @@ pub(super) struct Best {
 /// The window of `text` that scores highest, widened by its neighbours that score at least `threshold`; nothing if the text is shorter than half a
 /// window: names of tools and fields are no sentences, and one word (`send_email`) would be all the evidence.
 pub(super) fn best(model: &Model, text: &str, threshold: i32) -> Option<Best> {
-    let mut sequences = Sequences::new();
-    let mut scan = Scan { threshold, ..Scan::default() };
+    let mut scan = Scan {
+        threshold,
+        model,
+        sequences: Sequences::new(),
+        before: None,
+        last: None,
+        best: None,
+        run: None,
+        best_in_run: false,
+    };
+    let (mut batch, mut count) = ([Token::default(); BATCH], 0);
     each_token(text, |token| {
-        let buckets = sequences.push(token.hash);
-        scan.push(token, model.weigh(buckets));
+        if let Some(slot) = batch.get_mut(count) {
+            *slot = token;
+        }
+        count += 1;
+        if count == BATCH {
+            scan.read(&batch);
+            count = 0;
+        }
     });
+    scan.read(batch.get(..count).unwrap_or_default());
     scan.finish()
 }
 
@@ -56,20 +75,21 @@ pub(super) fn narrowed(model: &Model, text: &str, span: Range<usize>) -> Range<u
 }
 
 /// Half a window.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Block {
-    tokens: usize,
     score: i32,
     start: usize,
     end: usize,
 }
 
-#[derive(Debug, Default)]
-struct Scan {
+#[derive(Debug)]
+struct Scan<'m> {
+    model: &'m Model,
+    sequences: Sequences,
     threshold: i32,
-    /// The last full block; none yet if it has no tokens.
-    before: Block,
-    block: Block,
+    /// The last full block, and one behind it that ends with the text.
+    before: Option<Block>,
+    last: Option<Block>,
     best: Option<Best>,
     /// Where the windows began that reach the threshold, one after the other, up to here.
     run: Option<usize>,
@@ -77,38 +97,41 @@ struct Scan {
     best_in_run: bool,
 }
 
-impl Scan {
-    #[inline]
-    fn push(&mut self, token: Token, weight: i32) {
-        if self.block.tokens == 0 {
-            self.block.start = token.start;
+impl Scan<'_> {
+    /// Tokens from the beginning of a block on; only the last may be less than full.
+    fn read(&mut self, tokens: &[Token]) {
+        let mut weights = [0; BATCH];
+        for (weight, token) in weights.iter_mut().zip(tokens) {
+            *weight = self.model.weigh(self.sequences.push(token.hash));
         }
-        self.block.tokens += 1;
-        self.block.score += weight;
-        self.block.end = token.end;
-        if self.block.tokens == BLOCK {
-            if self.before.tokens > 0 {
-                self.window();
+        for (tokens, weights) in tokens.chunks(BLOCK).zip(weights.chunks(BLOCK)) {
+            let [Token { start, .. }, ..] = *tokens else { continue };
+            let end = tokens.last().map_or(start, |token| token.end);
+            // Behind the last token nothing weighs anything.
+            let block = Block { score: weights.iter().sum(), start, end };
+            if tokens.len() < BLOCK {
+                self.last = Some(block);
+            } else if let Some(before) = self.before.replace(block) {
+                self.window(before, block);
             }
-            self.before = std::mem::take(&mut self.block);
         }
     }
 
     fn finish(mut self) -> Option<Best> {
-        if self.before.tokens == 0 {
-            return None;
-        }
-        if self.block.tokens > 0 || self.best.is_none() {
-            self.window();
+        let before = self.before?;
+        match self.last {
+            Some(last) => self.window(before, last),
+            None if self.best.is_none() => self.window(before, Block { score: 0, start: before.end, end: before.end }),
+            None => {}
         }
         self.best.filter(|best| !best.span.is_empty())
     }
 
-    /// Judges the two blocks at hand, the first of which is full.
-    fn window(&mut self) {
-        let score = self.before.score + self.block.score;
-        let start = self.before.start;
-        let end = self.before.end.max(self.block.end);
+    /// Judges two blocks, the first of which is full.
+    fn window(&mut self, before: Block, block: Block) {
+        let score = before.score + block.score;
+        let start = before.start;
+        let end = before.end.max(block.end);
         if score < self.threshold {
             self.run = None;
             self.best_in_run = false;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 use super::Patches;
 use super::way::Rewritten;
 
@@ -41,10 +43,15 @@ fn undone<'a>(text: &'a str, tag: &mut dyn FnMut(usize) -> Undone) -> Option<Rew
 /// Where the next byte is that may begin an escape.
 fn next(bytes: &[u8], from: usize) -> Option<usize> {
     // A block without one is passed over at vector speed.
-    const BLOCK: usize = 32;
+    const BLOCK: usize = 16;
     let begins = |byte: &u8| matches!(byte, b'&' | b'%' | b'\\' | b'<' | b'=');
     let mut at = from;
-    while bytes.get(at..at + BLOCK).is_some_and(|block| !block.iter().fold(false, |any, byte| any | begins(byte))) {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        let block = u8x16::new(*block);
+        let is = |byte| block.simd_eq(u8x16::splat(byte));
+        if (is(b'&') | is(b'%') | is(b'\\') | is(b'<') | is(b'=')).any() {
+            break;
+        }
         at += BLOCK;
     }
     bytes.get(at..)?.iter().position(begins).map(|found| at + found)

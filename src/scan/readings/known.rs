@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// As rules look for them.
 const WORDS: &str = "\
@@ -21,13 +22,16 @@ const WORDS: &str = "\
 const LONG: usize = 7;
 
 /// From this length on it is known with letters in another order; a shorter one only with digits for letters.
-pub(super) const MIDDLE: usize = 5;
+pub(super) const MIDDLE: usize = crate::scan::spans::LONG;
 
 /// Of letters, as five bits each.
 const PAIRS: usize = 1 << 10;
 
 /// Of the upper bits of keys.
 const KEYS: usize = 1 << 15;
+
+/// Places for words that fit into one number.
+const SHORT: usize = 1 << 10;
 
 /// No word is so long.
 const ENDLESS: usize = 31;
@@ -58,6 +62,10 @@ pub(super) struct Known {
     words: HashMap<u32, &'static str, BuildHasherDefault<Mixed>>,
     /// Which of their keys' upper bits there are, a bit each: most of what is looked up is not there.
     keys: Box<[u64; KEYS / 64]>,
+    /// Words that fit into one number, by what is made of it: most of those that are known are written as they should be.
+    short: Box<[u64; SHORT]>,
+    /// What is multiplied with them for that.
+    factor: u64,
     /// By first and last letter, the lengths of the words that have both, a bit each.
     lengths: [u32; PAIRS],
     /// The words that begin with each letter, longest first.
@@ -80,6 +88,8 @@ impl Known {
         let mut known = Self {
             words: HashMap::default(),
             keys: Box::new([0; KEYS / 64]),
+            short: Box::new([0; SHORT]),
+            factor: 0x9E37_79B9_7F4A_7C15,
             lengths: [0; PAIRS],
             by_letter: vec![Vec::new(); 26],
             letters: [NOTHING; 256],
@@ -87,6 +97,7 @@ impl Known {
         for (byte, letter) in (0..=u8::MAX).zip(&mut known.letters) {
             *letter = read_as(byte);
         }
+        known.settle();
         for word in WORDS.split_ascii_whitespace() {
             known.add(word.bytes(), word);
         }
@@ -106,6 +117,24 @@ impl Known {
             }
         }
         known
+    }
+
+    /// Gives each short word a place of its own, by the first factor that does.
+    fn settle(&mut self) {
+        let short = || WORDS.split_ascii_whitespace().filter(|word| word.len() <= HEAD).map(|word| head(word.as_bytes(), 0));
+        while !short().all(|word| {
+            let at = self.slot(word);
+            self.short.get_mut(at).is_some_and(|slot| *slot == 0 && std::mem::replace(slot, word) == 0)
+        }) {
+            self.short.fill(0);
+            self.factor = self.factor.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    /// The place of a short word.
+    #[inline]
+    fn slot(&self, word: u64) -> usize {
+        usize::try_from(word.wrapping_mul(self.factor) >> (u64::BITS - SHORT.ilog2())).unwrap_or_default()
     }
 
     #[inline]
@@ -128,22 +157,45 @@ impl Known {
         }
     }
 
-    /// Whether one of the words begins and ends like what is written, and is as long. Most have none, and need no search.
+    /// Whether another word may be meant than the one that is written. Nearly always it is not: few begin and end like one that is known and are as
+    /// long, most of these are known words themselves, and the others have other letters.
     #[inline]
-    pub(super) fn may_be(&self, first: u8, last: u8, length: usize) -> bool {
-        let lengths = self.lengths.get(pair(self.letter(first), self.letter(last))).copied().unwrap_or_default();
-        lengths >> length.min(ENDLESS) & 1 == 1
+    pub(super) fn may_be(&self, text: &[u8], span: &Range<usize>) -> bool {
+        let Some((first, last)) = text.get(span.start).zip(text.get(span.end - 1)) else { return false };
+        let [first, last] = [first, last].map(|byte| self.letter(*byte));
+        let lengths = self.lengths.get(pair(first, last)).copied().unwrap_or_default();
+        let whole = (head(text, span.start) | SMALL) & low(span.len());
+        let is_right = (self.short.get(self.slot(whole)) == Some(&whole)) & (span.len() <= HEAD);
+        // One branch that nobody can foresee, and not two.
+        if (lengths >> span.len().min(ENDLESS) & 1 == 0) | is_right {
+            return false;
+        }
+        let (place, bit) = place(key(self.sum(text, span), first, last));
+        self.keys.get(place).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// Of the letters of a word, whatever their order.
+    #[inline]
+    fn sum(&self, text: &[u8], span: &Range<usize>) -> u32 {
+        // So many at once that nearly no word has more, and nothing waits to know where it ends.
+        let (mut sum, mut left, mut at) = (0_u32, span.len(), span.start);
+        loop {
+            for _ in 0..2 {
+                let letters = (head(text, at) & low(left)).to_le_bytes();
+                sum = letters.iter().fold(sum, |sum, byte| sum.wrapping_add(self.letter(*byte) & !DIGIT));
+                (left, at) = (left.saturating_sub(HEAD), at + HEAD);
+            }
+            if left == 0 {
+                break sum;
+            }
+        }
     }
 
     /// The word that is meant, where it is not the one that is written.
-    pub(super) fn right(&self, word: &str) -> Option<&'static str> {
-        let letters = || word.bytes().map(|byte| self.letter(byte));
-        let sum = letters().fold(0_u32, |sum, letter| sum.wrapping_add(letter & !DIGIT));
-        let key = key(sum, letters().next()?, letters().next_back()?);
-        let (place, bit) = place(key);
-        if self.keys.get(place).is_none_or(|bits| bits & bit == 0) {
-            return None;
-        }
+    pub(super) fn right(&self, text: &str, span: Range<usize>) -> Option<&'static str> {
+        let word = text.get(span.clone())?;
+        let ends = |byte: Option<&u8>| byte.map(|byte| self.letter(*byte));
+        let key = key(self.sum(text.as_bytes(), &span), ends(word.as_bytes().first())?, ends(word.as_bytes().last())?);
         let right = *self.words.get(&key)?;
         if word.eq_ignore_ascii_case(right) {
             return None;
@@ -180,6 +232,30 @@ impl Known {
         }
         out
     }
+}
+
+/// Bytes of a word that are looked at at once.
+const HEAD: usize = 8;
+
+/// What makes of letters small ones, and of nothing else a letter.
+const SMALL: u64 = u64::MAX / 0xFF * 0x20;
+
+/// The bytes from a place on; zeros behind the end.
+#[inline]
+fn head(text: &[u8], at: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; HEAD];
+        bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        bytes
+    });
+    u64::from_le_bytes(bytes)
+}
+
+/// So many low bytes.
+#[inline]
+fn low(bytes: usize) -> u64 {
+    if bytes < HEAD { (1 << (8 * bytes)) - 1 } else { u64::MAX }
 }
 
 /// A letter stands for itself, a digit for the letter that it looks like, l for i, since 1 is both.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::Patches;
 use super::known::{DIGIT, Known, MIDDLE, ODD, plain};
 use super::way::Rewritten;
-use crate::scan::spans::{Word, words};
+use crate::scan::spans::{Word, unusual};
 
 /// So many letters on their own in a row are no list of initials.
 const SPACED: usize = 5;
@@ -29,32 +29,32 @@ pub(super) fn corrected<'t>(text: &'t str, numbers: &mut Vec<Range<usize>>) -> O
     let mut wide = Wide::default();
     let mut row = Row::default();
     let bytes = text.as_bytes();
-    words(bytes, |Word { span, is_plain }| {
-        let word = bytes.get(span.clone()).unwrap_or_default();
-        let ([first, ..], [.., last]) = (word, word) else { return };
-        let may_be_known = known.may_be(*first, *last, word.len());
+    unusual(bytes, |Word { span, is_plain, before }| {
+        let may_be_known = known.may_be(bytes, &span);
+        let is_single = span.len() == 1;
+        let is_apart = span.start == before + 1 && bytes.get(before) == Some(&b' ');
         // Nearly all words, with few branches, each of which nearly always goes the same way.
-        let is_usual =
-            is_plain & (word.len() > 1) & !(may_be_known & (word.len() >= MIDDLE)) & (spaced.count == 0) & (row.count == 0);
-        if is_usual && wide.is_usual(bytes, &span) {
+        if is_plain & !is_single & !may_be_known & is_apart & (spaced.count == 0) & (row.count == 0) {
             return;
         }
+        let word = bytes.get(span.clone()).unwrap_or_default();
         let all = if is_plain { 0 } else { word.iter().fold(0, |all, byte| all | known.letter(*byte)) };
         let is_odd = all & ODD != 0;
         if let ([letter], false) = (word, is_odd) {
-            spaced.add(span.start, plain(known.letter(*letter)), known, &mut patches);
-            wide.letter(span.end);
+            spaced.add(span.start, before, plain(known.letter(*letter)), known, &mut patches);
             row.word(span, false, numbers);
             return;
         }
         spaced.end(known, &mut patches);
-        wide.word(text, span.clone(), &mut patches);
+        if !is_apart {
+            wide.word(text, &span, before, &mut patches);
+        }
         row.word(span.clone(), all & DIGIT != 0 && !is_odd, numbers);
         let is_long_enough = word.len() >= MIDDLE || (word.len() >= 3 && all & DIGIT != 0);
         if may_be_known
             && is_long_enough
             && !is_odd
-            && let Some(right) = known.right(text.get(span.clone()).unwrap_or_default())
+            && let Some(right) = known.right(text, span.clone())
         {
             patches.replace(span, right);
         }
@@ -73,10 +73,11 @@ struct Spaced {
 }
 
 impl Spaced {
-    fn add(&mut self, at: usize, letter: u8, known: &Known, patches: &mut Patches<'_>) {
+    /// A letter at a place, and where the word before it ends.
+    fn add(&mut self, at: usize, before: usize, letter: u8, known: &Known, patches: &mut Patches<'_>) {
         const BETWEEN_WORDS: usize = 4;
         let gap = at.saturating_sub(self.span.end);
-        if self.count == 0 || gap > BETWEEN_WORDS {
+        if self.count == 0 || before != self.span.end || gap > BETWEEN_WORDS {
             self.end(known, patches);
             self.span.start = at;
         } else if gap > 1 {
@@ -141,43 +142,24 @@ impl Row {
 /// Words with more between them than one space. One such gap is the end of a line or of a column; several in a row are padding.
 #[derive(Default)]
 struct Wide {
+    /// Where the last word ends that stands behind such a gap.
     end: usize,
-    /// Whether the gap before the last word was one.
-    follows: bool,
 }
 
 impl Wide {
-    /// A letter on its own, which is another matter.
-    fn letter(&mut self, end: usize) {
-        (self.end, self.follows) = (end, false);
-    }
-
-    /// The same as [`Self::word`] where one space stands before a word, which is nearly always. Whether it does.
-    #[inline]
-    fn is_usual(&mut self, text: &[u8], word: &Range<usize>) -> bool {
-        let is_usual = word.start == self.end + 1 && text.get(self.end) == Some(&b' ');
-        if is_usual {
-            (self.end, self.follows) = (word.end, false);
-        }
-        is_usual
-    }
-
-    fn word(&mut self, text: &str, word: Range<usize>, patches: &mut Patches<'_>) {
+    /// A word that does not stand one space behind the one before, and where that ends.
+    fn word(&mut self, text: &str, word: &Range<usize>, before: usize, patches: &mut Patches<'_>) {
         const WIDEST: usize = 16;
-        let gap = self.end..word.start;
-        if self.is_usual(text.as_bytes(), &word) {
-            return;
-        }
-        self.end = word.end;
+        let gap = before..word.start;
         // Whatever is no ASCII belongs to a word.
         let between = text.as_bytes().get(gap.clone()).unwrap_or_default();
-        let is_padding = match between {
-            [] | [b' '] => false,
-            _ => between.len() <= WIDEST && between.iter().all(|byte| matches!(byte, b'\t'..=b'\r' | b' ')),
-        };
-        if is_padding && self.follows && gap.start >= patches.done {
+        let is_space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+        if between.is_empty() || between.len() > WIDEST || !between.iter().all(is_space) {
+            return;
+        }
+        if self.end == before && before > 0 && gap.start >= patches.done {
             patches.replace(gap, " ");
         }
-        self.follows = is_padding;
+        self.end = word.end;
     }
 }
