@@ -43,8 +43,6 @@ pub struct Scanner {
     numbers: Anchored,
     ats: Anchored,
     base64: Anchored,
-    /// Matchers that look at each group of a number.
-    groups: Anchored,
     /// What policies look for themselves.
     own: Vec<(u16, Arc<Own>)>,
     words: Words,
@@ -101,8 +99,8 @@ struct Scan<'t> {
 }
 
 impl Anchored {
-    fn new(rows: &[(u16, &Shape)]) -> Self {
-        Self { all: rows.iter().map(|(number, _)| *number).collect(), sieves: Sieve::new(rows) }
+    fn new(rows: &[(u16, &Shape)], always: impl Fn(u16) -> bool) -> Self {
+        Self { all: rows.iter().map(|(number, _)| *number).collect(), sieves: Sieve::new(rows, always) }
     }
 }
 
@@ -125,7 +123,7 @@ impl Scanner {
         let mut places = 0..;
         let near = rows.iter().map(|row| row.detector().near.as_ref().and_then(|_| places.next())).collect();
         let mut literals: HashMap<&str, Vec<u16>> = HashMap::new();
-        let [mut numbers, mut ats, mut base64, mut groups] = [const { Vec::<(u16, &Shape)>::new() }; 4];
+        let [mut numbers, mut ats, mut base64] = [const { Vec::<(u16, &Shape)>::new() }; 3];
         let mut own = Vec::new();
         for (number, row) in (0_u16..).zip(&rows) {
             let detector = row.detector();
@@ -142,17 +140,19 @@ impl Scanner {
                         literals.entry(literal).or_default().push(number);
                     }
                 }
-                (Anchor::Digits, How::Pattern(_)) => numbers.push((number, row.shape())),
-                (Anchor::Digits, How::Matcher(_)) => groups.push((number, row.shape())),
+                (Anchor::Digits, _) => numbers.push((number, row.shape())),
                 (Anchor::At, _) => ats.push((number, row.shape())),
                 (Anchor::Base64, _) => base64.push((number, row.shape())),
             }
         }
-        let [numbers, ats, base64, groups] = [numbers, ats, base64, groups].map(|rows| Anchored::new(&rows));
+        // Matchers look at each group of a number, patterns where one begins.
+        let is_matcher =
+            |number: u16| rows.get(usize::from(number)).is_some_and(|row| matches!(row.detector().how, How::Matcher(_)));
+        let [numbers, ats, base64] = [numbers, ats, base64].map(|anchored| Anchored::new(&anchored, is_matcher));
         let (literals, of_literal): (Vec<&str>, Vec<Vec<u16>>) = literals.into_iter().unzip();
         let literals = Grams::new(literals.into_iter().map(str::as_bytes));
         let shortest = rows.iter().map(|row| row.least()).min().unwrap_or_default();
-        Ok(Self { literals, of_literal, numbers, ats, base64, groups, own, words, near, shortest, rows })
+        Ok(Self { literals, of_literal, numbers, ats, base64, own, words, near, shortest, rows })
     }
 
     /// The row of that number.
@@ -250,24 +250,18 @@ impl Scanner {
     /// Everything that is no literal.
     fn runs(&self, scan: &mut Scan<'_>, visit: &mut impl FnMut(u16, Range<usize>)) -> Result<(), Unread> {
         let (text, wanted) = (scan.text, scan.wanted);
-        let mut look = |anchored: &Anchored, at: usize| {
-            let mut rows = anchored.sieves.iter().flat_map(|sieve| sieve.at(text, at));
+        let mut look = |anchored: &Anchored, at: usize, begins: bool| {
+            let mut rows = anchored.sieves.iter().flat_map(|sieve| sieve.at(text, at, begins));
             rows.try_for_each(|number| self.look(number, at, scan, visit))
         };
         if self.ats.all.meets(wanted) {
-            memchr::memchr_iter(b'@', text).try_for_each(|at| look(&self.ats, at))?;
+            memchr::memchr_iter(b'@', text).try_for_each(|at| look(&self.ats, at, true))?;
         }
         if self.base64.all.meets(wanted) {
-            runs::base64(text, |at| look(&self.base64, at))?;
+            runs::base64(text, |at| look(&self.base64, at, true))?;
         }
-        let (numbers, groups) = (self.numbers.all.meets(wanted), self.groups.all.meets(wanted));
-        if numbers || groups {
-            runs::digits(text, |at, begins| {
-                if groups {
-                    look(&self.groups, at)?;
-                }
-                if numbers && begins { look(&self.numbers, at) } else { Ok(()) }
-            })?;
+        if self.numbers.all.meets(wanted) {
+            runs::digits(text, |at, begins| look(&self.numbers, at, begins))?;
         }
         Ok(())
     }

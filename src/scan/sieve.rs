@@ -14,6 +14,8 @@ pub(super) const SHARED: usize = 128;
 #[derive(Debug)]
 pub(super) struct Sieve {
     rows: Vec<u16>,
+    /// Those of them that are asked at every anchor, a bit each; the others only where one begins that is of several groups.
+    always: u128,
     /// Bytes that no detector tells apart are of one class.
     classes: Box<[u16; 256]>,
     end: u16,
@@ -28,9 +30,13 @@ struct Allowed {
 }
 
 impl Sieve {
-    /// Of the numbers of detectors, and their shapes.
-    pub(super) fn new(detectors: &[(u16, &Shape)]) -> Vec<Self> {
-        detectors.chunks(SHARED).map(Self::of).collect()
+    /// Of the numbers of detectors, and their shapes; `always` says which are asked at every anchor.
+    pub(super) fn new(detectors: &[(u16, &Shape)], always: impl Fn(u16) -> bool) -> Vec<Self> {
+        let of = |chunk: &[(u16, &Shape)]| {
+            let asked = chunk.iter().enumerate().filter(|(_, (number, _))| always(*number));
+            Self { always: asked.fold(0, |bits, (bit, _)| bits | 1 << bit), ..Self::of(chunk) }
+        };
+        detectors.chunks(SHARED).map(of).collect()
     }
 
     fn of(detectors: &[(u16, &Shape)]) -> Self {
@@ -55,12 +61,12 @@ impl Sieve {
             *of = class(allowed(&|bytes| bytes.holds(byte)));
         }
         let end = class(allowed(&|bytes| bytes.end));
-        Self { rows: detectors.iter().map(|(number, _)| *number).collect(), classes, end, table }
+        Self { rows: detectors.iter().map(|(number, _)| *number).collect(), always: 0, classes, end, table }
     }
 
-    /// Who may match around an anchor that begins at `at`.
-    pub(super) fn at(&self, text: &[u8], at: usize) -> impl Iterator<Item = u16> {
-        let mut rows = self.rows_at(text, at);
+    /// Who may match around an anchor that begins at `at`, and whether all are asked.
+    pub(super) fn at(&self, text: &[u8], at: usize, all: bool) -> impl Iterator<Item = u16> {
+        let mut rows = self.rows_at(text, at, if all { u128::MAX } else { self.always });
         std::iter::from_fn(move || {
             let bit = usize::try_from(rows.trailing_zeros()).ok()?;
             rows &= rows.wrapping_sub(1);
@@ -68,16 +74,16 @@ impl Sieve {
         })
     }
 
-    fn rows_at(&self, text: &[u8], at: usize) -> u128 {
+    fn rows_at(&self, text: &[u8], at: usize, asked: u128) -> u128 {
         const AROUND: usize = BEFORE + BEHIND;
         /// Distances that are looked at at once: which of them excludes the last row, nobody can foresee.
         const FEW: usize = 4;
         let around = at.checked_sub(BEFORE).and_then(|from| text.get(from..)?.first_chunk::<AROUND>());
         let Some((before, behind)) = around.and_then(|around| around.split_first_chunk::<BEFORE>()) else {
-            return self.rows_beside_an_end(text, at);
+            return self.rows_beside_an_end(text, at) & asked;
         };
         let [.., nearest] = before;
-        let mut rows = self.allowed(Some(nearest)).before.first().copied().unwrap_or_default();
+        let mut rows = asked & self.allowed(Some(nearest)).before.first().copied().unwrap_or_default();
         for (few, bytes) in (0..BEHIND).step_by(FEW).zip(behind.chunks(FEW)) {
             for (distance, byte) in (few..BEHIND).zip(bytes) {
                 rows &= self.allowed(Some(byte)).behind.get(distance).copied().unwrap_or_default();
@@ -123,11 +129,13 @@ mod tests {
             let patterns = ["[0-9]{2}", "a?[0-9] [0-9]", "[ab][0-2]+c", "[0-9]{3}(?: [0-9]|\\.[0-9]{2})", "x"];
             let shapes: Vec<Shape> = patterns.iter().cycle().take(more).map(|pattern| Shape::new(pattern, &start, Edges::Word)).collect();
             let numbered: Vec<(u16, &Shape)> = (0..).zip(&shapes).collect();
-            let sieves = Sieve::new(&numbered);
+            let sieves = Sieve::new(&numbered, |number| number % 3 == 0);
             for at in 0..text.len() {
-                let left: Vec<u16> = sieves.iter().flat_map(|sieve| sieve.at(text.as_bytes(), at)).collect();
-                let allowed = numbered.iter().filter(|(_, shape)| shape.allows(text.as_bytes(), at, 0)).map(|(number, _)| *number);
-                prop_assert_eq!(left, allowed.collect::<Vec<_>>());
+                for all in [true, false] {
+                    let left: Vec<u16> = sieves.iter().flat_map(|sieve| sieve.at(text.as_bytes(), at, all)).collect();
+                    let allowed = numbered.iter().filter(|(_, shape)| shape.allows(text.as_bytes(), at, 0)).map(|(number, _)| *number);
+                    prop_assert_eq!(left, allowed.filter(|number| all || number % 3 == 0).collect::<Vec<_>>());
+                }
             }
         }
     }
