@@ -45,6 +45,10 @@ use yett::vault::Vault;
 
 use crate::null_disk::NullDisk;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls in flight at a time, so that the log's writer answers in batches as it does under load.
 const IN_FLIGHT: usize = 256;
 

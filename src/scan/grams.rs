@@ -56,19 +56,20 @@ pub(super) struct Grams<const FOLDED: bool> {
     /// Where the grams of each hash begin in `all`.
     starts: Vec<u32>,
     all: Vec<Gram>,
+    /// By their numbers.
+    literals: Vec<Box<[u8]>>,
 }
 
-/// The rarest bytes of a literal.
-#[derive(Debug)]
+/// The rarest bytes of a literal. Small, since what is looked up for every message is to stay in the caches.
+#[derive(Clone, Copy, Debug)]
 struct Gram {
-    /// They and what stands behind them, as it is read from a text, and which bits of what is read belong to the literal.
+    /// They and what stands behind them, as it is read from a text.
     bytes: u64,
-    mask: u64,
-    /// How many bytes of the literal stand before them.
-    offset: usize,
-    /// The literal, and its number.
-    literal: Box<[u8]>,
-    number: usize,
+    /// The number of the literal.
+    number: u32,
+    /// How many bytes of the literal stand before them, and how many of those that are read belong to it.
+    offset: u8,
+    length: u8,
 }
 
 impl<const FOLDED: bool> Default for Grams<FOLDED> {
@@ -80,24 +81,34 @@ impl<const FOLDED: bool> Default for Grams<FOLDED> {
 impl<const FOLDED: bool> Grams<FOLDED> {
     /// Of these, which are numbered in their order; one shorter than [`SHORTEST`] is never found.
     pub(super) fn new<'l>(literals: impl IntoIterator<Item = &'l [u8]>) -> Self {
-        Self::of(literals.into_iter().enumerate().filter_map(|(number, literal)| Gram::rarest(literal, number, FOLDED)).collect())
+        // No further into it than a gram can say.
+        let windows = |literal: &'l [u8]| literal.windows(4).take(usize::from(u8::MAX)).enumerate();
+        let rarest = |literal| windows(literal).min_by_key(|(_, bytes)| commonness(bytes)).map(|(at, _)| at);
+        Self::of(literals.into_iter().enumerate().map(|(number, literal)| (number, literal, rarest(literal).unwrap_or_default())))
     }
 
     /// Of these, each with its number, which are looked for where words begin, and with how many bytes before the beginning of one they begin
     /// themselves. One that has fewer than [`SHORTEST`] from there on is never found.
     pub(super) fn of_words<'l>(literals: impl IntoIterator<Item = (usize, &'l [u8], usize)>) -> Self {
-        let gram = |(number, literal, offset)| Gram::at(literal, number, offset, FOLDED);
-        Self::of(literals.into_iter().filter_map(gram).collect())
+        Self::of(literals)
     }
 
-    fn of(mut grams: Vec<Gram>) -> Self {
+    fn of<'l>(all: impl IntoIterator<Item = (usize, &'l [u8], usize)>) -> Self {
+        let (mut grams, mut literals) = (Vec::new(), Vec::<Box<[u8]>>::new());
+        for (number, literal, offset) in all {
+            grams.extend(Gram::at(literal, number, offset, FOLDED));
+            literals.resize(literals.len().max(number + 1), Box::default());
+            if let Some(slot) = literals.get_mut(number) {
+                *slot = literal.into();
+            }
+        }
         grams.sort_by_key(|gram| hash(gram.bytes));
         let mut filter = Box::new([0; HASHES]);
         let mut starts = vec![0_u32; HASHES + 1];
         for gram in &grams {
             let hash = hash(gram.bytes);
             // Behind three bytes any fourth may stand.
-            let classes = if gram.mask > u64::from(u32::MAX >> 8) { class(gram.bytes) } else { u32::MAX };
+            let classes = if usize::from(gram.length) > SHORTEST { class(gram.bytes) } else { u32::MAX };
             if let Some(slot) = filter.get_mut(hash) {
                 *slot |= classes;
             }
@@ -110,7 +121,7 @@ impl<const FOLDED: bool> Grams<FOLDED> {
             sum += *start;
             *start = sum;
         }
-        Self { filter, starts, all: grams }
+        Self { filter, starts, all: grams, literals }
     }
 
     /// Calls `visit` with the number of each literal and where it begins, once for each place, until it refuses.
@@ -191,15 +202,22 @@ impl<const FOLDED: bool> Grams<FOLDED> {
             let Some(bytes) = block.get(offset..).and_then(<[u8]>::first_chunk) else { break };
             let (place, bytes) = (at + offset, read(*bytes, FOLDED));
             for gram in self.of_hash(hash(bytes)) {
-                if bytes & gram.mask == gram.bytes
-                    && let Some(start) = place.checked_sub(gram.offset)
-                    && text.get(start..start + gram.literal.len()).is_some_and(|found| gram.is(found, FOLDED))
+                if bytes & low(gram.length) == gram.bytes
+                    && let Some(start) = place.checked_sub(usize::from(gram.offset))
+                    && self.is(gram.number as usize, text.get(start..).unwrap_or_default())
                 {
-                    visit(gram.number, start)?;
+                    visit(gram.number as usize, start)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a text begins with the literal of this number.
+    fn is(&self, number: usize, text: &[u8]) -> bool {
+        let Some(literal) = self.literals.get(number) else { return false };
+        text.get(..literal.len())
+            .is_some_and(|found| if FOLDED { found.eq_ignore_ascii_case(literal) } else { found == &**literal })
     }
 
     #[inline]
@@ -217,23 +235,19 @@ fn padded<const LENGTH: usize>(text: &[u8]) -> [u8; LENGTH] {
 }
 
 impl Gram {
-    /// By the rarest four bytes, or the three that there are.
-    fn rarest(literal: &[u8], number: usize, folded: bool) -> Option<Self> {
-        let all = literal.windows(4).enumerate();
-        let offset = all.min_by_key(|(_, bytes)| commonness(bytes)).map_or(0, |(offset, _)| offset);
-        Self::at(literal, number, offset, folded)
-    }
-
     /// By the four bytes from `offset` on, or the three that there are.
     fn at(literal: &[u8], number: usize, offset: usize, folded: bool) -> Option<Self> {
         let rest = literal.get(offset..).filter(|rest| rest.len() >= SHORTEST)?;
-        let mask = if rest.len() < WHOLE { (1 << (8 * rest.len())) - 1 } else { u64::MAX };
-        Some(Self { bytes: read(padded(rest), folded) & mask, mask, offset, literal: literal.into(), number })
+        let length = u8::try_from(rest.len().min(WHOLE)).ok()?;
+        let (number, offset) = (u32::try_from(number).ok()?, u8::try_from(offset).ok()?);
+        Some(Self { bytes: read(padded(rest), folded) & low(length), number, offset, length })
     }
+}
 
-    fn is(&self, found: &[u8], folded: bool) -> bool {
-        if folded { found.eq_ignore_ascii_case(&self.literal) } else { found == &*self.literal }
-    }
+/// So many low bytes.
+#[inline]
+fn low(bytes: u8) -> u64 {
+    u64::MAX >> (u64::BITS - 8 * u32::from(bytes))
 }
 
 #[inline]
