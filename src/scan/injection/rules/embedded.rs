@@ -18,6 +18,8 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = files![
     "lists.yaml",
     "asked.yaml",
+    "prying.yaml",
+    "pressing.yaml",
     "payloads.yaml",
     "planted.yaml",
     "overrides.yaml",
