@@ -68,25 +68,44 @@ pub struct Listed(Arc<Mutex<Shown>>);
 struct Shown {
     /// As it was looked at last.
     marks: Option<ListMarks>,
+    /// How often approvals of definitions had turned by then.
+    turns: Option<u64>,
     /// What has changed since its client has asked for it, told or not: what was told on a stream whose client is gone was told nobody.
     stale: ListSet,
 }
 
 impl Listed {
-    /// The client asks for this list, and is shown it as `marks` say, which are those in force.
-    pub fn show(&self, list: ListKind, marks: ListMarks) {
+    /// The client asks for this list, and is shown it as `marks` say, which are those in force, and as it was after so many `turns` at least.
+    pub fn show(&self, list: ListKind, marks: ListMarks, turns: u64) {
         let mut shown = self.0.lock();
-        shown.stale = shown.stale.without(ListSet::from_iter([list]));
+        let is_old = list == ListKind::Tools && shown.turns.is_some_and(|looked| looked > turns);
+        if !is_old {
+            shown.stale = shown.stale.without(ListSet::from_iter([list]));
+        }
         shown.marks = Some(shown.marks.map_or(marks, |known| known.with(list, marks)));
+        if list == ListKind::Tools || shown.turns.is_none() {
+            // What has turned while it was asked for is looked at once more: nobody knows whether it is in it.
+            shown.turns = Some(turns);
+        }
     }
 
-    /// They are as `marks` say from now on: what is other than at the last look. Each change is seen by one look.
-    pub fn look(&self, marks: ListMarks) -> ListSet {
+    /// They are as `marks` say from now on, after so many `turns`: what is other than at the last look. Each change is seen by one look. `is_shown`
+    /// says whether something has turned since that many that the client may be shown.
+    pub fn look(&self, marks: ListMarks, turns: u64, is_shown: impl FnOnce(u64) -> bool) -> ListSet {
         let mut shown = self.0.lock();
-        let changed = shown.marks.map_or(ListSet::default(), |known| marks.differ_from(known));
+        let mut changed = shown.marks.map_or(ListSet::default(), |known| marks.differ_from(known));
+        if shown.turns.is_some_and(|looked| looked < turns && is_shown(looked)) {
+            changed = changed.or(ListSet::from_iter([ListKind::Tools]));
+        }
         shown.stale = shown.stale.or(changed);
         shown.marks = Some(marks);
+        shown.turns = Some(turns);
         changed
+    }
+
+    /// How often approvals had turned at the last look.
+    pub fn turns(&self) -> Option<u64> {
+        self.0.lock().turns
     }
 
     /// What the client has not asked for since it changed.
@@ -164,13 +183,31 @@ mod tests {
     #[test]
     fn a_change_is_seen_by_one_look_and_stays_until_its_list_is_asked_for() {
         let (listed, tools) = (Listed::default(), ListSet::from_iter([ListKind::Tools]));
-        assert!(listed.look(ListMarks([1, 1, 1])).is_empty(), "nothing was shown before");
-        assert_eq!(listed.look(ListMarks([1, 1, 2])), tools);
-        assert!(listed.look(ListMarks([1, 1, 2])).is_empty());
-        listed.show(ListKind::Prompts, ListMarks([1, 1, 2]));
+        let look = |marks| listed.look(marks, 0, |_| true);
+        assert!(look(ListMarks([1, 1, 1])).is_empty(), "nothing was shown before");
+        assert_eq!(look(ListMarks([1, 1, 2])), tools);
+        assert!(look(ListMarks([1, 1, 2])).is_empty());
+        listed.show(ListKind::Prompts, ListMarks([1, 1, 2]), 0);
         assert_eq!(listed.stale(), tools, "it has asked for another");
-        listed.show(ListKind::Tools, ListMarks([1, 1, 3]));
-        assert!(listed.stale().is_empty() && listed.look(ListMarks([1, 1, 3])).is_empty());
+        listed.show(ListKind::Tools, ListMarks([1, 1, 3]), 0);
+        assert!(listed.stale().is_empty() && look(ListMarks([1, 1, 3])).is_empty());
+    }
+
+    #[test]
+    fn what_turns_while_a_list_is_asked_for_is_seen_by_another_look() {
+        let (listed, tools, marks) = (Listed::default(), ListSet::from_iter([ListKind::Tools]), ListMarks([1, 1, 1]));
+        let look = |turns| listed.look(marks, turns, |since| since < turns);
+        assert!(look(5).is_empty(), "nothing was shown before");
+        assert!(listed.look(marks, 6, |_| false).is_empty(), "nothing that it may be shown");
+        assert_eq!((look(7), look(7)), (tools, ListSet::default()));
+        listed.show(ListKind::Prompts, marks, 7);
+        assert_eq!(listed.stale(), tools, "it has asked for another");
+        // Asked for before the last turn, and answered after the look at it.
+        listed.show(ListKind::Tools, marks, 6);
+        assert_eq!((listed.stale(), look(7), look(7)), (tools, tools, ListSet::default()));
+        listed.show(ListKind::Tools, marks, 7);
+        assert!(listed.stale().is_empty() && look(7).is_empty());
+        assert_eq!((look(8), look(8)), (tools, ListSet::default()));
     }
 
     #[tokio::test]

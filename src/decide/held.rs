@@ -305,6 +305,11 @@ impl<'a> Held<'a> {
         self.caller
     }
 
+    /// The server that it is about.
+    pub fn server(&self) -> &'a str {
+        &self.scene.server.name
+    }
+
     pub(super) fn scene(&self) -> &Scene<'a> {
         &self.scene
     }

@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::scan::NotCompiled;
 use crate::scan::injection::Scanner;
 use crate::session::Sessions;
-use crate::state::{ApiKeys, Switches};
+use crate::state::{ApiKeys, Approvals, Switches};
 use crate::telemetry::Metrics;
 use crate::upstream::{Admission, Upstream, Upstreams};
 use crate::vault::Vault;
@@ -52,6 +52,7 @@ pub(super) struct Lasting {
     pub(super) switches: Arc<Switches>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) quarantine: Arc<Quarantine>,
+    pub(super) approvals: Arc<Approvals>,
     pub(super) memory: BodyMemory,
     pub(super) shares: FairShare,
     /// One set of counters for all listeners: a second port is not a second allowance.
@@ -103,7 +104,7 @@ impl Ruling {
 impl Chains {
     pub(super) fn new(lasting: Lasting, config: &config::Config) -> Result<Self, NotCompiled> {
         let ruling = Ruling::of(config)?;
-        let open = InForce::new(Arc::clone(&ruling.book));
+        let open = InForce::new(Arc::clone(&ruling.book)).with_approvals(Arc::clone(&lasting.approvals));
         Ok(Self { lasting: Arc::new(lasting), in_force: Vec::new(), ruling, open })
     }
 

@@ -105,6 +105,7 @@ impl Gateway {
             switches: Arc::clone(&switches),
             sessions: Arc::clone(&sessions),
             quarantine: Arc::clone(&quarantine),
+            approvals: Arc::clone(api_keys.approvals()),
             // One set of places for all listeners: a second port is not a second allowance.
             memory: BodyMemory::new(BODIES, largest, &metrics),
             shares: FairShare::new(CALLS),

@@ -2,19 +2,19 @@
 //! store, so that a restart keeps them.
 //!
 //! SECURITY: what cannot be read approves nothing: a store that does not open stops the start, a row that makes no sense is left out, and while a
-//! store that replicas share is out of reach nothing is approved, since what was taken back elsewhere is not known.
+//! store that replicas share is out of reach nothing is approved, since what was taken back elsewhere is not known (SECURITY.md section 6).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::Row as _;
 
 use super::StoreError;
 use super::store::{Store, within};
+use super::turns::Turns;
 
 /// A definition of a tool, by the hash of all that it says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,34 +42,63 @@ pub struct Approval {
 #[derive(Debug)]
 pub struct Approvals {
     store: Store,
-    all: ArcSwap<BTreeMap<Definition, Approval>>,
-    /// What was taken back here, which the store does not know.
+    now: ArcSwap<Now>,
+    /// What was taken back here, which the store does not know. Held for every change of `now` too.
     unsaid: Mutex<Vec<Definition>>,
-    /// Whether what is in memory is what is approved.
-    known: AtomicBool,
+    /// One writes to the store, or reads all of it, at a time: what was read before a change is not put in its place.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What is in memory.
+#[derive(Clone, Debug)]
+struct Now {
+    all: BTreeMap<Definition, Approval>,
+    /// Whether that is what is approved.
+    known: bool,
+    turns: Arc<Turns>,
+}
+
+impl Now {
+    fn approves(&self, definition: &Definition) -> bool {
+        self.known && self.all.contains_key(definition)
+    }
+
+    /// What is in force here and not there.
+    fn without<'n>(&'n self, other: &'n Self) -> impl Iterator<Item = &'n Definition> {
+        self.all.keys().filter(|definition| self.known && !other.approves(definition))
+    }
 }
 
 impl Approvals {
     pub(super) async fn load(store: Store) -> Result<Self, StoreError> {
-        let all = ArcSwap::from_pointee(read(&store).await?);
-        Ok(Self { store, all, unsaid: Mutex::default(), known: AtomicBool::new(true) })
+        let now = ArcSwap::from_pointee(Now { all: read(&store).await?, known: true, turns: Arc::default() });
+        Ok(Self { store, now, unsaid: Mutex::default(), turn: tokio::sync::Mutex::default() })
     }
 
     /// Whether this definition passes.
     pub fn approves(&self, definition: &Definition) -> bool {
-        self.known.load(Ordering::Acquire) && self.all.load().contains_key(definition)
+        self.now.load().approves(definition)
+    }
+
+    /// Whether any is in force. None is while a store that replicas share is out of reach.
+    pub fn are_known(&self) -> bool {
+        self.now.load().known
     }
 
     /// All of them, by server, tool and hash.
     pub fn list(&self) -> Vec<(Definition, Approval)> {
-        self.all.load().iter().map(|(definition, approval)| (definition.clone(), approval.clone())).collect()
+        self.now.load().all.iter().map(|(definition, approval)| (definition.clone(), approval.clone())).collect()
+    }
+
+    /// What has come into force and gone out of it since the start.
+    pub fn turns(&self) -> Arc<Turns> {
+        Arc::clone(&self.now.load().turns)
     }
 
     /// Lets a definition pass, once that is stored.
     pub async fn approve(&self, definition: Definition, approval: Approval) -> Result<(), StoreError> {
-        // An order to take it back that is older than this one is over.
-        self.unsaid.lock().retain(|other| *other != definition);
         within(async {
+            let _turn = self.turn.lock().await;
             let mut work = self.store.change().await?;
             let statement = "INSERT INTO approved_definitions (server, tool, definition, requester, reason, approved)
                 VALUES ($1, $2, $3, $4, $5, $6)
@@ -78,37 +107,45 @@ impl Approvals {
             let query = sqlx::query(statement).bind(definition.server.clone()).bind(definition.tool.clone());
             let query = query.bind(definition.hash.clone()).bind(approval.by.clone()).bind(approval.reason.clone());
             query.bind(approval.at.to_string()).execute(&mut *work).await?;
-            Ok::<_, StoreError>(work.commit().await?)
+            work.commit().await?;
+            let mut unsaid = self.unsaid.lock();
+            // An order to take it back that is older than this one is over.
+            unsaid.retain(|other| *other != definition);
+            self.change(&unsaid, |now| drop(now.all.insert(definition, approval)));
+            Ok::<_, StoreError>(())
         })
-        .await?;
-        self.change(|all| {
-            all.insert(definition.clone(), approval.clone());
-        });
-        Ok(())
+        .await
     }
 
     /// Lets it pass no more. In memory first: that takes effect even when the store fails, which the error then says; it is stored once that works
     /// again.
     pub async fn revoke(&self, definition: &Definition) -> Result<(), StoreError> {
-        self.unsaid.lock().push(definition.clone());
-        self.change(|all| {
-            all.remove(definition);
-        });
-        within(self.remove(definition)).await
+        {
+            let mut unsaid = self.unsaid.lock();
+            unsaid.retain(|other| other != definition);
+            unsaid.push(definition.clone());
+            self.change(&unsaid, |now| drop(now.all.remove(definition)));
+        }
+        within(async {
+            let _turn = self.turn.lock().await;
+            self.remove(definition).await
+        })
+        .await
     }
 
     /// Takes what other processes have changed.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
         let mut all = read(&self.store).await?;
-        self.unsaid.lock().iter().for_each(|definition| {
-            all.remove(definition);
-        });
-        self.all.store(Arc::new(all));
+        let unsaid = self.unsaid.lock();
+        all.retain(|definition, _| !unsaid.contains(definition));
+        self.change(&unsaid, |now| now.all = all);
         Ok(())
     }
 
     /// Stores what was taken back and could not be stored when that was ordered.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
         let rest = self.unsaid.lock().clone();
         for definition in rest {
             self.remove(&definition).await?;
@@ -118,7 +155,10 @@ impl Approvals {
 
     /// Whether the store that others change was read.
     pub(super) fn set_known(&self, known: bool) {
-        self.known.store(known || !self.store.is_shared(), Ordering::Release);
+        let (known, unsaid) = (known || !self.store.is_shared(), self.unsaid.lock());
+        if known != self.now.load().known {
+            self.change(&unsaid, |now| now.known = known);
+        }
     }
 
     async fn remove(&self, definition: &Definition) -> Result<(), StoreError> {
@@ -132,12 +172,17 @@ impl Approvals {
         Ok(())
     }
 
-    fn change(&self, with: impl Fn(&mut BTreeMap<Definition, Approval>)) {
-        self.all.rcu(|known| {
-            let mut all = BTreeMap::clone(known);
-            with(&mut all);
-            Arc::new(all)
-        });
+    /// One change at a time, and whoever was shown a list can tell that it is another one now.
+    fn change(&self, _one_at_a_time: &MutexGuard<'_, Vec<Definition>>, with: impl FnOnce(&mut Now)) {
+        let before = self.now.load_full();
+        let mut after = Now::clone(&before);
+        with(&mut after);
+        let mut turns = Turns::clone(&before.turns);
+        before.without(&after).chain(after.without(&before)).for_each(|definition| turns.turn(definition));
+        if turns.count() != before.turns.count() {
+            after.turns = Arc::new(turns);
+        }
+        self.now.store(Arc::new(after));
     }
 }
 

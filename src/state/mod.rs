@@ -18,6 +18,7 @@ mod migrations;
 mod store;
 mod switch;
 mod switches;
+mod turns;
 mod under_master;
 
 use std::fs::OpenOptions;
@@ -39,6 +40,7 @@ pub use key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Shown};
 pub use store::Place;
 pub use switch::{Switch, Whom};
 pub use switches::{Stop, Switches, mark};
+pub use turns::Turns;
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]

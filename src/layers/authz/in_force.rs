@@ -10,6 +10,7 @@ use crate::config::Server;
 use crate::decide::{Engine, Hints};
 use crate::layers::authn::Principal;
 use crate::places::{Room, Share, Taken};
+use crate::state::{Approvals, Turns};
 
 /// A policy, compiled, with what its decisions know of the servers. One for all listeners.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct InForce {
     hints: Arc<RwLock<HashMap<String, Arc<Hints>>>>,
     /// What most say: nothing.
     silent: Arc<Hints>,
+    /// Which definitions operators let pass; without it none, ever.
+    approvals: Option<Arc<Approvals>>,
 }
 
 impl Rulebook {
@@ -56,7 +59,14 @@ impl InForce {
         // Servers and their limits are those of the start.
         let room = |(name, server): (&String, &Arc<Server>)| (name.clone(), Room::new(server.limits.streams));
         let own_streams = Arc::new(first.servers.iter().map(room).collect());
-        Self { newest: Arc::new(ArcSwap::new(first)), own_streams, hints: Arc::default(), silent: Arc::default() }
+        let newest = Arc::new(ArcSwap::new(first));
+        Self { newest, own_streams, hints: Arc::default(), silent: Arc::default(), approvals: None }
+    }
+
+    /// Has clients told of approvals, which make lists others as well.
+    #[must_use]
+    pub fn with_approvals(self, approvals: Arc<Approvals>) -> Self {
+        Self { approvals: Some(approvals), ..self }
     }
 
     /// Puts another into force.
@@ -71,6 +81,11 @@ impl InForce {
     /// Whether `book` is the one in force.
     pub(super) fn is_newest(&self, book: &Arc<Rulebook>) -> bool {
         Arc::ptr_eq(book, &self.newest.load())
+    }
+
+    /// Which approvals of definitions have turned.
+    pub(super) fn turns(&self) -> Arc<Turns> {
+        self.approvals.as_ref().map(|approvals| approvals.turns()).unwrap_or_default()
     }
 
     /// A place for one more stream of the gateway's own in the place of this server's, within this caller's share.

@@ -125,6 +125,7 @@ impl Authz {
             listens: wanted,
             hears: hearing.map(|hearing| hearing.changes.clone()),
             listed: request.exchange.listed.clone().filter(|_| asks_from_the_beginning(request)),
+            turns: self.in_force.turns().count(),
             tasks: TaskJudge {
                 own: request.exchange.tasks.own.clone(),
                 method: request.access.method,
@@ -179,7 +180,6 @@ struct Open {
     hearing: Option<Hearing>,
 }
 
-/// What rules in shadow would have denied is on record, and goes on.
 /// Why nothing of this server is this caller's, whatever the policy says; for the record alone.
 fn out_of_reach(principal: &Principal, server: &Server) -> Option<&'static str> {
     let caller = principal.caller();
@@ -189,6 +189,7 @@ fn out_of_reach(principal: &Principal, server: &Server) -> Option<&'static str> 
     (!caller.reaches(server)).then_some("credential_servers")
 }
 
+/// What rules in shadow would have denied is on record, and goes on.
 fn note_shadows(trail: &Trail, shadow: Vec<Arc<str>>) {
     for rule in shadow {
         let rule = rule.to_string().into();

@@ -23,7 +23,8 @@
 //! time. What is no longer allowed ends, and its outcome says by which policy and rule; what is allowed goes on, and what comes on it is
 //! judged by the policy in force. Arguments are kept by nobody: what depends on them goes on. A listener that would be granted something
 //! else than it was has to ask again. Where another policy may have changed a list for the caller, the client hears
-//! `notifications/.../list_changed`, on the stream of its session or listener; where the server has no such stream, on one that is the
+//! `notifications/.../list_changed`, and so it does where an approval of a definition comes into force or goes out of it that makes its list of
+//! tools another one; on the stream of its session or listener; where the server has no such stream, on one that is the
 //! gateway's own. That it will is said of every list, whatever the server says of its own.
 //!
 //! **When it cannot decide**: closed. No binding, no role, no grant: no access. An item of a list whose name cannot be read for

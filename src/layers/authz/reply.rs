@@ -34,6 +34,8 @@ pub(super) struct ReplyJudge {
     pub(super) hears: Option<Changes>,
     /// Where its session keeps what it was shown of them, if it asks for one from its beginning.
     pub(super) listed: Option<Listed>,
+    /// How often approvals of definitions had turned when the request began: what is listed for it is judged by these or later ones.
+    pub(super) turns: u64,
     /// The request, and whose tasks it may hear of.
     pub(super) tasks: TaskJudge,
 }
@@ -118,7 +120,7 @@ impl ReplyJudge {
             listing::filter(message, list, held);
             // What another policy has taken the place of meanwhile is told of, not shown.
             let listed = self.listed.as_ref().filter(|_| self.book.as_ref().is_some_and(|book| self.in_force.is_newest(book)));
-            listed.inspect(|listed| listed.show(list, held.view()));
+            listed.inspect(|listed| listed.show(list, held.view(), self.turns));
         }
         if matches!(method, Method::Discover | Method::Initialize) {
             capabilities::narrow(message, held);

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use super::in_force::Rulebook;
 use super::reply::ReplyJudge;
 use crate::chain::{Changes, Listed, Reason, Withdrawn};
-use crate::decide::{Arguments, Failure, Held, Hints, Ruling, Verdict};
+use crate::decide::{Arguments, Failure, Held, Hints, Ruling, Shown, Verdict};
 use crate::protocol::{Access, ListKind, Target};
+use crate::state::Turns;
 
 /// How much of what `subscriptions/listen` has asked for is kept, in bytes. Who asked for more asks again under another policy.
 const MOST_KEPT: usize = 16 << 10;
@@ -44,6 +45,8 @@ struct Judged {
     by: Arc<Rulebook>,
     /// Whether the same policy may say something else at another time.
     timed: bool,
+    /// How often approvals of definitions had turned.
+    turns: u64,
 }
 
 /// What a stream listens to, as it was asked for.
@@ -86,21 +89,24 @@ impl Standing {
             let held = judge.held(&by, &hints);
             listens.as_ref().map_or_else(|| held.is_timed(&access), |listens| listens.is_timed(&held))
         };
+        let turns = judge.in_force.turns();
         if let Some(Hears { changes, listed: Some(listed) }) = &hears {
             let (newest, hints) = (judge.in_force.newest(), judge.hints());
+            let held = judge.held(&newest, &hints);
             // What has changed while the session had no stream, or was told on one that nobody may have read.
-            let _changed = listed.look(judge.held(&newest, &hints).view());
+            let _changed = listed.look(held.view(), turns.count(), |since| is_any_shown(&turns, since, &held));
             changes.tell(listed.stale());
         }
-        Self { judge, access, listens, hears, last: Mutex::new(Judged { by, timed }) }
+        let last = Mutex::new(Judged { by, timed, turns: turns.count() });
+        Self { judge, access, listens, hears, last }
     }
 
     /// Whether it stands still.
     pub(super) fn holds(&self, now: Timestamp) -> Result<(), Reason> {
-        let newest = self.judge.in_force.newest();
+        let (newest, turns) = (self.judge.in_force.newest(), self.judge.in_force.turns());
         let mut last = self.last.lock();
-        let is_new = !Arc::ptr_eq(&last.by, &newest);
-        if !is_new && !last.timed {
+        let (is_new, has_turned) = (!Arc::ptr_eq(&last.by, &newest), self.has_turned(last.turns, turns.count()));
+        if !is_new && !last.timed && !has_turned {
             return Ok(());
         }
         let hints = self.judge.hints();
@@ -120,10 +126,10 @@ impl Standing {
         } else {
             held.is_timed(&self.access)
         };
-        if is_new {
-            self.tell(&last.by, &newest, now);
+        if is_new || has_turned {
+            self.tell(&last, (&newest, &turns), now);
         }
-        *last = Judged { by: newest, timed };
+        *last = Judged { by: newest, timed, turns: turns.count() };
         Ok(())
     }
 
@@ -141,17 +147,35 @@ impl Standing {
         Reason::NoLongerAllowed
     }
 
+    /// Whether approvals have turned that whoever hears of changes here has not heard of.
+    fn has_turned(&self, last: u64, count: u64) -> bool {
+        let promises = |hears: &&Hears| !hears.changes.promised().is_empty();
+        let known = |hears: &Hears| hears.listed.as_ref().map_or(Some(last), Listed::turns);
+        self.hears.as_ref().filter(promises).is_some_and(|hears| known(hears) != Some(count))
+    }
+
     /// Has the client hear of the lists that may be others for this caller now.
-    fn tell(&self, before: &Rulebook, newest: &Arc<Rulebook>, now: Timestamp) {
+    fn tell(&self, last: &Judged, (newest, turns): (&Rulebook, &Turns), now: Timestamp) {
         let Some(hears) = self.hears.as_ref().filter(|hears| !hears.changes.promised().is_empty()) else { return };
         let hints = self.judge.hints();
-        let view = self.held(newest, &hints, now).view();
-        let changed = match &hears.listed {
-            Some(listed) => listed.look(view),
-            None => view.differ_from(self.held(before, &hints, now).view()),
+        let held = self.held(newest, &hints, now);
+        let is_shown = |since| is_any_shown(turns, since, &held);
+        let changed = if let Some(listed) = &hears.listed {
+            listed.look(held.view(), turns.count(), is_shown)
+        } else {
+            let turned = is_shown(last.turns).then_some(ListKind::Tools);
+            held.view().differ_from(self.held(&last.by, &hints, now).view()).or(turned.into_iter().collect())
         };
         hears.changes.tell(changed);
     }
+}
+
+/// Whether a tool has turned since that the caller may be shown. SECURITY: of others they are told nothing, not even that something is approved.
+fn is_any_shown(turns: &Turns, since: u64, held: &Held<'_>) -> bool {
+    // Of many that turn at once the last are enough, where each costs much.
+    let most = if held.has_modules() { MOST_ASKED } else { usize::MAX };
+    let mut tools = turns.since(held.server(), since).take(most);
+    tools.any(|tool| held.shows(ListKind::Tools, tool) != Shown::Deny)
 }
 
 enum Compared {
