@@ -23,14 +23,14 @@ use super::askers::{Asker, Askers, Auditor};
 use super::operations::{OperationError, Operations};
 use super::privacy_api::{self, admin};
 use super::prune_api;
-use super::quarantine_api::{self, Withheld, WithheldDefinition};
 use super::reference;
 use super::reload::{Reload, reload};
 use super::search::search;
 use super::token::admin_token;
-use super::{accounts_api, keys_api, switches_api};
+use super::{accounts_api, keys_api, quarantine_api, switches_api};
 use crate::accounts::Accounts;
 use crate::audit_index::Indexer;
+use crate::layers::injection::Quarantine;
 use crate::listener::{bind, operators};
 use crate::state::KeyError;
 
@@ -77,13 +77,7 @@ pub(super) struct Shared {
     /// Where accounts are that callers connect; `None` where no server has them.
     pub(super) accounts: Option<Arc<Accounts>>,
     /// What the injection scan has withheld.
-    withheld: Option<Arc<dyn Withheld>>,
-}
-
-impl Shared {
-    pub(super) fn withheld(&self) -> Vec<WithheldDefinition> {
-        self.withheld.as_ref().map(|withheld| withheld.withheld()).unwrap_or_default()
-    }
+    pub(super) quarantine: Arc<Quarantine>,
 }
 
 impl Admin {
@@ -102,7 +96,8 @@ impl Admin {
         let address = socket.local_addr().map_err(failed)?;
         let askers = Askers::of(token);
         let issuers = BTreeSet::new();
-        let shared = Shared { askers, operations, servers, issuers, indexer, reload, accounts: None, withheld: None };
+        let quarantine = Arc::default();
+        let shared = Shared { askers, operations, servers, issuers, indexer, reload, accounts: None, quarantine };
         Ok(Self { socket, address, shared: Arc::new(shared) })
     }
 
@@ -117,9 +112,9 @@ impl Admin {
 
     /// Shows what is withheld.
     #[must_use]
-    pub fn with_withheld(mut self, withheld: Arc<dyn Withheld>) -> Self {
+    pub fn with_quarantine(mut self, quarantine: Arc<Quarantine>) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.withheld = Some(withheld);
+            shared.quarantine = quarantine;
         }
         self
     }

@@ -36,7 +36,7 @@ pub use privacy::{Order, Privacy, PrivacyError};
 pub use privacy_api::{exported_json, shown as shown_content};
 pub use prune::{PruneOrder, Pruned};
 pub use prune_api::shown as shown_pruned;
-pub use quarantine_api::{Withheld, WithheldDefinition, approved_definition, shown_quarantine, withheld_definition};
+pub use quarantine_api::{approved_definition, shown_quarantine, withheld_definition};
 pub use reference::{openapi, reference_page};
 pub use reload::{NotReloaded, Reload, Reloaded};
 pub use retention::Expired;

@@ -106,7 +106,7 @@ pub(super) async fn bind_admin(
     operations.privacy().catch_up().await?;
     let servers = config.servers.iter().map(|server| server.name.clone()).collect();
     let admin = Admin::bind(config.admin, &config.data_dir, Arc::clone(&operations), servers, offered.indexer, offered.reload)?;
-    let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names()).with_withheld(offered.quarantine);
+    let admin = admin.with_accounts(offered.accounts).with_issuers(config.identity.names()).with_quarantine(offered.quarantine);
     let auditor = |auditor: &config::Auditor| {
         let config::Auditor { name, issuers, tenant, token } = auditor.clone();
         Auditor::new(name, View { issuers, tenant }, token)

@@ -7,7 +7,6 @@ mod chains;
 mod error;
 mod following;
 mod opening;
-mod quarantine;
 mod reload;
 mod secrets;
 mod start;

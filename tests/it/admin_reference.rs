@@ -163,6 +163,19 @@ fn answers_are_what_the_document_says() {
     assert_eq!((status, &listed["approvals"][0]["tool"], &listed["withheld"]), (200, &json!("a/b"), &json!([])));
     assert_eq!(stage.described("DELETE", &format!("{quarantine}/crm/x{definition}"), of_tool, &Value::Null).0, 404);
     assert_eq!(stage.described("DELETE", &format!("{quarantine}/crm/a%2Fb{definition}"), of_tool, &Value::Null).0, 200);
+    assert_eq!(stage.described("GET", &format!("{quarantine}?server=crm"), quarantine, &Value::Null).0, 200);
+    assert_eq!(stage.described("GET", &format!("{quarantine}?tool=x"), quarantine, &Value::Null).0, 400);
+    let (of_server, of_tool) = ("/v1/withheld/{server}", "/v1/withheld/{server}/{tool}");
+    for (path, described, status) in [
+        ("/v1/withheld/crm", of_server, 400),
+        ("/v1/withheld/crm?reason=r", of_server, 404),
+        ("/v1/withheld/crm?reason=r&definition=00000000", of_server, 400),
+        ("/v1/withheld/crm/x?requester=op", of_tool, 400),
+        ("/v1/withheld/crm/x?requester=op&reason=r", of_tool, 404),
+        ("/v1/withheld/crm/x?requester=op&reason=r&definition=00000000", of_tool, 404),
+    ] {
+        assert_eq!(stage.described("DELETE", path, described, &Value::Null).0, status, "{path}");
+    }
     assert_eq!(stage.described("POST", "/v1/reload", "/v1/reload", &Value::Null).0, 200);
     stage.home.write("policies/access.yaml", "version: 2\n");
     assert_eq!(stage.described("POST", "/v1/reload", "/v1/reload", &Value::Null).0, 422);

@@ -9,6 +9,7 @@ use super::*;
 use crate::admin::{HeldToken, Order};
 use crate::audit::{Disk, Filter, Options, show};
 use crate::clock::SystemClock;
+use crate::layers::injection::Quarantine;
 use crate::master_key::{EPOCH_KEYS, MasterKey};
 use crate::secret::Secret;
 use crate::state::{Definition, Switch};
@@ -28,6 +29,7 @@ enum Act {
     Unkill,
     Approve,
     Withdraw,
+    Drop,
     Hold,
     Release,
     Reveal,
@@ -42,7 +44,7 @@ enum Act {
 }
 
 /// What each is recorded as: kind, act, and whether it tells what was before and after.
-const ACTS: [(Act, &str, &str, &[&str]); 18] = [
+const ACTS: [(Act, &str, &str, &[&str]); 19] = [
     (Act::Create, "admin", "key.create", &["after"]),
     (Act::Rotate, "admin", "key.rotate", &["after", "before"]),
     (Act::Revoke, "admin", "key.revoke", &["after", "before"]),
@@ -50,6 +52,7 @@ const ACTS: [(Act, &str, &str, &[&str]); 18] = [
     (Act::Unkill, "killswitch", "unkill", &["after", "before"]),
     (Act::Approve, "admin", "definition.approve", &[]),
     (Act::Withdraw, "admin", "definition.revoke", &[]),
+    (Act::Drop, "admin", "definition.forget", &[]),
     (Act::Hold, "hold", "hold", &[]),
     (Act::Release, "hold", "release", &[]),
     (Act::Reveal, "vault.read", "reveal", &[]),
@@ -68,6 +71,8 @@ struct Place {
     operations: Operations,
     /// A key of `ada`, whom the vault knows since long ago.
     key: Arc<ApiKey>,
+    /// Where one tool is.
+    quarantine: Quarantine,
 }
 
 impl Place {
@@ -100,7 +105,9 @@ impl Place {
             Stores { log, keys, switches, vault, logs, keep: Duration::from_hours(24), keep_log: Duration::from_hours(24) };
         let operations = Operations::open(stores, Arc::new(SystemClock)).await.unwrap();
         operations.privacy().catch_up().await.unwrap();
-        Self { dir, operations, key }
+        let quarantine = Quarantine::default();
+        quarantine.add("crm", "add", ("a", "{}"), ["model"].into_iter());
+        Self { dir, operations, key, quarantine }
     }
 
     fn records(&self) -> Vec<Value> {
@@ -121,7 +128,8 @@ impl Place {
         let caller = Caller { issuer: "api-key", subject: "ada", tenant: None };
         let token = self.operations.vault.token(caller, "crm", TOKEN).await.unwrap();
         let (switches, approvals) = (self.operations.switches(), self.operations.approvals());
-        format!("{keys:?} {switches:?} {approvals:?} {person:?} {expiring} {}", token.is_some())
+        let withheld = self.quarantine.hashes("crm", "add");
+        format!("{keys:?} {switches:?} {approvals:?} {withheld:?} {person:?} {expiring} {}", token.is_some())
     }
 
     async fn run(&self, act: Act) -> Result<(), String> {
@@ -145,6 +153,11 @@ impl Place {
                 operations.approve_definition(definition(), "looked at it", WHO).await.map_err(|error| error.to_string())
             }
             Act::Withdraw => operations.revoke_definition(&definition(), "", WHO).await.map_err(|error| error.to_string()),
+            Act::Drop => {
+                let what = ("crm", Some(("add", Some("a"))));
+                let done = operations.forget_definitions(&self.quarantine, what, "it is mended", WHO).await;
+                done.map(|found| assert!(found)).map_err(|error| error.to_string())
+            }
             Act::Hold => privacy.hold(&order, true).await.map(drop).map_err(|error| error.to_string()),
             Act::Release => privacy.hold(&order, false).await.map(drop).map_err(|error| error.to_string()),
             Act::Reveal => privacy.reveal(&name, WHO).await.map(drop).map_err(|error| error.to_string()),

@@ -197,16 +197,19 @@ fn quarantine() -> RefOr<Schema> {
     };
     let held = [
         ("server", text()),
-        ("tool", text()),
+        ("tool", about(text_or_null(), "null for all further tools of a server that has shown more than are remembered")),
         ("definition", hash()),
         ("text", about(text_or_null(), "all that it says, as the JSON that was hashed; null where there was no room to keep it")),
         ("rules", list(text())),
-        ("since", moment()),
+        ("since", about(text_or_null(), "when it was first seen; null where that is not known")),
+        ("last", about(text_or_null(), "and when last")),
         ("approved", boolean()),
     ];
     let approval =
         [("server", text()), ("tool", text()), ("definition", text()), ("by", text()), ("reason", text()), ("at", moment())];
-    whole([("withheld", list(whole(held))), ("approvals", list(whole(approval)))])
+    let in_force =
+        about(boolean(), "false while a state store that replicas share is out of reach: then no approval is in force");
+    whole([("withheld", list(whole(held))), ("approvals", list(whole(approval))), ("approvals_hold", in_force)])
 }
 
 fn removal() -> RefOr<Schema> {

@@ -73,8 +73,10 @@ const SWITCH: &[(&str, &str)] = &[REQUESTER, ("reason", "why, for the record and
 const DEFINITION: &[(&str, &str)] = &[
     ("definition", "its SHA-256 in hexadecimal, or eight or more of the first digits"),
     REQUESTER,
-    ("reason", "why, for the record and for whoever looks; an approval needs one"),
+    ("reason", "why, for the record and for whoever looks; it has to be there, but to revoke"),
 ];
+
+const FORGET: &[(&str, &str)] = &[REQUESTER, ("reason", "why, for the record; it has to be there")];
 
 /// All of them, in the order of the page.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -114,12 +116,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         refusals: &[BAD, ("404", "nothing of this name is configured, or stopped")],
         ..get("/v1/switches/{name}", "goOn", "Let calls go on", "Switches")
     },
-    get(
-        "/v1/quarantine",
-        "listQuarantine",
-        "Definitions that were withheld since the start, and those that are approved",
-        "Quarantine",
-    ),
+    Entry {
+        query: &[("server", "of this server alone")],
+        refusals: &[BAD],
+        ..get(
+            "/v1/quarantine",
+            "listQuarantine",
+            "Definitions that were withheld since the start, and those that are approved",
+            "Quarantine",
+        )
+    },
     Entry {
         method: HttpMethod::Put,
         query: DEFINITION,
@@ -131,6 +137,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         query: DEFINITION,
         refusals: &[BAD, ("404", "no approved definition of this tool begins so")],
         ..get("/v1/quarantine/{server}/{tool}", "revokeDefinition", "Let it pass no more", "Quarantine")
+    },
+    Entry {
+        method: HttpMethod::Delete,
+        query: FORGET,
+        refusals: &[BAD, ("404", "nothing of this server is withheld")],
+        ..get(
+            "/v1/withheld/{server}",
+            "forgetServer",
+            "Forget what was withheld of a server, until it is seen again",
+            "Quarantine",
+        )
+    },
+    Entry {
+        method: HttpMethod::Delete,
+        query: DEFINITION,
+        refusals: &[BAD, ("404", "no definition of this tool is withheld, or none that begins so")],
+        ..get("/v1/withheld/{server}/{tool}", "forgetTool", "The same for one tool, or for one definition of it", "Quarantine")
     },
     Entry {
         body: None,

@@ -32,6 +32,8 @@ enum Command {
     Approve(quarantine::Approve),
     /// Let it pass no more
     Revoke(quarantine::Revoke),
+    /// Forget what was withheld, until the server shows it again
+    Forget(quarantine::Forget),
     /// Ask a server what it offers: look for injection in it, and write a role to start from
     Scan(scan::Scan),
 }
@@ -48,6 +50,7 @@ pub(super) async fn run(command: Servers, terminal: &mut Terminal) -> anyhow::Re
         Command::Quarantine(list) => quarantine::list(list, &config, terminal).await.map(|()| Exit::Done),
         Command::Approve(approve) => quarantine::approve(approve, &config, terminal).await.map(|()| Exit::Done),
         Command::Revoke(revoke) => quarantine::revoke(revoke, &config, terminal).await.map(|()| Exit::Done),
+        Command::Forget(forget) => quarantine::forget(forget, &config, terminal).await.map(|()| Exit::Done),
         Command::Scan(scan) => Box::pin(scan::run(scan, config, terminal)).await,
     }
 }

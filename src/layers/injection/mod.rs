@@ -11,7 +11,7 @@
 //! (`hxxps:`) by `label` too, wherever it stands. A flagged question to the client is withheld by `label` too: it cannot be called
 //! data. A form that asks for a password, a key, a token, a PIN or the number of a card or of social security is withheld (`forms:`).
 //! Definitions in lists are scanned (`definitions:`): a flagged one is withheld
-//! and its tool refused from then on, until an operator approves that definition; and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
+//! and its tool refused from then on, until an operator approves that definition or forgets it; and so is one whose name reads like that of another server's tool, or that says how such a tool is to be used;
 //! `instructions` of a server are emptied, where a rule says so: the model alone is only recorded there.
 //!
 //! The text blocks of a result are read across their seams too; each part of what is found there is treated like a finding of its own.

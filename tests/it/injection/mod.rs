@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod approvals;
 mod model;
 mod own_rules;
 mod seams;
