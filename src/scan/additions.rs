@@ -1,7 +1,9 @@
 //! Detectors of a policy's own, beside those of this build or in their places: read, and held against each other and their own samples.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use regex::bytes::RegexBuilder;
@@ -12,6 +14,7 @@ use super::embedded::Class;
 use super::own::last_line;
 use super::read::{Written, rows};
 use super::row::{Nots, Row};
+use super::samples::Mistake;
 use super::scanner::{NotCompiled, Scanner};
 use super::set::MOST;
 use crate::yaml::{Node, Place, Report, Value, quoted, read};
@@ -36,10 +39,23 @@ struct Added {
     row: Arc<Row>,
     /// This build has the same.
     is_known: bool,
-    id: Place,
     kind: Place,
+    stands: Stands,
+}
+
+/// Where a detector or a rule says what it is called, finds and spares.
+#[derive(Debug)]
+pub(super) struct Stands {
+    pub(super) id: Place,
     finds: Vec<Place>,
     spares: Vec<Place>,
+}
+
+impl Stands {
+    pub(super) fn of(node: &Node) -> Self {
+        let samples = |key: &str| listed(node, key).iter().map(|sample| sample.place).collect();
+        Self { id: place(node, "id"), finds: samples("finds"), spares: samples("spares") }
+    }
 }
 
 impl Additions {
@@ -113,21 +129,20 @@ impl Additions {
     /// The rows that take no other's place, and where their ids stand.
     pub fn new_rows(&self) -> impl Iterator<Item = (&Row, Place)> {
         let is_new = |added: &&Added| Catalogue::built_in().is_ok_and(|rows| rows.row(&added.row.detector().id).is_none());
-        self.added.iter().filter(is_new).map(|added| (&*added.row, added.id))
+        self.added.iter().filter(is_new).map(|added| (&*added.row, added.stands.id))
     }
 
     fn add(&mut self, class: Class, written: Written<'_>, built_in: &Catalogue, report: &mut Report) {
         let Written { detector, node } = written;
-        let place = |key: &str| node.get(key).map_or(node.place, |value| value.place);
         match self.ids.entry(detector.id.clone()) {
             Entry::Occupied(earlier) => {
                 let first = report.locate(*earlier.get());
-                let found = report.error(place("id"), format!("the detector `{}` is given twice", detector.id));
+                let found = report.error(place(node, "id"), format!("the detector `{}` is given twice", detector.id));
                 found.hint(format!("first at {first}"));
                 return;
             }
             Entry::Vacant(free) => {
-                free.insert(place("id"));
+                free.insert(place(node, "id"));
             }
         }
         let known = built_in.row(&detector.id).filter(|known| known.class() == class && *known.detector() == detector);
@@ -136,15 +151,8 @@ impl Additions {
         if known.is_none() && !(self.compiles(&row, node, report) && looks_where_it_can(&row, node, built_in, report)) {
             return;
         }
-        let samples = |key: &str| listed(node, key).iter().map(|sample| sample.place).collect();
-        self.added.push(Added {
-            row,
-            is_known: known.is_some(),
-            id: place("id"),
-            kind: place("kind"),
-            finds: samples("finds"),
-            spares: samples("spares"),
-        });
+        let (kind, stands) = (place(node, "kind"), Stands::of(node));
+        self.added.push(Added { row, is_known: known.is_some(), kind, stands });
     }
 
     fn compiles(&mut self, row: &Row, node: &Node, report: &mut Report) -> bool {
@@ -178,7 +186,7 @@ impl Additions {
             let (id, kind) = (&added.row.detector().id, added.row.detector().kind);
             if kind != id && catalogue.rows().any(|row| row.detector().kind == id) {
                 report
-                    .error(added.id, format!("`{id}` is a kind of other detectors"))
+                    .error(added.stands.id, format!("`{id}` is a kind of other detectors"))
                     .hint("give this one another id, or the same kind");
             }
             if let Some(other) = catalogue.row(kind).filter(|row| row.detector().kind != kind) {
@@ -197,53 +205,74 @@ impl Additions {
             let Some(before) = built_in.row(&detector.id) else { continue };
             detector.finds.clone_from(&before.detector().finds);
             detector.spares = Vec::new();
-            places.insert(detector.id.clone(), added.id);
+            places.insert(detector.id.clone(), added.stands.id);
             rows.push(Arc::new(Row::new(added.row.class(), detector)));
         }
         // Why they cannot be looked for is told of all of them.
         let Ok(scanner) = Scanner::of(rows) else { return };
-        for mistake in scanner.mistakes() {
-            if let Some(place) = places.remove(&mistake.id) {
-                report
-                    .warning(
-                        place,
-                        format!("`{}` does not find all that the detector of this build finds, whose place it takes", mistake.id),
-                    )
-                    .hint("make it wider, or give it another id: then both are looked for")
-                    .note(format!("among what is missed: {}", quoted(&mistake.text)));
-            }
-        }
+        tell_weaker("detector", &scanner.mistakes(), places, report);
     }
 
     /// What a row says that it finds and spares is what its author knows of it: a row that does otherwise is not what they think.
     fn samples(&self, report: &mut Report) {
-        let added: HashMap<&str, &Added> =
-            self.added.iter().filter(|added| !added.is_known).map(|added| (added.row.detector().id.as_str(), added)).collect();
+        let stands: HashMap<&str, &Stands> = self
+            .added
+            .iter()
+            .filter(|added| !added.is_known)
+            .map(|added| (added.row.detector().id.as_str(), &added.stands))
+            .collect();
         // Not more than fit into one, whatever else was said about that.
         let rows = self.added.iter().filter(|added| !added.is_known).take(MOST).map(|added| Arc::clone(&added.row));
-        let mistakes = match Scanner::of(rows.collect()) {
-            Ok(scanner) => scanner.mistakes(),
+        match Scanner::of(rows.collect()) {
+            Ok(scanner) => tell_samples("row", "", &scanner.mistakes(), &stands, report, |mistake| {
+                format!("as it is filled by chance: {}", quoted(&mistake.text))
+            }),
             Err(error) => {
                 if let Some(first) = self.added.first() {
-                    report.error(first.id, error.to_string());
+                    report.error(first.stands.id, error.to_string());
                 }
-                return;
             }
-        };
-        for mistake in mistakes {
-            let Some(added) = added.get(mistake.id.as_str()) else { continue };
-            let places = if mistake.finds { &added.spares } else { &added.finds };
-            let place = places.get(mistake.at).copied().unwrap_or(added.id);
-            let (what, fix) = if mistake.finds {
-                ("finds this sample, which it is to spare", "make the row narrower, or take the sample out")
-            } else {
-                ("does not find this sample", "make the row wider, or correct the sample")
-            };
-            report
-                .error(place, format!("`{}` {what}", mistake.id))
-                .hint(fix)
-                .note(format!("as it is filled by chance: {}", quoted(&mistake.text)));
         }
+    }
+}
+
+/// Tells of everything that takes the place of a `what` of this build that it misses what that one finds.
+pub(super) fn tell_weaker<K>(what: &str, mistakes: &[Mistake], mut places: HashMap<K, Place>, report: &mut Report)
+where
+    K: Borrow<str> + Eq + Hash,
+{
+    for mistake in mistakes {
+        if let Some(place) = places.remove(mistake.id.as_str()) {
+            report
+                .warning(
+                    place,
+                    format!("`{}` does not find all that the {what} of this build finds, whose place it takes", mistake.id),
+                )
+                .hint("make it wider, or give it another id: then both are looked for")
+                .note(format!("among what is missed: {}", quoted(&mistake.text)));
+        }
+    }
+}
+
+/// Tells which samples of a `what` are not what they are said to be; `how` the missed ones are read, and what there is to `note`.
+pub(super) fn tell_samples(
+    what: &str,
+    how: &str,
+    mistakes: &[Mistake],
+    stands: &HashMap<&str, &Stands>,
+    report: &mut Report,
+    note: impl Fn(&Mistake) -> String,
+) {
+    for mistake in mistakes {
+        let Some(stands) = stands.get(mistake.id.as_str()) else { continue };
+        let places = if mistake.finds { &stands.spares } else { &stands.finds };
+        let place = places.get(mistake.at).copied().unwrap_or(stands.id);
+        let (found, fix) = if mistake.finds {
+            ("finds this sample, which it is to spare", format!("make the {what} narrower, or take the sample out"))
+        } else {
+            ("does not find this sample", format!("make the {what} wider, or correct the sample{how}"))
+        };
+        report.error(place, format!("`{}` {found}", mistake.id)).hint(fix).note(note(mistake));
     }
 }
 
@@ -269,6 +298,11 @@ fn looks_where_it_can(row: &Row, node: &Node, built_in: &Catalogue, report: &mut
     let place = node.get(key).map_or(node.place, |node| node.place);
     report.error(place, "this matcher does not look around such an anchor").hint(hint);
     false
+}
+
+/// Where the value of a key stands, or everything in which it is missing.
+fn place(node: &Node, key: &str) -> Place {
+    node.get(key).map_or(node.place, |value| value.place)
 }
 
 /// The items of a list, if it is one.

@@ -8,11 +8,12 @@ use super::embedded::{BuiltIn, built_in};
 use super::expand::Lists;
 use super::read::{File, file, part, rule};
 use super::{MOST, Rule, RuleSet};
+use crate::scan::additions::{Stands, tell_samples, tell_weaker};
 use crate::scan::injection::fit::compile;
 use crate::scan::injection::score::{OTHERS, RuleError, Scanner};
 use crate::scan::injection::{MODEL, ModelMode};
 use crate::scan::last_line;
-use crate::yaml::{Node, Place, Report, Value, quoted, read};
+use crate::yaml::{Node, Place, Report, Value, read};
 
 /// How long the anchors of all rules may be together, in bytes: what searches for them is many times as large.
 const ANCHORS: usize = 16 << 10;
@@ -38,10 +39,8 @@ struct Added {
     rule: Arc<Rule>,
     /// This build has the same.
     is_known: bool,
-    id: Place,
     anchors: Place,
-    finds: Vec<Place>,
-    spares: Vec<Place>,
+    stands: Stands,
 }
 
 impl RuleAdditions {
@@ -136,17 +135,11 @@ impl RuleAdditions {
         if known.is_none() && !compiles(&rule, node, lists, report) {
             return;
         }
-        let samples = |key: &str| match node.get(key).map(|node| &node.value) {
-            Some(Value::Sequence(samples)) => samples.iter().map(|sample| sample.place).collect(),
-            Some(Value::Mapping(_) | Value::Refused | Value::Scalar(_)) | None => Vec::new(),
-        };
         self.added.push(Added {
             is_known: known.is_some(),
             rule: known.map_or_else(|| Arc::new(rule), Arc::clone),
-            id: place("id"),
             anchors: place("anchors"),
-            finds: samples("finds"),
-            spares: samples("spares"),
+            stands: Stands::of(node),
         });
     }
 
@@ -166,7 +159,7 @@ impl RuleAdditions {
             } else {
                 continue;
             };
-            report.error(added.id, format!("`{id}` {what}")).hint("give this rule another id");
+            report.error(added.stands.id, format!("`{id}` {what}")).hint("give this rule another id");
         }
     }
 
@@ -175,7 +168,7 @@ impl RuleAdditions {
         let mut others = self.unknown().filter(|added| built_in.rules.rule(added.rule.id).is_none());
         if let Some(added) = others.nth(MOST.saturating_sub(count)) {
             report
-                .error(added.id, format!("with this one there are more than {MOST} rules"))
+                .error(added.stands.id, format!("with this one there are more than {MOST} rules"))
                 .hint(format!("{count} are of this build: replace some of them, or join what belongs together in one `pattern`"));
         }
         let mut length = 0;
@@ -195,53 +188,35 @@ impl RuleAdditions {
         let mut places = HashMap::new();
         let replaced = self.unknown().filter_map(|added| {
             let before = built_in.rules.rule(added.rule.id)?;
-            places.insert(added.rule.id, added.id);
+            places.insert(added.rule.id, added.stands.id);
             let (finds, surfaces) = (before.finds.clone(), before.surfaces.clone());
             Some(Arc::new(Rule { finds, surfaces, spares: Vec::new(), ..Rule::clone(&added.rule) }))
         });
         let rules = RuleSet { rules: replaced.take(MOST).collect() };
         // Why they cannot be looked for is told of all of them.
         let Ok(scanner) = Scanner::alone(&rules) else { return };
-        for mistake in scanner.with_model(ModelMode::Off).mistakes() {
-            if let Some(place) = places.remove(mistake.id.as_str()) {
-                report
-                    .warning(
-                        place,
-                        format!("`{}` does not find all that the rule of this build finds, whose place it takes", mistake.id),
-                    )
-                    .hint("make it wider, or give it another id: then both are looked for")
-                    .note(format!("among what is missed: {}", quoted(&mistake.text)));
-            }
-        }
+        tell_weaker("rule", &scanner.with_model(ModelMode::Off).mistakes(), places, report);
     }
 
     /// What a rule says that it finds and spares is what its author knows of it: a rule that does otherwise is not what they think.
     fn samples(&self, report: &mut Report) {
-        let added: HashMap<&str, &Added> = self.unknown().map(|added| (added.rule.id, added)).collect();
-        if added.is_empty() {
+        let stands: HashMap<&str, &Stands> = self.unknown().map(|added| (added.rule.id, &added.stands)).collect();
+        if stands.is_empty() {
             return;
         }
         // Not more than fit into one, whatever else was said about that.
         let alone = RuleSet { rules: self.unknown().take(MOST).map(|added| Arc::clone(&added.rule)).collect() };
-        let mistakes = match Scanner::alone(&alone) {
-            Ok(scanner) => scanner.with_model(ModelMode::Off).mistakes(),
+        match Scanner::alone(&alone) {
+            Ok(scanner) => {
+                let mistakes = scanner.with_model(ModelMode::Off).mistakes();
+                let how = ": it is read as on all its surfaces";
+                tell_samples("rule", how, &mistakes, &stands, report, |_| String::new());
+            }
             Err(error) => {
                 if let Some(first) = self.added.first() {
-                    report.error(first.id, error.to_string());
+                    report.error(first.stands.id, error.to_string());
                 }
-                return;
             }
-        };
-        for mistake in mistakes {
-            let Some(added) = added.get(mistake.id.as_str()) else { continue };
-            let places = if mistake.finds { &added.spares } else { &added.finds };
-            let place = places.get(mistake.at).copied().unwrap_or(added.id);
-            let (what, fix) = if mistake.finds {
-                ("finds this sample, which it is to spare", "make the rule narrower, or take the sample out")
-            } else {
-                ("does not find this sample", "make the rule wider, or correct the sample: it is read as on all its surfaces")
-            };
-            report.error(place, format!("`{}` {what}", mistake.id)).hint(fix);
         }
     }
 }
