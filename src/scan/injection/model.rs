@@ -47,7 +47,7 @@ pub(super) fn opinion(model: &Model, mode: ModelMode, view: &View<'_>, surface: 
 /// `scripts/evaluate`; a definition that is withheld by mistake costs a tool, a result that is labelled by mistake a line of text.
 fn judged_as(surface: SurfaceKind, length: usize) -> (Surface, Rarity) {
     match surface {
-        SurfaceKind::Argument if length <= TYPED => (Surface::Prompt, Rarity::Hundredth),
+        SurfaceKind::Argument if length <= TYPED => (Surface::Prompt, Rarity::TwoHundredth),
         SurfaceKind::Argument => (Surface::Argument, Rarity::TwoHundredth),
         SurfaceKind::Definition => (Surface::Definition, Rarity::Thousandth),
         SurfaceKind::Result => (Surface::Result, Rarity::Thousandth),

@@ -36,8 +36,8 @@ async fn upstream(version: &str) -> Upstream {
     crm
 }
 
-fn gateway(crm: &Upstream) -> Builder {
-    Gateway::start().policy(POLICY).servers([("crm", crm)]).listener_extra("legacy_sse: true")
+fn gateway(crm: &Upstream, mail: &Upstream) -> Builder {
+    Gateway::start().policy(POLICY).servers([("crm", crm), ("mail", mail)]).listener_extra("legacy_sse: true")
 }
 
 /// The one definition that is withheld of a server.
@@ -86,7 +86,7 @@ async fn assert_silent<const N: usize>(streams: [(&mut Events, &str); N]) {
 #[tokio::test]
 async fn an_approval_and_its_end_are_told_to_those_who_may_see_the_tool_and_to_nobody_else() {
     let (crm, mail) = (upstream("2025-11-25").await, upstream("2025-11-25").await);
-    let gateway = gateway(&crm).server("mail", &mail, "").await;
+    let gateway = gateway(&crm, &mail).await;
     let users = gateway.key("ada", &["users"]).await;
     let (others, guests) = (gateway.key("bob", &["others"]).await, gateway.key("eve", &["guests"]).await);
     let ada = gateway.legacy("crm", &users).await;
@@ -132,7 +132,7 @@ async fn an_approval_and_its_end_are_told_to_those_who_may_see_the_tool_and_to_n
 #[tokio::test]
 async fn a_session_hears_of_an_approval_before_its_stream_was_open_and_until_it_has_asked() {
     let crm = upstream("2025-11-25").await;
-    let gateway = gateway(&crm).await;
+    let gateway = gateway(&crm, &crm).await;
     let key = gateway.key("ada", &["users"]).await;
     let (ada, idle) = (gateway.legacy("crm", &key).await, gateway.legacy("crm", &key).await);
     assert_eq!(ada.list_tools().await.tools(), ["get"]);
@@ -154,7 +154,7 @@ async fn a_session_hears_of_an_approval_before_its_stream_was_open_and_until_it_
 #[tokio::test]
 async fn a_session_of_http_sse_hears_it_too() {
     let old = upstream("2024-11-05").await;
-    let gateway = gateway(&old).await;
+    let gateway = gateway(&old, &old).await;
     let mut ada = SseClient::begin(&gateway, "crm", &gateway.key("ada", &["users"]).await).await;
     let mut bob = SseClient::begin(&gateway, "crm", &gateway.key("bob", &["others"]).await).await;
     let tools = ada.request("tools/list", json!({})).await;
@@ -171,7 +171,7 @@ async fn a_tool_that_a_module_hides_is_told_to_nobody_from_whom_it_is_hidden() {
     let crm = upstream("2025-11-25").await;
     let module = "package yett\n\ndeny contains {\"rule\": \"no-notes\"} if {\n    input.access.tool == \"notes\"\n    \
                   not \"officers\" in input.principal.groups\n}\n";
-    let gateway = gateway(&crm).module("rules.rego", module).await;
+    let gateway = gateway(&crm, &crm).module("rules.rego", module).await;
     let (clerk, officer) = (gateway.key("ada", &["users"]).await, gateway.key("bob", &["users", "officers"]).await);
     let (clerk, officer) = (gateway.legacy("crm", &clerk).await, gateway.legacy("crm", &officer).await);
     let (mut hidden, mut shown) = (clerk.listen().await, officer.listen().await);
@@ -188,7 +188,7 @@ async fn a_tool_that_a_module_hides_is_told_to_nobody_from_whom_it_is_hidden() {
 #[tokio::test]
 async fn approvals_and_reloads_at_the_same_time_leave_what_both_say() {
     let crm = upstream("2025-11-25").await;
-    let gateway = gateway(&crm).await;
+    let gateway = gateway(&crm, &crm).await;
     let ada = gateway.legacy("crm", &gateway.key("ada", &["users"]).await).await;
     let mut events = ada.listen().await;
     assert_eq!(ada.list_tools().await.tools(), ["get"]);
@@ -214,7 +214,7 @@ async fn approvals_and_reloads_at_the_same_time_leave_what_both_say() {
     // It has heard of something, and after a while of nothing more.
     assert_changed(events.next().await, "the session");
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    while tokio::time::timeout(Duration::from_millis(20), events.next()).await.is_ok() {}
+    while let Ok(Some(_)) = tokio::time::timeout(Duration::from_millis(20), events.next()).await {}
     assert_silent([(&mut events, "who has heard")]).await;
     drop(events);
     gateway.stop_and_verify().await;
@@ -223,12 +223,12 @@ async fn approvals_and_reloads_at_the_same_time_leave_what_both_say() {
 #[tokio::test]
 async fn a_server_that_floods_is_withheld_whole_until_it_is_forgotten_and_takes_no_room_of_others() {
     let (crm, mail) = (upstream("2025-11-25").await, upstream("2025-11-25").await);
-    let gateway = gateway(&crm).server("mail", &mail, "").await;
+    let gateway = gateway(&crm, &mail).await;
     let key = gateway.key("ada", &["users"]).await;
     let (ada, adas_mail) = (gateway.modern("crm", &key), gateway.modern("mail", &key));
     for list in 0..12 {
         let poisoned = |number| described_tool(&format!("{}{list}-{number}", "n".repeat(2000)), POISON);
-        crm.set_tools((0..100).map(poisoned).chain([tool("get")]));
+        crm.set_tools([tool("get")].into_iter().chain((0..100).map(poisoned)));
         assert_eq!(ada.list_tools().await.tools(), ["get"]);
     }
     let refused = ada.call("get", json!({})).await;
