@@ -137,6 +137,7 @@ impl ApiKeys {
 
     /// Takes what other processes have changed. What this one knows better stays: revocations that could not be stored, and uses.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let _turn = self.store.turn().await;
         let rows = key_rows::all(&self.store).await?;
         self.keys.rcu(|known| {
             let merge = |row: &ApiKey| match known.get(&row.id) {
@@ -150,21 +151,23 @@ impl ApiKeys {
 
     /// Stores revocations that could not be stored when they were ordered.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
+        let _turn = self.store.turn().await;
         let ids: Vec<_> = self.unsaid.lock().iter().cloned().collect();
         for id in ids {
-            // What was erased meanwhile has nothing to store.
-            if let Ok(key) = self.find(&id) {
-                self.store_revocation(&key).await?;
-            }
-            self.unsaid.lock().remove(&id);
+            self.store_revocation(&id).await?;
         }
         Ok(())
     }
 
-    async fn store_revocation(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let mut work = self.store.change().await?;
-        key_rows::revoke(&mut work, key).await?;
-        Ok(work.commit().await?)
+    async fn store_revocation(&self, id: &Arc<str>) -> Result<(), StoreError> {
+        // What was erased meanwhile has nothing to store.
+        if let Ok(key) = self.find(id) {
+            let mut work = self.store.change().await?;
+            key_rows::revoke(&mut work, &key).await?;
+            work.commit().await?;
+        }
+        self.unsaid.lock().remove(id);
+        Ok(())
     }
 
     /// The key that `token` is, if it is one of ours and one of its secrets, whether it is good still or not.
@@ -281,13 +284,14 @@ impl ApiKeys {
     /// Accepts a key from now on.
     pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
         within(async {
+            let _turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             key_rows::insert(&mut work, key).await?;
-            Ok::<_, StoreError>(work.commit().await?)
+            work.commit().await?;
+            self.put(key);
+            Ok(())
         })
-        .await?;
-        self.put(key);
-        Ok(())
+        .await
     }
 
     /// A key with another secret, which nothing knows until [`ApiKeys::replace`] puts it in its place. The caller, the id and what else
@@ -313,28 +317,36 @@ impl ApiKeys {
     /// Puts a rotated key into its place.
     pub async fn replace(&self, key: &Arc<ApiKey>) -> Result<(), KeyError> {
         let before = key.former.as_ref().map_or(key.secret.hash, |(kept, _)| kept.hash);
-        let rotated = within(async {
+        within(async {
+            let _turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             let rotated = key_rows::rotate(&mut work, key, &before).await?;
-            work.commit().await?;
-            Ok::<_, StoreError>(rotated)
-        });
-        if !rotated.await? {
-            return Err(KeyError::Changed(key.id.to_string()));
-        }
-        self.put(key);
-        Ok(())
+            work.commit().await.map_err(StoreError::from)?;
+            if !rotated {
+                return Err(KeyError::Changed(key.id.to_string()));
+            }
+            self.put(key);
+            Ok(())
+        })
+        .await
     }
 
     /// Refuses both secrets of a key from now on. In memory first, so that it holds even if the store fails, which the error then says; it
     /// is stored once that works again.
     pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
-        let key = Arc::new(self.find(id)?.revoked_at(now));
-        self.unsaid.lock().insert(Arc::clone(&key.id));
-        self.put(&key);
-        within(self.store_revocation(&key)).await?;
-        self.unsaid.lock().remove(&key.id);
-        Ok(key)
+        let id = Arc::clone(&self.find(id)?.id);
+        self.unsaid.lock().insert(Arc::clone(&id));
+        self.keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            keys.entry(Arc::clone(&id)).and_modify(|key| *key = Arc::new(key.revoked_at(now)));
+            keys
+        });
+        within(async {
+            let _turn = self.store.turn().await;
+            self.store_revocation(&id).await
+        })
+        .await?;
+        self.find(&id)
     }
 
     /// The ids of all keys of a caller.
@@ -362,10 +374,13 @@ impl ApiKeys {
         self.keys.load().get(id).cloned().ok_or_else(|| KeyError::NotFound(id.to_owned()))
     }
 
+    /// SECURITY: a key that is revoked stays so, whatever takes its place.
     fn put(&self, key: &Arc<ApiKey>) {
         self.keys.rcu(|keys| {
             let mut keys = HashMap::clone(keys);
-            keys.insert(Arc::clone(&key.id), Arc::clone(key));
+            let revoked = keys.get(&key.id).and_then(|known| known.revoked).filter(|_| key.revoked.is_none());
+            let key = revoked.map_or_else(|| Arc::clone(key), |at| Arc::new(key.revoked_at(at)));
+            keys.insert(Arc::clone(&key.id), key);
             keys
         });
     }

@@ -45,8 +45,6 @@ pub struct Approvals {
     now: ArcSwap<Now>,
     /// What was taken back here, which the store does not know. Held for every change of `now` too.
     unsaid: Mutex<Vec<Definition>>,
-    /// One writes to the store, or reads all of it, at a time: what was read before a change is not put in its place.
-    turn: tokio::sync::Mutex<()>,
 }
 
 /// What is in memory.
@@ -72,7 +70,7 @@ impl Now {
 impl Approvals {
     pub(super) async fn load(store: Store) -> Result<Self, StoreError> {
         let now = ArcSwap::from_pointee(Now { all: read(&store).await?, known: true, turns: Arc::default() });
-        Ok(Self { store, now, unsaid: Mutex::default(), turn: tokio::sync::Mutex::default() })
+        Ok(Self { store, now, unsaid: Mutex::default() })
     }
 
     /// Whether this definition passes.
@@ -98,7 +96,7 @@ impl Approvals {
     /// Lets a definition pass, once that is stored.
     pub async fn approve(&self, definition: Definition, approval: Approval) -> Result<(), StoreError> {
         within(async {
-            let _turn = self.turn.lock().await;
+            let _turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             let statement = "INSERT INTO approved_definitions (server, tool, definition, requester, reason, approved)
                 VALUES ($1, $2, $3, $4, $5, $6)
@@ -127,7 +125,7 @@ impl Approvals {
             self.change(&unsaid, |now| drop(now.all.remove(definition)));
         }
         within(async {
-            let _turn = self.turn.lock().await;
+            let _turn = self.store.turn().await;
             self.remove(definition).await
         })
         .await
@@ -135,7 +133,7 @@ impl Approvals {
 
     /// Takes what other processes have changed.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.store.turn().await;
         let mut all = read(&self.store).await?;
         let unsaid = self.unsaid.lock();
         all.retain(|definition, _| !unsaid.contains(definition));
@@ -145,7 +143,7 @@ impl Approvals {
 
     /// Stores what was taken back and could not be stored when that was ordered.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.store.turn().await;
         let rest = self.unsaid.lock().clone();
         for definition in rest {
             self.remove(&definition).await?;

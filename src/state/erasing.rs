@@ -27,14 +27,11 @@ impl ApiKeys {
 
     /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
-        self.keys.rcu(|keys| {
-            let mut keys = HashMap::clone(keys);
-            for id in ids {
-                keys.remove(id.as_ref());
-            }
-            keys
-        });
+        self.forget(ids);
         let erased = within(async {
+            let _turn = self.store.turn().await;
+            // What was being read when this began may have brought them back.
+            self.forget(ids);
             let mut work = self.store.change().await?;
             for id in ids {
                 sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
@@ -47,6 +44,16 @@ impl ApiKeys {
         // Tokens that are remembered go as well, whatever became of it.
         self.accounts().note_change();
         erased
+    }
+
+    fn forget(&self, ids: &[impl AsRef<str>]) {
+        self.keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            for id in ids {
+                keys.remove(id.as_ref());
+            }
+            keys
+        });
     }
 
     /// Cuts the journal to nothing; see [`ApiKeys::erase`].

@@ -60,3 +60,7 @@ impl Following {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "following_tests.rs"]
+mod tests;

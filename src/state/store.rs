@@ -1,11 +1,12 @@
 //! Where state is kept: `state.db` of one gateway, or a Postgres that replicas share. One set of queries for both.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AssertSqlSafe, ConnectOptions as _, Executor as _, Pool, Row as _, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::migrations::{self, VERSION};
 use super::{BUSY, StoreError, TURN, make_private};
@@ -34,6 +35,8 @@ pub enum Place {
 pub(super) struct Store {
     pool: Pool<Any>,
     shared: bool,
+    /// See [`Store::turn`].
+    turn: Arc<Mutex<()>>,
 }
 
 impl From<&Path> for Place {
@@ -92,9 +95,13 @@ impl Store {
         install_drivers();
         let options = quiet(&format!("sqlite://{}?mode=ro", path.display()))?;
         let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(TURN).connect_with(options).await?;
-        let store = Self { pool, shared: false };
+        let store = Self::of(pool, false);
         let found = store.version(&mut *store.pool.acquire().await?).await?;
         Ok((found == VERSION).then_some(store))
+    }
+
+    fn of(pool: Pool<Any>, shared: bool) -> Self {
+        Self { pool, shared, turn: Arc::default() }
     }
 
     /// Whether other processes may change it.
@@ -104,6 +111,13 @@ impl Store {
 
     pub(super) fn pool(&self) -> &Pool<Any> {
         &self.pool
+    }
+
+    /// One of this process at a time changes what stands here and in memory, or takes into memory what stands here: held from before the store is
+    /// asked until memory says the same. Without it, what was read before a change could be put in its place, and a stop or a revocation would
+    /// lapse until the next look.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Begins a change that others are to see: they look at the number of changes, and read everything again when it has grown.
@@ -196,14 +210,14 @@ async fn sqlite(path: &Path) -> Result<Store, StoreError> {
             Ok(())
         })
     });
-    Ok(Store { pool: pool.connect_with(options).await?, shared: false })
+    Ok(Store::of(pool.connect_with(options).await?, false))
 }
 
 async fn postgres(url: &Secret<String>) -> Result<Store, StoreError> {
     // Errors about the form of a URL hold none of it.
     let options = quiet(url.expose())?;
     let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TURN);
-    Ok(Store { pool: pool.connect_with(options).await?, shared: true })
+    Ok(Store::of(pool.connect_with(options).await?, true))
 }
 
 fn quiet(url: &str) -> Result<AnyConnectOptions, sqlx::Error> {

@@ -85,9 +85,11 @@ impl Switches {
             turn(&mut known, switch, stop.as_ref());
             Arc::new(known)
         });
-        within(self.write(switch, stop.as_ref())).await?;
-        self.said(switch, stop.as_ref());
-        Ok(())
+        within(async {
+            let _turn = self.store.turn().await;
+            self.store_order(switch).await
+        })
+        .await
     }
 
     /// The ids of switches that stop this caller.
@@ -99,14 +101,11 @@ impl Switches {
 
     /// Forgets switches that name somebody who is erased, in memory and in the store.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
-        let is_erased = |stop: &Stop| ids.iter().any(|id| id.as_ref() == &*stop.id);
-        self.unsaid.lock().retain(|_, stop| !stop.as_ref().is_some_and(is_erased));
-        self.on.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            known.retain(|_, stop| !is_erased(stop));
-            Arc::new(known)
-        });
+        self.forget(ids);
         within(async {
+            let _turn = self.store.turn().await;
+            // What was being read when this began may have brought them back.
+            self.forget(ids);
             let mut work = self.store.change().await?;
             for id in ids.iter().map(AsRef::as_ref).filter(|id| !id.is_empty()) {
                 sqlx::query("DELETE FROM kill_switches WHERE id = $1").bind(id.to_owned()).execute(&mut *work).await?;
@@ -116,8 +115,19 @@ impl Switches {
         .await
     }
 
+    fn forget(&self, ids: &[impl AsRef<str>]) {
+        let is_erased = |stop: &Stop| ids.iter().any(|id| id.as_ref() == &*stop.id);
+        self.unsaid.lock().retain(|_, stop| !stop.as_ref().is_some_and(is_erased));
+        self.on.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            known.retain(|_, stop| !is_erased(stop));
+            Arc::new(known)
+        });
+    }
+
     /// Takes what other processes have set. Orders of this one that could not be stored go before it.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
+        let _turn = self.store.turn().await;
         let stored = read(&self.store).await?;
         self.on.rcu(|_known| {
             let mut on = stored.clone();
@@ -130,10 +140,22 @@ impl Switches {
 
     /// Stores orders that could not be stored when they were given.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
-        let rest = self.unsaid.lock().clone();
-        for (switch, stop) in rest {
-            self.write(&switch, stop.as_ref()).await?;
-            self.said(&switch, stop.as_ref());
+        let _turn = self.store.turn().await;
+        let rest: Vec<_> = self.unsaid.lock().keys().cloned().collect();
+        for switch in rest {
+            self.store_order(&switch).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the last order about a switch, unless that was done: of two at once neither is stored after the other that goes before it.
+    async fn store_order(&self, switch: &Switch) -> Result<(), StoreError> {
+        let Some(order) = self.unsaid.lock().get(switch).cloned() else { return Ok(()) };
+        self.write(switch, order.as_ref()).await?;
+        let mut unsaid = self.unsaid.lock();
+        // There may be another one by now, who waits for its turn.
+        if unsaid.get(switch) == Some(&order) {
+            unsaid.remove(switch);
         }
         Ok(())
     }
@@ -149,14 +171,6 @@ impl Switches {
             sqlx::query("DELETE FROM kill_switches WHERE target = $1").bind(name).execute(&mut *work).await?;
         }
         Ok(work.commit().await?)
-    }
-
-    /// The store knows of this order; there may be another one by now.
-    fn said(&self, switch: &Switch, stop: Option<&Stop>) {
-        let mut unsaid = self.unsaid.lock();
-        if unsaid.get(switch).is_some_and(|order| order.as_ref() == stop) {
-            unsaid.remove(switch);
-        }
     }
 
     fn warn_of_unknown(&self) {
