@@ -35,6 +35,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod vocabulary;
 mod words;
 
 pub use additions::Additions;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::detector::{Anchor, Detector, How};
 use super::embedded::Class;
@@ -14,6 +14,7 @@ use super::runs;
 use super::set::{MOST, Set};
 use super::shape::Shape;
 use super::sieve::Sieve;
+use super::vocabulary::{WORDS, is_of_protocol};
 use super::words::{Seen, Words};
 
 /// How many bytes around anchors are looked at for each byte of a text, and for any message, however short.
@@ -50,6 +51,8 @@ pub struct Scanner {
     near: Vec<Option<usize>>,
     /// No match is shorter.
     shortest: usize,
+    /// Whether none of the others finds anything in the words of the protocol: those of this build do not.
+    passes_protocol: OnceLock<bool>,
     rows: Vec<Arc<Row>>,
 }
 
@@ -152,7 +155,8 @@ impl Scanner {
         let (literals, of_literal): (Vec<&str>, Vec<Vec<u16>>) = literals.into_iter().unzip();
         let literals = Grams::new(literals.into_iter().map(str::as_bytes));
         let shortest = rows.iter().map(|row| row.least()).min().unwrap_or_default();
-        Ok(Self { literals, of_literal, numbers, ats, base64, own, words, near, shortest, rows })
+        let passes_protocol = OnceLock::new();
+        Ok(Self { literals, of_literal, numbers, ats, base64, own, words, near, shortest, passes_protocol, rows })
     }
 
     /// The row of that number.
@@ -185,6 +189,7 @@ impl Scanner {
             let failed = |why: regex::Error| NotCompiled { id: row.detector().id.clone(), why: why.to_string() };
             row.compile(&mut nots).map_err(failed)?;
         }
+        self.passes_protocol();
         Ok(())
     }
 
@@ -195,11 +200,17 @@ impl Scanner {
     /// The text was not read to its end.
     pub fn find(&self, text: &str, wanted: &Set, left: &mut Effort, out: &mut Vec<Found>) -> Result<(), Unread> {
         let before = out.len();
-        let read = self.scan(text.as_bytes(), wanted, left, |by, span| {
+        let note = |by, span: Range<usize>| {
             let Some(row) = self.row(by) else { return };
             let (start, end) = (text.floor_char_boundary(span.start), text.ceil_char_boundary(span.end));
             out.push(Found { by, class: row.class(), kind: row.detector().kind, start, end });
-        });
+        };
+        let read = if is_of_protocol(text) && self.passes_protocol() {
+            self.find_own(text.as_bytes(), wanted, note);
+            Ok(())
+        } else {
+            self.scan(text.as_bytes(), wanted, left, note)
+        };
         if let Some(found) = out.get_mut(before..) {
             found.sort_unstable_by_key(|found| (found.start, Reverse(found.end), found.by));
         }
@@ -222,12 +233,26 @@ impl Scanner {
             return Ok(());
         }
         left.0 = left.0.saturating_add(text.len().saturating_mul(FACTOR));
+        self.find_own(text, wanted, &mut visit);
         let mut scan = Scan { text, wanted, left, words: Seen::default() };
+        self.literals(&mut scan, &mut visit)?;
+        self.runs(&mut scan, &mut visit)
+    }
+
+    fn find_own(&self, text: &[u8], wanted: &Set, mut visit: impl FnMut(u16, Range<usize>)) {
         for (number, own) in self.own.iter().filter(|(number, _)| wanted.contains(*number)) {
             own.find(text, |found| visit(*number, found));
         }
-        self.literals(&mut scan, &mut visit)?;
-        self.runs(&mut scan, &mut visit)
+    }
+
+    fn passes_protocol(&self) -> bool {
+        *self.passes_protocol.get_or_init(|| {
+            let others = self.set(|row| !matches!(row.detector().how, How::Own(_)));
+            let mut found = 0;
+            let read =
+                WORDS.iter().try_for_each(|word| self.scan(word.as_bytes(), &others, &mut Effort::default(), |_, _| found += 1));
+            read.is_ok() && found == 0
+        })
     }
 
     /// Whether a literal that some of `wanted` look around stands in a text.

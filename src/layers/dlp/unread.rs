@@ -45,7 +45,8 @@ pub(super) fn parts<'m>(message: &'m Message, survey: &Survey) -> Vec<Part<'m>> 
 /// The media type and the base64 of a text that is a data URI as a whole. RFC 2397.
 fn data_uri(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_at_checked("data:".len())?;
-    let (head, letters) = rest.split_once(',').filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
+    // Nearly all texts are none: asked before anything is searched in them.
+    let (head, letters) = scheme.eq_ignore_ascii_case("data:").then(|| rest.split_once(','))??;
     let (media_type, form) = head.rsplit_once(';').unwrap_or(("", head));
     form.eq_ignore_ascii_case("base64").then_some((media_type, letters))
 }

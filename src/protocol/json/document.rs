@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::value::{Kind, Value};
 use super::{Limits, ParseError, Parser};
@@ -12,7 +13,8 @@ use super::{Limits, ParseError, Parser};
 /// A document is what the strict parser accepted, and cannot be made otherwise or changed. Memory is at most the bytes, 16
 /// bytes for every value and key, and the decoded form of the strings that hold escapes.
 pub struct Document {
-    bytes: Bytes,
+    /// Asked once whether it is UTF-8, and not for every text again.
+    text: ByteString,
     index: Index,
 }
 
@@ -26,13 +28,13 @@ impl Document {
         Parser::new().parse(bytes, limits)
     }
 
-    pub(super) fn new(bytes: Bytes, index: Index) -> Self {
-        Self { bytes, index }
+    pub(super) fn new(text: ByteString, index: Index) -> Self {
+        Self { text, index }
     }
 
     /// The bytes as they came.
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        self.text.as_bytes()
     }
 
     /// The outermost value.
@@ -55,22 +57,19 @@ impl Document {
         self.index.node(id.0)
     }
 
-    /// The decoded bytes of a string or key; of anything else, nothing.
-    pub(super) fn decoded(&self, id: NodeId) -> &[u8] {
-        self.index.decoded(&self.bytes, id.0)
-    }
-
-    /// The text of a string or key.
+    /// The decoded text of a string or key; of anything else, nothing.
     pub(super) fn decoded_str(&self, id: NodeId) -> &str {
         let node = self.node(id);
         if node.escaped {
             return self.index.arena.get(self.index.arena_range(node.link)).unwrap_or_default();
         }
-        as_str(self.decoded(id))
+        // INVARIANT: every span starts and ends at ASCII bytes of the text, so the fallback is never taken.
+        let inside = node.start as usize + 1..(node.end as usize).saturating_sub(1);
+        self.text.get(inside).filter(|_| node.kind == Kind::String).unwrap_or_default()
     }
 
     pub(super) fn raw(&self, node: Node) -> &str {
-        as_str(self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default())
+        self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
     pub(super) fn into_index(self) -> Index {
@@ -81,15 +80,8 @@ impl Document {
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SECURITY: sizes only; a document in a log line would be the leak the gateway is there to stop.
-        f.debug_struct("Document").field("bytes", &self.bytes.len()).field("nodes", &self.len_nodes()).finish_non_exhaustive()
+        f.debug_struct("Document").field("bytes", &self.text.len()).field("nodes", &self.len_nodes()).finish_non_exhaustive()
     }
-}
-
-/// Part of a text that was validated as a whole. Checking it again costs less than any scan
-/// that follows, and needs no unsafe code.
-fn as_str(bytes: &[u8]) -> &str {
-    // INVARIANT: every span starts and ends at ASCII bytes of valid UTF-8, so the fallback is never taken.
-    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// One value or key.

@@ -65,7 +65,7 @@ impl Edits {
         let value = document.value(id);
         let text = match value.kind() {
             Kind::Array | Kind::Object => return self.replace(document, id, RawJson::string(replacement)),
-            Kind::String => document.decoded(id),
+            Kind::String => document.decoded_str(id).as_bytes(),
             Kind::Bool | Kind::Null | Kind::Number => value.raw().as_bytes(),
         };
         let start = character_boundary(text, range.start, usize::saturating_sub);

@@ -1,6 +1,7 @@
 //! From bytes to a document, with buffers that outlive one message where the caller wants that.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::document::Index;
 use super::keys::Keys;
@@ -34,11 +35,11 @@ impl Parser {
         if u32::try_from(bytes.len()).is_err() {
             return Err(ParseError::TooLarge { offset: u32::MAX as usize });
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| ParseError::NotUtf8 { offset: error.valid_up_to() })?;
+        let text = ByteString::try_from(bytes).map_err(|error| ParseError::NotUtf8 { offset: error.valid_up_to() })?;
         self.keys.reset();
-        self.spare.reset(bytes.len(), limits);
-        grammar::parse(text, limits, &mut self.spare, &mut self.keys)?;
-        Ok(Document::new(bytes, std::mem::take(&mut self.spare)))
+        self.spare.reset(text.len(), limits);
+        grammar::parse(&text, limits, &mut self.spare, &mut self.keys)?;
+        Ok(Document::new(text, std::mem::take(&mut self.spare)))
     }
 
     /// Takes the buffers of a document that is no longer needed, for the next one.

@@ -121,7 +121,7 @@ impl<'a> Value<'a> {
 
     /// The member of an object by its decoded key. Takes time in the number of members.
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        let found = self.members().find(|(name, _)| self.document.decoded(name.id) == key.as_bytes());
+        let found = self.members().find(|(name, _)| self.document.decoded_str(name.id) == key);
         found.map(|(_, value)| value)
     }
 

@@ -11,7 +11,6 @@ mod links;
 mod model;
 mod rules;
 mod score;
-mod vocabulary;
 
 #[cfg(test)]
 mod tests;

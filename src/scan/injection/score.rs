@@ -12,10 +12,10 @@ use super::fit::Compiled;
 use super::links;
 use super::model::{MODEL, ModelMode, opinion};
 use super::rules::{MOST, Rule, RuleSet, Severity};
-use super::vocabulary::is_of_protocol;
 use crate::scan::NotCompiled;
 use crate::scan::linear::{Model, Unreadable};
 use crate::scan::readings::{self, Hints, Means, Room, View};
+use crate::scan::vocabulary::is_of_protocol;
 
 /// The rule for a text that was not read to its end.
 pub const UNREAD: &str = "unread";

@@ -28,6 +28,8 @@ use way::{Rewritten, Writer};
 
 pub(super) use normalize::Means;
 
+use super::vocabulary::is_of_protocol;
+
 /// How many bytes are made for each of a text, and for any message, however short.
 const FACTOR: usize = 4;
 const FREE: usize = 64 << 10;
@@ -90,7 +92,7 @@ pub(super) fn each(text: &str, left: &mut Room, visit: &mut dyn FnMut(&View<'_>)
 /// Shows what else `text` says to `visit`: for whoever looks for values, which are not misspelt, and stand in no words. Whether all of it could
 /// be shown.
 pub fn values(text: &str, left: &mut Room, visit: &mut dyn FnMut(&Reading<'_>)) -> bool {
-    show(text, left, &mut Reader::Values(visit))
+    is_of_protocol(text) || show(text, left, &mut Reader::Values(visit))
 }
 
 fn show(text: &str, left: &mut Room, reader: &mut Reader<'_>) -> bool {
