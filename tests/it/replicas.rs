@@ -163,6 +163,45 @@ async fn a_database_of_a_newer_release_or_another_log_is_refused_and_its_url_is_
     assert!(away.contains("the database of state.url") && !away.contains("hunter2"), "{away}");
 }
 
+#[tokio::test]
+async fn mcp_077_while_the_database_hangs_calls_go_on_and_an_order_to_stop_holds_at_once() {
+    let (database, crm) = (Postgres::start().await, Upstream::start().await);
+    let gateway = replica("r1", &database, &crm).await;
+    let operations = gateway.running.operations();
+    let (_, ada) = operations.create_key(staff("ada"), "admin").await.unwrap();
+    let (bobs, bob) = operations.create_key(staff("bob"), "admin").await.unwrap();
+    assert_eq!((status(&gateway, ada.expose()).await, status(&gateway, bob.expose()).await), (200, 200));
+
+    database.hang();
+    gateway.metric_is("yett_state_reachable", 0.0).await;
+    let all = Switch::from_name("all");
+    let began = tokio::time::Instant::now();
+    let stopped = async {
+        becomes(&gateway, ada.expose(), 503).await;
+        began.elapsed()
+    };
+    let (ordered, held) = tokio::join!(operations.switch_for(&all, true, "drill", "admin"), stopped);
+    let waited = began.elapsed();
+    assert!(ordered.is_err(), "the operator is told that it is not stored");
+    assert!(held < Duration::from_secs(2) && waited < Duration::from_secs(20), "{held:?} {waited:?}");
+    let _unstored = operations.set_switch(&all, false, "admin").await.unwrap_err();
+    assert_eq!(status(&gateway, ada.expose()).await, 200);
+    let _unstored = operations.revoke_key(&bobs.id, "admin").await.unwrap_err();
+    let began = tokio::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!((status(&gateway, ada.expose()).await, status(&gateway, bob.expose()).await), (200, 401));
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    // Once it goes on, it is told.
+    database.go_on();
+    gateway.metric_is("yett_state_reachable", 1.0).await;
+    let revoked = || database.sql("yett", "SELECT subject FROM api_keys WHERE revoked IS NOT NULL");
+    eventually("the revocation is stored", || (revoked() == "bob").then_some(())).await;
+    assert_eq!(database.sql("yett", "SELECT COUNT(*) FROM kill_switches"), "0");
+    gateway.stop_and_verify().await;
+}
+
 /// A tool whose definition is withheld.
 fn poisoned(name: &str) -> Value {
     described_tool(

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::within;
@@ -79,8 +80,32 @@ impl Postgres {
         within("PostgreSQL", ready).await;
     }
 
+    /// Leaves all connections open and answers nothing, to new ones neither.
+    pub(crate) fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Goes on where it hung.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let Some(server) = self.child.as_ref().map(Child::id) else { return };
+        // One process for each connection. The server first, so that there are no more of them.
+        let mut all = vec![server.to_string()];
+        while let Some(pid) = all.pop() {
+            // One may end just now.
+            let Some(process) = pid.parse().ok().and_then(Pid::from_raw) else { continue };
+            let _ended = kill_process(process, signal);
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            all.extend(children.split_ascii_whitespace().map(str::to_owned));
+        }
+    }
+
     /// Stops it, with whatever is connected.
     pub(crate) fn stop(&mut self) {
+        self.go_on();
         let Some(mut child) = self.child.take() else { return };
         // An immediate shutdown: it ends its own children, which a kill would leave behind.
         let stopped = self.program("pg_ctl").args(["-D", "data", "-m", "immediate", "-s", "stop"]).status();
