@@ -82,7 +82,7 @@ impl Modules {
     /// Reads modules, each with its name and text; `None` if there is none, or one that is wrong.
     pub(super) fn read(files: &[(String, String)], report: &mut Report) -> Option<Self> {
         let (errors, mut engine, mut reads) = (report.errors(), empty(), Reads::default());
-        let (mut places, mut hasher) = (Vec::new(), DefaultHasher::new());
+        let (mut places, mut hasher, mut of_arguments) = (Vec::new(), DefaultHasher::new(), None);
         for (name, text) in files {
             text.hash(&mut hasher);
             let file = report.add_file(name.clone(), text.clone());
@@ -99,6 +99,9 @@ impl Modules {
                 Err(error) => tell(&error.to_string(), &places, report),
             }
             let found = Reads::of(text);
+            if found.arguments {
+                of_arguments.get_or_insert(file);
+            }
             reads = Reads { arguments: reads.arguments || found.arguments, moment: reads.moment || found.moment };
         }
         let (_, first) = places.first().copied()?;
@@ -107,6 +110,13 @@ impl Modules {
         }
         let origin = Origin::at(Place::whole(first), report);
         let without_arguments = if reads.arguments { without_arguments(files) } else { None };
+        if let (Some(file), None) = (of_arguments, &without_arguments) {
+            let said =
+                "no module is asked about tasks: each may look at arguments, which a task has no more, or uses one that may";
+            report.warning(Place::whole(file), said).hint(
+                "write rules that do not look at `input.arguments` into a file of their own, which uses none of the others",
+            );
+        }
         (report.errors() == errors).then_some(Self { engine, without_arguments, reads, digest: hasher.finish(), origin })
     }
 
@@ -240,7 +250,7 @@ impl fmt::Debug for Modules {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reads, Value, ask, without_arguments};
+    use super::{Modules, Reads, Report, Value, ask, without_arguments};
 
     /// Whether the rest denies an empty input; `None` if there is no rest.
     fn rest(texts: &[&str]) -> Option<bool> {
@@ -248,6 +258,23 @@ mod tests {
         let files: Vec<_> = texts.iter().enumerate().map(file).collect();
         let engine = without_arguments(&files)?;
         Some(ask(&engine, Value::new_object()).unwrap().as_set().is_ok_and(|denied| !denied.is_empty()))
+    }
+
+    #[test]
+    fn modules_that_nobody_can_ask_about_tasks_are_warned_of() {
+        let warned = |texts: &[&str]| {
+            let files: Vec<_> =
+                (0..).zip(texts).map(|(at, text)| (format!("{at}.rego"), format!("package yett\n\n{text}\n"))).collect();
+            let mut report = Report::new();
+            assert!(Modules::read(&files, &mut report).is_some(), "{report}");
+            report.to_string()
+        };
+        let by_arguments = "deny contains \"x\" if input.arguments.x";
+        let alone =
+            warned(&["deny contains \"y\" if input.principal.tenant == \"acme\"\n\ndeny contains \"x\" if input.arguments.x"]);
+        assert!(alone.contains("0.rego") && alone.contains("no module is asked about tasks"), "{alone}");
+        assert_eq!(warned(&[by_arguments, "deny contains \"all\" if true"]), "");
+        assert_eq!(warned(&["deny contains \"all\" if true"]), "");
     }
 
     #[test]
