@@ -50,6 +50,12 @@ async fn set(shared: &Shared, name: &str, on: bool, query: Option<String>) -> Re
 
 /// Whether a switch names what is configured. A tool is known to its server alone, and may come tomorrow.
 fn is_known(shared: &Shared, switch: &Switch) -> Result<(), String> {
+    /// No name is longer, and a store may take no longer key.
+    const LONGEST: usize = 1024;
+    let named = switch.name();
+    if named.len() > LONGEST || named.chars().any(char::is_control) {
+        return Err(format!("what is stopped has no control characters in its name and not more than {LONGEST} bytes"));
+    }
     let (what, name, known) = match switch {
         Switch::All => return Ok(()),
         Switch::Server(server) | Switch::Tool { server, .. } => ("server", server, &shared.servers),

@@ -110,7 +110,11 @@ impl Modules {
         }
         let origin = Origin::at(Place::whole(first), report);
         let without_arguments = if reads.arguments { without_arguments(files) } else { None };
-        if let (Some(file), None) = (of_arguments, &without_arguments) {
+        // Who has rules about arguments only has nothing to part.
+        let may_part = || files.iter().any(|(_, text)| rules_of(text).any(|rule| !Reads::of(rule).arguments));
+        if let (Some(file), None, true) = (of_arguments, &without_arguments, report.errors() == errors)
+            && may_part()
+        {
             let said =
                 "no module is asked about tasks: each may look at arguments, which a task has no more, or uses one that may";
             report.warning(Place::whole(file), said).hint(
@@ -150,6 +154,11 @@ impl Modules {
     pub fn deny_whatever_the_arguments(&self, input: Value) -> Option<Result<Value, Unsaid>> {
         self.without_arguments.as_ref().map(|engine| ask(engine, input))
     }
+}
+
+/// The rules of a module that deny, each with what stands behind it up to the next.
+fn rules_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\ndeny").skip(1)
 }
 
 fn empty() -> Engine {
@@ -273,6 +282,7 @@ mod tests {
         let alone =
             warned(&["deny contains \"y\" if input.principal.tenant == \"acme\"\n\ndeny contains \"x\" if input.arguments.x"]);
         assert!(alone.contains("0.rego") && alone.contains("no module is asked about tasks"), "{alone}");
+        assert_eq!(warned(&[by_arguments]), "", "it has nothing to part");
         assert_eq!(warned(&[by_arguments, "deny contains \"all\" if true"]), "");
         assert_eq!(warned(&["deny contains \"all\" if true"]), "");
     }

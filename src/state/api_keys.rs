@@ -137,7 +137,7 @@ impl ApiKeys {
 
     /// Takes what other processes have changed. What this one knows better stays: revocations that could not be stored, and uses.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
+        let turn = self.store.turn().await;
         let rows = key_rows::all(&self.store).await?;
         self.keys.rcu(|known| {
             let merge = |row: &ApiKey| match known.get(&row.id) {
@@ -146,17 +146,22 @@ impl ApiKeys {
             };
             rows.iter().map(|row| (Arc::clone(&row.id), Arc::new(merge(row)))).collect::<HashMap<_, _>>()
         });
+        turn.done();
         Ok(())
     }
 
-    /// Stores revocations that could not be stored when they were ordered.
+    /// Stores revocations that could not be stored when they were ordered: all that can be.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
         let ids: Vec<_> = self.unsaid.lock().iter().cloned().collect();
+        let mut all = Ok(());
         for id in ids {
-            self.store_revocation(&id).await?;
+            let turn = self.store.turn().await;
+            match self.store_revocation(&id).await {
+                Ok(()) => turn.done(),
+                Err(error) => all = all.and(Err(error)),
+            }
         }
-        Ok(())
+        all
     }
 
     async fn store_revocation(&self, id: &Arc<str>) -> Result<(), StoreError> {
@@ -284,11 +289,12 @@ impl ApiKeys {
     /// Accepts a key from now on.
     pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
         within(async {
-            let _turn = self.store.turn().await;
+            let turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             key_rows::insert(&mut work, key).await?;
             work.commit().await?;
             self.put(key);
+            turn.done();
             Ok(())
         })
         .await
@@ -318,7 +324,7 @@ impl ApiKeys {
     pub async fn replace(&self, key: &Arc<ApiKey>) -> Result<(), KeyError> {
         let before = key.former.as_ref().map_or(key.secret.hash, |(kept, _)| kept.hash);
         within(async {
-            let _turn = self.store.turn().await;
+            let turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             let rotated = key_rows::rotate(&mut work, key, &before).await?;
             work.commit().await.map_err(StoreError::from)?;
@@ -326,6 +332,7 @@ impl ApiKeys {
                 return Err(KeyError::Changed(key.id.to_string()));
             }
             self.put(key);
+            turn.done();
             Ok(())
         })
         .await
@@ -335,15 +342,21 @@ impl ApiKeys {
     /// is stored once that works again.
     pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Arc<ApiKey>, KeyError> {
         let id = Arc::clone(&self.find(id)?.id);
-        self.unsaid.lock().insert(Arc::clone(&id));
-        self.keys.rcu(|keys| {
-            let mut keys = HashMap::clone(keys);
-            keys.entry(Arc::clone(&id)).and_modify(|key| *key = Arc::new(key.revoked_at(now)));
-            keys
-        });
+        {
+            // Both at once: who stores what is unsaid reads from the key when it was revoked.
+            let mut unsaid = self.unsaid.lock();
+            self.keys.rcu(|keys| {
+                let mut keys = HashMap::clone(keys);
+                keys.entry(Arc::clone(&id)).and_modify(|key| *key = Arc::new(key.revoked_at(now)));
+                keys
+            });
+            unsaid.insert(Arc::clone(&id));
+        }
         within(async {
-            let _turn = self.store.turn().await;
-            self.store_revocation(&id).await
+            let turn = self.store.turn().await;
+            self.store_revocation(&id).await?;
+            turn.done();
+            Ok::<_, StoreError>(())
         })
         .await?;
         self.find(&id)

@@ -96,7 +96,7 @@ impl Approvals {
     /// Lets a definition pass, once that is stored.
     pub async fn approve(&self, definition: Definition, approval: Approval) -> Result<(), StoreError> {
         within(async {
-            let _turn = self.store.turn().await;
+            let turn = self.store.turn().await;
             let mut work = self.store.change().await?;
             let statement = "INSERT INTO approved_definitions (server, tool, definition, requester, reason, approved)
                 VALUES ($1, $2, $3, $4, $5, $6)
@@ -110,6 +110,7 @@ impl Approvals {
             // An order to take it back that is older than this one is over.
             unsaid.retain(|other| *other != definition);
             self.change(&unsaid, |now| drop(now.all.insert(definition, approval)));
+            turn.done();
             Ok::<_, StoreError>(())
         })
         .await
@@ -125,30 +126,37 @@ impl Approvals {
             self.change(&unsaid, |now| drop(now.all.remove(definition)));
         }
         within(async {
-            let _turn = self.store.turn().await;
-            self.remove(definition).await
+            let turn = self.store.turn().await;
+            self.remove(definition).await?;
+            turn.done();
+            Ok(())
         })
         .await
     }
 
     /// Takes what other processes have changed.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
+        let turn = self.store.turn().await;
         let mut all = read(&self.store).await?;
         let unsaid = self.unsaid.lock();
         all.retain(|definition, _| !unsaid.contains(definition));
         self.change(&unsaid, |now| now.all = all);
+        turn.done();
         Ok(())
     }
 
     /// Stores what was taken back and could not be stored when that was ordered.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
         let rest = self.unsaid.lock().clone();
+        let mut all = Ok(());
         for definition in rest {
-            self.remove(&definition).await?;
+            let turn = self.store.turn().await;
+            match self.remove(&definition).await {
+                Ok(()) => turn.done(),
+                Err(error) => all = all.and(Err(error)),
+            }
         }
-        Ok(())
+        all
     }
 
     /// Whether the store that others change was read.

@@ -29,7 +29,7 @@ impl ApiKeys {
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.forget(ids);
         let erased = within(async {
-            let _turn = self.store.turn().await;
+            let turn = self.store.turn().await;
             // What was being read when this began may have brought them back.
             self.forget(ids);
             let mut work = self.store.change().await?;
@@ -38,6 +38,7 @@ impl ApiKeys {
                 accounts::remove_by_id(&mut work, id.as_ref()).await?;
             }
             work.commit().await?;
+            turn.done();
             self.store.wipe().await
         })
         .await;

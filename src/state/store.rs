@@ -1,6 +1,7 @@
 //! Where state is kept: `state.db` of one gateway, or a Postgres that replicas share. One set of queries for both.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -37,6 +38,31 @@ pub(super) struct Store {
     shared: bool,
     /// See [`Store::turn`].
     turn: Arc<Mutex<()>>,
+    /// See [`Store::doubts`].
+    doubts: Arc<AtomicU64>,
+}
+
+/// The right to change what stands in a store and in memory, or to take into memory what stands there.
+#[derive(Debug)]
+pub(super) struct Turn<'s> {
+    _alone: MutexGuard<'s, ()>,
+    doubts: &'s AtomicU64,
+    is_done: bool,
+}
+
+impl Turn<'_> {
+    /// Memory says what the store says.
+    pub(super) fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.doubts.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 impl From<&Path> for Place {
@@ -101,7 +127,7 @@ impl Store {
     }
 
     fn of(pool: Pool<Any>, shared: bool) -> Self {
-        Self { pool, shared, turn: Arc::default() }
+        Self { pool, shared, turn: Arc::default(), doubts: Arc::default() }
     }
 
     /// Whether other processes may change it.
@@ -116,8 +142,14 @@ impl Store {
     /// One of this process at a time changes what stands here and in memory, or takes into memory what stands here: held from before the store is
     /// asked until memory says the same. Without it, what was read before a change could be put in its place, and a stop or a revocation would
     /// lapse until the next look.
-    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        Turn { _alone: self.turn.lock().await, doubts: &self.doubts, is_done: false }
+    }
+
+    /// How many turns have ended without being done: the store failed, or whoever asked went away. Of some the change was stored and nobody heard
+    /// of it, so all has to be read again.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Acquire)
     }
 
     /// Begins a change that others are to see: they look at the number of changes, and read everything again when it has grown.

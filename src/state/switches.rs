@@ -26,9 +26,12 @@ pub struct Stop {
 pub struct Switches {
     store: Store,
     on: ArcSwap<BTreeMap<Switch, Stop>>,
-    /// Orders that hold here, which the store does not know.
-    unsaid: Mutex<BTreeMap<Switch, Option<Stop>>>,
+    /// Orders that hold here, which the store does not know. Held for every change of `on` too.
+    unsaid: Mutex<Orders>,
 }
+
+/// What of a switch was ordered: to stop, or to stop no more.
+type Orders = BTreeMap<Switch, Arc<Option<Stop>>>;
 
 impl Switches {
     pub(super) async fn load(store: Store) -> Result<Self, StoreError> {
@@ -76,20 +79,49 @@ impl Switches {
         Stop { reason: reason.to_owned(), id }
     }
 
-    /// Turns a switch on or off. In memory first: the order to stop takes effect even when the store fails, which the error then says
-    /// (SECURITY.md section 6, "works locally, persisted"); it is stored once that works again.
+    /// Turns a switch on or off. Whoever gives orders waits for one to be done before an opposite one.
+    ///
+    /// In memory first: it takes effect even when the store fails, which the error then says (SECURITY.md section 6, "works locally, persisted");
+    /// it is stored once that works again. SECURITY: not so the end of a stop in a store that replicas share, which holds once it is stored: an order
+    /// that waited for that would end a stop that another replica has ordered since.
     pub async fn set(&self, switch: &Switch, stop: Option<Stop>) -> Result<(), StoreError> {
-        self.unsaid.lock().insert(switch.clone(), stop.clone());
-        self.on.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            turn(&mut known, switch, stop.as_ref());
-            Arc::new(known)
+        if stop.is_none() && self.store.is_shared() {
+            return within(self.end(switch)).await;
+        }
+        self.change(|unsaid, on| {
+            obey(on, switch, stop.as_ref());
+            unsaid.insert(switch.clone(), Arc::new(stop));
         });
         within(async {
-            let _turn = self.store.turn().await;
-            self.store_order(switch).await
+            let turn = self.store.turn().await;
+            self.store_order(switch).await?;
+            turn.done();
+            Ok(())
         })
         .await
+    }
+
+    async fn end(&self, switch: &Switch) -> Result<(), StoreError> {
+        let turn = self.store.turn().await;
+        let order = self.unsaid.lock().get(switch).map(Arc::clone);
+        self.write(switch, None).await?;
+        self.change(|unsaid, on| {
+            // Who has ordered to stop meanwhile waits for this turn to end.
+            if is_same(unsaid.get(switch), order.as_ref()) {
+                unsaid.remove(switch);
+                on.remove(switch);
+            }
+        });
+        turn.done();
+        Ok(())
+    }
+
+    /// One change at a time.
+    fn change(&self, with: impl FnOnce(&mut Orders, &mut BTreeMap<Switch, Stop>)) {
+        let mut unsaid = self.unsaid.lock();
+        let mut on = BTreeMap::clone(&self.on.load());
+        with(&mut unsaid, &mut on);
+        self.on.store(Arc::new(on));
     }
 
     /// The ids of switches that stop this caller.
@@ -103,58 +135,64 @@ impl Switches {
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.forget(ids);
         within(async {
-            let _turn = self.store.turn().await;
+            let turn = self.store.turn().await;
             // What was being read when this began may have brought them back.
             self.forget(ids);
             let mut work = self.store.change().await?;
             for id in ids.iter().map(AsRef::as_ref).filter(|id| !id.is_empty()) {
                 sqlx::query("DELETE FROM kill_switches WHERE id = $1").bind(id.to_owned()).execute(&mut *work).await?;
             }
-            Ok(work.commit().await?)
+            work.commit().await?;
+            turn.done();
+            Ok(())
         })
         .await
     }
 
     fn forget(&self, ids: &[impl AsRef<str>]) {
         let is_erased = |stop: &Stop| ids.iter().any(|id| id.as_ref() == &*stop.id);
-        self.unsaid.lock().retain(|_, stop| !stop.as_ref().is_some_and(is_erased));
-        self.on.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            known.retain(|_, stop| !is_erased(stop));
-            Arc::new(known)
+        self.change(|unsaid, on| {
+            unsaid.retain(|_, order| !order.as_ref().as_ref().is_some_and(is_erased));
+            on.retain(|_, stop| !is_erased(stop));
         });
     }
 
     /// Takes what other processes have set. Orders of this one that could not be stored go before it.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
+        let turn = self.store.turn().await;
         let stored = read(&self.store).await?;
-        self.on.rcu(|_known| {
-            let mut on = stored.clone();
-            self.unsaid.lock().iter().for_each(|(switch, stop)| turn(&mut on, switch, stop.as_ref()));
-            Arc::new(on)
+        self.change(|unsaid, on| {
+            *on = stored;
+            for (switch, order) in unsaid.iter() {
+                obey(on, switch, order.as_ref().as_ref());
+            }
         });
+        turn.done();
         self.warn_of_unknown();
         Ok(())
     }
 
-    /// Stores orders that could not be stored when they were given.
+    /// Stores orders that could not be stored when they were given: all that can be.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
-        let _turn = self.store.turn().await;
         let rest: Vec<_> = self.unsaid.lock().keys().cloned().collect();
+        let mut all = Ok(());
         for switch in rest {
-            self.store_order(&switch).await?;
+            let turn = self.store.turn().await;
+            match self.store_order(&switch).await {
+                Ok(()) => turn.done(),
+                Err(error) => all = all.and(Err(error)),
+            }
         }
-        Ok(())
+        all
     }
 
     /// Stores the last order about a switch, unless that was done: of two at once neither is stored after the other that goes before it.
     async fn store_order(&self, switch: &Switch) -> Result<(), StoreError> {
-        let Some(order) = self.unsaid.lock().get(switch).cloned() else { return Ok(()) };
-        self.write(switch, order.as_ref()).await?;
+        let Some(order) = self.unsaid.lock().get(switch).map(Arc::clone) else { return Ok(()) };
+        self.write(switch, order.as_ref().as_ref()).await?;
         let mut unsaid = self.unsaid.lock();
         // There may be another one by now, who waits for its turn.
-        if unsaid.get(switch) == Some(&order) {
+        if is_same(unsaid.get(switch), Some(&order)) {
             unsaid.remove(switch);
         }
         Ok(())
@@ -183,11 +221,16 @@ impl Switches {
     }
 }
 
-fn turn(switches: &mut BTreeMap<Switch, Stop>, switch: &Switch, stop: Option<&Stop>) {
+fn obey(on: &mut BTreeMap<Switch, Stop>, switch: &Switch, stop: Option<&Stop>) {
     match stop {
-        Some(stop) => switches.insert(switch.clone(), stop.clone()),
-        None => switches.remove(switch),
+        Some(stop) => on.insert(switch.clone(), stop.clone()),
+        None => on.remove(switch),
     };
+}
+
+/// Whether they are one order, not two that say the same.
+fn is_same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 /// See [`Switches::marks`].

@@ -164,7 +164,7 @@ async fn a_database_of_a_newer_release_or_another_log_is_refused_and_its_url_is_
 }
 
 #[tokio::test]
-async fn mcp_077_while_the_database_hangs_calls_go_on_and_an_order_to_stop_holds_at_once() {
+async fn mcp_077_while_the_database_hangs_calls_go_on_and_orders_hold_that_let_nothing_pass() {
     let (database, crm) = (Postgres::start().await, Upstream::start().await);
     let gateway = replica("r1", &database, &crm).await;
     let operations = gateway.running.operations();
@@ -174,6 +174,9 @@ async fn mcp_077_while_the_database_hangs_calls_go_on_and_an_order_to_stop_holds
 
     database.hang();
     gateway.metric_is("yett_state_reachable", 0.0).await;
+    for _ in 0..20 {
+        assert_eq!(status(&gateway, ada.expose()).await, 200);
+    }
     let all = Switch::from_name("all");
     let began = tokio::time::Instant::now();
     let stopped = async {
@@ -181,21 +184,25 @@ async fn mcp_077_while_the_database_hangs_calls_go_on_and_an_order_to_stop_holds
         began.elapsed()
     };
     let (ordered, held) = tokio::join!(operations.switch_for(&all, true, "drill", "admin"), stopped);
-    let waited = began.elapsed();
     assert!(ordered.is_err(), "the operator is told that it is not stored");
-    assert!(held < Duration::from_secs(2) && waited < Duration::from_secs(20), "{held:?} {waited:?}");
+    assert!(held < began.elapsed(), "it holds before that is known: {held:?}");
+    // What another replica has ordered since nobody knows: a stop is not ended, and a key that is revoked is refused.
     let _unstored = operations.set_switch(&all, false, "admin").await.unwrap_err();
-    assert_eq!(status(&gateway, ada.expose()).await, 200);
+    assert_eq!(status(&gateway, ada.expose()).await, 503);
     let _unstored = operations.revoke_key(&bobs.id, "admin").await.unwrap_err();
-    let began = tokio::time::Instant::now();
-    for _ in 0..20 {
-        assert_eq!((status(&gateway, ada.expose()).await, status(&gateway, bob.expose()).await), (200, 401));
-    }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(status(&gateway, bob.expose()).await, 401);
 
-    // Once it goes on, it is told.
+    // Once it goes on, it is told, and orders that no store takes are in nobody's way.
+    let _refused = operations.set_switch(&Switch::from_name("tool:crm/\0"), true, "admin").await.unwrap_err();
     database.go_on();
-    gateway.metric_is("yett_state_reachable", 1.0).await;
+    eventually("the order is stored", || (database.sql("yett", "SELECT reason FROM kill_switches") == "drill").then_some(()))
+        .await;
+    operations.set_switch(&all, false, "admin").await.unwrap();
+    assert_eq!(status(&gateway, ada.expose()).await, 200);
+    database.sql("yett", "INSERT INTO kill_switches (target) VALUES ('all'); UPDATE changes SET n = n + 1");
+    becomes(&gateway, ada.expose(), 503).await;
+    operations.set_switch(&all, false, "admin").await.unwrap();
+    assert_eq!(status(&gateway, ada.expose()).await, 200);
     let revoked = || database.sql("yett", "SELECT subject FROM api_keys WHERE revoked IS NOT NULL");
     eventually("the revocation is stored", || (revoked() == "bob").then_some(())).await;
     assert_eq!(database.sql("yett", "SELECT COUNT(*) FROM kill_switches"), "0");
