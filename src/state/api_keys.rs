@@ -137,17 +137,18 @@ impl ApiKeys {
 
     /// Takes what other processes have changed. What this one knows better stays: revocations that could not be stored, and uses.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let turn = self.store.turn().await;
-        let rows = key_rows::all(&self.store).await?;
-        self.keys.rcu(|known| {
-            let merge = |row: &ApiKey| match known.get(&row.id) {
-                Some(known) => row.clone().after(known, self.unsaid.lock().contains(&row.id)),
-                None => row.clone(),
-            };
-            rows.iter().map(|row| (Arc::clone(&row.id), Arc::new(merge(row)))).collect::<HashMap<_, _>>()
-        });
-        turn.done();
-        Ok(())
+        let reading = async {
+            let rows = key_rows::all(&self.store).await?;
+            self.keys.rcu(|known| {
+                let merge = |row: &ApiKey| match known.get(&row.id) {
+                    Some(known) => row.clone().after(known, self.unsaid.lock().contains(&row.id)),
+                    None => row.clone(),
+                };
+                rows.iter().map(|row| (Arc::clone(&row.id), Arc::new(merge(row)))).collect::<HashMap<_, _>>()
+            });
+            Ok(())
+        };
+        self.store.in_turn(reading).await
     }
 
     /// Stores revocations that could not be stored when they were ordered: all that can be.
@@ -155,11 +156,7 @@ impl ApiKeys {
         let ids: Vec<_> = self.unsaid.lock().iter().cloned().collect();
         let mut all = Ok(());
         for id in ids {
-            let turn = self.store.turn().await;
-            match self.store_revocation(&id).await {
-                Ok(()) => turn.done(),
-                Err(error) => all = all.and(Err(error)),
-            }
+            all = all.and(self.store.in_turn(self.store_revocation(&id)).await);
         }
         all
     }
@@ -288,16 +285,14 @@ impl ApiKeys {
 
     /// Accepts a key from now on.
     pub async fn add(&self, key: &Arc<ApiKey>) -> Result<(), StoreError> {
-        within(async {
-            let turn = self.store.turn().await;
+        let adding = async {
             let mut work = self.store.change().await?;
             key_rows::insert(&mut work, key).await?;
             work.commit().await?;
             self.put(key);
-            turn.done();
             Ok(())
-        })
-        .await
+        };
+        within(self.store.in_turn(adding)).await
     }
 
     /// A key with another secret, which nothing knows until [`ApiKeys::replace`] puts it in its place. The caller, the id and what else
@@ -323,8 +318,7 @@ impl ApiKeys {
     /// Puts a rotated key into its place.
     pub async fn replace(&self, key: &Arc<ApiKey>) -> Result<(), KeyError> {
         let before = key.former.as_ref().map_or(key.secret.hash, |(kept, _)| kept.hash);
-        within(async {
-            let turn = self.store.turn().await;
+        let rotating = async {
             let mut work = self.store.change().await?;
             let rotated = key_rows::rotate(&mut work, key, &before).await?;
             work.commit().await.map_err(StoreError::from)?;
@@ -332,10 +326,9 @@ impl ApiKeys {
                 return Err(KeyError::Changed(key.id.to_string()));
             }
             self.put(key);
-            turn.done();
             Ok(())
-        })
-        .await
+        };
+        within(self.store.in_turn(rotating)).await
     }
 
     /// Refuses both secrets of a key from now on. In memory first, so that it holds even if the store fails, which the error then says; it
@@ -352,13 +345,7 @@ impl ApiKeys {
             });
             unsaid.insert(Arc::clone(&id));
         }
-        within(async {
-            let turn = self.store.turn().await;
-            self.store_revocation(&id).await?;
-            turn.done();
-            Ok::<_, StoreError>(())
-        })
-        .await?;
+        within(self.store.in_turn(self.store_revocation(&id))).await?;
         self.find(&id)
     }
 

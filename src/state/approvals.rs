@@ -95,8 +95,7 @@ impl Approvals {
 
     /// Lets a definition pass, once that is stored.
     pub async fn approve(&self, definition: Definition, approval: Approval) -> Result<(), StoreError> {
-        within(async {
-            let turn = self.store.turn().await;
+        let approving = async {
             let mut work = self.store.change().await?;
             let statement = "INSERT INTO approved_definitions (server, tool, definition, requester, reason, approved)
                 VALUES ($1, $2, $3, $4, $5, $6)
@@ -110,10 +109,9 @@ impl Approvals {
             // An order to take it back that is older than this one is over.
             unsaid.retain(|other| *other != definition);
             self.change(&unsaid, |now| drop(now.all.insert(definition, approval)));
-            turn.done();
-            Ok::<_, StoreError>(())
-        })
-        .await
+            Ok(())
+        };
+        within(self.store.in_turn(approving)).await
     }
 
     /// Lets it pass no more. In memory first: that takes effect even when the store fails, which the error then says; it is stored once that works
@@ -125,36 +123,27 @@ impl Approvals {
             unsaid.push(definition.clone());
             self.change(&unsaid, |now| drop(now.all.remove(definition)));
         }
-        within(async {
-            let turn = self.store.turn().await;
-            self.remove(definition).await?;
-            turn.done();
-            Ok(())
-        })
-        .await
+        within(self.store.in_turn(self.remove(definition))).await
     }
 
     /// Takes what other processes have changed.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let turn = self.store.turn().await;
-        let mut all = read(&self.store).await?;
-        let unsaid = self.unsaid.lock();
-        all.retain(|definition, _| !unsaid.contains(definition));
-        self.change(&unsaid, |now| now.all = all);
-        turn.done();
-        Ok(())
+        let reading = async {
+            let mut all = read(&self.store).await?;
+            let unsaid = self.unsaid.lock();
+            all.retain(|definition, _| !unsaid.contains(definition));
+            self.change(&unsaid, |now| now.all = all);
+            Ok(())
+        };
+        self.store.in_turn(reading).await
     }
 
-    /// Stores what was taken back and could not be stored when that was ordered.
+    /// Stores what was taken back and could not be stored when that was ordered: all that can be.
     pub(super) async fn store_rest(&self) -> Result<(), StoreError> {
         let rest = self.unsaid.lock().clone();
         let mut all = Ok(());
         for definition in rest {
-            let turn = self.store.turn().await;
-            match self.remove(&definition).await {
-                Ok(()) => turn.done(),
-                Err(error) => all = all.and(Err(error)),
-            }
+            all = all.and(self.store.in_turn(self.remove(&definition)).await);
         }
         all
     }

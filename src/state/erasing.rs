@@ -28,8 +28,7 @@ impl ApiKeys {
     /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.forget(ids);
-        let erased = within(async {
-            let turn = self.store.turn().await;
+        let erasing = async {
             // What was being read when this began may have brought them back.
             self.forget(ids);
             let mut work = self.store.change().await?;
@@ -37,8 +36,10 @@ impl ApiKeys {
                 sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_ref().to_owned()).execute(&mut *work).await?;
                 accounts::remove_by_id(&mut work, id.as_ref()).await?;
             }
-            work.commit().await?;
-            turn.done();
+            Ok::<_, StoreError>(work.commit().await?)
+        };
+        let erased = within(async {
+            self.store.in_turn(erasing).await?;
             self.store.wipe().await
         })
         .await;

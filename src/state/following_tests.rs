@@ -37,7 +37,7 @@ async fn at_once<C>(
             assert!(tokio::time::timeout(wait, &mut change).await.is_err(), "it waits for its turn");
         }
     }
-    others.done();
+    drop(others);
     let (changed, read) = tokio::join!(change, read);
     read.unwrap();
     changed
@@ -56,7 +56,7 @@ async fn a_stop_and_its_end_outlast_what_was_being_read() {
         assert_eq!(switches.list(), [""; 0]);
         // Of two at once the last one is stored, whoever comes first.
         let stop = |reason| switches.set(&crm, Some(switches.prepare(&crm, reason)));
-        let both = async { tokio::join!(stop("first"), stop("last")) };
+        let both = Box::pin(async { tokio::join!(stop("first"), stop("last")) });
         let (one, other) = at_once(first, &keys, both, switches.reload()).await;
         one.and(other).unwrap();
         switches.reload().await.unwrap();
@@ -94,7 +94,7 @@ async fn a_key_stays_revoked_whatever_was_being_read_or_put_in_its_place() {
         let (key, _) = keys.create(new(), now).await.unwrap();
         let (rotated, secret) =
             keys.rotated(&key.id, crate::state::Rotation { overlap: Duration::ZERO, expires: None }, now).unwrap();
-        let both = async { tokio::join!(keys.replace(&rotated), keys.revoke(&key.id, now)) };
+        let both = Box::pin(async { tokio::join!(keys.replace(&rotated), keys.revoke(&key.id, now)) });
         let (replaced, revoked) = at_once(first, &keys, both, keys.reload()).await;
         replaced.unwrap();
         revoked.unwrap();

@@ -50,13 +50,6 @@ pub(super) struct Turn<'s> {
     is_done: bool,
 }
 
-impl Turn<'_> {
-    /// Memory says what the store says.
-    pub(super) fn done(mut self) {
-        self.is_done = true;
-    }
-}
-
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.is_done {
@@ -139,9 +132,17 @@ impl Store {
         &self.pool
     }
 
-    /// One of this process at a time changes what stands here and in memory, or takes into memory what stands here: held from before the store is
+    /// Has one of this process at a time change what stands here and in memory, or take into memory what stands here: from before the store is
     /// asked until memory says the same. Without it, what was read before a change could be put in its place, and a stop or a revocation would
     /// lapse until the next look.
+    pub(super) async fn in_turn<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let mut turn = self.turn().await;
+        let done = work.await?;
+        turn.is_done = true;
+        Ok(done)
+    }
+
+    /// See [`Store::in_turn`].
     pub(super) async fn turn(&self) -> Turn<'_> {
         Turn { _alone: self.turn.lock().await, doubts: &self.doubts, is_done: false }
     }

@@ -86,23 +86,16 @@ impl Switches {
     /// that waited for that would end a stop that another replica has ordered since.
     pub async fn set(&self, switch: &Switch, stop: Option<Stop>) -> Result<(), StoreError> {
         if stop.is_none() && self.store.is_shared() {
-            return within(self.end(switch)).await;
+            return within(self.store.in_turn(self.end(switch))).await;
         }
         self.change(|unsaid, on| {
             obey(on, switch, stop.as_ref());
             unsaid.insert(switch.clone(), Arc::new(stop));
         });
-        within(async {
-            let turn = self.store.turn().await;
-            self.store_order(switch).await?;
-            turn.done();
-            Ok(())
-        })
-        .await
+        within(self.store.in_turn(self.store_order(switch))).await
     }
 
     async fn end(&self, switch: &Switch) -> Result<(), StoreError> {
-        let turn = self.store.turn().await;
         let order = self.unsaid.lock().get(switch).map(Arc::clone);
         self.write(switch, None).await?;
         self.change(|unsaid, on| {
@@ -112,7 +105,6 @@ impl Switches {
                 on.remove(switch);
             }
         });
-        turn.done();
         Ok(())
     }
 
@@ -134,8 +126,7 @@ impl Switches {
     /// Forgets switches that name somebody who is erased, in memory and in the store.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.forget(ids);
-        within(async {
-            let turn = self.store.turn().await;
+        let erasing = async {
             // What was being read when this began may have brought them back.
             self.forget(ids);
             let mut work = self.store.change().await?;
@@ -143,10 +134,9 @@ impl Switches {
                 sqlx::query("DELETE FROM kill_switches WHERE id = $1").bind(id.to_owned()).execute(&mut *work).await?;
             }
             work.commit().await?;
-            turn.done();
             Ok(())
-        })
-        .await
+        };
+        within(self.store.in_turn(erasing)).await
     }
 
     fn forget(&self, ids: &[impl AsRef<str>]) {
@@ -159,17 +149,17 @@ impl Switches {
 
     /// Takes what other processes have set. Orders of this one that could not be stored go before it.
     pub(super) async fn reload(&self) -> Result<(), StoreError> {
-        let turn = self.store.turn().await;
-        let stored = read(&self.store).await?;
-        self.change(|unsaid, on| {
-            *on = stored;
-            for (switch, order) in unsaid.iter() {
-                obey(on, switch, order.as_ref().as_ref());
-            }
-        });
-        turn.done();
-        self.warn_of_unknown();
-        Ok(())
+        let reading = async {
+            let stored = read(&self.store).await?;
+            self.change(|unsaid, on| {
+                *on = stored;
+                for (switch, order) in unsaid.iter() {
+                    obey(on, switch, order.as_ref().as_ref());
+                }
+            });
+            Ok(())
+        };
+        self.store.in_turn(reading).await.inspect(|()| self.warn_of_unknown())
     }
 
     /// Stores orders that could not be stored when they were given: all that can be.
@@ -177,11 +167,7 @@ impl Switches {
         let rest: Vec<_> = self.unsaid.lock().keys().cloned().collect();
         let mut all = Ok(());
         for switch in rest {
-            let turn = self.store.turn().await;
-            match self.store_order(&switch).await {
-                Ok(()) => turn.done(),
-                Err(error) => all = all.and(Err(error)),
-            }
+            all = all.and(self.store.in_turn(self.store_order(&switch)).await);
         }
         all
     }

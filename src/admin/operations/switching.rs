@@ -17,9 +17,9 @@ impl Operations {
         self.switch_for(switch, on, "", requester).await
     }
 
-    /// Turns a switch on or off, once that is recorded; it holds even if the store fails, which the error then says, but for an
-    /// end in a store that replicas share. The reason is for
-    /// operators: empty, or one line. SECURITY: the record names a caller by their pseudonym, in its digests too.
+    /// Turns a switch on or off, once that is recorded; it holds even if the store fails, which the error then says, but for an end in a store
+    /// that replicas share. The reason is for operators: empty, or one line. SECURITY: the record names a caller by their pseudonym, in its digests
+    /// too.
     pub async fn switch_for(&self, switch: &Switch, on: bool, reason: &str, requester: &str) -> Result<(), OperationError> {
         let _turn = self.turn.lock().await;
         let subject = named(switch).map(|(_, subject)| subject);

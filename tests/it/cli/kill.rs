@@ -183,8 +183,9 @@ fn wrong_targets_and_reasons_are_errors_that_say_what_to_write() {
     let serving = scene.home.serve();
     scene.home.tell_operator(&serving);
     let long = "x".repeat(501);
-    let table: [(&[&str], &str); 8] = [
+    let table: [(&[&str], &str); 9] = [
         (&["--tool", "crm"], "SERVER/TOOL"),
+        (&["--tool", "crm/get\u{1}"], "no control characters"),
         (&["--tool", "cmr/x"], "there are: crm, mail"),
         (&["--principal", "ada"], "ISSUER/SUBJECT"),
         (&["--principal", "crop/ada"], "there are: api-key"),
