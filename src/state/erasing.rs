@@ -28,7 +28,7 @@ impl ApiKeys {
     /// Removes keys and accounts with everything that is known of them, from memory first. What is not there is no error.
     pub async fn erase(&self, ids: &[impl AsRef<str>]) -> Result<(), StoreError> {
         self.forget(ids);
-        let erasing = async {
+        let erasing = Box::pin(async {
             // What was being read when this began may have brought them back.
             self.forget(ids);
             let mut work = self.store.change().await?;
@@ -37,9 +37,10 @@ impl ApiKeys {
                 accounts::remove_by_id(&mut work, id.as_ref()).await?;
             }
             Ok::<_, StoreError>(work.commit().await?)
-        };
+        });
         let erased = within(async {
-            self.store.in_turn(erasing).await?;
+            // SECURITY: one that failed leaves no doubt that would have the keys read again: they stay forgotten until it is done.
+            self.store.in_turn(async { Ok::<_, StoreError>(erasing.await) }).await??;
             self.store.wipe().await
         })
         .await;

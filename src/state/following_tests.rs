@@ -138,3 +138,17 @@ async fn what_was_stored_and_nobody_heard_of_is_read_again() {
     assert_eq!(switches.list(), ["all"]);
     assert_eq!(keys.store().doubts(), following.settled.load(Ordering::Acquire));
 }
+
+#[tokio::test]
+async fn keys_whose_erasure_has_failed_stay_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keys, switches) = open(dir.path()).await;
+    let (keys, switches) = (Arc::new(keys), Arc::new(switches));
+    let following = Following::new(Arc::clone(&keys), switches);
+    let (key, _) = keys.create(NewKey { subject: "ada".into(), ..NewKey::default() }, Timestamp::now()).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE api_keys RENAME TO gone").execute(keys.store().pool()).await.unwrap();
+    keys.erase(&[&*key.id]).await.unwrap_err();
+    sqlx::raw_sql("ALTER TABLE gone RENAME TO api_keys").execute(keys.store().pool()).await.unwrap();
+    following.look().await.unwrap();
+    assert_eq!(keys.list().len(), 0);
+}
