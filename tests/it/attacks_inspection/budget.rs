@@ -15,7 +15,7 @@ const PACKED: &str = "eNrtx6ERACAMBLBVOgE7VSC4e4fo+qyBSFw6qXNrdrKqRURERERERERERE
 
 /// The same again and again.
 fn slow_for_the_injection_scan() -> Value {
-    json!({ "content": [{ "type": "text", "text": "Here it is." }], "structuredContent": { "texts": vec![PACKED; 30_000] } })
+    json!({ "content": [{ "type": "text", "text": "Here it is." }], "structuredContent": { "texts": vec![PACKED; 10_000] } })
 }
 
 const DLP: &str = "dlp:\n  rules:\n    - { name: addresses, detect: [mac_address], action: mask }\n";

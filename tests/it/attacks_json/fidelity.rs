@@ -41,7 +41,8 @@ async fn json_008_edits_are_splices_and_are_recorded() {
     assert_eq!(String::from_utf8_lossy(&arrived.body), expected);
     let decision = &stage.gateway.records_of(&answer.call())[0];
     assert_eq!(decision["dec"]["edits"], 1, "{decision}");
-    assert_eq!(decision["dec"]["findings"][0]["rule"], "ssn", "{decision}");
+    let findings = decision["dec"]["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["rule"] == "ssn"), "{decision}");
     assert_commitment_opens(stage, &answer.call(), &body).await;
 }
 
