@@ -2,7 +2,7 @@
 
 use super::rules::Severity;
 use super::score::{Hit, SurfaceKind};
-use crate::scan::linear::{Model, Rarity, Surface};
+use crate::scan::linear::{Model, Rarity, Scored, Surface, TYPED};
 use crate::scan::readings::View;
 
 /// What the model's findings are called, as rules have an id.
@@ -20,13 +20,8 @@ pub enum ModelMode {
 }
 
 /// A shorter answer or definition is a label or a line of values: a few words of it are all the evidence there is, and that is a remark. What a caller
-/// types may be as short and still be an order; of twenty-four thousand honest lines
-/// of that length twenty-one are flagged.
+/// types may be as short and still be an order; of eighteen thousand honest lines of that length, of three words or more, sixty-two are flagged.
 const SHORT: usize = 48;
-
-/// What a caller types is hardly ever longer; a longer argument is a document, and more of its windows have a chance to look like an order. Its
-/// thresholds (`prompt`) come from honest texts as short, see `TYPED` in `scripts/train`.
-const TYPED: usize = 512;
 
 /// The stretch of a reading that looks most like an attack, if any does.
 pub(super) fn opinion(model: &Model, mode: ModelMode, view: &View<'_>, surface: SurfaceKind) -> Option<Hit> {
@@ -35,21 +30,35 @@ pub(super) fn opinion(model: &Model, mode: ModelMode, view: &View<'_>, surface: 
     }
     let text = view.readable.rewritten.text();
     let is_long_enough = surface == SurfaceKind::Argument || text.len() >= SHORT;
-    let (surface, flags_from) = judged_as(surface, text.len());
-    let scored = model.score(text, surface)?;
+    let (scored, flags_from) = scored(model, text, surface)?;
     let flags = mode == ModelMode::On && is_long_enough && scored.rarity >= flags_from;
     let severity = if flags { Severity::Medium } else { Severity::Low };
     let span = view.original(scored.span);
     Some(Hit { rule: MODEL, severity, start: span.start, end: span.end })
 }
 
-/// The thresholds that hold for a text of a surface, and how rare a score has to be among honest ones to be more than a remark. Chosen by
-/// `scripts/evaluate`; a definition that is withheld by mistake costs a tool, a result that is labelled by mistake a line of text.
-fn judged_as(surface: SurfaceKind, length: usize) -> (Surface, Rarity) {
-    match surface {
-        SurfaceKind::Argument if length <= TYPED => (Surface::Prompt, Rarity::TwoHundredth),
+/// How a text of a surface scores, and how rare such a score has to be among honest ones to be more than a remark. Chosen by `scripts/evaluate`; a
+/// definition that is withheld by mistake costs a tool, a result that is labelled by mistake a line of text.
+///
+/// A longer argument than what is typed is a document, and more of its windows have a chance to look like an order.
+fn scored(model: &Model, text: &str, surface: SurfaceKind) -> Option<(Scored, Rarity)> {
+    let (surface, flags_from) = match surface {
+        SurfaceKind::Argument if text.len() <= TYPED => return typed(model, text),
         SurfaceKind::Argument => (Surface::Argument, Rarity::TwoHundredth),
         SurfaceKind::Definition => (Surface::Definition, Rarity::Thousandth),
         SurfaceKind::Result => (Surface::Result, Rarity::Thousandth),
+    };
+    Some((model.score(text, surface)?, flags_from))
+}
+
+/// What is typed is judged as a whole, and its best window too: an order may stand amid honest sentences. That tells less of it, so it has to be rarer.
+fn typed(model: &Model, text: &str) -> Option<(Scored, Rarity)> {
+    let window = model.score(text, Surface::Prompt).map(|scored| (scored, Rarity::Thousandth));
+    let whole = model.score_typed(text).map(|scored| (scored, Rarity::TwoHundredth));
+    let flags = |judged: &(Scored, Rarity)| judged.0.rarity >= judged.1;
+    // The window says where.
+    match (window, whole) {
+        (Some(window), Some(whole)) if flags(&whole) && !flags(&window) => Some(whole),
+        (window, whole) => window.or(whole),
     }
 }

@@ -17,8 +17,10 @@ const NUMBER: u32 = 0x6C8E_9CF5;
 /// Every letter of ASCII that stands alone, but for the words "a" and "i": what is spelt apart is put together elsewhere, and as it stands says nothing.
 const LETTER: u32 = 0x3C6E_F372;
 
-/// Weights are in this many buckets, as a power of two.
+/// Weights of windows are in this many buckets, as a power of two.
 pub(super) const BUCKET_BITS: u32 = 18;
+/// Those of texts as a whole in this many.
+pub(super) const TYPED_BITS: u32 = 17;
 
 /// One word, or the end of a sentence.
 #[derive(Clone, Copy, Debug, Default)]

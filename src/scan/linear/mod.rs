@@ -3,7 +3,7 @@
 //! Rules know phrases; this knows which words keep company in orders to a model and which in honest documents, so it sees
 //! paraphrases that no rule has. It reads a text that is already readable (`normalize.rs` of the injection scan), sums the weights of
 //! its one-, two- and three-word sequences over short overlapping windows, so that one sentence in a long document counts in full, and
-//! compares the best window with a threshold of the surface.
+//! compares the best window with a threshold of the surface. What is as short as people type it is judged as a whole besides, by weights of its own.
 //!
 //! Pure, without allocation, linear in the text: one pass, and another over the stretch that is found. The weights are made by `scripts/train` and embedded;
 //! `policies/detectors/injection/MODEL_CARD.md` has the data, the figures and what it is known to miss.
@@ -13,6 +13,7 @@
 
 mod features;
 mod weights;
+mod whole;
 mod windows;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 use std::ops::Range;
 
 pub use weights::{Model, Unreadable};
+pub use whole::TYPED;
 
 /// Where a text comes from. Honest texts differ by place, so each has thresholds of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +51,7 @@ pub enum Rarity {
 /// The stretch of a text that looks most like an attack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scored {
-    /// The sum of the weights of the best window. Comparable within one model only.
+    /// The sum of the weights of the best window, or what the text as a whole has. Comparable within one model and way of judging only.
     pub score: i32,
     /// How rare such a score is.
     pub rarity: Rarity,
@@ -75,5 +77,12 @@ impl Model {
         let best = windows::best(self, text, thresholds.lowest())?;
         let rarity = thresholds.rarity(best.score)?;
         Some(Scored { score: best.score, rarity, span: windows::narrowed(self, text, best.span) })
+    }
+
+    /// A text of up to [`TYPED`] bytes as a whole, if it scores as high as one in a hundred of those that people type to models.
+    pub fn score_typed(&self, text: &str) -> Option<Scored> {
+        let score = whole::score(self, text)?;
+        let rarity = self.typed_thresholds().rarity(score)?;
+        Some(Scored { score, rarity, span: 0..text.len() })
     }
 }
