@@ -23,6 +23,9 @@ pub enum ModelMode {
 /// types may be as short and still be an order; of eighteen thousand honest lines of that length, of three words or more, sixty-two are flagged.
 const SHORT: usize = 48;
 
+/// Bytes of a sentence or two, about two windows of the model: what is longer has room for an order and for honest sentences around it.
+const SENTENCES: usize = 128;
+
 /// The stretch of a reading that looks most like an attack, if any does.
 pub(super) fn opinion(model: &Model, mode: ModelMode, view: &View<'_>, surface: SurfaceKind) -> Option<Hit> {
     if mode == ModelMode::Off {
@@ -51,9 +54,11 @@ fn scored(model: &Model, text: &str, surface: SurfaceKind) -> Option<(Scored, Ra
     Some((model.score(text, surface)?, flags_from))
 }
 
-/// What is typed is judged as a whole, and its best window too: an order may stand amid honest sentences. That tells less of it, so it has to be rarer.
+/// What is typed is judged as a whole, and its best window too: an order may stand amid honest sentences, which the whole is then made of. Of a sentence
+/// or two the whole tells more, so a window of those has to be rarer.
 fn typed(model: &Model, text: &str) -> Option<(Scored, Rarity)> {
-    let window = model.score(text, Surface::Prompt).map(|scored| (scored, Rarity::Thousandth));
+    let window_flags_from = if text.len() > SENTENCES { Rarity::TwoHundredth } else { Rarity::Thousandth };
+    let window = model.score(text, Surface::Prompt).map(|scored| (scored, window_flags_from));
     let whole = model.score_typed(text).map(|scored| (scored, Rarity::TwoHundredth));
     let flags = |judged: &(Scored, Rarity)| judged.0.rarity >= judged.1;
     // The window says where.
