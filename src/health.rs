@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Condition;
+use crate::export::Standings;
 use crate::jwks::Keys;
 use crate::listener::{bind, operators};
 use crate::secrets::{Keeper, Live};
@@ -60,6 +61,8 @@ pub struct Readiness {
     pub secrets: Arc<Keeper>,
     /// The state store. Without it calls go on by what is in memory, so it is told and changes nothing: it may be gone for all replicas.
     pub state: Arc<Following>,
+    /// Sinks of the log. They are copies: one that fails is told and changes nothing.
+    pub exports: Standings,
 }
 
 impl Readiness {
@@ -136,7 +139,8 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
         .reload
         .borrow()
         .map(|why| format!("the configuration on disk is not in force: the last reload was refused ({why})"));
-    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles()).chain(unreached).chain(stale);
+    let claims = claims.into_iter().chain(shared.readiness.secrets.troubles()).chain(shared.readiness.exports.troubles());
+    let claims = claims.chain(unreached).chain(stale);
     let claims = claims.fold(String::new(), |all, claim| all + "warning: " + &claim + "\n");
     match shared.readiness.check() {
         Ok(()) => format!("ready\naudit: {}\n{claims}", *shared.readiness.mode.borrow()).into_response(),

@@ -58,6 +58,8 @@ pub mod vault;
 
 pub mod anchor;
 
+pub mod export;
+
 pub mod witness;
 
 pub mod config;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Sink;
 use crate::secrets::Live;
 use crate::tlog;
 
@@ -34,6 +35,8 @@ pub struct Audit {
     pub witness: Option<Witnesses>,
     /// Who keeps its heads.
     pub copies: Vec<HeadCopy>,
+    /// Who gets a copy of its records.
+    pub sinks: Vec<Sink>,
     /// How heads of the log are signed.
     pub signing: Signing,
 }

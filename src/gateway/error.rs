@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::admin::{AdminError, PrivacyError};
 use crate::anchor::{CopyError, Frozen, KeeperError};
 use crate::audit;
+use crate::export::ExportError;
 use crate::jwks::JwksError;
 use crate::master_key::MasterKeyError;
 use crate::scan::NotCompiled;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The heads that were copied are of another history of the log, or cannot be looked at.
     #[error("the copies of the audit log's heads forbid to continue it")]
     Copies(#[from] CopyError),
+    /// A sink of the log cannot be used as configured.
+    #[error("records cannot be exported")]
+    Export(#[from] ExportError),
     /// The first record could not be written.
     #[error("the audit log cannot be written")]
     Append(#[from] audit::AppendError),

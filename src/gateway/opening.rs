@@ -10,9 +10,11 @@ use crate::anchor::{Anchors, Copies, HeadKeeper, Witnesses};
 use crate::audit::{Disk, Log, Options};
 use crate::clock::Clock;
 use crate::config::{self, Config, KeyRules};
+use crate::export::Exports;
 use crate::master_key::{EPOCH_KEYS, MasterKey, make_private_dir};
 use crate::state::{Aging, ApiKeys, Following, HeadStore, Place, Switches};
 use crate::telemetry::Metrics;
+use crate::vault::Vault;
 
 pub(super) fn make_data_dir(config: &Config) -> Result<PathBuf, StartError> {
     let path = config.data_dir.clone();
@@ -102,4 +104,14 @@ async fn look_at_copies(config: &Config, log: &Arc<Log>, metrics: &Arc<Metrics>)
     let copies = Copies::new(&config.audit.copies, Arc::clone(log), Arc::clone(metrics)).map_err(StartError::Collector)?;
     copies.check().await?;
     Ok(copies)
+}
+
+/// Whoever gets a copy of the log's records.
+pub(super) fn exports(
+    config: &Config,
+    log: &Arc<Log>,
+    vault: &Arc<Vault>,
+    metrics: &Arc<Metrics>,
+) -> Result<Exports, StartError> {
+    Ok(Exports::new(&config.audit.sinks, log, &place(config), vault, metrics)?)
 }

@@ -12,19 +12,20 @@ use super::binding::{Offered, Serving, bind_admin, bind_health, bind_listeners};
 use super::certificates::Certificates;
 use super::chains::{Chains, Lasting};
 use super::following::follow;
-use super::opening::{anchors, make_data_dir, open_log, open_state};
+use super::opening::{anchors, exports, make_data_dir, open_log, open_state};
 use super::reload::Reloader;
 use super::secrets::Secrets;
 use super::upkeep::{index, look_after, look_after_sessions, metrics};
 use super::{Gateway, StartError};
 use crate::accounts::Accounts;
-use crate::anchor::Witnesses;
+use crate::anchor::{Anchors, Witnesses};
 use crate::asserted::Assertions;
-use crate::audit::{Condition, Draft, Kind, Log, Stock};
+use crate::audit::{Draft, Kind, Log, Stock};
 use crate::chain::Vigil;
 use crate::clock::Clock;
 use crate::config::{self, Config, Durability, Traces};
 use crate::endpoint::BodyMemory;
+use crate::export::Exports;
 use crate::health::Readiness;
 use crate::introspection::Introspector;
 use crate::jwks::{KeySets, Keys};
@@ -89,8 +90,8 @@ impl Gateway {
         let keys = key_sets.keys();
         let known = known_issuers(&config, &key_sets, (&clock, &metrics), (&services, &stop))?;
         let pages = Pages::new((accounts.as_ref(), &switches), &known, &config, &master);
-        let claims = anchors.witnesses.as_ref().map(Witnesses::claims);
-        let readiness = readiness(&config, log.condition(), claims, keys, (secrets.keeper(), &state));
+        let exports = exports(&config, &log, &vault, &metrics)?;
+        let readiness = readiness(&config, (&log, &anchors, &exports), keys, (secrets.keeper(), &state));
         let _ = ready.set(Arc::clone(&readiness));
 
         let quarantine = Arc::new(Quarantine::with(Arc::clone(api_keys.approvals())));
@@ -135,7 +136,7 @@ impl Gateway {
         for listener in listeners {
             connections.spawn(listener.run(stop_accepting.clone()));
         }
-        anchors.run(&log, &followers, &stop);
+        follow_log(anchors, exports, (&log, &followers), &stop)?;
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
         look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
@@ -168,14 +169,25 @@ impl Gateway {
 /// Whether calls can be answered.
 fn readiness(
     config: &Config,
-    log: watch::Receiver<Condition>,
-    claims: Option<watch::Receiver<Vec<String>>>,
+    (log, anchors, exports): (&Log, &Anchors, &Exports),
     keys: Vec<Keys>,
     (secrets, state): (&Arc<Keeper>, &Arc<Following>),
 ) -> Arc<Readiness> {
+    let (log, claims, exports) = (log.condition(), anchors.witnesses.as_ref().map(Witnesses::claims), exports.standings());
     let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
     let (secrets, state) = (Arc::clone(secrets), Arc::clone(state));
-    Arc::new(Readiness { serving, log, mode, reload: watch::Sender::new(None), claims, keys, secrets, state })
+    Arc::new(Readiness { serving, log, mode, reload: watch::Sender::new(None), claims, keys, secrets, state, exports })
+}
+
+/// Whoever holds the log, and whoever gets a copy of it.
+fn follow_log(
+    anchors: Anchors,
+    exports: Exports,
+    (log, followers): (&Arc<Log>, &TaskTracker),
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    anchors.run(log, followers, stop);
+    Ok(exports.run(log, followers)?)
 }
 
 /// Reads the secrets that the configuration refers to, as far as that has not been done when it was read.

@@ -4,10 +4,10 @@
 //! changed: what is to be otherwise is another step.
 
 /// The version that this build reads and writes.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// Each brings a store from the version before it to its own; the first to version 1.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     // Version 1 was made table by table: a store of it may lack one, so the step can be repeated.
     "CREATE TABLE IF NOT EXISTS api_keys (
     id       TEXT NOT NULL PRIMARY KEY,
@@ -69,6 +69,17 @@ ALTER TABLE kill_switches ADD COLUMN id TEXT NOT NULL DEFAULT '';",
     approved   TEXT NOT NULL,
     PRIMARY KEY (server, tool, definition)
 ) STRICT, WITHOUT ROWID;",
+    // The last line of a log that a sink is known to have.
+    "CREATE TABLE exports (
+    log     TEXT NOT NULL,
+    sink    TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    begins  INTEGER NOT NULL,
+    ends    INTEGER NOT NULL,
+    leaf    BLOB NOT NULL,
+    PRIMARY KEY (log, sink)
+) STRICT, WITHOUT ROWID;",
 ];
 
 /// What has to be run on a store of version `found`; 0 is an empty one.
@@ -94,6 +105,6 @@ mod tests {
     #[test]
     fn every_version_has_its_step() {
         assert_eq!(usize::try_from(VERSION).unwrap(), STEPS.len());
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(|found| steps(found).count()), [6, 6, 4, 3, 2, 1, 0, 0]);
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8].map(|found| steps(found).count()), [7, 7, 5, 4, 3, 2, 1, 0, 0]);
     }
 }

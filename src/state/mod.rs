@@ -1,4 +1,4 @@
-//! What may change: API keys, accounts that callers have connected, kill switches, approved definitions and the newest heads of logs, in `state.db` or in a
+//! What may change: API keys, accounts that callers have connected, kill switches, approved definitions, the newest heads of logs and how far their exports have come, in `state.db` or in a
 //! Postgres that replicas share, through sqlx; and how a file of SQLite is opened and wiped, for the vault too.
 //!
 //! The request path does not wait for a store, but for the token of an account that is not in memory: keys and switches are held in memory
@@ -8,6 +8,7 @@ mod accounts;
 mod api_keys;
 mod approvals;
 mod erasing;
+mod exports;
 mod facts;
 mod following;
 mod heads;
@@ -34,6 +35,7 @@ use sqlx::{AssertSqlSafe, Pool, Row as _, Sqlite};
 pub use accounts::{Account, Accounts, Tokens, Whose};
 pub use api_keys::{Ages, ApiKeys, KeyError, NewKey, Presented, Rotation};
 pub use approvals::{Approval, Approvals, Definition};
+pub use exports::{ExportStore, Exported};
 pub use following::{Following, LOOK};
 pub use heads::{HeadStore, Swapped};
 pub use key::{Aging, ApiKey, Kept, KeyRefusal, KeyStatus, Shown};

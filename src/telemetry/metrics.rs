@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::accounts::Accounts;
 use super::copies::Copies;
+use super::exports::Exports;
 use super::exposition::Exposition;
 use super::issuers::Issuers;
 use super::limits::Limits;
@@ -55,6 +56,7 @@ pub struct Metrics {
     pub(super) reloads: Reloads,
     pub(super) tls: Tls,
     pub(super) copies: Copies,
+    pub(super) exports: Exports,
     pub(super) issuers: Issuers,
     spans: traces::Counts,
     tracer: Option<Tracer>,
@@ -191,6 +193,7 @@ impl Metrics {
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
         let (secrets, issuers, accounts) = (Secrets::default(), Issuers::default(), Accounts::default());
         let (witnesses, copies, limits) = (Witnesses::default(), Copies::default(), Limits::default());
+        let exports = Exports::default();
 
         let mut ours = Registry::with_prefix("yett");
         ours.register("build", "The build that runs", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -229,6 +232,7 @@ impl Metrics {
         reloads.register(&mut ours);
         tls.register(&mut ours);
         copies.register(&mut ours);
+        exports.register(&mut ours);
         issuers.register(&mut ours);
 
         let mut process = Registry::default();
@@ -247,6 +251,7 @@ impl Metrics {
             reloads,
             tls,
             copies,
+            exports,
             issuers,
             upstream_duration,
             spans,

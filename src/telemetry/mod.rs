@@ -5,6 +5,7 @@
 
 mod accounts;
 mod copies;
+mod exports;
 mod exposition;
 mod issuers;
 mod limits;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::pool::Parked;
 use super::strict::{ReplyLimits, StrictLink};
 use super::tls;
-use crate::config::{Server, ServerLimits};
+use crate::config::{Server, ServerLimits, UpstreamTls};
 use crate::reach::{Reach, Unreachable};
 
 /// Longest wait for a connection, handshake included.
@@ -84,6 +85,8 @@ pub struct Connector {
     limits: ReplyLimits,
     sockets: Sockets,
     reach: Reach,
+    /// For how many seconds a peer may leave what was sent unconfirmed; few bytes, since each request carries a copy.
+    unconfirmed: Option<NonZeroU16>,
 }
 
 /// How many sockets all servers together may hold: the rest of the process's descriptors is the clients' and the log's.
@@ -153,9 +156,19 @@ impl Connector {
         Self::with(url, limits, sockets, || authorities.map_or_else(tls::system, tls::trusting))
     }
 
+    /// The same, by settings as servers have them.
+    pub(crate) fn with_tls(
+        url: &::http::Uri,
+        limits: ServerLimits,
+        sockets: Sockets,
+        settings: &UpstreamTls,
+    ) -> Result<Self, ConnectError> {
+        Self::with(url, limits, sockets, || tls::of(settings))
+    }
+
     /// For a server at `url`, by its own settings.
     pub(super) fn of(server: &Server, url: &::http::Uri, sockets: Sockets) -> Result<Self, ConnectError> {
-        Self::with(url, server.limits, sockets, || tls::of(&server.tls))
+        Self::with_tls(url, server.limits, sockets, &server.tls)
     }
 
     fn with(
@@ -175,13 +188,20 @@ impl Connector {
             None
         };
         let limits = ReplyLimits { head: limits.head, headers: limits.headers };
-        Ok(Self { host, port, tls, limits, sockets, reach: Reach::Configured })
+        Ok(Self { host, port, tls, limits, sockets, reach: Reach::Configured, unconfirmed: None })
     }
 
     /// The same for a URL that was discovered, which leads to public addresses alone where [`crate::reach::discovered`] says so.
     #[must_use]
     pub fn reaching(mut self, reach: Reach) -> Self {
         self.reach = reach;
+        self
+    }
+
+    /// The same, whose connections break when the peer has confirmed nothing of what was sent for so many seconds (RFC 5482; on Linux alone).
+    #[must_use]
+    pub(crate) fn breaking_after(mut self, seconds: NonZeroU16) -> Self {
+        self.unconfirmed = Some(seconds);
         self
     }
 
@@ -195,6 +215,11 @@ impl Connector {
     /// The same, for what is no MCP server.
     pub(crate) async fn link(&self) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, ConnectError> {
         self.connect().await
+    }
+
+    /// The bytes alone, for what is no HTTP.
+    pub(crate) async fn raw(&self) -> Result<Box<dyn Link>, ConnectError> {
+        tokio::time::timeout(CONNECT, self.open()).await.map_err(|_unused| ConnectError::Timeout)?
     }
 
     /// Idle connections that may be closed when another server has no socket.
@@ -215,6 +240,11 @@ impl Connector {
         }
         let stream = dial(&addresses).await?;
         stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        if let Some(unconfirmed) = self.unconfirmed {
+            let milliseconds = u32::from(unconfirmed.get()) * 1_000;
+            rustix::net::sockopt::set_tcp_user_timeout(&stream, milliseconds).map_err(io::Error::from)?;
+        }
         match &self.tls {
             Some((connector, name)) => Ok(Box::new(connector.connect(name.clone(), stream).await?)),
             None => Ok(Box::new(stream)),

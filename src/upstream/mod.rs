@@ -38,6 +38,7 @@ use std::task::{Context, Poll};
 use tower::Service;
 
 pub use admission::{Admission, Admitted};
+pub(crate) use connect::Link;
 pub use connect::{ConnectError, Connector, Sockets};
 pub use http_sse::endpoint as sse_endpoint;
 pub use memory::ReplyMemory;

@@ -28,6 +28,7 @@ mod differential;
 mod dlp;
 mod evaluation;
 mod exceptions;
+mod export;
 mod faults;
 mod first_steps;
 mod flood;

@@ -16,6 +16,7 @@ mod oauth;
 mod process;
 mod secrets;
 mod servers;
+mod sinks;
 mod state;
 mod stdio;
 mod telemetry;

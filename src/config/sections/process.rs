@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::listeners::socket_address;
 use super::locations::authority;
-use super::{Bound, Context, auditors, copies, witness};
+use super::{Bound, Context, auditors, copies, sinks, witness};
 use crate::config::units::{duration, size, within};
 use crate::config::{Audit, Auditor, Durability, Health, Listener, Refusals, Risk, Shutdown, Signing};
 use crate::secrets::Form;
-use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, later, number, parsed};
+use crate::yaml::{Fields, Invalid, Node, Place, Report, boolean, choice, number, parsed};
 
 const ADMIN: SocketAddr = loopback(9901);
 const HEALTH: SocketAddr = loopback(9902);
@@ -80,6 +80,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         signing: SIGNING,
         witness: None,
         copies: Vec::new(),
+        sinks: Vec::new(),
     };
     if !root.has("audit") {
         return Some(default);
@@ -112,7 +113,9 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
         let witness = fields.optional("witness", |node, report| witness::witness(node, context, report));
         let mut names = Vec::new();
         let copies = fields.list_or_empty("copies", |node, report| copies::copy(node, context, &mut names, report));
-        fields.finish(&[later("sinks")]);
+        let mut names = Vec::new();
+        let sinks = fields.list_or_empty("sinks", |node, report| sinks::sink(node, context, &mut names, report));
+        fields.finish(&[]);
         Some(Audit {
             origin: origin.unwrap_or(default.origin),
             replica: replica.unwrap_or(default.replica),
@@ -127,6 +130,7 @@ pub(super) fn audit(root: &mut Fields<'_, '_>, listeners: &[Listener], context: 
             signing: signing.unwrap_or(default.signing),
             witness,
             copies,
+            sinks,
         })
     })
 }

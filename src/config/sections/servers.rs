@@ -54,7 +54,7 @@ fn server(entry: &Entry, context: &Context<'_>, listeners: &[Listener], report: 
     let transport = transport(&mut fields, context);
     let audiences = fields.list_or_empty("audiences", text);
     let auth = fields.optional("auth", |node, report| auth(node, context, report));
-    let tls = fields.optional("tls", |node, report| upstream_tls(node, context.base, report));
+    let tls = fields.optional("tls", |node, report| upstream_tls(node, "servers.*.tls", context.base, report));
     let identity_jwt = fields.optional("identity_jwt", identity_jwt);
     let owner = fields.optional("owner", text);
     let purpose = fields.optional("purpose", text);

@@ -1,4 +1,4 @@
-//! `servers.*.tls:`. Its files are read here, so that what is wrong with them is known before the first call.
+//! `servers.*.tls:`, and what stands alike elsewhere. Its files are read here, so that what is wrong with them is known before the first call.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -27,9 +27,9 @@ const NOT_A_PIN: Invalid = Invalid::new(
      -outform der | openssl dgst -sha256 -binary | base64`",
 );
 
-/// Reads one; relative paths start at `base`.
-pub(super) fn upstream_tls(node: &Node, base: &Path, report: &mut Report) -> Option<UpstreamTls> {
-    let mut fields = Fields::of(node, "servers.*.tls", report)?;
+/// Reads one that stands in `section`; relative paths start at `base`.
+pub(super) fn upstream_tls(node: &Node, section: &'static str, base: &Path, report: &mut Report) -> Option<UpstreamTls> {
+    let mut fields = Fields::of(node, section, report)?;
     let authorities = fields.optional("ca", |node, report| authorities(node, base, report));
     let chain = fields
         .optional("cert", |node, report| certificates(node, base, report).filter(|chain| current(chain, node.place, report)));

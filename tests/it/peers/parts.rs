@@ -56,6 +56,21 @@ pub(crate) fn node_22(file: &str) -> Command {
     command
 }
 
+/// `python FILE` of `tests/siem`.
+pub(crate) fn siem_python(file: &str) -> Command {
+    let mut command = Command::new(part("siem").join("bin/python"));
+    command.arg("-B").arg(repository().join("tests/siem").join(file));
+    command
+}
+
+/// `node FILE` of `tests/siem`.
+pub(crate) fn siem_node(file: &str) -> Command {
+    let modules = part("siem");
+    let mut command = Command::new("node");
+    command.arg(repository().join("tests/siem").join(file)).env("YETT_PARTS", modules.parent().unwrap());
+    command
+}
+
 /// The Node that came with the suite, and a program of `tests/matrix/package.json`.
 pub(crate) fn npm_program(file: &str) -> [PathBuf; 2] {
     [suite().join(".bin/node"), part("matrix").join("node_modules").join(file)]

@@ -1,0 +1,87 @@
+//! A collector that takes lines by POST (`application/x-ndjson`); 2xx means that it has them.
+//!
+//! Where there is a key, requests are signed as Standard Webhooks says (<https://www.standardwebhooks.com>, version 1.0): `webhook-id`,
+//! `webhook-timestamp`, and in `webhook-signature` `v1,` and the base64 of HMAC-SHA256 over the three, the body last, with dots between. The id is that of
+//! the first event and their number, so that what comes twice has it twice.
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+
+use super::{SinkError, retry_after};
+use crate::config::{ServerLimits, UpstreamTls};
+use crate::export::event::Event;
+use crate::outbound::{Ask, Bounds, Client};
+use crate::secrets::Live;
+use crate::upstream::{ConnectError, Connector, Sockets};
+
+pub(super) const BOUNDS: Bounds =
+    Bounds { connect: Duration::from_secs(5), total: Duration::from_secs(30), answer: 64 * 1024, at_once: 1 };
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::export) struct Http {
+    client: Client,
+    bearer: Option<Live>,
+    sign: Option<Live>,
+}
+
+/// A client for one collector.
+pub(super) fn client(url: &Uri, tls: &UpstreamTls) -> Result<Client, ConnectError> {
+    let connector = Connector::with_tls(url, ServerLimits::default(), Sockets::new(BOUNDS.at_once + 1), tls)?;
+    Client::over(connector, url, BOUNDS)
+}
+
+impl Http {
+    pub(super) fn new(url: &Uri, tls: &UpstreamTls, bearer: Option<Live>, sign: Option<Live>) -> Result<Self, ConnectError> {
+        Ok(Self { client: client(url, tls)?, bearer, sign })
+    }
+
+    pub(super) async fn deliver(&self, events: &[Event]) -> Result<(), SinkError> {
+        let mut parts = vec![events];
+        while let Some(part) = parts.pop() {
+            let Some(first) = part.first() else { continue };
+            let body: Vec<u8> = part.iter().flat_map(|event| event.body.iter().chain(b"\n")).copied().collect();
+            let id = format!("{}+{}", first.uid, part.len());
+            let answer = self.client.send(self.signed(Ask::post("application/x-ndjson", body.clone()), &id, &body)?).await?;
+            if answer.status.is_success() {
+                continue;
+            }
+            // Too much at once: the same in two halves, in order.
+            if answer.status == StatusCode::PAYLOAD_TOO_LARGE && part.len() > 1 {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+                continue;
+            }
+            let after = retry_after(&answer.headers);
+            return Err(SinkError::Refused { status: answer.status.as_u16(), code: None, after });
+        }
+        Ok(())
+    }
+
+    fn signed(&self, mut ask: Ask, id: &str, body: &[u8]) -> Result<Ask, SinkError> {
+        if let Some(bearer) = &self.bearer {
+            let token = bearer.current().map_err(|_gone| SinkError::Secret)?;
+            ask = ask.bearer(&token.secret).map_err(|_form| SinkError::Secret)?;
+        }
+        let time = jiff::Timestamp::now().as_second().to_string();
+        let header = |ask: Ask, name: &'static str, value: &str| {
+            let value = HeaderValue::from_str(value).map_err(|_form| SinkError::Secret)?;
+            Ok::<_, SinkError>(ask.header(HeaderName::from_static(name), value))
+        };
+        ask = header(ask, "webhook-id", id)?;
+        ask = header(ask, "webhook-timestamp", &time)?;
+        let Some(sign) = &self.sign else { return Ok(ask) };
+        let key = sign.current().map_err(|_gone| SinkError::Secret)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.secret.expose().as_bytes());
+        let mut over = hmac::Context::with_key(&key);
+        for part in [id.as_bytes(), b".", time.as_bytes(), b".", body] {
+            over.update(part);
+        }
+        header(ask, "webhook-signature", &format!("v1,{}", STANDARD.encode(over.sign())))
+    }
+}

@@ -1,0 +1,105 @@
+//! Where events go. Each kind takes some events in order, all or none, and says up to where they are safe there.
+
+mod file;
+mod http;
+mod splunk;
+mod syslog;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::event::Event;
+use crate::audit::Cursor;
+use crate::config::{Sink as Settings, SinkTo};
+use crate::outbound::Silence;
+use crate::upstream::ConnectError;
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SinkError {
+    #[error("`{}` cannot be written", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("the connection broke off")]
+    Broken(#[from] io::Error),
+    #[error("it cannot be reached")]
+    Connect(#[from] ConnectError),
+    #[error("it says nothing")]
+    Silence(#[from] Silence),
+    #[error("it refuses (HTTP {status}{})", code.map(|code| format!(", code {code}")).unwrap_or_default())]
+    Refused { status: u16, code: Option<i64>, after: Option<Duration> },
+    #[error("its secret cannot be used now")]
+    Secret,
+    #[error("it has taken the events and does not say within {} s that they are indexed", .0.as_secs())]
+    NotIndexed(Duration),
+}
+
+impl SinkError {
+    /// How long it asks to be left alone.
+    pub(super) fn after(&self) -> Option<Duration> {
+        if let Self::Refused { after, .. } = self { *after } else { None }
+    }
+
+    /// A word for metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::Broken(_) | Self::Connect(_) | Self::Silence(_) => "unreachable",
+            Self::Refused { .. } => "refused",
+            Self::Secret => "secret",
+            Self::NotIndexed(_) => "not_indexed",
+        }
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) enum Sink {
+    File(file::File),
+    Http(http::Http),
+    Splunk(splunk::Splunk),
+    Syslog(syslog::Syslog),
+}
+
+impl Sink {
+    /// As the configuration says; nothing is reached yet.
+    pub(super) fn new(settings: &Settings) -> Result<Self, ConnectError> {
+        Ok(match &settings.to {
+            SinkTo::File { path, rotate, keep } => Self::File(file::File::new(path, *rotate, *keep)),
+            SinkTo::Http { url, bearer, sign, tls } => Self::Http(http::Http::new(url, tls, bearer.clone(), sign.clone())?),
+            SinkTo::Splunk { url, token, acknowledge, tls } => {
+                Self::Splunk(splunk::Splunk::new(url, tls, token.clone(), *acknowledge)?)
+            }
+            SinkTo::Syslog { url, tls } => Self::Syslog(syslog::Syslog::new(url, tls)?),
+        })
+    }
+
+    /// Gives it events, after which the log is read on at `cursor`. None is taken in part, but for those that a broken connection may have carried.
+    pub(super) async fn deliver(&mut self, events: &[Event], cursor: Cursor) -> Result<(), SinkError> {
+        match self {
+            Self::File(file) => file.deliver(events),
+            Self::Http(http) => http.deliver(events).await,
+            Self::Splunk(splunk) => splunk.deliver(events).await,
+            Self::Syslog(syslog) => syslog.deliver(events, cursor).await,
+        }
+    }
+
+    /// Up to where it has everything for sure, `delivered` being where the last delivery ended. After an error that is where to go on.
+    pub(super) async fn confirmed(&mut self, delivered: Cursor) -> Result<Option<Cursor>, SinkError> {
+        match self {
+            Self::File(_) | Self::Http(_) | Self::Splunk(_) => Ok(Some(delivered)),
+            Self::Syslog(syslog) => syslog.confirmed().await,
+        }
+    }
+
+    /// Whether what was delivered before an error may be lost, so that it has to be delivered again.
+    pub(super) fn forgets(&self) -> bool {
+        matches!(self, Self::Syslog(_))
+    }
+}
+
+/// `HTTP` statuses and what they ask for: `Retry-After` in seconds, of at most an hour.
+fn retry_after(headers: &::http::HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(::http::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.min(3_600)))
+}
