@@ -1,10 +1,10 @@
 //! Syslog: RFC 5424 messages, octet-counted (RFC 6587, section 3.4.1) over TLS (RFC 5425) or TCP.
 //!
 //! The protocol has no answer: what was written to a connection may be lost with the receiver, and the first write after its end seems to succeed. So
-//! nothing is taken for safe until it is half a minute old and its connection still stands; after a broken one everything that is younger is
+//! nothing is taken for safe until it is ten seconds old and its connection still stands; after a broken one everything that is younger is
 //! sent again, out of the log. A receiver tells what comes twice by the event's id.
 //!
-//! On Linux a connection whose peer confirms nothing for fifteen seconds breaks (`TCP_USER_TIMEOUT`), so that a network that swallows packets is no
+//! On Linux a connection whose peer confirms nothing for eight seconds breaks (`TCP_USER_TIMEOUT`), so that a network that swallows packets is no
 //! connection that stands.
 
 use std::collections::VecDeque;
@@ -25,10 +25,10 @@ use crate::export::record::Severity;
 use crate::upstream::{ConnectError, Connector, Link, Sockets};
 
 /// How old what was sent has to be before it counts as received: longer than what a receiver keeps in memory, and than the network is silent.
-const SAFE: Duration = Duration::from_secs(30);
+const SAFE: Duration = Duration::from_secs(10);
 
 /// For how many seconds the peer may confirm nothing that was sent.
-const UNCONFIRMED: NonZeroU16 = NonZeroU16::new(15).unwrap();
+const UNCONFIRMED: NonZeroU16 = NonZeroU16::new(8).unwrap();
 
 /// How long the receiver may take nothing more.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -12,6 +12,7 @@ mod rules_of_scan;
 mod secrets;
 mod settings;
 mod shipped;
+mod sinks;
 mod telemetry;
 mod tls;
 mod upstream_tls;

@@ -67,7 +67,7 @@ async fn every_record_is_in_the_files_once_in_every_format_and_each_is_what_its_
 
     // What an analyst asks for.
     let asked = run(parts::siem_python("query.py"), &[&path.join("ocsf.jsonl")]);
-    assert_eq!(asked["denied_by_user"], json!([["ada", 1]]), "{asked}");
+    assert_eq!(asked["denied_by_user"], json!([["ada", 2]]), "one by policy, one by a kill switch: {asked}");
     assert_eq!(asked["tools"], json!([["page", 1], ["search", 1]]), "{asked}");
     assert_eq!(asked["alerts"], json!([["Data Security Finding", 1], ["Detection Finding", 1]]), "{asked}");
     assert_eq!(asked["gaps"], json!([[0]]), "{asked}");

@@ -9,14 +9,18 @@ mod syslog;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use yett::audit::Filter;
+use yett::state::Switch;
+use yett::vault::Identity;
 
 use crate::support::client::Client;
 use crate::support::gateway::{Gateway, POLICY};
 use crate::support::reply::Reply;
 use crate::support::server::{Upstream, tool};
+use crate::support::within;
 
 /// Everybody of `staff` may do everything; social security numbers are masked, and orders to models are labelled.
 fn policy() -> String {
@@ -45,11 +49,18 @@ impl Stage {
         Self { gateway, _crm: crm, ada }
     }
 
-    /// Waits until the sinks have all that is durable.
+    /// Waits until the sinks have all that is there now.
     async fn delivered(&self, sinks: &[&str]) {
-        for sink in sinks {
-            self.gateway.metric_is(&format!("yett_export_lag_records{{sink=\"{sink}\"}}"), 0.0).await;
-        }
+        let records = u32::try_from(self.gateway.records(&all()).len()).unwrap();
+        let all_there = async {
+            for sink in sinks {
+                while self.gateway.metric(&format!("yett_export_records_total{{sink=\"{sink}\"}}")).await < f64::from(records) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                self.gateway.metric_is(&format!("yett_export_lag_records{{sink=\"{sink}\"}}"), 0.0).await;
+            }
+        };
+        within("the sinks to have everything", all_there).await;
     }
 
     /// One call of each kind that has a class of its own.
@@ -60,7 +71,16 @@ impl Stage {
         }
         let nobody = Client::modern(self.gateway.address, "crm", "yett_nobody");
         assert_eq!(nobody.call("search", json!({})).await.status, 401);
-        self.gateway.admin("GET", "/v1/keys").await;
+        let operations = self.gateway.running.operations();
+        let stop = Switch::Server("crm".to_owned());
+        operations.switch_for(&stop, true, "drill", "admin").await.unwrap();
+        assert_eq!(self.ada.call("search", json!({})).await.status, 503);
+        operations.set_switch(&stop, false, "admin").await.unwrap();
+        let ada = Identity { issuer: "api-key".to_owned(), subject: "ada".to_owned() };
+        operations.privacy().pseudonyms(&ada, "auditor").await.unwrap();
+        let policies = self.gateway.data().parent().unwrap().join("policies/0.yaml");
+        fs::write(&policies, policy() + "# another\n").unwrap();
+        self.gateway.running.reload("signal").await.unwrap();
     }
 }
 

@@ -1,11 +1,14 @@
 //! A real syslog server: rsyslog over TLS, killed and started again under load.
 
 use std::fs;
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -142,5 +145,54 @@ async fn a_syslog_server_that_nobody_vouches_for_gets_nothing() {
     };
     within("failures that are counted", failing).await;
     assert_eq!(lines(&server.received()).len(), 0);
+    stage.gateway.stop().await;
+}
+
+/// What the second connection brought, once the first was closed with all that it had brought unread by anybody.
+fn forgetful_server() -> (u16, Arc<Mutex<Vec<u8>>>) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, kept) = (socket.local_addr().unwrap().port(), Arc::<Mutex<Vec<u8>>>::default());
+    let second = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        let (mut first, _) = socket.accept().unwrap();
+        let mut bytes = vec![0; 1 << 16];
+        assert!(first.read(&mut bytes).unwrap() > 0);
+        std::thread::sleep(Duration::from_millis(1_500));
+        drop(first);
+        let (mut stream, _) = socket.accept().unwrap();
+        while let Ok(read @ 1..) = stream.read(&mut bytes) {
+            second.lock().extend_from_slice(&bytes[..read]);
+        }
+    });
+    (port, kept)
+}
+
+/// The texts of octet-counted messages.
+fn texts(mut bytes: &[u8]) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(space) = bytes.iter().position(|byte| *byte == b' ') {
+        let length: usize = std::str::from_utf8(&bytes[..space]).unwrap().parse().unwrap();
+        let Some(message) = bytes.get(space + 1..space + 1 + length) else { break };
+        let message = String::from_utf8(message.to_vec()).unwrap();
+        texts.push(message[message.find("] ").unwrap() + 2..].to_owned());
+        bytes = &bytes[space + 1 + length..];
+    }
+    texts
+}
+
+#[tokio::test]
+async fn what_a_syslog_server_took_and_did_not_keep_is_sent_again() {
+    let (port, kept) = forgetful_server();
+    let stage = Stage::with(&format!("{{ type: syslog, url: \"tcp://127.0.0.1:{port}\", format: native }}")).await;
+    stage.ordinary_day().await;
+    // Some go over the first connection and count as sent.
+    stage.delivered(&["syslog"]).await;
+    let lost = log(&stage.gateway.records(&all()));
+    let found = eventually("the second connection to bring what the first has lost", || {
+        let found = times(&texts(&kept.lock()));
+        lost.keys().all(|index| found.contains_key(index)).then_some(found)
+    })
+    .await;
+    assert!(found.keys().zip(0..).all(|(index, place)| *index == place), "from the first on: {found:?}");
     stage.gateway.stop().await;
 }
