@@ -4,6 +4,8 @@
 //! nothing. Each line is the processor time of the whole process (`/proc/self/stat`) while a log takes decisions and outcomes at that rate for ten seconds, and
 //! how long the slowest hundredth of decisions took to be durable, which is what calls wait for. Printed, not judged: another machine has other figures.
 
+#![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
+
 use std::error::Error;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -89,7 +91,7 @@ async fn measure(name: &str, sinks: impl FnOnce(&Path) -> Done<Vec<Sink>>) -> Do
         }
         waits.push(at.elapsed());
     }
-    let (elapsed, used) = (began.elapsed(), processor()? - before);
+    let (elapsed, used) = (began.elapsed(), processor()?.saturating_sub(before));
     waits.sort_unstable();
     let slowest = waits.get(waits.len() * 99 / 100).copied().unwrap_or_default();
     let share = used.as_secs_f64() / elapsed.as_secs_f64() * 100.0;

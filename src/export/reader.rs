@@ -71,7 +71,13 @@ impl Reader {
             None => Follower::resume(&self.log, self.cursor)?,
         };
         while batch.records.len() < RECORDS && bytes < BYTES {
-            let Some(next) = follower.next_line()? else { return Ok(batch) };
+            let next = match follower.next_line() {
+                Ok(Some(next)) => next,
+                Ok(None) => return Ok(batch),
+                // What was read before it is not passed over: the cursor stands behind it. The same comes again for whoever reads next.
+                Err(_) if !batch.records.is_empty() => return Ok(batch),
+                Err(error) => return Err(error),
+            };
             // It is whoever reads next who reads it.
             if next.position >= durable {
                 return Ok(batch);

@@ -174,7 +174,8 @@ fn texts(mut bytes: &[u8]) -> Vec<String> {
         let length: usize = std::str::from_utf8(&bytes[..space]).unwrap().parse().unwrap();
         let Some(message) = bytes.get(space + 1..space + 1 + length) else { break };
         let message = String::from_utf8(message.to_vec()).unwrap();
-        texts.push(message[message.find("] ").unwrap() + 2..].to_owned());
+        let (_, text) = message.split_once("] ").unwrap();
+        texts.push(text.to_owned());
         bytes = &bytes[space + 1 + length..];
     }
     texts
