@@ -38,7 +38,7 @@ pub(super) fn head(signed: &SignedHead, log: &str, format: SinkFormat) -> Event 
     let (size, time) = (signed.head.size, jiff::Timestamp::now());
     let uid = format!("{log}/head/{size}");
     let body = match format {
-        SinkFormat::Native => text(&serde_json::json!({ "kind": "head", "log": log, "n": size, "note": signed.note })),
+        SinkFormat::Native => text(&serde_json::json!({ "kind": "head", "log": log, "n": size, "note": &*signed.note })),
         SinkFormat::Cef => cef::head(&signed.note, size, (log, &uid), time),
         SinkFormat::Ecs => ecs::head(&signed.note, size, (log, &uid), time),
         SinkFormat::Ocsf => ocsf::head(&signed.note, size, (log, &uid), time),
