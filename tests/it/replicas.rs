@@ -48,7 +48,7 @@ async fn what_one_replica_changes_holds_at_the_others_and_without_the_database_c
     let (mut database, crm) = (Postgres::start().await, Upstream::start().await);
     // Both find it empty: one of them makes the tables, the other waits.
     let (one, two) = tokio::join!(replica("r1", &database, &crm), replica("r2", &database, &crm));
-    assert_eq!(database.sql("yett", "SELECT version FROM yett_schema"), "6");
+    assert_eq!(database.sql("yett", "SELECT version FROM yett_schema"), "7");
 
     // Made at one, good at the other; rotated there, with both secrets good here.
     let operations = one.running.operations();

@@ -155,7 +155,7 @@ async fn what_is_going_on_is_shown_while_it_goes_on() {
 async fn operators_can_look_up_every_metric() {
     let (gateway, _upstream) = busy().await;
     let metrics = text(&scrape(gateway.running.health, "").await);
-    // What only an issuer's keys, a full server, processes, streams, witnesses, copies and TLS show.
+    // What only an issuer's keys, a full server, processes, streams, witnesses, copies, exports and TLS show.
     let rare = Metrics::new();
     rare.jwks_refresh("corp", Some(jiff::Timestamp::UNIX_EPOCH));
     rare.issuer_discovery("corp", true);
@@ -172,6 +172,10 @@ async fn operators_can_look_up_every_metric() {
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
+    rare.exported("siem", 1);
+    rare.export_lost("siem", 1);
+    rare.export_failed("siem", "unreachable");
+    rare.export_lags("siem", 1, 1);
     rare.tls_in_force("public", jiff::Timestamp::UNIX_EPOCH, Some(jiff::Timestamp::UNIX_EPOCH));
     let metrics = format!("{metrics}{}", rare.render(Exposition::Classic));
     let shown: BTreeSet<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
