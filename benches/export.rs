@@ -48,14 +48,20 @@ fn main() -> Done<()> {
 
 fn file(folder: &Path, format: SinkFormat) -> Sink {
     let (path, name) = (folder.join(format.as_str()), format.as_str().to_owned());
-    Sink { name, format, identities: format != SinkFormat::Native, to: SinkTo::File { path, rotate: 1 << 30, keep: 1 } }
+    Sink {
+        name,
+        format,
+        identities: format != SinkFormat::Native,
+        alerts_only: false,
+        to: SinkTo::File { path, rotate: 1 << 30, keep: 1 },
+    }
 }
 
 /// Nobody listens there.
 fn dead() -> Done<Sink> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let to = SinkTo::Syslog { url: format!("http://127.0.0.1:{port}").parse()?, tls: yett::config::UpstreamTls::default() };
-    Ok(Sink { name: "dead".to_owned(), format: SinkFormat::Ocsf, identities: true, to })
+    Ok(Sink { name: "dead".to_owned(), format: SinkFormat::Ocsf, identities: true, alerts_only: false, to })
 }
 
 async fn measure(name: &str, sinks: impl FnOnce(&Path) -> Done<Vec<Sink>>) -> Done<()> {

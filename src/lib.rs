@@ -95,6 +95,8 @@ pub mod tlog;
 
 mod checksum;
 
+pub mod alerts;
+mod apart;
 pub mod asserted;
 
 pub mod reach;

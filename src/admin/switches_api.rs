@@ -57,12 +57,12 @@ fn is_known(shared: &Shared, switch: &Switch) -> Result<(), String> {
         return Err(format!("what is stopped has no control characters in its name and not more than {LONGEST} bytes"));
     }
     let (what, name, known) = match switch {
-        Switch::All => return Ok(()),
+        Switch::All | Switch::Session(_) => return Ok(()),
         Switch::Server(server) | Switch::Tool { server, .. } => ("server", server, &shared.servers),
         Switch::Principal { issuer, .. } | Switch::Tenant { issuer, .. } => ("issuer", issuer, &shared.issuers),
         Switch::Unknown(_) => {
-            return Err("a switch is `all`, `server:<name>`, `tool:<server>/<tool>`, `principal:<issuer>/<subject>` or \
-                        `tenant:<issuer>/<tenant>`"
+            return Err("a switch is `all`, `server:<name>`, `tool:<server>/<tool>`, `principal:<issuer>/<subject>`, \
+                        `tenant:<issuer>/<tenant>` or `session:<16 hexadecimal digits>`"
                 .to_owned());
         }
     };

@@ -113,6 +113,26 @@ impl Follower {
         Ok(follower)
     }
 
+    /// Begins somewhere in its newest part: with the first whole segment among the last `bytes` of it, or with the last one.
+    pub fn of_newest(log: &Path, bytes: u64) -> Result<Self, FollowError> {
+        let mut follower = Self::resume(log, Cursor::BEGIN)?;
+        let mut left = bytes;
+        let length = |segment: &SegmentFile| fs::metadata(&segment.path).map_or(0, |file| file.len());
+        let is_near = |segment: &&SegmentFile| {
+            left = left.saturating_sub(length(segment));
+            left > 0
+        };
+        let near = follower.segments.iter().rev().take_while(is_near).count().max(1);
+        let far = follower.segments.len().saturating_sub(near);
+        follower.segments.drain(..far);
+        let begins = follower.segments.front().map_or(0, |segment| segment.first);
+        if begins > 0 {
+            follower.chain = Chain::from_middle(None, begins);
+            follower.cursor.position = begins;
+        }
+        Ok(follower)
+    }
+
     /// The next line; `None` when there is no more for now.
     pub fn next_line(&mut self) -> Result<Option<Followed<'_>>, FollowError> {
         loop {

@@ -218,6 +218,12 @@ impl Log {
         self.inner.queue.durable()
     }
 
+    /// How many records survive a power cut as far as is known, from the log's first on: what is told of it elsewhere ends there.
+    pub fn settled(&self) -> u64 {
+        let head = self.inner.heads.borrow().as_ref().map_or(0, |signed| signed.head.size);
+        self.durable().max(head)
+    }
+
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         &self.inner.directory

@@ -24,6 +24,8 @@ const RESERVED: [&str; 7] = ["cut", "i", "kind", "log", "prev", "t", "v"];
 pub enum Kind {
     /// An action of an administrator.
     Admin,
+    /// A rule of `alerts:` has found something in the log.
+    Alert,
     /// A credential that was refused; aggregated with exact counts under flood.
     AuthFailure,
     /// What was decided about a message. With `open` it waits for its outcome.
@@ -73,6 +75,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Alert => "alert",
             Self::AuthFailure => "auth.failure",
             Self::CallDecision => "call.decision",
             Self::CallOutcome => "call.outcome",

@@ -67,6 +67,9 @@ struct Target {
     /// Everything that callers of this tenant do
     #[arg(long, value_name = "ISSUER/TENANT")]
     tenant: Option<String>,
+    /// Everything in this legacy session, as records name it (`sess`)
+    #[arg(long, value_name = "DIGITS")]
+    session: Option<String>,
     /// The name that `kill --list` shows
     #[arg(long, value_name = "NAME")]
     switch: Option<String>,
@@ -74,9 +77,13 @@ struct Target {
 
 impl Target {
     fn switch(&self) -> anyhow::Result<Switch> {
-        let Self { all: _, server, tool, principal, tenant, switch } = self;
-        let pairs =
-            [("tool", tool, "SERVER/TOOL"), ("principal", principal, "ISSUER/SUBJECT"), ("tenant", tenant, "ISSUER/TENANT")];
+        let Self { all: _, server, tool, principal, tenant, session, switch } = self;
+        let pairs = [
+            ("tool", tool, "SERVER/TOOL"),
+            ("principal", principal, "ISSUER/SUBJECT"),
+            ("tenant", tenant, "ISSUER/TENANT"),
+            ("session", session, "16 hexadecimal digits"),
+        ];
         for (kind, given, form) in pairs {
             let Some(given) = given else { continue };
             let switch = Switch::from_name(&format!("{kind}:{given}"));
@@ -144,7 +151,7 @@ fn named(target: &Target, on: bool, config: &Config) -> anyhow::Result<Switch> {
         Switch::Server(server) | Switch::Tool { server, .. } => ("server", server, servers()),
         Switch::Principal { issuer, .. } | Switch::Tenant { issuer, .. } => ("issuer", issuer, config.identity.names()),
         Switch::Unknown(name) if on => anyhow::bail!("no switch is named `{name}`; see `yett kill --list`"),
-        Switch::All | Switch::Unknown(_) => return Ok(switch),
+        Switch::All | Switch::Session(_) | Switch::Unknown(_) => return Ok(switch),
     };
     if on && !known.contains(name) {
         let known: Vec<_> = known.iter().map(String::as_str).collect();

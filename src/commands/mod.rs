@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 the checked thing is bad, 2 usage or I/O; `audit verify` has its own.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod check;
 mod connect;
@@ -69,6 +70,8 @@ enum Command {
     Servers(servers::Servers),
     /// Test policies, explain decisions, show who may call what, and what a change would do
     Policy(policy::PolicyCommand),
+    /// Show what alert rules would have told about a log
+    Alerts(alerts::AlertsCommand),
     /// The detectors of sensitive text that this build knows, and whether detectors do what they say
     Detectors(detectors::Detectors),
     /// Say what the detectors find in a text, or in many, on standard input
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut terminal = Terminal::new();
     let result = match cli.command {
+        Command::Alerts(command) => alerts::run(&command, &mut terminal),
         Command::Audit(command) => block_on(audit::run(command, &mut terminal)),
         Command::Check(command) => block_on(check::run(&command, &mut terminal)),
         Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),

@@ -16,6 +16,8 @@ pub struct Sink {
     pub format: SinkFormat,
     /// Whether it is told who stands behind a pseudonym, while that is known.
     pub identities: bool,
+    /// Whether it gets alerts alone: no other record, and no heads.
+    pub alerts_only: bool,
     /// Where it is.
     pub to: SinkTo,
 }

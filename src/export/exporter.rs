@@ -186,11 +186,13 @@ impl Exporter {
         let mut more = false;
         if let Some(pending) = &self.pending {
             self.lag(Some(pending.since));
-            self.sink.deliver(&pending.events, pending.cursor).await?;
+            if !pending.events.is_empty() {
+                self.sink.deliver(&pending.events, pending.cursor).await?;
+            }
             self.parts.metrics.exported(&self.settings.name, pending.records);
             (self.delivered, more) = (pending.cursor, pending.more);
             self.pending = None;
-        } else {
+        } else if !self.settings.alerts_only {
             self.bring_head().await?;
         }
         self.lag(None);
@@ -220,17 +222,15 @@ impl Exporter {
             );
         }
         let Some(since) = records.first().map(Record::time) else { return Ok(None) };
-        let mut pending = Pending {
-            events: Vec::with_capacity(records.len()),
-            records: u64::try_from(records.len()).unwrap_or(u64::MAX),
-            since,
-            cursor: reader.cursor(),
-            more,
-        };
+        let mut pending = Pending { events: Vec::with_capacity(records.len()), records: 0, since, cursor: reader.cursor(), more };
         for mut record in records {
-            if self.settings.format != SinkFormat::Native {
+            if self.settings.format != SinkFormat::Native && !self.settings.alerts_only {
                 self.open.follow(&mut record);
             }
+            if self.settings.alerts_only && record.kind() != "alert" {
+                continue;
+            }
+            pending.records += 1;
             if self.settings.identities
                 && let Some(pseudonym) = record.pseudonym()
             {
@@ -243,8 +243,7 @@ impl Exporter {
 
     /// How many records survive a power cut: no sink is to know of one that the log can lose.
     fn durable(&self) -> u64 {
-        let head = self.newest_head().map_or(0, |signed| signed.head.size);
-        self.parts.log.durable().max(head)
+        self.parts.log.settled()
     }
 
     fn newest_head(&self) -> Option<SignedHead> {

@@ -23,12 +23,11 @@ mod sinks;
 
 use std::io;
 use std::sync::Arc;
-use std::thread::Builder;
 
-use tokio::sync::{oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::apart::run_apart;
 use crate::audit::{Draft, Kind, Log};
 use crate::config;
 use crate::state::Place;
@@ -101,16 +100,8 @@ impl Exports {
             // Who gets what is part of the evidence.
             drop(log.append(began(&exporter)));
             let name = exporter.name().to_owned();
-            // A gateway that is dropped before it was stopped takes its exports with it.
-            let dropped = CancellationToken::new();
-            let (guard, (ended, end)) = (dropped.clone().drop_guard(), oneshot::channel());
-            start(exporter, dropped, ended).map_err(|source| ExportError::Thread(name.clone(), source))?;
-            tasks.spawn(async move {
-                let _guard = guard;
-                if end.await.is_err() {
-                    tracing::error!(sink = name, "an export has ended by a fault of its own; it goes on at the next start");
-                }
-            });
+            let begun = run_apart("audit-export", format!("the export to the sink `{name}`"), || exporter.run(), tasks);
+            begun.map_err(|source| ExportError::Thread(name, source))?;
         }
         Ok(())
     }
@@ -132,24 +123,4 @@ fn began(exporter: &Exporter) -> Draft {
         what.text("target", exporter.name()).text("type", exporter.kind());
     });
     draft
-}
-
-/// A runtime of its own: what is slow here, the disk too, is nobody else's.
-fn start(exporter: Exporter, dropped: CancellationToken, ended: oneshot::Sender<()>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Builder::new().name("audit-export".to_owned()).spawn(move || {
-        // Of the thread alone, on Linux; elsewhere it would be the process. Calls come first; but where they take all there is, a tenth of a core
-        // stays for each sink, so that it does not fall behind for as long as the load lasts.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::process::nice(10);
-        runtime.block_on(async {
-            tokio::select! {
-                () = exporter.run() => {}
-                () = dropped.cancelled() => {}
-            }
-        });
-        // Whoever waits may be gone.
-        let _ = ended.send(());
-    })?;
-    Ok(())
 }

@@ -18,7 +18,7 @@ pub(super) struct Record {
     /// The line without its newline.
     pub line: Vec<u8>,
     /// What it says; nothing where it is no JSON, as in a log that was tampered with.
-    pub says: Value,
+    pub says: Arc<Value>,
     /// Its index.
     pub index: u64,
     /// Its leaf hash, which its inclusion in the log is proven by.
@@ -48,7 +48,7 @@ pub(super) struct Finding<'r>(&'r Value);
 
 impl Record {
     pub(super) fn new(line: &[u8], index: u64) -> Self {
-        let says = serde_json::from_slice(line).unwrap_or(Value::Null);
+        let says = Arc::new(serde_json::from_slice(line).unwrap_or(Value::Null));
         Self { line: line.to_owned(), says, index, leaf: Hash::leaf(line), decision: None, person: None }
     }
 
@@ -106,6 +106,11 @@ impl Record {
             "call.decision" if self.is_denied() => Severity::Low,
             "auth.failure" | "admin" | "config.change" | "policy.change" | "vault.read" | "tool.pin" => Severity::Low,
             "killswitch" | "erasure" | "hold" | "prune" | "clock.step" => Severity::Medium,
+            "alert" => match self.text(&["what", "severity"]) {
+                Some("low") => Severity::Low,
+                Some("medium") => Severity::Medium,
+                Some(_) | None => Severity::High,
+            },
             "recovery" | "unreadable" => Severity::High,
             _ => Severity::Informational,
         };
@@ -161,7 +166,7 @@ impl Open {
         match record.kind() {
             "call.decision" if record.says.get("open") == Some(&Value::Bool(true)) => {
                 let call = call.to_owned();
-                self.decisions.insert(call.clone(), Arc::new(record.says.clone()));
+                self.decisions.insert(call.clone(), Arc::clone(&record.says));
                 self.order.push_back(call);
                 self.forget();
             }

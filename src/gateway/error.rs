@@ -29,6 +29,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// There is no thread for what looks for alerts.
+    #[error("there is no thread for what looks for alerts in the log")]
+    Alerts(#[source] io::Error),
     /// The master key is missing or bad.
     #[error("no master key")]
     MasterKey(#[from] MasterKeyError),

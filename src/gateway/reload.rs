@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::certificates::Certificates;
 use super::chains::{Chains, Successors};
 use super::secrets::Secrets;
 use crate::admin::{NotReloaded, Reload, Reloaded};
+use crate::alerts::AlertRules;
 use crate::audit::{Draft, Kind, Log};
 use crate::config::{self, Config, Durability, Loaded, OnDisk, Outline};
 use crate::health::Readiness;
@@ -38,7 +39,9 @@ pub(super) struct Reloader {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     secrets: Secrets,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Arc<Certificates>,
+    /// Told the rules of alerts that come into force.
+    alerts: watch::Sender<AlertRules>,
     /// The file that is read again; `None` for a configuration that was in none.
     file: Option<PathBuf>,
     /// What stood in the files when they were read last, whatever came of it; `None` if the same may fare better another time.
@@ -63,9 +66,10 @@ impl Reloader {
     pub(super) fn new(
         chains: Chains,
         config: &Config,
-        secrets: Secrets,
+        secrets: &Secrets,
+        certificates: Arc<Certificates>,
         (log, metrics, readiness): (&Arc<Log>, &Arc<Metrics>, &Arc<Readiness>),
-    ) -> Self {
+    ) -> Arc<Self> {
         let in_force = InForce {
             chains,
             outline: config.outline.clone(),
@@ -73,21 +77,22 @@ impl Reloader {
             policy: config.policy.hash.clone(),
             durability: config.audit.durability,
         };
-        Self {
+        Arc::new(Self {
             log: Arc::clone(log),
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
-            secrets,
-            certificates: None,
+            secrets: secrets.clone(),
+            certificates,
+            alerts: watch::Sender::new(config.policy.alerts.clone().into()),
             file: config.file.clone(),
             tried: parking_lot::Mutex::new(Some(said_by(config))),
             in_force: Mutex::new(in_force),
-        }
+        })
     }
 
-    /// Has certificates read again with everything else.
-    pub(super) fn renewing(self, certificates: Arc<Certificates>) -> Self {
-        Self { certificates: Some(certificates), ..self }
+    /// The rules of alerts in force, and those that follow.
+    pub(super) fn alert_rules(&self) -> watch::Receiver<AlertRules> {
+        self.alerts.subscribe()
     }
 
     async fn try_reload(&self, by: &'static str) -> Result<Reloaded, NotReloaded> {
@@ -114,13 +119,11 @@ impl Reloader {
         declared.durable().await.inspect_err(|_error| self.forget_tried())?;
         if let Some(next) = next {
             in_force.chains.rule_by(next);
+            self.alerts.send_replace(config.policy.alerts.clone().into());
         }
         self.readiness.set_mode(config.audit.durability.as_str());
         // Their files were found good with the rest; what has changed since is told by itself.
-        let renewed = match &self.certificates {
-            Some(certificates) => certificates.renew(by).await,
-            None => false,
-        };
+        let renewed = self.certificates.renew(by).await;
         let changed = renewed || says_else;
         in_force.outline = config.outline.clone();
         in_force.configuration.clone_from(&config.hash);

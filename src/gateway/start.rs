@@ -18,6 +18,8 @@ use super::secrets::Secrets;
 use super::upkeep::{index, look_after, look_after_sessions, metrics};
 use super::{Gateway, StartError};
 use crate::accounts::Accounts;
+use crate::admin::Operations;
+use crate::alerts::{Parts, Watcher};
 use crate::anchor::{Anchors, Witnesses};
 use crate::asserted::Assertions;
 use crate::audit::{Draft, Kind, Log, Stock};
@@ -121,13 +123,12 @@ impl Gateway {
         let listeners = bind_listeners(&config, &mut chains, &mut certificates, &clock, &shared)?;
         let (addresses, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
 
-        let indexer = index(&config, &log, &services, &stop);
         let certificates = Arc::new(certificates);
-        let reloader = Reloader::new(chains, &config, secrets.clone(), (&log, &metrics, &readiness));
-        let reloader = Arc::new(reloader.renewing(Arc::clone(&certificates)));
-        let offered = Offered { indexer, reload: Arc::clone(&reloader), accounts, quarantine };
-        let time = Arc::clone(&clock);
-        let (operations, admin) = bind_admin(&config, clock, Arc::clone(&log), (api_keys, switches), vault, offered).await?;
+        let reloader = Reloader::new(chains, &config, &secrets, Arc::clone(&certificates), (&log, &metrics, &readiness));
+        let (indexer, reload) = (index(&config, &log, &services, &stop), Arc::clone(&reloader));
+        let offered = Offered { indexer, reload, accounts, quarantine };
+        let (operations, admin) =
+            bind_admin(&config, Arc::clone(&clock), Arc::clone(&log), (api_keys, switches), Arc::clone(&vault), offered).await?;
         let health = bind_health(&mut config, &readiness, &metrics)?;
         let (admin_address, health_address) = (admin.address(), health.address());
 
@@ -136,10 +137,11 @@ impl Gateway {
         for listener in listeners {
             connections.spawn(listener.run(stop_accepting.clone()));
         }
+        watch((&log, &metrics, &clock), vault, &operations, &reloader, &config).run(&followers).map_err(StartError::Alerts)?;
         follow_log(anchors, exports, (&log, &followers), &stop)?;
         services.spawn(admin.run(stop.clone()));
         services.spawn(health.run(stop.clone()));
-        look_after_sessions(&sessions, &upstreams, (vigil, time), &services, &stop);
+        look_after_sessions(&sessions, &upstreams, (vigil, clock), &services, &stop);
         look_after((&log, &stock, state), &config, &flood, &operations, &services, &stop);
         look_at_files(certificates, (&reloader, config.reload), &services, &stop);
         ask_outside(key_sets, secrets, exporter, &services, &stop);
@@ -177,6 +179,19 @@ fn readiness(
     let (serving, mode) = (AtomicBool::new(false), watch::Sender::new(config.audit.durability.as_str()));
     let (secrets, state) = (Arc::clone(secrets), Arc::clone(state));
     Arc::new(Readiness { serving, log, mode, reload: watch::Sender::new(None), claims, keys, secrets, state, exports })
+}
+
+/// What looks for alerts in the log.
+fn watch(
+    (log, metrics, clock): (&Arc<Log>, &Arc<Metrics>, &Arc<dyn Clock>),
+    vault: Arc<Vault>,
+    operations: &Arc<Operations>,
+    reloader: &Reloader,
+    config: &Config,
+) -> Watcher {
+    let (log, metrics, operations) = (Arc::clone(log), Arc::clone(metrics), Arc::clone(operations));
+    let (rules, clock, data_dir) = (reloader.alert_rules(), Arc::clone(clock), config.data_dir.clone());
+    Watcher::new(Parts { log, vault, operations, metrics, rules, clock, data_dir })
 }
 
 /// Whoever holds the log, and whoever gets a copy of it.

@@ -190,6 +190,7 @@ fn assemble(gathered: Gathered, modules: Option<Arc<Modules>>, hash: String) -> 
         injection: gathered.injection.map(|placed| placed.value),
         injection_for: gathered.injection_for,
         injection_shadow: gathered.injection_shadow,
+        alerts: gathered.alerts.into_iter().map(|placed| Arc::new(placed.value)).collect(),
         exceptions: gathered.exceptions.into_iter().map(|placed| placed.value).collect(),
         modules,
         detectors: gathered.detectors.into_catalogue(),

@@ -3,6 +3,7 @@
 //! The files of one folder are one policy: lists join; a name given twice, or a single-valued key in two files, is an error.
 //! Engines (`decide`, `layers/dlp`, `layers/injection`) turn this into what they run on, once, at load.
 
+mod alerts;
 pub mod arguments;
 mod bindings;
 mod cases;
@@ -27,6 +28,7 @@ mod tenants;
 
 use std::sync::Arc;
 
+pub use alerts::{AlertRule, AlertSeverity, Measure, Most, Per, Quarantined};
 pub use arguments::ArgumentRules;
 pub use cases::{Asks, Case, CaseCaller, Effect, Expectation};
 pub use condition::Condition;
@@ -72,6 +74,8 @@ pub struct Policy {
     pub injection_for: Vec<InjectionFor>,
     /// Rules of the injection scan that are recorded and not acted on.
     pub injection_shadow: Vec<String>,
+    /// What in the log is worth waking somebody for, in file order.
+    pub alerts: Vec<Arc<AlertRule>>,
     /// Findings that are not acted on, in file order.
     pub exceptions: Vec<Exception>,
     /// What is to become of some accesses, in file order.

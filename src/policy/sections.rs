@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
+use super::alerts::{AlertRule, alert};
 use super::bindings::binding;
 use super::cases::case;
 use super::dlp::dlp;
@@ -52,6 +53,7 @@ pub(super) struct Gathered {
     pub(super) injection: Option<Placed<Injection>>,
     pub(super) injection_for: Vec<InjectionFor>,
     pub(super) injection_shadow: Vec<String>,
+    pub(super) alerts: Vec<Placed<AlertRule>>,
     pub(super) exceptions: Vec<Placed<Exception>>,
     /// Every role that something refers to, and where.
     pub(super) role_references: Vec<Placed<String>>,
@@ -138,6 +140,11 @@ pub(super) fn file(node: &Node, known: &Known, gathered: &mut Gathered, report: 
     fields.optional("injection", |node, report| {
         let injection = injection(node, known, gathered, report)?;
         single(&mut gathered.injection, injection, node.place, "injection", report);
+        Some(())
+    });
+    fields.list("alerts", |node, report| {
+        let alert = alert(node, &scope, known, report)?;
+        unique(&mut gathered.alerts, &mut gathered.taken, alert, |alert| &alert.name, "alert", report);
         Some(())
     });
     let exceptions = fields.list("exceptions", |node, report| exception(node, known, report));

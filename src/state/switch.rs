@@ -21,6 +21,11 @@ pub enum Switch {
         /// What the issuer calls them.
         subject: String,
     },
+    /// Everything in one legacy session.
+    Session(
+        /// As records name it: not its id.
+        String,
+    ),
     /// Everything that callers of one tenant do.
     Tenant {
         /// The configured name of who says that they are of it.
@@ -41,16 +46,19 @@ pub struct Whom<'a> {
     pub subject: &'a str,
     /// Their tenant.
     pub tenant: Option<&'a str>,
+    /// Their session, as records name it.
+    pub session: Option<&'a str>,
 }
 
 impl Switch {
-    /// Its name in the store and for operators: `all`, `server:crm`, `tool:crm/x`, `principal:corp/ada`, `tenant:corp/acme`.
+    /// Its name in the store and for operators: `all`, `server:crm`, `tool:crm/x`, `principal:corp/ada`, `tenant:corp/acme`, `session:0123456789abcdef`.
     pub fn name(&self) -> String {
         match self {
             Self::All => "all".to_owned(),
             Self::Server(server) => format!("server:{server}"),
             Self::Tool { server, tool } => format!("tool:{server}/{tool}"),
             Self::Principal { issuer, subject } => format!("principal:{issuer}/{subject}"),
+            Self::Session(session) => format!("session:{session}"),
             Self::Tenant { issuer, tenant } => format!("tenant:{issuer}/{tenant}"),
             Self::Unknown(name) => name.clone(),
         }
@@ -65,6 +73,7 @@ impl Switch {
         let pair = || rest.split_once('/').filter(|(of, what)| !of.is_empty() && !what.is_empty());
         match (kind, pair()) {
             ("server", _) if !rest.is_empty() => Self::Server(rest.to_owned()),
+            ("session", _) if is_session(rest) => Self::Session(rest.to_owned()),
             ("tool", Some((server, tool))) => Self::Tool { server: server.to_owned(), tool: tool.to_owned() },
             ("principal", Some((issuer, subject))) => Self::Principal { issuer: issuer.to_owned(), subject: subject.to_owned() },
             ("tenant", Some((issuer, tenant))) => Self::Tenant { issuer: issuer.to_owned(), tenant: tenant.to_owned() },
@@ -78,10 +87,16 @@ impl Switch {
             Self::All | Self::Unknown(_) => true,
             Self::Server(server) => at == Some(server),
             Self::Tool { .. } => false,
+            Self::Session(session) => whom.is_some_and(|whom| whom.session == Some(session)),
             Self::Principal { issuer, subject } => whom.is_some_and(|whom| whom.issuer == issuer && whom.subject == subject),
             Self::Tenant { issuer, tenant } => whom.is_some_and(|whom| whom.issuer == issuer && whom.tenant == Some(tenant)),
         }
     }
+}
+
+/// Sixteen hexadecimal digits.
+fn is_session(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -90,17 +105,39 @@ mod tests {
 
     #[test]
     fn every_name_means_what_it_was_made_of() {
-        for name in ["all", "server:crm", "tool:crm/a/b", "principal:corp/a/b:c", "tenant:corp/acme", "client:newer", "x", ""] {
+        for name in [
+            "all",
+            "server:crm",
+            "tool:crm/a/b",
+            "principal:corp/a/b:c",
+            "tenant:corp/acme",
+            "session:0123456789abcdef",
+            "client:newer",
+            "x",
+            "",
+        ] {
             assert_eq!(Switch::from_name(name).name(), name);
         }
-        for name in ["server:", "tool:crm", "tool:/x", "tool:crm/", "principal:ada", "tenant:corp/", "client:x", "All", ""] {
+        for name in [
+            "server:",
+            "tool:crm",
+            "tool:/x",
+            "tool:crm/",
+            "principal:ada",
+            "tenant:corp/",
+            "session:0123",
+            "session:0123456789ABCDEF",
+            "client:x",
+            "All",
+            "",
+        ] {
             assert_eq!(Switch::from_name(name), Switch::Unknown(name.to_owned()));
         }
     }
 
     #[test]
     fn a_switch_stops_what_it_names_and_one_that_is_not_known_everything() {
-        let ada = Whom { issuer: "corp", subject: "ada", tenant: Some("acme") };
+        let ada = Whom { issuer: "corp", subject: "ada", tenant: Some("acme"), session: Some("0123456789abcdef") };
         let table = [
             ("all", true),
             ("server:crm", true),
@@ -112,6 +149,8 @@ mod tests {
             ("tenant:corp/acme", true),
             ("tenant:other/acme", false),
             ("tenant:corp/acm", false),
+            ("session:0123456789abcdef", true),
+            ("session:0123456789abcdee", false),
             ("client:newer", true),
         ];
         for (name, stopped) in table {

@@ -15,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::accounts::Accounts;
+use super::alerts::Alerts;
 use super::copies::Copies;
 use super::exports::Exports;
 use super::exposition::Exposition;
@@ -56,6 +57,7 @@ pub struct Metrics {
     pub(super) reloads: Reloads,
     pub(super) tls: Tls,
     pub(super) copies: Copies,
+    pub(super) alerts: Alerts,
     pub(super) exports: Exports,
     pub(super) issuers: Issuers,
     spans: traces::Counts,
@@ -193,6 +195,7 @@ impl Metrics {
         let (servers, reloads, tls) = (Servers::default(), Reloads::default(), Tls::default());
         let (secrets, issuers, accounts) = (Secrets::default(), Issuers::default(), Accounts::default());
         let (witnesses, copies, limits) = (Witnesses::default(), Copies::default(), Limits::default());
+        let alerts = Alerts::default();
         let exports = Exports::default();
 
         let mut ours = Registry::with_prefix("yett");
@@ -232,6 +235,7 @@ impl Metrics {
         reloads.register(&mut ours);
         tls.register(&mut ours);
         copies.register(&mut ours);
+        alerts.register(&mut ours);
         exports.register(&mut ours);
         issuers.register(&mut ours);
 
@@ -251,6 +255,7 @@ impl Metrics {
             reloads,
             tls,
             copies,
+            alerts,
             exports,
             issuers,
             upstream_duration,

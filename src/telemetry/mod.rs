@@ -4,6 +4,7 @@
 //! names and the words of enums, nothing a peer can choose. All of it are copies: losing them stops nothing.
 
 mod accounts;
+mod alerts;
 mod copies;
 mod exports;
 mod exposition;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin_reference;
+mod alerts;
 mod anonymous;
 mod api_keys;
 mod architecture;

@@ -288,7 +288,7 @@ impl Desk {
 
     fn is_stopped(&self, server: &str, who: &SignedIn) -> bool {
         let SignedIn { issuer, subject, tenant } = who;
-        self.switches.stops(Some(server), Some(Whom { issuer, subject, tenant: tenant.as_deref() }))
+        self.switches.stops(Some(server), Some(Whom { issuer, subject, tenant: tenant.as_deref(), session: None }))
     }
 
     async fn connected(&self, journey: &Journey, answered: (&str, Option<&str>), visit: &Visit<'_>) -> Result<Answer, Trouble> {

@@ -69,7 +69,12 @@ impl Operations {
 fn named(switch: &Switch) -> Option<(&str, &str)> {
     match switch {
         Switch::Principal { issuer, subject } => Some((issuer, subject)),
-        Switch::All | Switch::Server(_) | Switch::Tool { .. } | Switch::Tenant { .. } | Switch::Unknown(_) => None,
+        Switch::All
+        | Switch::Server(_)
+        | Switch::Tool { .. }
+        | Switch::Session(_)
+        | Switch::Tenant { .. }
+        | Switch::Unknown(_) => None,
     }
 }
 

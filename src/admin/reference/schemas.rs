@@ -105,7 +105,7 @@ fn answers() -> Vec<(&'static str, RefOr<Schema>)> {
                     "on",
                     about(
                         list(text()),
-                        "`all`, `server:NAME`, `tool:SERVER/TOOL`, `principal:ISSUER/SUBJECT`, `tenant:ISSUER/TENANT`",
+                        "`all`, `server:NAME`, `tool:SERVER/TOOL`, `principal:ISSUER/SUBJECT`, `tenant:ISSUER/TENANT`, `session:DIGITS`",
                     ),
                 ),
                 ("switches", list(whole([("name", text()), ("reason", text_or_null()), ("known", boolean())]))),

@@ -14,7 +14,10 @@ use crate::yaml::{Fields, Invalid, Node, Report, boolean, choice, name, number, 
 const FORMATS: &[(&str, SinkFormat)] =
     &[("cef", SinkFormat::Cef), ("ecs", SinkFormat::Ecs), ("native", SinkFormat::Native), ("ocsf", SinkFormat::Ocsf)];
 
-/// What a sink is, and the keys that have a meaning for it beside `name`, `type`, `format` and `identities`.
+/// Whether it gets alerts alone.
+const RECORDS: &[(&str, bool)] = &[("all", false), ("alerts", true)];
+
+/// What a sink is, and the keys that have a meaning for it beside `name`, `type`, `format`, `records` and `identities`.
 #[derive(Clone, Copy)]
 enum Type {
     File,
@@ -55,6 +58,7 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
     let name = fields.optional("name", name).or_else(|| Some(kind?.word().to_owned()));
     let format = fields.optional("format", choice(FORMATS, &[])).unwrap_or(SinkFormat::Ocsf);
     let identities = fields.optional("identities", boolean);
+    let alerts_only = fields.optional("records", choice(RECORDS, &[])).unwrap_or(false);
     let path = fields.optional("path", text);
     let rotate = fields.optional("rotate", within(size, 1 << 20..=1 << 40, "from 1MiB to 1024GiB"));
     let keep = fields.optional("keep", number(0..=10_000));
@@ -97,7 +101,8 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
         Type::Splunk => SinkTo::Splunk { url: place?, token: bearer?, acknowledge: acknowledge.unwrap_or(true), tls },
         Type::Syslog => SinkTo::Syslog { url: place?, tls },
     };
-    Some(Sink { name: name?, format, identities: identities.unwrap_or(format != SinkFormat::Native), to })
+    let identities = identities.unwrap_or(format != SinkFormat::Native);
+    Some(Sink { name: name?, format, identities, alerts_only, to })
 }
 
 /// What a sink of that type must say, and what means nothing to it.

@@ -57,7 +57,7 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<u8> {
         .text("suser", record.person.as_ref().map(|person| person.subject.as_str()))
         .custom(1, "log", Some(log))
         .custom(2, "call", record.text(&["call"]))
-        .custom(3, "rule", record.told(&["dec", "rule"]))
+        .custom(3, "rule", record.told(&["dec", "rule"]).or_else(|| record.text(&["what", "rule"])))
         .custom(4, "policy", record.told(&["dec", "policy"]))
         .custom(5, "findings", Some(&findings.join(",")).filter(|text| !text.is_empty()).map(String::as_str))
         // The whole record, as far as there is room.

@@ -55,7 +55,13 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<u8> {
         ),
         ("organization", record.told(&["who", "tenant"]).map(|tenant| json!({ "id": tenant }))),
         ("related", related(record, address)),
-        ("rule", record.told(&["dec", "rule"]).map(|rule| json!({ "name": rule, "ruleset": "Yett policy" }))),
+        (
+            "rule",
+            record
+                .told(&["dec", "rule"])
+                .or_else(|| record.text(&["what", "rule"]))
+                .map(|rule| json!({ "name": rule, "ruleset": "Yett policy" })),
+        ),
         ("server", record.told(&["via"]).map(|via| json!({ "ip": via }))),
         ("service", server.map(|server| json!({ "name": server, "type": "mcp" }))),
         ("source", address.map(|address| json!({ "address": address, "ip": address }))),
@@ -67,7 +73,7 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<u8> {
 }
 
 fn event(record: &Record, uid: &str) -> Value {
-    let is_alert = record.has_findings() && record.severity() >= Severity::Medium;
+    let is_alert = record.kind() == "alert" || record.has_findings() && record.severity() >= Severity::Medium;
     let action = record.text(&["what", "act"]).or_else(|| record.told(&["what", "method"])).unwrap_or(record.kind());
     let reason = record.text(&["dec", "reason"]).or_else(|| record.text(&["out", "status"]).filter(|status| *status != "ok"));
     object([
@@ -95,6 +101,7 @@ fn categories(record: &Record, is_alert: bool) -> Vec<&'static str> {
         "auth.failure" => vec!["authentication"],
         "admin" | "config.change" | "killswitch" | "policy.change" | "tool.pin" => vec!["configuration"],
         "erasure" | "export" | "hold" | "prune" | "vault.read" => vec!["database"],
+        "alert" => Vec::new(),
         _ => vec!["process"],
     };
     if is_alert {

@@ -68,20 +68,26 @@ fn some(text: Option<&str>) -> Option<Value> {
 
 /// What of `names` in a record is not told elsewhere.
 fn rest(record: &Record, told: &[(&str, &[&str])]) -> Map<String, Value> {
-    let Value::Object(members) = &record.says else {
+    let Value::Object(members) = &*record.says else {
         let line = String::from_utf8_lossy(&record.line).into_owned();
         return Map::from_iter([("line".to_owned(), Value::from(line))]);
     };
-    let mut rest = members.clone();
-    for (key, members) in told {
-        if members.is_empty() {
-            rest.remove(*key);
-        } else if let Some(Value::Object(part)) = rest.get_mut(*key) {
-            part.retain(|member, _| !members.contains(&member.as_str()));
-            if part.is_empty() {
-                rest.remove(*key);
+    let mut rest = Map::new();
+    for (key, value) in members {
+        let left = match (told.iter().find(|(of, _)| of == key), value) {
+            (None, value) => value.clone(),
+            (Some((_, gone)), Value::Object(part)) if !gone.is_empty() => {
+                let left = part.iter().filter(|(member, _)| !gone.contains(&member.as_str()));
+                let left: Map<_, _> = left.map(|(member, value)| (member.clone(), value.clone())).collect();
+                if left.is_empty() {
+                    continue;
+                }
+                Value::Object(left)
             }
-        }
+            (Some((_, gone)), value) if !gone.is_empty() => value.clone(),
+            (Some(_), _) => continue,
+        };
+        rest.insert(key.clone(), left);
     }
     rest
 }
@@ -107,6 +113,12 @@ fn message(record: &Record) -> String {
         "auth.failure" => {
             let count = record.number(&["n"]).unwrap_or(1);
             format!("{count} refusals of callers nobody knows")
+        }
+        "alert" => {
+            let rule = record.text(&["what", "rule"]).unwrap_or("-");
+            let about = record.text(&["what", "about"]).unwrap_or("-");
+            let how_much = record.number(&["what", "n"]).map(|much| format!(" ({much})")).unwrap_or_default();
+            format!("alert {rule}: {about}{how_much}")
         }
         kind => {
             let act = record.text(&["what", "act"]).map(|act| format!(": {act}")).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A collector that takes lines by POST (`application/x-ndjson`); 2xx means that it has them.
+//! A collector that takes lines by POST (`application/x-ndjson`); 2xx means that it has them. A sink of alerts alone is a webhook: each alert is a request
+//! (`application/json`).
 //!
 //! Where there is a key, requests are signed as Standard Webhooks says (<https://www.standardwebhooks.com>, version 1.0): `webhook-id`,
 //! `webhook-timestamp`, and in `webhook-signature` `v1,` and the base64 of HMAC-SHA256 over the three, the body last, with dots between. The id is that of
@@ -28,6 +29,8 @@ pub(in crate::export) struct Http {
     client: Client,
     bearer: Option<Live>,
     sign: Option<Live>,
+    /// Whether each event is a request of its own: a webhook.
+    each: bool,
 }
 
 /// A client for one collector.
@@ -37,17 +40,26 @@ pub(super) fn client(url: &Uri, tls: &UpstreamTls) -> Result<Client, ConnectErro
 }
 
 impl Http {
-    pub(super) fn new(url: &Uri, tls: &UpstreamTls, bearer: Option<Live>, sign: Option<Live>) -> Result<Self, ConnectError> {
-        Ok(Self { client: client(url, tls)?, bearer, sign })
+    pub(super) fn new(
+        (url, tls): (&Uri, &UpstreamTls),
+        bearer: Option<Live>,
+        sign: Option<Live>,
+        each: bool,
+    ) -> Result<Self, ConnectError> {
+        Ok(Self { client: client(url, tls)?, bearer, sign, each })
     }
 
     pub(super) async fn deliver(&self, events: &[Event]) -> Result<(), SinkError> {
-        let mut parts = vec![events];
+        let mut parts: Vec<&[Event]> = if self.each { events.chunks(1).rev().collect() } else { vec![events] };
         while let Some(part) = parts.pop() {
             let Some(first) = part.first() else { continue };
-            let body: Vec<u8> = part.iter().flat_map(|event| event.body.iter().chain(b"\n")).copied().collect();
-            let id = format!("{}+{}", first.uid, part.len());
-            let answer = self.client.send(self.signed(Ask::post("application/x-ndjson", body.clone()), &id, &body)?).await?;
+            let (kind, id, body) = if self.each {
+                ("application/json", first.uid.clone(), first.body.clone())
+            } else {
+                let lines = part.iter().flat_map(|event| event.body.iter().chain(b"\n")).copied().collect();
+                ("application/x-ndjson", format!("{}+{}", first.uid, part.len()), lines)
+            };
+            let answer = self.client.send(self.signed(Ask::post(kind, body.clone()), &id, &body)?).await?;
             if answer.status.is_success() {
                 continue;
             }

@@ -66,7 +66,10 @@ impl Sink {
     pub(super) fn new(settings: &Settings) -> Result<Self, ConnectError> {
         Ok(match &settings.to {
             SinkTo::File { path, rotate, keep } => Self::File(file::File::new(path, *rotate, *keep)),
-            SinkTo::Http { url, bearer, sign, tls } => Self::Http(http::Http::new(url, tls, bearer.clone(), sign.clone())?),
+            SinkTo::Http { url, bearer, sign, tls } => {
+                let each = settings.alerts_only;
+                Self::Http(http::Http::new((url, tls), bearer.clone(), sign.clone(), each)?)
+            }
             SinkTo::Splunk { url, token, acknowledge, tls } => {
                 Self::Splunk(splunk::Splunk::new(url, tls, token.clone(), *acknowledge)?)
             }

@@ -1,6 +1,6 @@
 //! Kill switch: the operator's order to stop, effective with the next message.
 //!
-//! **Does**: refuses every message while a switch stops everything, this server, this caller or their tenant. Behind authorization a
+//! **Does**: refuses every message while a switch stops everything, this server, this caller, their tenant or their session. Behind authorization a
 //! second part refuses calls of a tool that is stopped.
 //!
 //! **Request**: 503 with `Retry-After`, before any limit is charged. A stopped tool only once the caller may call it: until then it is
@@ -52,9 +52,11 @@ impl Middleware for KillSwitch {
         let server = request.context.route.server.clone();
         let switches = Arc::clone(&self.switches);
         let caller = request.evidence.clone();
+        let session = request.context.trail.with(|decision| decision.session.clone());
         let stopped = move || {
             let name = server.as_ref().map(|server| server.name.as_str());
-            let whom = Whom { issuer: caller.issuer(), subject: caller.subject(), tenant: caller.tenant() };
+            let (issuer, subject, tenant) = (caller.issuer(), caller.subject(), caller.tenant());
+            let whom = Whom { issuer, subject, tenant, session: session.as_deref() };
             if switches.stops(name, Some(whom)) { Err(Reason::Killed) } else { Ok(()) }
         };
         stopped()?;

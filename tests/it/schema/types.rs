@@ -76,6 +76,8 @@ pub(super) fn kind(text: &str) -> Kind {
         "classification" => Kind::Words(CLASSES.map(str::to_owned).to_vec()),
         "rate" => Kind::Quantity("rate", String::new()),
         "`5000/day`; `minute`, `hour`, `day`, `week`, `month`" => Kind::Quantity("quota", String::new()),
+        "so many in a span: `20/5m`" => Kind::Quantity("tally", String::new()),
+        "so much in a span: `10MiB/1h`" => Kind::Quantity("sum", String::new()),
         "size per window: `10MiB/hour`" | "size per window" => Kind::Quantity("volume", String::new()),
         _ => scalar_kind(text),
     }
@@ -218,6 +220,9 @@ pub(super) fn definitions(of: Of) -> Value {
             "volume".to_owned(),
             text(&format!("^[0-9]+(B|KiB|MiB|GiB)/{window}$"), "a size per window: 10MiB/hour, 1GiB/day"),
         );
+        let span = "[0-9]+(ms|s|m|h|d)";
+        defs.insert("tally".to_owned(), text(&format!("^[0-9]+/{span}$"), "so many in a span: 20/5m, 500/1h"));
+        defs.insert("sum".to_owned(), text(&format!("^[0-9]+(B|KiB|MiB|GiB)/{span}$"), "so much in a span: 10MiB/1h"));
         let arguments: Value = serde_json::from_str(include_str!("arguments.json")).unwrap();
         defs.extend(arguments.as_object().unwrap().clone());
     }

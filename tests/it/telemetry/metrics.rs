@@ -172,6 +172,7 @@ async fn operators_can_look_up_every_metric() {
     rare.witness_cosigned("audit-dept", 1);
     rare.witness_claims("audit-dept", false);
     rare.head_copied("worm", 1);
+    rare.alerted("probing", "high");
     rare.exported("siem", 1);
     rare.export_lost("siem", 1);
     rare.export_failed("siem", "unreachable");

@@ -20,6 +20,31 @@ fn detection(record: &Record, log: &str, uid: &str, layer: &str) -> Option<Value
     Some(Value::Object(event))
 }
 
+/// What a rule of `alerts:` has found in the log.
+pub(super) fn alert(record: &Record, log: &str, uid: &str) -> Value {
+    let mut event = event_of(record, &DETECTION_FINDING, (1, "Create"), (log, uid), &[]);
+    let rule = record.text(&["what", "rule"]).unwrap_or("alert");
+    let time = record.time().as_millisecond();
+    let info = json!({
+        "analytic": { "name": rule, "type": "Rule", "type_id": 1, "uid": rule },
+        "created_time": time,
+        "data_sources": [log],
+        "desc": super::message(record),
+        "product": product(),
+        "title": format!("Alert {rule}"),
+        "types": record.text(&["what", "act"]).into_iter().collect::<Vec<_>>(),
+        "uid": uid,
+    });
+    event.insert("finding_info".to_owned(), info);
+    event.insert("is_alert".to_owned(), Value::from(true));
+    event.insert("status".to_owned(), Value::from("New"));
+    event.insert("status_id".to_owned(), Value::from(1));
+    event.insert("evidences".to_owned(), json!([{ "actor": actor(record) }]));
+    insert(&mut event, "resources", resources(record));
+    event.insert("unmapped".to_owned(), json!({ "what": record.says.get("what") }));
+    Value::Object(event)
+}
+
 fn data_security(record: &Record, log: &str, uid: &str, layer: &str) -> Option<Value> {
     let findings = record.findings(layer);
     let mut event = finding(record, (log, uid), &DATA_SECURITY_FINDING, &findings, "Sensitive data in a message")?;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `call.decision`, `call.outcome`, `stream.segment` | API Activity 6003, with the profiles `security_control` and `trace` |
 //! | a `call.decision` whose caller was not let in, `auth.failure` | Authentication 3002 |
+//! | `alert` | Detection Finding 2004 |
 //! | what the injection scan saw in one of those | Detection Finding 2004, besides |
 //! | what DLP saw in one of those | Data Security Finding 2006, besides |
 //! | what operators and the gateway did to policies, keys, holds, the log | Entity Management 3004 |
@@ -43,6 +44,7 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<(&'static str
     let main = match record.kind() {
         "call.decision" if was_not_let_in(record) => operations::authentication(record, log, uid),
         "auth.failure" => operations::authentication(record, log, uid),
+        "alert" => findings::alert(record, log, uid),
         "call.decision" | "call.outcome" | "stream.segment" => calls::call(record, log, uid),
         "admin" | "config.change" | "erasure" | "export" | "hold" | "key.rotate" | "killswitch" | "policy.change" | "prune"
         | "tool.pin" | "vault.read" => operations::management(record, log, uid),
