@@ -58,7 +58,7 @@ pub use chain::Broken;
 pub use epoch::{Announcement, BadHead, EpochError, reseal};
 pub use evidence::{
     BundleError, Bundled, CompareError, Compared, EPOCHS_MAX, Epochs, EpochsError, Fork, NotOneLog, ReceiptError, Trust, at_once,
-    bundle, check_receipt, compare, count_about, epochs, export, only_log,
+    bundle, check_head, check_receipt, compare, count_about, epochs, export, head_after, only_log,
 };
 pub use fault::{Fault, FaultReason};
 pub use follow::{Cursor, FollowError, Followed, Follower, durable, logs};

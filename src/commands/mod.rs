@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod demo;
 mod detectors;
+mod evidence;
 mod export;
 mod fresh_file;
 mod healthcheck;
@@ -72,6 +73,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Show what alert rules would have told about a log
     Alerts(alerts::AlertsCommand),
+    /// Write what happened in a period into a signed folder, for auditors; check such a folder
+    Evidence(Box<evidence::Evidence>),
     /// The detectors of sensitive text that this build knows, and whether detectors do what they say
     Detectors(detectors::Detectors),
     /// Say what the detectors find in a text, or in many, on standard input
@@ -136,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Connect(arguments) => block_on(connect::run(arguments, &mut terminal)),
         Command::Demo(command) => block_on(demo::run(command, &mut terminal)),
         Command::Detectors(command) => detectors::run(command, &mut terminal),
+        Command::Evidence(command) => evidence::run(&command, &mut terminal),
         Command::Healthcheck(command) => block_on(healthcheck::run(command, &mut terminal)),
         Command::Accounts(command) => block_on(accounts::run(command, &mut terminal)),
         Command::Init(command) => init::run(&command, &mut terminal),

@@ -55,23 +55,29 @@ pub(super) fn run(verify: &Verify, terminal: &mut Terminal) -> Exit {
 }
 
 fn judged(verify: &Verify, terminal: &mut Terminal) -> anyhow::Result<audit::Report> {
-    let mut trust = Known { now: verify.now, ..Known::default() };
-    if let Some(path) = &verify.policy {
+    let trust = Known { now: verify.now, ..known(verify.policy.as_deref(), &verify.pins)? };
+    let mut watch = |progress: Progress| terminal.progress(progress.done, progress.total);
+    Ok(audit::verify_with(&verify.path, &trust, &mut watch)?)
+}
+
+/// What these files know of a log from elsewhere.
+pub(super) fn known(policy: Option<&Path>, pins: &[PathBuf]) -> anyhow::Result<Known> {
+    let mut trust = Known::default();
+    if let Some(path) = policy {
         let policy = Policy::parse(&read(path)?);
         trust.policy = Some(policy.with_context(|| format!("`{}` is no policy", path.display()))?);
     }
-    for path in &verify.pins {
+    for path in pins {
         if path.is_dir() {
             trust.pins.extend(kept(path)?);
         } else {
             trust.pins.push(pin(&read(path)?).with_context(|| format!("`{}` is no head of a log", path.display()))?);
         }
     }
-    if trust.pins.is_empty() && !verify.pins.is_empty() {
+    if trust.pins.is_empty() && !pins.is_empty() {
         anyhow::bail!("there is no head in what `--pin` names");
     }
-    let mut watch = |progress: Progress| terminal.progress(progress.done, progress.total);
-    Ok(audit::verify_with(&verify.path, &trust, &mut watch)?)
+    Ok(trust)
 }
 
 /// The newest head of each folder below `root`; of the day, where `audit.copies` has made them. A file in the place of a head that is

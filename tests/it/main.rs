@@ -28,6 +28,7 @@ mod descriptors;
 mod differential;
 mod dlp;
 mod evaluation;
+mod evidence;
 mod exceptions;
 mod export;
 mod faults;

@@ -10,12 +10,14 @@
 //! | `receipt` | is this record in the log? |
 //! | `bundle` | a range of records as a log of its own |
 //! | `export` | all records about somebody |
+//! | `head` | the head of a period, and whose it is |
 //! | `compare` | do two heads, or two copies of a log, say the same? |
 
 mod bundle;
 mod compare;
 mod epochs;
 mod export;
+mod head;
 mod receipt;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ pub(crate) use bundle::{EPOCHS, FRONTIER, FRONTIER_MAX, parse_frontier};
 pub use compare::{CompareError, Compared, Fork, compare};
 pub use epochs::{EPOCHS_MAX, Epochs, EpochsError, epochs};
 pub use export::{count_about, export};
+pub use head::{check_head, head_after};
 pub use receipt::{ReceiptError, Trust, check_receipt};
 
 /// A path does not say which log is meant.

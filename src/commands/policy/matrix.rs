@@ -33,7 +33,7 @@ enum Format {
 
 pub(super) fn run(matrix: &Matrix, judged: &Judged, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let engine = Engine::new(&judged.policy);
-    let tools = tools(matrix, judged)?;
+    let tools = tools(&matrix.tools, judged)?;
     let roles: Vec<&str> = judged.policy.roles.iter().map(|role| role.name.as_str()).collect();
     let rows: Vec<Row<'_>> = tools
         .iter()
@@ -60,8 +60,8 @@ struct Row<'j> {
     cells: Vec<Shown>,
 }
 
-/// Every tool that is named without a wildcard, by server.
-fn tools<'j>(matrix: &Matrix, judged: &'j Judged) -> anyhow::Result<Vec<(&'j Server, String)>> {
+/// Every tool that is named without a wildcard, by server, and those `asked` for as `server/tool`.
+pub(super) fn tools<'j>(asked: &[String], judged: &'j Judged) -> anyhow::Result<Vec<(&'j Server, String)>> {
     let mut named: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut add = |servers: &'j [String], tools: &'j [String]| {
         for server in servers.iter().filter(|server| *server != "*") {
@@ -80,7 +80,7 @@ fn tools<'j>(matrix: &Matrix, judged: &'j Judged) -> anyhow::Result<Vec<(&'j Ser
     for server in &judged.servers {
         all.extend(server.operations.keys().map(|tool| (server.name.clone(), tool.clone())));
     }
-    for tool in &matrix.tools {
+    for tool in asked {
         let (server, tool) =
             tool.split_once('/').ok_or_else(|| anyhow::anyhow!("write the server before the tool: `crm/{tool}`"))?;
         anyhow::ensure!(find(server).is_some(), "no server is called `{server}`");

@@ -9,6 +9,7 @@ mod matrix;
 mod recorded;
 mod registry;
 mod replay;
+mod rights;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use clap::Subcommand;
 use super::terminal::Terminal;
 use super::{ConfigPath, Exit};
 use crate::config::{self, Judged};
+
+pub(super) use rights::rights;
 
 /// `yett policy`.
 #[derive(Debug, clap::Args)]
