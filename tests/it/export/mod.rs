@@ -4,6 +4,7 @@
 
 mod collectors;
 mod files;
+mod rules;
 mod syslog;
 
 use std::collections::BTreeMap;
