@@ -60,6 +60,8 @@ pub mod anchor;
 
 pub mod export;
 
+pub mod alerts;
+
 pub mod witness;
 
 pub mod config;
@@ -93,10 +95,14 @@ pub mod secrets;
 
 pub mod tlog;
 
+mod apart;
+
 mod checksum;
 
-pub mod alerts;
-mod apart;
+mod protobuf;
+
+mod sigv4;
+
 pub mod asserted;
 
 pub mod reach;

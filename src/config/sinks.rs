@@ -1,6 +1,7 @@
 //! What the configuration says of where copies of the log's records go.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::Uri;
 
@@ -58,6 +59,31 @@ pub enum SinkTo {
         /// Whom it must be vouched for by, and what is shown to it.
         tls: UpstreamTls,
     },
+    /// A collector that takes OTLP logs over HTTP.
+    Otlp {
+        /// Where, path included: `https`, or `http` on loopback.
+        url: Uri,
+        /// Sent with each request.
+        bearer: Option<Live>,
+        /// Whom it must be vouched for by, and what is shown to it.
+        tls: UpstreamTls,
+    },
+    /// A table in Postgres.
+    Postgres {
+        /// Its URL, as `state.url`.
+        database: Live,
+        /// Made of letters, digits and `_`, with the schema's name before it where there is one (`yett_audit`).
+        table: String,
+    },
+    /// Object storage with the API of S3.
+    S3 {
+        /// Where, with the bucket as the first part of the path, and a prefix behind it.
+        url: Uri,
+        /// How objects are put.
+        store: ObjectStore,
+        /// Whom it must be vouched for by, and what is shown to it.
+        tls: UpstreamTls,
+    },
     /// Splunk's HTTP Event Collector.
     Splunk {
         /// Where: `https`, or `http` on loopback; without a path.
@@ -78,6 +104,32 @@ pub enum SinkTo {
     },
 }
 
+/// How objects are put into a store.
+#[derive(Clone, Debug)]
+pub struct ObjectStore {
+    /// That signatures are for.
+    pub region: String,
+    /// Of the key pair, its public part.
+    pub access_key: Live,
+    /// And its secret one.
+    pub secret_key: Live,
+    /// How long nobody can remove an object.
+    pub lock: Option<ObjectLock>,
+    /// How long records wait for others to make an object with.
+    pub every: Duration,
+    /// Bytes of lines that are enough for one.
+    pub size: usize,
+}
+
+/// See [`ObjectStore::lock`].
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectLock {
+    /// `COMPLIANCE`: nobody; `GOVERNANCE`: nobody but who may by a right of their own.
+    pub mode: &'static str,
+    /// From when it is put.
+    pub keep: Duration,
+}
+
 impl SinkFormat {
     /// Its name in configuration and records.
     pub fn as_str(self) -> &'static str {
@@ -96,6 +148,9 @@ impl SinkTo {
         match self {
             Self::File { .. } => "file",
             Self::Http { .. } => "http",
+            Self::Otlp { .. } => "otlp",
+            Self::Postgres { .. } => "postgres",
+            Self::S3 { .. } => "s3",
             Self::Splunk { .. } => "splunk",
             Self::Syslog { .. } => "syslog",
         }

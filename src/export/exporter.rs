@@ -139,7 +139,14 @@ impl Exporter {
                 break;
             }
         }
-        let rest = async { while let Ok(true) = self.round(&mut reader, &store).await {} };
+        let rest = async {
+            while let Ok(true) = self.round(&mut reader, &store).await {}
+            if self.sink.finish().await.is_ok()
+                && let Ok(Some(confirmed)) = self.sink.confirmed(self.delivered).await
+            {
+                self.confirmed = confirmed;
+            }
+        };
         let _ = timeout(FAREWELL, rest).await;
         // What it has for sure is remembered, or comes twice.
         let _ = self.remember(&store, true).await;
@@ -192,7 +199,8 @@ impl Exporter {
             self.parts.metrics.exported(&self.settings.name, pending.records);
             (self.delivered, more) = (pending.cursor, pending.more);
             self.pending = None;
-        } else if !self.settings.alerts_only {
+        }
+        if !more && !self.settings.alerts_only {
             self.bring_head().await?;
         }
         self.lag(None);

@@ -41,6 +41,7 @@ use crate::secrets::{Form, Live, Reference};
 use crate::yaml::{Fields, Later, Node, Place, Report, Value, choice, known_or_not, later, scalar, text, version};
 
 pub(crate) use locations::gateway_url;
+pub(crate) use state::postgres_url;
 
 const LATER: &[Later] = &[later("redis")];
 

@@ -1,14 +1,16 @@
 //! `audit.sinks:`, where copies of the log's records go.
 
+use std::time::Duration;
+
 use http::Uri;
 
 use super::Context;
 use super::locations::key_set_url;
 use super::upstream_tls::upstream_tls;
-use crate::config::units::{size, within};
-use crate::config::{Sink, SinkFormat, SinkTo, UpstreamTls};
+use crate::config::units::{duration, size, within};
+use crate::config::{ObjectLock, ObjectStore, Sink, SinkFormat, SinkTo, UpstreamTls, postgres_url};
 use crate::reach::is_loopback;
-use crate::secrets::Form;
+use crate::secrets::{Form, Live};
 use crate::yaml::{Fields, Invalid, Node, Report, boolean, choice, name, number, parsed, text};
 
 const FORMATS: &[(&str, SinkFormat)] =
@@ -22,16 +24,55 @@ const RECORDS: &[(&str, bool)] = &[("all", false), ("alerts", true)];
 enum Type {
     File,
     Http,
+    Otlp,
+    Postgres,
+    S3,
     Splunk,
     Syslog,
 }
 
-const TYPES: &[(&str, Type)] = &[("file", Type::File), ("http", Type::Http), ("splunk", Type::Splunk), ("syslog", Type::Syslog)];
+const TYPES: &[(&str, Type)] = &[
+    ("file", Type::File),
+    ("http", Type::Http),
+    ("otlp", Type::Otlp),
+    ("postgres", Type::Postgres),
+    ("s3", Type::S3),
+    ("splunk", Type::Splunk),
+    ("syslog", Type::Syslog),
+];
 
-const OF_SOME: [&str; 8] = ["acknowledge", "bearer", "keep", "path", "rotate", "sign", "tls", "url"];
+const OF_SOME: [&str; 17] = [
+    "access_key",
+    "acknowledge",
+    "bearer",
+    "database",
+    "every",
+    "keep",
+    "lock",
+    "path",
+    "region",
+    "retain",
+    "rotate",
+    "secret_key",
+    "sign",
+    "size",
+    "table",
+    "tls",
+    "url",
+];
+
+/// `x-amz-object-lock-mode`
+const LOCKS: &[(&str, &str)] = &[("compliance", "COMPLIANCE"), ("governance", "GOVERNANCE")];
 
 const ROTATE: u64 = 100 << 20;
 const KEEP: u32 = 10;
+const EVERY: Duration = Duration::from_mins(1);
+const SIZE: usize = 8 << 20;
+const TABLE: &str = "yett_audit";
+const DAY: Duration = Duration::from_hours(24);
+
+const NOT_A_TABLE: Invalid =
+    Invalid::new("is not the name of a table", "write `audit`, or `security.audit`: lower-case letters, digits and `_`");
 
 const NOT_HTTPS: Invalid = Invalid::new("is not an https URL", "write `https://host/path`; `http` is for this machine alone");
 const NOT_SYSLOG: Invalid =
@@ -46,6 +87,9 @@ impl Type {
         match self {
             Self::File => &["path", "rotate", "keep"],
             Self::Http => &["url", "tls", "bearer", "sign"],
+            Self::Otlp => &["url", "tls", "bearer"],
+            Self::Postgres => &["database", "table"],
+            Self::S3 => &["url", "tls", "region", "access_key", "secret_key", "lock", "retain", "every", "size"],
             Self::Splunk => &["url", "tls", "bearer", "acknowledge"],
             Self::Syslog => &["url", "tls"],
         }
@@ -54,7 +98,7 @@ impl Type {
 
 pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, report: &mut Report) -> Option<Sink> {
     let mut fields = Fields::of(node, "audit.sinks", report)?;
-    let kind = fields.required("type", choice(TYPES, &["kafka", "nats", "otlp", "postgres", "s3"]));
+    let kind = fields.required("type", choice(TYPES, &["kafka", "nats"]));
     let name = fields.optional("name", name).or_else(|| Some(kind?.word().to_owned()));
     let format = fields.optional("format", choice(FORMATS, &[])).unwrap_or(SinkFormat::Ocsf);
     let identities = fields.optional("identities", boolean);
@@ -64,14 +108,32 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
     let keep = fields.optional("keep", number(0..=10_000));
     let place = match kind {
         Some(Type::Syslog) => fields.optional("url", parsed(syslog)),
-        Some(Type::File | Type::Http | Type::Splunk) | None => fields.optional("url", parsed(collector)),
+        Some(Type::File | Type::Http | Type::Otlp | Type::Postgres | Type::S3 | Type::Splunk) | None => {
+            fields.optional("url", parsed(collector))
+        }
     };
     let tls = fields.optional("tls", |node, report| upstream_tls(node, "audit.sinks.tls", context.base, report));
     let bearer = fields.optional("bearer", context.secret(Form::Token { least: 1 }, "this secret is empty"));
     let sign = fields.optional("sign", context.secret(Form::Text, "this secret is empty"));
     let acknowledge = fields.optional("acknowledge", boolean);
+    let database = fields.optional("database", context.secret(Form::Text, "this secret is empty"));
+    if let Some(Ok(known)) = database.as_ref().map(Live::current)
+        && let Err((_, hint)) = postgres_url(known.secret.expose())
+    {
+        let place = fields.place("database");
+        fields
+            .report()
+            .error(place, "this is no URL of a database")
+            .hint(hint.replace("`sqlite`, which is `state.db` in `data_dir`, or ", ""));
+    }
+    let table = fields.optional("table", parsed(table));
+    let store = store(&mut fields, context);
     if let Some(kind) = kind {
         check_keys(&mut fields, kind);
+    }
+    if let (SinkFormat::Cef, Some(Type::Postgres)) = (format, kind) {
+        let place = fields.place("format");
+        fields.report().error(place, "a table takes JSON").hint("choose `ocsf`, `ecs` or `native`");
     }
     if let (SinkFormat::Native, Some(true)) = (format, identities) {
         let place = fields.place("identities");
@@ -98,6 +160,9 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
             keep: keep.unwrap_or(KEEP),
         },
         Type::Http => SinkTo::Http { url: place?, bearer, sign, tls },
+        Type::Otlp => SinkTo::Otlp { url: place?, bearer, tls },
+        Type::Postgres => SinkTo::Postgres { database: database?, table: table.unwrap_or_else(|| TABLE.to_owned()) },
+        Type::S3 => SinkTo::S3 { url: place?, store: store?, tls },
         Type::Splunk => SinkTo::Splunk { url: place?, token: bearer?, acknowledge: acknowledge.unwrap_or(true), tls },
         Type::Syslog => SinkTo::Syslog { url: place?, tls },
     };
@@ -105,12 +170,50 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
     Some(Sink { name: name?, format, identities, alerts_only, to })
 }
 
+/// How objects are put.
+fn store(fields: &mut Fields<'_, '_>, context: &Context<'_>) -> Option<ObjectStore> {
+    let region = fields.optional("region", name);
+    let access_key = fields.optional("access_key", context.secret(Form::Line, "this secret is empty"));
+    let secret_key = fields.optional("secret_key", context.secret(Form::Line, "this secret is empty"));
+    let lock = fields.optional("lock", choice(LOCKS, &[]));
+    let retain = fields.optional("retain", within(duration, DAY..=DAY * 36_500, "from 1d to 36500d"));
+    let every = fields.optional("every", within(duration, Duration::from_secs(1)..=DAY, "from 1s to 1d"));
+    let size = fields.optional("size", within(size, 64 << 10..=256 << 20, "from 64KiB to 256MiB"));
+    if fields.has("lock") != fields.has("retain") {
+        let (there, missing) = if fields.has("lock") { ("lock", "retain") } else { ("retain", "lock") };
+        let place = fields.place(there);
+        let found = fields.report().error(place, format!("`{there}` goes with `{missing}`, which is missing"));
+        found.hint("write both: `lock: compliance, retain: 2190d`");
+    }
+    Some(ObjectStore {
+        region: region?,
+        access_key: access_key?,
+        secret_key: secret_key?,
+        lock: lock.zip(retain).map(|(mode, keep)| ObjectLock { mode, keep }),
+        every: every.unwrap_or(EVERY),
+        size: size.unwrap_or(SIZE),
+    })
+}
+
+/// `audit`, `security.audit`: what stands in a statement as it is.
+fn table(text: &str) -> Result<String, Invalid> {
+    let is_name = |part: &str| {
+        (1..=63).contains(&part.len())
+            && !part.starts_with(|first: char| first.is_ascii_digit())
+            && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let parts: Vec<_> = text.split('.').collect();
+    if parts.len() <= 2 && parts.iter().all(|part| is_name(part)) { Ok(text.to_owned()) } else { Err(NOT_A_TABLE) }
+}
+
 /// What a sink of that type must say, and what means nothing to it.
 fn check_keys(fields: &mut Fields<'_, '_>, kind: Type) {
     let word = kind.word();
     let missing = match kind {
         Type::File => &["path"][..],
-        Type::Http | Type::Syslog => &["url"],
+        Type::Http | Type::Otlp | Type::Syslog => &["url"],
+        Type::Postgres => &["database"],
+        Type::S3 => &["url", "region", "access_key", "secret_key"],
         Type::Splunk => &["url", "bearer"],
     };
     for key in missing.iter().filter(|key| !fields.has(key)).copied().collect::<Vec<_>>() {

@@ -47,14 +47,8 @@ fn url(node: &Node, report: &mut Report) -> Option<State> {
     if written == "sqlite" {
         return Some(State::Sqlite);
     }
-    let Some(rest) = written.strip_prefix("postgres://").or_else(|| written.strip_prefix("postgresql://")) else {
-        report
-            .error(node.place, "this is no store")
-            .hint("write `sqlite`, which is `state.db` in `data_dir`, or `postgres://USER:PASSWORD@HOST/DATABASE`");
-        return None;
-    };
-    let parts = match Parts::of(rest) {
-        Ok(parts) => parts,
+    let (url, parts) = match checked(written) {
+        Ok(checked) => checked,
         Err((problem, hint)) => {
             report.error(node.place, problem).hint(hint);
             return None;
@@ -71,13 +65,31 @@ fn url(node: &Node, report: &mut Report) -> Option<State> {
             .warning(node.place, "nobody checks whose database this is, and it is told the password and who has which key")
             .hint("write `sslmode=verify-full`, which is the default off loopback, and `sslrootcert=FILE` for a CA of your own");
     }
+    Some(State::Postgres(Secret::new(url)))
+}
+
+/// The URL of a database as connections are made with it.
+///
+/// # Errors
+/// What is wrong with it, without a word of it, and what to write.
+pub(crate) fn postgres_url(written: &str) -> Result<Secret<String>, (&'static str, &'static str)> {
+    checked(written).map(|(url, _)| Secret::new(url))
+}
+
+fn checked(written: &str) -> Result<(String, Parts), (&'static str, &'static str)> {
+    let rest = written.strip_prefix("postgres://").or_else(|| written.strip_prefix("postgresql://"));
+    let rest = rest.ok_or((
+        "this is no store",
+        "write `sqlite`, which is `state.db` in `data_dir`, or `postgres://USER:PASSWORD@HOST/DATABASE`",
+    ))?;
+    let parts = Parts::of(rest)?;
     let mut url = written.to_owned();
     if !parts.local && parts.mode.is_none() {
         // The usual default, `prefer`, talks in plain to whoever says that he knows no TLS.
         url.push(if rest.contains('?') { '&' } else { '?' });
         url.push_str("sslmode=verify-full");
     }
-    Some(State::Postgres(Secret::new(url)))
+    Ok((url, parts))
 }
 
 /// What of a URL decides how it is judged.

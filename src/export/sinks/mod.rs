@@ -2,6 +2,9 @@
 
 mod file;
 mod http;
+mod otlp;
+mod postgres;
+mod s3;
 mod splunk;
 mod syslog;
 
@@ -28,8 +31,16 @@ pub(super) enum SinkError {
     Silence(#[from] Silence),
     #[error("it refuses (HTTP {status}{})", code.map(|code| format!(", code {code}")).unwrap_or_default())]
     Refused { status: u16, code: Option<i64>, after: Option<Duration> },
+    #[error("the store refuses (HTTP {status}, {code})")]
+    Store { status: u16, code: String, after: Option<Duration> },
     #[error("its secret cannot be used now")]
     Secret,
+    #[error("it rejects {0} of the records")]
+    Rejected(u64),
+    #[error("it says nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the database refuses")]
+    Database(#[from] sqlx::Error),
     #[error("it has taken the events and does not say within {} s that they are indexed", .0.as_secs())]
     NotIndexed(Duration),
 }
@@ -37,15 +48,15 @@ pub(super) enum SinkError {
 impl SinkError {
     /// How long it asks to be left alone.
     pub(super) fn after(&self) -> Option<Duration> {
-        if let Self::Refused { after, .. } = self { *after } else { None }
+        if let Self::Refused { after, .. } | Self::Store { after, .. } = self { *after } else { None }
     }
 
     /// A word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::File { .. } => "file",
-            Self::Broken(_) | Self::Connect(_) | Self::Silence(_) => "unreachable",
-            Self::Refused { .. } => "refused",
+            Self::Database(sqlx::Error::Database(_)) | Self::Refused { .. } | Self::Rejected(_) | Self::Store { .. } => "refused",
+            Self::Broken(_) | Self::Connect(_) | Self::Database(_) | Self::Silence(_) | Self::Silent(_) => "unreachable",
             Self::Secret => "secret",
             Self::NotIndexed(_) => "not_indexed",
         }
@@ -57,6 +68,9 @@ impl SinkError {
 pub(super) enum Sink {
     File(file::File),
     Http(http::Http),
+    Otlp(otlp::Otlp),
+    Postgres(postgres::Postgres),
+    S3(Box<s3::S3>),
     Splunk(splunk::Splunk),
     Syslog(syslog::Syslog),
 }
@@ -70,6 +84,9 @@ impl Sink {
                 let each = settings.alerts_only;
                 Self::Http(http::Http::new((url, tls), bearer.clone(), sign.clone(), each)?)
             }
+            SinkTo::Otlp { url, bearer, tls } => Self::Otlp(otlp::Otlp::new(url, tls, bearer.clone())?),
+            SinkTo::Postgres { database, table } => Self::Postgres(postgres::Postgres::new(database.clone(), table.clone())),
+            SinkTo::S3 { url, store, tls } => Self::S3(Box::new(s3::S3::new(url, tls, store.clone())?)),
             SinkTo::Splunk { url, token, acknowledge, tls } => {
                 Self::Splunk(splunk::Splunk::new(url, tls, token.clone(), *acknowledge)?)
             }
@@ -82,6 +99,9 @@ impl Sink {
         match self {
             Self::File(file) => file.deliver(events),
             Self::Http(http) => http.deliver(events).await,
+            Self::Otlp(otlp) => otlp.deliver(events).await,
+            Self::Postgres(postgres) => postgres.deliver(events).await,
+            Self::S3(s3) => s3.deliver(events, cursor).await,
             Self::Splunk(splunk) => splunk.deliver(events).await,
             Self::Syslog(syslog) => syslog.deliver(events, cursor).await,
         }
@@ -90,14 +110,20 @@ impl Sink {
     /// Up to where it has everything for sure, `delivered` being where the last delivery ended. After an error that is where to go on.
     pub(super) async fn confirmed(&mut self, delivered: Cursor) -> Result<Option<Cursor>, SinkError> {
         match self {
-            Self::File(_) | Self::Http(_) | Self::Splunk(_) => Ok(Some(delivered)),
+            Self::File(_) | Self::Http(_) | Self::Otlp(_) | Self::Postgres(_) | Self::Splunk(_) => Ok(Some(delivered)),
+            Self::S3(s3) => s3.confirmed().await,
             Self::Syslog(syslog) => syslog.confirmed().await,
         }
     }
 
     /// Whether what was delivered before an error may be lost, so that it has to be delivered again.
     pub(super) fn forgets(&self) -> bool {
-        matches!(self, Self::Syslog(_))
+        matches!(self, Self::S3(_) | Self::Syslog(_))
+    }
+
+    /// Sends what it holds back: the log is closed.
+    pub(super) async fn finish(&mut self) -> Result<(), SinkError> {
+        if let Self::S3(s3) = self { s3.flush().await } else { Ok(()) }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Secrets Manager, Parameter Store, and STS for those who come with a web identity. Two calls of two services, and one of the third:
 //! signed by our own hand (`sigv4.rs`), since the SDK brings a second TLS stack's worth of crates for them.
 
-mod sigv4;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -15,13 +13,13 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use self::sigv4::{Credentials, Scope, sign};
 use super::file::read_file;
 use super::providers::{BOUNDS, Document, Trouble};
 use super::settings::{Aws, AwsIdentity};
 use super::wiped::{Member, Wiped, parse};
 use crate::outbound::{Ask, Client};
 use crate::secret::Secret;
+use crate::sigv4::{Credentials, Scope, sign};
 use crate::upstream::ConnectError;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -121,7 +119,7 @@ impl AwsStore {
         T: for<'de> Deserialize<'de>,
     {
         let credentials = self.credentials(now).await?;
-        let scope = Scope { region: &self.region, service: service.name, host: &service.host, now };
+        let scope = Scope { region: &self.region, service: service.name, host: &service.host, now, method: "POST", path: "/" };
         let signed = [("content-type", JSON), ("x-amz-target", target)];
         let mut ask = Ask::post(JSON, body.clone()).header(TARGET, HeaderValue::from_static(target));
         for (name, value) in sign(&scope, &credentials, &signed, body.as_bytes()) {

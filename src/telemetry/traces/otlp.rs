@@ -1,6 +1,7 @@
 //! OTLP's `ExportTraceServiceRequest` in protobuf's wire format (opentelemetry-proto, `trace/v1/trace.proto`).
 
 use super::span::{Span, Value};
+use crate::protobuf::Message;
 
 /// What every batch says of this process.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ impl Resource {
         for (key, value) in [("service.name", service), version].into_iter().chain(given) {
             resource.message(1, |attribute| key_value(attribute, key, |any| any.text(1, value)));
         }
-        Self(resource.0)
+        Self(resource.into_bytes())
     }
 }
 
@@ -33,7 +34,7 @@ pub(super) fn request(resource: &Resource, spans: &[Span]) -> Vec<u8> {
             }
         });
     });
-    request.0
+    request.into_bytes()
 }
 
 fn write(message: &mut Message, span: &Span) {
@@ -82,83 +83,4 @@ fn write(message: &mut Message, span: &Span) {
 fn key_value(message: &mut Message, key: &str, value: impl FnOnce(&mut Message)) {
     message.text(1, key);
     message.message(2, value);
-}
-
-/// A protobuf message that is being written: each value behind its field number and wire type.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn number(&mut self, field: u32, value: u64) {
-        self.tag(field, 0);
-        self.varint(value);
-    }
-
-    fn fixed64(&mut self, field: u32, value: u64) {
-        self.tag(field, 1);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn bytes(&mut self, field: u32, value: &[u8]) {
-        self.tag(field, 2);
-        self.varint(u64::try_from(value.len()).unwrap_or(u64::MAX));
-        self.0.extend_from_slice(value);
-    }
-
-    fn text(&mut self, field: u32, value: &str) {
-        self.bytes(field, value.as_bytes());
-    }
-
-    fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        write(&mut inner);
-        self.bytes(field, &inner.0);
-    }
-
-    fn fixed32(&mut self, field: u32, value: u32) {
-        self.tag(field, 5);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn tag(&mut self, field: u32, wire_type: u32) {
-        self.varint(u64::from(field << 3 | wire_type));
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        loop {
-            let [low, ..] = value.to_le_bytes();
-            value >>= 7;
-            if value == 0 {
-                self.0.push(low & 0x7f);
-                return;
-            }
-            self.0.push(low | 0x80);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_written_as_protobuf_has_them() {
-        let mut message = Message::default();
-        message.number(1, 150);
-        message.text(2, "testing");
-        message.message(3, |inner| inner.number(1, 150));
-        message.fixed32(16, 1);
-        message.fixed64(7, 2);
-        message.number(3, (-1_i64).cast_unsigned());
-        // The first three from protobuf.dev, "Encoding".
-        let expected: &[&[u8]] = &[
-            &[0x08, 0x96, 0x01],
-            &[0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67],
-            &[0x1a, 0x03, 0x08, 0x96, 0x01],
-            &[0x85, 0x01, 1, 0, 0, 0],
-            &[0x39, 2, 0, 0, 0, 0, 0, 0, 0],
-            &[0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
-        ];
-        assert_eq!(message.0, expected.concat());
-    }
 }

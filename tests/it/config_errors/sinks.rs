@@ -24,7 +24,22 @@ fn each_type_says_what_it_needs_and_what_means_nothing_to_it() {
             "{ type: syslog, url: \"tls://a.example:6514\", rotate: 1MiB }",
             "9:71 `rotate` means nothing to a sink of type `syslog`",
         ),
-        ("{ type: otlp, url: \"https://a.example\" }", "9:26 `otlp` is not enforced by this build yet"),
+        ("{ type: kafka, url: \"https://a.example\" }", "9:26 `kafka` is not enforced by this build yet"),
+        ("{ type: otlp, path: a, url: \"https://a.example\" }", "9:38 `path` means nothing to a sink of type `otlp`"),
+        ("{ type: postgres, database: \"mysql://a.example/b\" }", "9:46 this is no URL of a database"),
+        (
+            "{ type: postgres, database: \"postgres://a.example/b\", table: \"a; DROP\" }",
+            "9:79 `a; DROP` is not the name of a table",
+        ),
+        ("{ type: postgres, database: \"postgres://a.example/b\", format: cef }", "9:80 a table takes JSON"),
+        (
+            "{ type: s3, url: \"https://a.example/b\", region: x, access_key: a, secret_key: b, lock: compliance }",
+            "9:105 `lock` goes with `retain`, which is missing",
+        ),
+        (
+            "{ type: s3, url: \"https://a.example/b\", access_key: a, secret_key: b }",
+            "9:26 the key `region` is missing: a sink of type `s3` needs it",
+        ),
         ("{ type: filr, path: a }", "9:26 `filr` is not one of the accepted words"),
         ("{ type: file, path: a }, { type: file, path: b }", "9:43 two sinks are called `file`"),
         ("{ type: file, path: a, format: native, identities: true }", "9:69 the lines of the log hold no identities"),

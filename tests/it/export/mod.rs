@@ -4,6 +4,9 @@
 
 mod collectors;
 mod files;
+mod objects;
+mod otlp;
+mod postgres;
 mod rules;
 mod syslog;
 
@@ -13,6 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use yett::audit::Filter;
 use yett::state::Switch;
 use yett::vault::Identity;
@@ -82,6 +86,38 @@ impl Stage {
         let policies = self.gateway.data().parent().unwrap().join("policies/0.yaml");
         fs::write(&policies, policy() + "# another\n").unwrap();
         self.gateway.running.reload("signal").await.unwrap();
+    }
+}
+
+/// A way to break and mend whatever is on the other side.
+trait Sufferer {
+    async fn kill(&mut self);
+    async fn restart(&mut self);
+}
+
+impl Stage {
+    /// Calls, one after the other, while the other side is killed and started again, every half second to two.
+    async fn call_while_it_suffers(&self, sufferer: &mut impl Sufferer, seconds: u64) {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let (mut down, mut change) = (false, Instant::now() + Duration::from_secs(2));
+        while Instant::now() < until {
+            self.ada.call("search", json!({ "q": "grace" })).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if Instant::now() > change {
+                if down {
+                    sufferer.restart().await;
+                } else {
+                    sufferer.kill().await;
+                }
+                down = !down;
+                // Of chance enough: the clock's last digits.
+                let digits = u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() % 1_500);
+                change = Instant::now() + Duration::from_millis(500 + digits);
+            }
+        }
+        if down {
+            sufferer.restart().await;
+        }
     }
 }
 

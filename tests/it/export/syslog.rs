@@ -9,11 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
-use super::{Stage, all, lines, log, times};
+use super::{Stage, Sufferer, all, lines, log, times};
 use crate::support::certs::{Authority, Leaf};
 use crate::support::{eventually, within};
 
@@ -50,14 +48,16 @@ input(type=\"imtcp\" port=\"{port}\" ruleset=\"yett\")
     fn received(&self) -> PathBuf {
         self.folder.path().join("received")
     }
+}
 
+impl Sufferer for Rsyslog {
     /// SIGKILL: what it has in memory is gone.
-    fn kill(&mut self) {
+    async fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn restart(&mut self) {
+    async fn restart(&mut self) {
         self.child = spawn(self.folder.path());
     }
 }
@@ -88,27 +88,7 @@ async fn aud_059_a_syslog_server_that_is_killed_again_and_again_has_every_record
     let sink =
         format!("{{ type: syslog, url: \"tls://127.0.0.1:{}\", format: native, tls: {{ ca: {} }} }}", server.port, ca.display());
     let stage = Stage::with(&sink).await;
-    let until = Instant::now() + Duration::from_secs(SECONDS);
-    let mut down = false;
-    let mut change = Instant::now() + Duration::from_secs(2);
-    while Instant::now() < until {
-        stage.ada.call("search", json!({ "q": "grace" })).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        if Instant::now() > change {
-            if down {
-                server.restart();
-            } else {
-                server.kill();
-            }
-            down = !down;
-            // Of chance enough: the clock's last digits.
-            let digits = u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() % 1_500);
-            change = Instant::now() + Duration::from_millis(500 + digits);
-        }
-    }
-    if down {
-        server.restart();
-    }
+    stage.call_while_it_suffers(&mut server, SECONDS).await;
     stage.delivered(&["syslog"]).await;
     assert!(stage.gateway.metric("yett_export_failures_total{sink=\"syslog\",reason=\"unreachable\"}").await > 1.0);
     assert!(stage.gateway.metric("yett_export_lost_records_total{sink=\"syslog\"}").await < 1.0);

@@ -148,6 +148,6 @@ fn part(name: &str) -> PathBuf {
     part
 }
 
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -165,7 +165,7 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let parts = env::var_os("YETT_PARTS").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".parts"), PathBuf::from);
     let lib = parts.join("tools/lib");
     let pythons = fs::read_dir(&lib).into_iter().flatten().filter_map(Result::ok);

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 pub(crate) mod canary;
-mod collector;
+pub(crate) mod collector;
 mod context;
 mod metrics;
 mod spans;

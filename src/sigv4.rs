@@ -1,4 +1,4 @@
-//! Signature Version 4 of AWS, for a POST to `/` whose body is known: what the two services want. Pure.
+//! Signature Version 4 of AWS, for a request without a query whose body is known. Pure.
 //!
 //! "Create a signed AWS API request", IAM User Guide.
 
@@ -12,25 +12,29 @@ use crate::master_key::hex;
 use crate::secret::Secret;
 
 /// A key pair of AWS.
-#[derive(Clone)]
-pub(super) struct Credentials {
-    pub(super) id: String,
-    pub(super) secret: Secret<String>,
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) id: String,
+    pub(crate) secret: Secret<String>,
     /// Of temporary ones.
-    pub(super) session: Option<Secret<String>>,
+    pub(crate) session: Option<Secret<String>>,
 }
 
 /// What a signature is good for.
-pub(super) struct Scope<'a> {
-    pub(super) region: &'a str,
-    pub(super) service: &'a str,
-    pub(super) host: &'a str,
-    pub(super) now: Timestamp,
+pub(crate) struct Scope<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) now: Timestamp,
+    /// Of the request.
+    pub(crate) method: &'a str,
+    /// As it is sent, percent-encoded.
+    pub(crate) path: &'a str,
 }
 
 /// The headers that make a request a signed one. `others` are those of the request that are to be signed beside, by their names in lower
 /// case.
-pub(super) fn sign(
+pub(crate) fn sign(
     scope: &Scope<'_>,
     credentials: &Credentials,
     others: &[(&str, &str)],
@@ -44,7 +48,7 @@ pub(super) fn sign(
     headers.sort_unstable();
     let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}:{}", value.trim())).collect();
-    let canonical = format!("POST\n/\n\n{}\n\n{names}\n{}", lines.join("\n"), sha256(body));
+    let canonical = format!("{}\n{}\n\n{}\n\n{names}\n{}", scope.method, scope.path, lines.join("\n"), sha256(body));
     let place = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
     let signed = format!("AWS4-HMAC-SHA256\n{time}\n{place}\n{}", sha256(canonical.as_bytes()));
 
@@ -62,7 +66,8 @@ pub(super) fn sign(
     result
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// In hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
@@ -84,7 +89,8 @@ mod tests {
     fn a_signature_is_the_one_of_the_published_suite_and_of_the_sdk() {
         let now = "2015-08-30T12:36:00Z".parse().unwrap();
         // `post-vanilla` of the suite that AWS publishes.
-        let scope = Scope { region: "us-east-1", service: "service", host: "example.amazonaws.com", now };
+        let scope =
+            Scope { region: "us-east-1", service: "service", host: "example.amazonaws.com", now, method: "POST", path: "/" };
         assert_eq!(
             authorization(&scope, None, &[], ""),
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, \
@@ -92,7 +98,7 @@ mod tests {
         );
         // What botocore 1.44 says, with a session.
         let host = "secretsmanager.eu-central-1.amazonaws.com";
-        let scope = Scope { region: "eu-central-1", service: "secretsmanager", host, now };
+        let scope = Scope { region: "eu-central-1", service: "secretsmanager", host, now, method: "POST", path: "/" };
         let others = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "secretsmanager.GetSecretValue")];
         let signed = authorization(&scope, Some("session-token"), &others, r#"{"SecretId":"a"}"#);
         assert!(signed.ends_with("Signature=26451671694a38786dd68e6b0ca4206ab9701e551f759f1c39f1c1bce0ee9764"), "{signed}");
