@@ -63,6 +63,7 @@ mod reload;
 mod replicas;
 mod results;
 mod resumption;
+mod runbooks;
 mod schema;
 mod secrets;
 mod session_questions;

@@ -180,8 +180,18 @@ fn the_lints_that_keep_peers_from_breaking_us_are_on() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut wrong = Violations::default();
-    for folder in ["", "docs", "docs/monitoring", "docs/siem", "docs/siem/sigma", "policies", "tests/peers", "tests/conformance"]
-        .map(|folder| root().join(folder))
+    for folder in [
+        "",
+        "docs",
+        "docs/monitoring",
+        "docs/operations",
+        "docs/siem",
+        "docs/siem/sigma",
+        "policies",
+        "tests/peers",
+        "tests/conformance",
+    ]
+    .map(|folder| root().join(folder))
     {
         for path in entries(&folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
             let text = fs::read_to_string(&path).expect("a document");

@@ -130,6 +130,35 @@ fn what_needs_a_restart_is_named_and_nothing_else_of_the_file_takes_effect() {
 }
 
 #[test]
+fn cmp_004_the_log_cannot_be_switched_off_and_the_attempt_is_on_record() {
+    let scene = Scene::new();
+    let audit = "audit: { origin: cli.localhost }";
+    let before = fs::read_to_string(scene.home.path("operator.yaml")).unwrap();
+    for off in [
+        "audit: off",
+        "audit: false",
+        "audit: null",
+        "audit: { origin: cli.localhost, enabled: false }",
+        "audit: { origin: cli.localhost, durability: none }",
+    ] {
+        let attempts = || scene.of_kind("admin").into_iter().filter(|record| record["what"]["act"] == "reload.refused").count();
+        let (tried, recorded) = (attempts(), scene.home.records().len());
+        scene.edit(audit, off);
+        let told = scene.reload();
+        assert_eq!(told.code, Some(1), "{off}: {told:?}");
+        eventually("the attempt on record", || (attempts() > tried).then_some(()));
+        assert_eq!(scene.crm().status, 200);
+        assert!(scene.home.records().len() >= recorded + 3, "{off}: a call without its records");
+        // Nor does it begin without one.
+        let begun = scene.home.run(&["check", "--config", "yett.yaml"]);
+        assert_eq!(begun.code, Some(1), "{off}: {begun:?}");
+        scene.home.edit(off, audit);
+        scene.home.write("operator.yaml", &before);
+    }
+    scene.verified();
+}
+
+#[test]
 fn aud_051_async_needs_its_risk_named_is_declared_before_its_first_call_and_verify_prints_the_interval() {
     let scene = Scene::new();
     let audit = "audit: { origin: cli.localhost }";
