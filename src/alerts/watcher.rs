@@ -39,8 +39,8 @@ const LEARN_FROM: u64 = 256 << 20;
 /// For what is left when the log is closed.
 const FAREWELL: Duration = Duration::from_millis(1_500);
 
-/// Who asks for a quarantine, in records.
-const REQUESTER: &str = "alerts";
+/// How often it is tried to stop somebody before the alert is told without that: others wait behind it.
+const TRIES: u32 = 3;
 
 /// What a watcher works with.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub struct Watcher {
     /// How many records there were when this run began: what was found in them may have been told before.
     caught_up_at: u64,
     untold: VecDeque<Alert>,
+    /// How often it was tried in vain to stop whom the first of them is about.
+    tries: u32,
     written: (Cursor, Option<Instant>),
     failing: bool,
 }
@@ -98,6 +100,7 @@ impl Watcher {
             follower: None,
             caught_up_at: 0,
             untold: VecDeque::new(),
+            tries: 0,
             written: (Cursor::BEGIN, None),
             failing: false,
         }
@@ -212,9 +215,24 @@ impl Watcher {
     }
 
     /// Stops whom the rule says, then says so in the log. In this order: what is stopped twice is stopped, and what a crash leaves untold is found again.
-    async fn tell(&self, alert: &Alert) -> Result<(), Failure> {
-        let stopped = self.stop(alert).await?;
+    async fn tell(&mut self, alert: &Alert) -> Result<(), Failure> {
+        let stopped = match self.stop(alert).await {
+            Ok(stopped) => stopped,
+            Err(failure) if self.tries < TRIES => {
+                self.tries += 1;
+                return Err(failure);
+            }
+            Err(failure) => {
+                tracing::error!(
+                    error = &failure as &dyn Error,
+                    rule = alert.rule.name,
+                    "whom an alert is to stop is not stopped"
+                );
+                Some("failed")
+            }
+        };
         self.parts.log.append(alert.draft(stopped)).durable().await?;
+        self.tries = 0;
         let (rule, severity) = (&alert.rule.name, alert.rule.severity.as_str());
         self.parts.metrics.alerted(rule, severity);
         tracing::warn!(rule, severity, about = alert.about, value = alert.value, record = alert.record, "alert");
@@ -236,8 +254,7 @@ impl Watcher {
         };
         // Somebody who was erased meanwhile: nobody can say who that is, or stop them by name.
         let Some(switch) = switch else { return Ok(Some("nobody")) };
-        let reason = format!("alert {}", alert.rule.name);
-        match self.parts.operations.switch_for(&switch, true, &reason, REQUESTER).await {
+        match self.parts.operations.quarantine(&switch, &alert.rule.name).await {
             // It holds here; it is stored later.
             Ok(()) | Err(OperationError::Store(_)) => Ok(alert.rule.quarantine.map(Quarantined::as_str)),
             Err(error) => Err(error.into()),

@@ -28,7 +28,7 @@ pub struct Sink {
 pub enum SinkFormat {
     /// `ArcSight` Common Event Format, revision 25.
     Cef,
-    /// Elastic Common Schema 8.17.
+    /// Elastic Common Schema 9.4.
     Ecs,
     /// The lines of the log, byte for byte.
     Native,

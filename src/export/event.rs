@@ -1,5 +1,7 @@
 //! What a sink is given: a text, and what it takes to send it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::record::Severity;
@@ -10,6 +12,8 @@ pub(super) struct Event {
     /// `<log>/<index>`, with a word behind it where a record says more than one thing. The same record always has the same: that is how a
     /// receiver tells one that comes twice.
     pub uid: String,
+    /// The log's name.
+    pub log: Arc<str>,
     /// The record's kind, or `head`.
     pub kind: String,
     /// When it was written.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::event::Event;
 use super::formats;
-use super::people::People;
+use super::people::{People, REMEMBERED};
 use super::reader::{Batch, Reader};
 use super::record::{Open, Record};
 use super::sinks::{Sink, SinkError};
@@ -64,17 +64,24 @@ pub(super) struct Exporter {
     stored: (Cursor, Option<Instant>),
     /// The head that went along last.
     head: (u64, Option<Instant>),
+    /// The one that goes along next, once all that it counts was delivered.
+    due: Option<SignedHead>,
+    /// When the oldest record that the sink does not have was written, as far as is known.
+    behind: Option<Timestamp>,
+    /// Records that were given to a sink that holds them back, and are not safe there.
+    held: u64,
     failures: u32,
+    closing: bool,
 }
 
 #[derive(Debug)]
 struct Pending {
     events: Vec<Event>,
     records: u64,
-    /// When the oldest of them was written.
-    since: Timestamp,
     cursor: Cursor,
     more: bool,
+    /// When names were looked up for it.
+    read: Instant,
 }
 
 /// Why a round came to nothing.
@@ -104,7 +111,11 @@ impl Exporter {
             confirmed: Cursor::BEGIN,
             stored: (Cursor::BEGIN, None),
             head: (0, None),
+            due: None,
+            behind: None,
+            held: 0,
             failures: 0,
+            closing: false,
         })
     }
 
@@ -127,8 +138,8 @@ impl Exporter {
     /// Until the log is closed, and a moment longer.
     pub(super) async fn run(mut self) {
         let mut heads = self.parts.log.heads();
-        let Some(store) = self.begin(&mut heads).await else { return };
-        let mut reader = Reader::new(self.parts.log.directory(), self.confirmed);
+        let Some((store, known)) = self.begin(&mut heads).await else { return };
+        let mut reader = Reader::new(self.parts.log.directory(), self.confirmed, known);
         loop {
             let pause = match self.round(&mut reader, &store).await {
                 Ok(true) => continue,
@@ -139,6 +150,7 @@ impl Exporter {
                 break;
             }
         }
+        self.closing = true;
         let rest = async {
             while let Ok(true) = self.round(&mut reader, &store).await {}
             if self.sink.finish().await.is_ok()
@@ -153,14 +165,15 @@ impl Exporter {
         store.close().await;
     }
 
-    /// Opens the store and finds where the sink stands; nothing if the log is closed before.
-    async fn begin(&mut self, heads: &mut watch::Receiver<Option<SignedHead>>) -> Option<ExportStore> {
+    /// Opens the store and finds where the sink stands, and whether it has begun before; nothing if the log is closed before.
+    async fn begin(&mut self, heads: &mut watch::Receiver<Option<SignedHead>>) -> Option<(ExportStore, bool)> {
         loop {
             match self.known().await {
-                Ok((store, cursor)) => {
+                Ok((store, known)) => {
+                    let cursor = known.unwrap_or(Cursor::BEGIN);
                     (self.delivered, self.confirmed, self.stored.0) = (cursor, cursor, cursor);
                     self.went_well();
-                    return Some(store);
+                    return Some((store, known.is_some()));
                 }
                 Err(error) => {
                     let pause = self.tell(&Failure::Store(error));
@@ -172,50 +185,78 @@ impl Exporter {
         }
     }
 
-    async fn known(&self) -> Result<(ExportStore, Cursor), StoreError> {
+    async fn known(&self) -> Result<(ExportStore, Option<Cursor>), StoreError> {
         let store = ExportStore::open(&self.parts.place).await?;
-        let known = store.known(self.parts.log.name(), &self.settings.name).await?;
-        let cursor = known.map_or(Cursor::BEGIN, |Exported { records, segment, begins, ends, leaf }| Cursor {
+        let (log, sink) = (self.parts.log.name(), self.settings.name.as_str());
+        let known = store.known(log, sink).await?;
+        if known.is_none() {
+            // That it has begun: what retention removes from now on is lost to it.
+            let Cursor { position, segment, start, end, leaf } = Cursor::BEGIN;
+            store.remember(log, sink, Exported { records: position, segment, begins: start, ends: end, leaf }).await?;
+        }
+        let cursor = |Exported { records, segment, begins, ends, leaf }| Cursor {
             position: records,
             segment,
             start: begins,
             end: ends,
             leaf,
-        });
-        Ok((store, cursor))
+        };
+        Ok((store, known.map(cursor)))
     }
 
     /// Delivers a batch, if there is one; whether there is more at once.
     async fn round(&mut self, reader: &mut Reader, store: &ExportStore) -> Result<bool, Failure> {
+        if self.pending.as_ref().is_some_and(|pending| pending.read.elapsed() > REMEMBERED) {
+            // Whoever was erased meanwhile is told to nobody: names are looked up again.
+            self.go_back(reader, self.delivered);
+        }
         if self.pending.is_none() {
             self.pending = self.read(reader).await?;
         }
         let mut more = false;
-        if let Some(pending) = &self.pending {
-            self.lag(Some(pending.since));
+        if let Some(pending) = &mut self.pending {
             if !pending.events.is_empty() {
-                self.sink.deliver(&pending.events, pending.cursor).await?;
+                let mut taken = 0;
+                let delivered = self.sink.deliver(&pending.events, pending.cursor, &mut taken).await;
+                // What it has taken of them need not come again.
+                delivered.inspect_err(|_| drop(pending.events.drain(..taken.min(pending.events.len()))))?;
             }
-            self.parts.metrics.exported(&self.settings.name, pending.records);
+            self.held += pending.records;
             (self.delivered, more) = (pending.cursor, pending.more);
             self.pending = None;
         }
-        if !more && !self.settings.alerts_only {
+        if !self.settings.alerts_only {
             self.bring_head().await?;
         }
-        self.lag(None);
-        if let Some(confirmed) = self.sink.confirmed(self.delivered).await? {
-            self.confirmed = confirmed;
+        let confirmed = self.sink.confirmed(self.delivered).await?;
+        let is_safe = confirmed.is_some() || !self.sink.is_waiting();
+        self.confirmed = confirmed.unwrap_or(if is_safe { self.delivered } else { self.confirmed });
+        if is_safe || !self.sink.holds_back() {
+            self.parts.metrics.exported(&self.settings.name, std::mem::take(&mut self.held));
         }
-        self.went_well();
+        if self.confirmed == self.delivered {
+            self.open.settle();
+        }
+        self.lag();
         self.remember(store, false).await?;
+        if is_safe {
+            self.went_well();
+        }
         Ok(more)
+    }
+
+    /// Reads on from an earlier place.
+    fn go_back(&mut self, reader: &mut Reader, to: Cursor) {
+        (self.pending, self.delivered, self.held) = (None, to, 0);
+        self.open.rewind();
+        reader.seek(to);
     }
 
     async fn read(&mut self, reader: &mut Reader) -> Result<Option<Pending>, Failure> {
         let Batch { records, more, lost, restarted, broken } = reader.next(self.durable())?;
         if restarted {
             self.parts.metrics.export_lost(&self.settings.name, lost);
+            (self.delivered, self.confirmed) = (Cursor::BEGIN, Cursor::BEGIN);
             tracing::error!(
                 sink = self.settings.name,
                 lost,
@@ -229,8 +270,20 @@ impl Exporter {
                 "records do not follow those before them; `yett audit verify` says more"
             );
         }
+        if self.due.is_none() {
+            self.due = self.newest_head().filter(|signed| signed.head.size > self.head.0);
+        }
         let Some(since) = records.first().map(Record::time) else { return Ok(None) };
-        let mut pending = Pending { events: Vec::with_capacity(records.len()), records: 0, since, cursor: reader.cursor(), more };
+        if !self.sink.holds_back() || self.behind.is_none() {
+            self.behind = Some(since);
+        }
+        let mut pending = Pending {
+            events: Vec::with_capacity(records.len()),
+            records: 0,
+            cursor: reader.cursor(),
+            more,
+            read: Instant::now(),
+        };
         for mut record in records {
             if self.settings.format != SinkFormat::Native && !self.settings.alerts_only {
                 self.open.follow(&mut record);
@@ -242,7 +295,13 @@ impl Exporter {
             if self.settings.identities
                 && let Some(pseudonym) = record.pseudonym()
             {
-                record.person = self.people.behind(pseudonym).await.inspect_err(|_| reader.seek(self.delivered))?;
+                match self.people.behind(pseudonym).await {
+                    Ok(person) => record.person = person,
+                    Err(error) => {
+                        self.go_back(reader, self.delivered);
+                        return Err(error.into());
+                    }
+                }
             }
             pending.events.extend(formats::events(&record, self.parts.log.name(), self.settings.format));
         }
@@ -258,17 +317,15 @@ impl Exporter {
         self.parts.log.heads().borrow().clone()
     }
 
-    /// Sends the newest head, once all that it counts was sent: whoever has both can hold the log to them.
+    /// Sends a head, once all that it counts was delivered: whoever has both can hold the log to them. One that was newest when it was chosen, not the
+    /// newest of all: where a sink is slow or the log fast, that is always ahead.
     async fn bring_head(&mut self) -> Result<(), SinkError> {
-        let is_early = self.head.1.is_some_and(|at| at.elapsed() < HEADS);
-        let Some(signed) = self.newest_head().filter(|signed| {
-            let size = signed.head.size;
-            !is_early && size > self.head.0 && size <= self.delivered.position
-        }) else {
+        let is_early = !self.closing && self.head.1.is_some_and(|at| at.elapsed() < HEADS);
+        let Some(signed) = self.due.take_if(|signed| !is_early && signed.head.size <= self.delivered.position) else {
             return Ok(());
         };
         let event = formats::head(&signed, self.parts.log.name(), self.settings.format);
-        self.sink.deliver(&[event], self.delivered).await?;
+        self.sink.deliver(&[event], self.delivered, &mut 0).await?;
         self.head = (signed.head.size, Some(Instant::now()));
         Ok(())
     }
@@ -285,10 +342,14 @@ impl Exporter {
         Ok(())
     }
 
-    /// How far behind it is; `since` is when the oldest record that it has not was written.
-    fn lag(&self, since: Option<Timestamp>) {
-        let records = self.durable().saturating_sub(self.delivered.position);
-        let seconds = since.map_or(0, |since| Timestamp::now().as_second().saturating_sub(since.as_second()).max(0));
+    /// How far behind it is.
+    fn lag(&mut self) {
+        let has = if self.sink.holds_back() { self.confirmed } else { self.delivered };
+        let records = self.durable().saturating_sub(has.position);
+        if records == 0 {
+            self.behind = None;
+        }
+        let seconds = self.behind.map_or(0, |since| Timestamp::now().as_second().saturating_sub(since.as_second()).max(0));
         self.parts.metrics.export_lags(&self.settings.name, records, seconds);
     }
 
@@ -302,8 +363,7 @@ impl Exporter {
     /// What has to be done again, and when.
     fn failed(&mut self, failure: &Failure, reader: &mut Reader) -> Duration {
         if matches!(failure, Failure::Sink(_)) && self.sink.forgets() {
-            (self.pending, self.delivered) = (None, self.confirmed);
-            reader.seek(self.confirmed);
+            self.go_back(reader, self.confirmed);
         }
         self.tell(failure)
     }
@@ -317,7 +377,8 @@ impl Exporter {
             Failure::Store(_) => ("store", None),
         };
         self.parts.metrics.export_failed(&self.settings.name, word);
-        self.lag(self.pending.as_ref().map(|pending| pending.since));
+        self.behind.get_or_insert_with(Timestamp::now);
+        self.lag();
         if !self.parts.failing.send_replace(true) {
             let error = failure as &dyn Error;
             tracing::error!(sink = self.settings.name, error, "records do not reach the sink; they wait in the log");

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::vault::{Identity, Vault, VaultError};
 
-const REMEMBERED: Duration = Duration::from_mins(1);
+/// For so long.
+pub(super) const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST: usize = 4_096;
 
 /// See the module.

@@ -14,6 +14,8 @@ const BYTES: usize = 512 * 1024;
 pub(super) struct Reader {
     log: PathBuf,
     cursor: Cursor,
+    /// Whether the sink has begun, with nothing yet: what the log has lost since is lost to it.
+    begun: bool,
     /// Kept while there is more: a compressed segment is read from its beginning by each new one.
     follower: Option<Follower>,
 }
@@ -33,8 +35,8 @@ pub(super) struct Batch {
 }
 
 impl Reader {
-    pub(super) fn new(log: &Path, cursor: Cursor) -> Self {
-        Self { log: log.to_owned(), cursor, follower: None }
+    pub(super) fn new(log: &Path, cursor: Cursor, begun: bool) -> Self {
+        Self { log: log.to_owned(), cursor, begun: begun && cursor.position == 0, follower: None }
     }
 
     /// Where the next batch begins.
@@ -70,6 +72,10 @@ impl Reader {
             Some(follower) => follower,
             None => Follower::resume(&self.log, self.cursor)?,
         };
+        if std::mem::take(&mut self.begun) {
+            batch.lost = follower.first();
+            batch.restarted = batch.lost > 0;
+        }
         while batch.records.len() < RECORDS && bytes < BYTES {
             let next = match follower.next_line() {
                 Ok(Some(next)) => next,

@@ -76,9 +76,13 @@ impl Record {
 
     /// What layers saw: of an outcome what came from the server, of a decision the rest.
     pub(super) fn findings(&self, layer: &str) -> Vec<Finding<'_>> {
+        self.all_findings().filter(|finding| finding.layer() == layer).collect()
+    }
+
+    /// Of every layer.
+    pub(super) fn all_findings(&self) -> impl Iterator<Item = Finding<'_>> {
         let part = if self.kind() == "call.outcome" { "out" } else { "dec" };
-        let all = at(&self.says, &[part, "findings"]).and_then(Value::as_array);
-        all.into_iter().flatten().map(Finding).filter(|finding| finding.layer() == layer).collect()
+        at(&self.says, &[part, "findings"]).and_then(Value::as_array).into_iter().flatten().map(Finding)
     }
 
     pub(super) fn has_findings(&self) -> bool {
@@ -101,7 +105,7 @@ impl Record {
     }
 
     pub(super) fn severity(&self) -> Severity {
-        let worst = ["inj", "dlp", "upstream"].iter().flat_map(|layer| self.findings(layer)).map(Finding::severity);
+        let worst = self.all_findings().map(Finding::severity);
         let base = match self.kind() {
             "call.decision" if self.is_denied() => Severity::Low,
             "auth.failure" | "admin" | "config.change" | "policy.change" | "vault.read" | "tool.pin" => Severity::Low,
@@ -157,6 +161,8 @@ impl<'r> Finding<'r> {
 pub(super) struct Open {
     decisions: HashMap<String, Arc<Value>>,
     order: VecDeque<String>,
+    /// Those whose outcome was read: they are needed again where the log is read again.
+    closed: VecDeque<(String, Arc<Value>)>,
 }
 
 impl Open {
@@ -165,15 +171,39 @@ impl Open {
         let Some(call) = record.text(&["call"]) else { return };
         match record.kind() {
             "call.decision" if record.says.get("open") == Some(&Value::Bool(true)) => {
-                let call = call.to_owned();
-                self.decisions.insert(call.clone(), Arc::clone(&record.says));
-                self.order.push_back(call);
-                self.forget();
+                let (call, says) = (call.to_owned(), Arc::clone(&record.says));
+                self.remember(call, says);
             }
-            "call.outcome" => record.decision = self.decisions.remove(call),
+            "call.outcome" => {
+                let call = call.to_owned();
+                record.decision = self.decisions.remove(&call);
+                self.closed.extend(record.decision.clone().map(|decision| (call, decision)));
+                if self.closed.len() > OPEN {
+                    self.closed.pop_front();
+                }
+            }
             "stream.segment" => record.decision = self.decisions.get(call).map(Arc::clone),
             _ => {}
         }
+    }
+
+    /// The sink has everything that was read so far.
+    pub(super) fn settle(&mut self) {
+        self.closed.clear();
+    }
+
+    /// Some of it is read again.
+    pub(super) fn rewind(&mut self) {
+        for (call, decision) in std::mem::take(&mut self.closed) {
+            self.remember(call, decision);
+        }
+    }
+
+    fn remember(&mut self, call: String, decision: Arc<Value>) {
+        if self.decisions.insert(call.clone(), decision).is_none() {
+            self.order.push_back(call);
+        }
+        self.forget();
     }
 
     /// The oldest go first.

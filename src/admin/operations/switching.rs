@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{OperationError, Operations};
-use crate::admin::privacy::{is_fit, is_fit_reason};
+use crate::admin::privacy::{UNNAMED, is_fit, is_fit_reason};
 use crate::audit::Kind;
 use crate::master_key::hex;
 use crate::state::{Stop, Switch, mark};
@@ -52,6 +52,15 @@ impl Operations {
         })
         .await?;
         Ok(self.switches.set(switch, on.then_some(stop)).await?)
+    }
+
+    /// Turns a switch on because a rule of alerts says so. SECURITY: whoever is called what the rule is called, or `alerts`, is stopped all the same; the
+    /// record says less then.
+    pub async fn quarantine(&self, switch: &Switch, rule: &str) -> Result<(), OperationError> {
+        match self.switch_for(switch, true, &format!("alert {rule}"), "alerts").await {
+            Err(OperationError::Requester(_)) => self.switch_for(switch, true, "", UNNAMED).await,
+            done => done,
+        }
     }
 
     /// The switches that are on, by name.

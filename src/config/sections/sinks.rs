@@ -147,6 +147,15 @@ pub(super) fn sink(node: &Node, context: &Context<'_>, names: &mut Vec<String>, 
         }
         names.push(name.clone());
     }
+    if let Some(path) = &path {
+        // No name has a space in it.
+        let taken = format!("path {path}");
+        if names.contains(&taken) {
+            let place = fields.place("path");
+            fields.report().error(place, "two sinks write this file").hint("give each a file of its own");
+        }
+        names.push(taken);
+    }
     if place.as_ref().is_some_and(|url| url.scheme_str() == Some("http")) && fields.has("tls") {
         let place = fields.place("tls");
         fields.report().error(place, "`tls` is for a sink that is reached over TLS").hint("leave it out");

@@ -73,7 +73,11 @@ fn url(node: &Node, report: &mut Report) -> Option<State> {
 /// # Errors
 /// What is wrong with it, without a word of it, and what to write.
 pub(crate) fn postgres_url(written: &str) -> Result<Secret<String>, (&'static str, &'static str)> {
-    checked(written).map(|(url, _)| Secret::new(url))
+    let (url, parts) = checked(written)?;
+    if !parts.local && parts.mode.is_some_and(|mode| !mode.starts_with("verify-")) {
+        return Err(("nobody checks whose database this is", "write `sslmode=verify-full`, which is the default off loopback"));
+    }
+    Ok(Secret::new(url))
 }
 
 fn checked(written: &str) -> Result<(String, Parts), (&'static str, &'static str)> {

@@ -33,11 +33,11 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<u8> {
         None => (None, None),
     };
     let count = record.number(&["n"]).filter(|_| record.kind() == "auth.failure");
-    let findings = ["inj", "dlp", "upstream"].iter().flat_map(|layer| record.findings(layer));
-    let findings: Vec<String> = findings
+    let findings: Vec<String> = record
+        .all_findings()
         .map(|finding| format!("{}:{}:{}:{}", finding.layer(), finding.rule(), finding.kind(), finding.action()))
         .collect();
-    let mut extension = Extension(&mut line);
+    let mut extension = Extension(&mut line, true);
     extension
         .number("rt", Some(record.time().as_millisecond()))
         .text("act", record.text(&["dec", "effect"]).or_else(|| record.text(&["what", "act"])))
@@ -72,7 +72,7 @@ pub(super) fn record(record: &Record, log: &str, uid: &str) -> Vec<u8> {
 /// A signed head.
 pub(super) fn head(note: &str, size: u64, (log, uid): (&str, &str), time: Timestamp) -> Vec<u8> {
     let mut line = begin("head", "signed head", Severity::Informational);
-    Extension(&mut line)
+    Extension(&mut line, true)
         .number("rt", Some(time.as_millisecond()))
         .text("externalId", Some(uid))
         .text("msg", Some(&format!("signed head over {size} records")))
@@ -101,12 +101,13 @@ fn begin(signature: &str, name: &str, severity: Severity) -> Vec<u8> {
     line
 }
 
-struct Extension<'l>(&'l mut Vec<u8>);
+/// The line, and whether its first field is still to come.
+struct Extension<'l>(&'l mut Vec<u8>, bool);
 
 impl Extension<'_> {
     fn text(&mut self, key: &str, value: Option<&str>) -> &mut Self {
         let Some(value) = value else { return self };
-        if !self.0.ends_with(b"|") {
+        if !std::mem::take(&mut self.1) {
             self.0.push(b' ');
         }
         self.0.extend_from_slice(key.as_bytes());
@@ -163,6 +164,12 @@ mod tests {
         assert!(made.contains(r" request=x|y\\z\=1 suser\=root\nCEF:0|Evil|  requestMethod="), "{made}");
         let (_, extension) = made.split_once("|3|").unwrap();
         assert!(!extension.contains(" suser="), "{made}");
+    }
+
+    #[test]
+    fn a_value_that_ends_in_a_bar_does_not_swallow_the_next_field() {
+        let made = of(r#"{"i":7,"kind":"admin","t":"2026-12-01T00:00:00.000001Z","what":{"act":"x","name":"a|","sub":"p"}}"#);
+        assert!(made.contains(" request=a| suid=p "), "{made}");
     }
 
     #[test]

@@ -9,14 +9,12 @@ use crate::export::record::{Record, Severity};
 const VERSION: &str = "9.4.0";
 
 /// Members of a record that have a field.
-const TOLD: [(&str, &[&str]); 15] = [
+const TOLD: [(&str, &[&str]); 13] = [
     ("call", &[]),
     ("dec", &["effect", "reason", "rule"]),
     ("i", &[]),
     ("kind", &[]),
     ("log", &[]),
-    ("n", &[]),
-    ("open", &[]),
     ("out", &["code", "status", "us"]),
     ("peer", &[]),
     ("t", &[]),

@@ -7,6 +7,8 @@ mod cef;
 mod ecs;
 mod ocsf;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::event::Event;
@@ -16,9 +18,10 @@ use crate::config::SinkFormat;
 
 /// The texts of one record.
 pub(super) fn events(record: &Record, log: &str, format: SinkFormat) -> Vec<Event> {
-    let uid = format!("{log}/{}", record.index);
+    let (uid, name) = (format!("{log}/{}", record.index), Arc::<str>::from(log));
     let event = |suffix: &str, body: Vec<u8>| Event {
         uid: format!("{uid}{suffix}"),
+        log: Arc::clone(&name),
         kind: record.kind().to_owned(),
         time: record.time(),
         severity: record.severity(),
@@ -43,7 +46,7 @@ pub(super) fn head(signed: &SignedHead, log: &str, format: SinkFormat) -> Event 
         SinkFormat::Ecs => ecs::head(&signed.note, size, (log, &uid), time),
         SinkFormat::Ocsf => ocsf::head(&signed.note, size, (log, &uid), time),
     };
-    Event { uid, kind: "head".to_owned(), time, severity: Severity::Informational, index: size, body }
+    Event { uid, log: log.into(), kind: "head".to_owned(), time, severity: Severity::Informational, index: size, body }
 }
 
 fn text(value: &Value) -> Vec<u8> {

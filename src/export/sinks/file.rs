@@ -51,7 +51,9 @@ impl File {
         let written = file.write_all(&lines).and_then(|()| file.sync_data());
         if let Err(error) = written {
             // None is taken in part: what stands there would come twice.
-            let _ = file.set_len(from);
+            if file.metadata().is_ok_and(|metadata| metadata.len() > from) {
+                let _ = file.set_len(from);
+            }
             return Err(error);
         }
         length += u64::try_from(lines.len()).unwrap_or(u64::MAX);
@@ -97,7 +99,9 @@ fn moved(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Opens it for more, with whole lines in it, and makes it where there is none. Others of the group may read it: the agent.
 fn open(path: &Path) -> io::Result<(fs::File, u64)> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+    // SECURITY: what a link leads to is not written.
+    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).custom_flags(no_link).open(path)?;
     let length = file.metadata()?.len();
     let from = length.saturating_sub(LINE);
     file.seek(SeekFrom::Start(from))?;
@@ -109,6 +113,11 @@ fn open(path: &Path) -> io::Result<(fs::File, u64)> {
     if torn > 0 && (from == 0 || whole > from) {
         file.set_len(whole)?;
         return Ok((file, whole));
+    }
+    if torn > 0 {
+        // The next line is one of its own all the same.
+        file.write_all(b"\n")?;
+        return Ok((file, length + 1));
     }
     Ok((file, length))
 }
@@ -123,6 +132,7 @@ mod tests {
     fn events(bodies: &[&str]) -> Vec<Event> {
         let event = |body: &&str| Event {
             uid: String::new(),
+            log: "".into(),
             kind: String::new(),
             time: Timestamp::UNIX_EPOCH,
             severity: Severity::Informational,

@@ -10,13 +10,13 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Uri;
 use http::header::{HeaderName, HeaderValue};
-use http::{StatusCode, Uri};
 
 use super::{SinkError, retry_after};
 use crate::config::{ServerLimits, UpstreamTls};
 use crate::export::event::Event;
-use crate::outbound::{Ask, Bounds, Client};
+use crate::outbound::{Ask, Bounds, Client, Silence};
 use crate::secrets::Live;
 use crate::upstream::{ConnectError, Connector, Sockets};
 
@@ -33,10 +33,21 @@ pub(in crate::export) struct Http {
     each: bool,
 }
 
+/// The bytes of a key: those that `whsec_` stands before are in base64, as Standard Webhooks writes keys; any other text is one itself.
+fn key_of(text: &str) -> Vec<u8> {
+    let decoded = text.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
+    decoded.unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
 /// A client for one collector.
 pub(super) fn client(url: &Uri, tls: &UpstreamTls) -> Result<Client, ConnectError> {
+    client_within(url, tls, BOUNDS.total)
+}
+
+/// The same with another time for everything.
+pub(super) fn client_within(url: &Uri, tls: &UpstreamTls, total: Duration) -> Result<Client, ConnectError> {
     let connector = Connector::with_tls(url, ServerLimits::default(), Sockets::new(BOUNDS.at_once + 1), tls)?;
-    Client::over(connector, url, BOUNDS)
+    Client::over(connector, url, Bounds { total, ..BOUNDS })
 }
 
 impl Http {
@@ -49,30 +60,29 @@ impl Http {
         Ok(Self { client: client(url, tls)?, bearer, sign, each })
     }
 
+    /// Whether each event is a request of its own.
+    pub(super) fn is_webhook(&self) -> bool {
+        self.each
+    }
+
     pub(super) async fn deliver(&self, events: &[Event]) -> Result<(), SinkError> {
-        let mut parts: Vec<&[Event]> = if self.each { events.chunks(1).rev().collect() } else { vec![events] };
-        while let Some(part) = parts.pop() {
-            let Some(first) = part.first() else { continue };
-            let (kind, id, body) = if self.each {
-                ("application/json", first.uid.clone(), first.body.clone())
-            } else {
-                let lines = part.iter().flat_map(|event| event.body.iter().chain(b"\n")).copied().collect();
-                ("application/x-ndjson", format!("{}+{}", first.uid, part.len()), lines)
-            };
-            let answer = self.client.send(self.signed(Ask::post(kind, body.clone()), &id, &body)?).await?;
-            if answer.status.is_success() {
-                continue;
+        let Some(first) = events.first() else { return Ok(()) };
+        let (kind, id, body) = if self.each {
+            ("application/json", first.uid.clone(), first.body.clone())
+        } else {
+            let lines = events.iter().flat_map(|event| event.body.iter().chain(b"\n")).copied().collect();
+            ("application/x-ndjson", format!("{}+{}", first.uid, events.len()), lines)
+        };
+        match self.client.send(self.signed(Ask::post(kind, body.clone()), &id, &body)?).await {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            // It is the status that counts; what it says besides may be long, or in another form.
+            Err(Silence::TooLarge { status, .. } | Silence::Encoded { status }) if (200..300).contains(&status) => Ok(()),
+            Ok(answer) => {
+                let after = retry_after(&answer.headers);
+                Err(SinkError::Refused { status: answer.status.as_u16(), code: None, after })
             }
-            // Too much at once: the same in two halves, in order.
-            if answer.status == StatusCode::PAYLOAD_TOO_LARGE && part.len() > 1 {
-                let (first, second) = part.split_at(part.len() / 2);
-                parts.extend([second, first]);
-                continue;
-            }
-            let after = retry_after(&answer.headers);
-            return Err(SinkError::Refused { status: answer.status.as_u16(), code: None, after });
+            Err(silence) => Err(silence.into()),
         }
-        Ok(())
     }
 
     fn signed(&self, mut ask: Ask, id: &str, body: &[u8]) -> Result<Ask, SinkError> {
@@ -89,7 +99,7 @@ impl Http {
         ask = header(ask, "webhook-timestamp", &time)?;
         let Some(sign) = &self.sign else { return Ok(ask) };
         let key = sign.current().map_err(|_gone| SinkError::Secret)?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key.secret.expose().as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key_of(key.secret.expose()));
         let mut over = hmac::Context::with_key(&key);
         for part in [id.as_bytes(), b".", time.as_bytes(), b".", body] {
             over.update(part);

@@ -94,8 +94,26 @@ impl Sink {
         })
     }
 
-    /// Gives it events, after which the log is read on at `cursor`. None is taken in part, but for those that a broken connection may have carried.
-    pub(super) async fn deliver(&mut self, events: &[Event], cursor: Cursor) -> Result<(), SinkError> {
+    /// Gives it events, after which the log is read on at `cursor`. After an error `taken` says how many of them it has, from the first on, but for those
+    /// that a broken connection may have carried.
+    pub(super) async fn deliver(&mut self, events: &[Event], cursor: Cursor, taken: &mut usize) -> Result<(), SinkError> {
+        let is_webhook = matches!(self, Self::Http(http) if http.is_webhook());
+        let mut parts: Vec<&[Event]> = if is_webhook { events.chunks(1).rev().collect() } else { vec![events] };
+        while let Some(part) = parts.pop() {
+            match self.deliver_part(part, cursor).await {
+                Ok(()) => *taken += part.len(),
+                // Too much at once: the same in two halves, in order.
+                Err(SinkError::Refused { status: 413, .. }) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver_part(&mut self, events: &[Event], cursor: Cursor) -> Result<(), SinkError> {
         match self {
             Self::File(file) => file.deliver(events),
             Self::Http(http) => http.deliver(events).await,
@@ -119,6 +137,20 @@ impl Sink {
     /// Whether what was delivered before an error may be lost, so that it has to be delivered again.
     pub(super) fn forgets(&self) -> bool {
         matches!(self, Self::S3(_) | Self::Syslog(_))
+    }
+
+    /// Whether what it was given waits here until there is more of it.
+    pub(super) fn holds_back(&self) -> bool {
+        matches!(self, Self::S3(_))
+    }
+
+    /// Whether something that it was given is not safe yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        match self {
+            Self::S3(s3) => s3.is_waiting(),
+            Self::Syslog(syslog) => syslog.is_waiting(),
+            Self::File(_) | Self::Http(_) | Self::Otlp(_) | Self::Postgres(_) | Self::Splunk(_) => false,
+        }
     }
 
     /// Sends what it holds back: the log is closed.

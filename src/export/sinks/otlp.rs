@@ -79,9 +79,7 @@ fn write(record: &mut Message, event: &Event) {
     record.text(3, text);
     record.message(5, |body| body.text(1, &String::from_utf8_lossy(&event.body)));
     attribute(record, 6, "yett.uid", |value| value.text(1, &event.uid));
-    if let Some((log, _)) = event.uid.rsplit_once('/') {
-        attribute(record, 6, "yett.log", |value| value.text(1, log.strip_suffix("/head").unwrap_or(log)));
-    }
+    attribute(record, 6, "yett.log", |value| value.text(1, &event.log));
     attribute(record, 6, "yett.index", |value| value.number(3, event.index));
     record.fixed64(11, nanoseconds);
     record.text(12, &format!("yett.{}", event.kind));

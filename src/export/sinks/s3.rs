@@ -8,6 +8,8 @@
 //! read again out of the log.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -19,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::http::client;
+use super::http::client_within;
 use super::{SinkError, retry_after};
 use crate::audit::Cursor;
 use crate::config::{ObjectLock, ObjectStore, UpstreamTls};
@@ -27,6 +29,9 @@ use crate::export::event::Event;
 use crate::outbound::{Ask, Client};
 use crate::sigv4::{Credentials, Scope, sha256, sign};
 use crate::upstream::ConnectError;
+
+/// An object may be large, and the way long.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ struct Waiting {
     /// Of the records.
     range: Option<(u64, u64)>,
     events: u64,
-    log: String,
+    log: Option<Arc<str>>,
     /// The newest head.
     head: Option<String>,
     since: Option<Instant>,
@@ -55,7 +60,7 @@ struct Waiting {
 impl S3 {
     pub(super) fn new(url: &Uri, tls: &UpstreamTls, store: ObjectStore) -> Result<Self, ConnectError> {
         let host = url.authority().map(ToString::to_string).unwrap_or_default();
-        Ok(Self { client: client(url, tls)?, host, store, waiting: Waiting::default(), put: None })
+        Ok(Self { client: client_within(url, tls, PATIENCE)?, host, store, waiting: Waiting::default(), put: None })
     }
 
     pub(super) async fn deliver(&mut self, events: &[Event], cursor: Cursor) -> Result<(), SinkError> {
@@ -74,15 +79,21 @@ impl S3 {
         Ok(self.put.take())
     }
 
+    /// Whether something waits to be put.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.since.is_some()
+    }
+
     /// Puts what is waiting.
     pub(super) async fn flush(&mut self) -> Result<(), SinkError> {
         let waiting = std::mem::take(&mut self.waiting);
-        let Some((first, last)) = waiting.range else {
-            // Heads alone: the next object has a newer one.
+        let (Some((first, last)), Some(log)) = (waiting.range, &waiting.log) else {
+            // A head alone goes with the next object.
+            self.waiting.head = waiting.head;
             return Ok(());
         };
         let name = format!("{first:013}-{last:013}");
-        let folder = format!("{}/{}", self.client.prefix(), encoded(&waiting.log));
+        let folder = format!("{}/{}", self.client.prefix(), encoded(log));
         let (object, manifest) = (format!("{folder}/{name}.jsonl"), format!("{folder}/manifest/{name}.json"));
         let lines = Bytes::from(waiting.lines);
         let said = json!({
@@ -91,7 +102,7 @@ impl S3 {
             "first": first,
             "head": waiting.head,
             "last": last,
-            "log": waiting.log,
+            "log": &**log,
             "object": format!("{name}.jsonl"),
             "sha256": sha256(&lines),
         });
@@ -142,19 +153,16 @@ impl S3 {
 
 impl Waiting {
     fn add(&mut self, event: &Event) {
+        if event.kind == "head" {
+            // Of the manifest, so that objects in `native` are lines of the log and nothing else.
+            self.head = Some(String::from_utf8_lossy(&event.body).into_owned());
+            return;
+        }
         self.since.get_or_insert_with(Instant::now);
         self.events += 1;
         self.lines.extend_from_slice(&event.body);
         self.lines.push(b'\n');
-        if event.kind == "head" {
-            self.head = Some(String::from_utf8_lossy(&event.body).into_owned());
-            return;
-        }
-        if self.log.is_empty() {
-            let suffix = format!("/{}", event.index);
-            let log = event.uid.split(&suffix).next().unwrap_or_default();
-            log.clone_into(&mut self.log);
-        }
+        self.log = Some(Arc::clone(&event.log));
         self.range = Some(self.range.map_or((event.index, event.index), |(first, last)| (first, last.max(event.index))));
     }
 }

@@ -96,6 +96,11 @@ impl Syslog {
         Ok(self.safe.take())
     }
 
+    /// Whether something was sent that is not safe yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     async fn send(&mut self, text: &[u8]) -> Result<(), SinkError> {
         if self.link.is_none() {
             self.link = Some(Open(self.connector.raw().await?));
@@ -161,6 +166,7 @@ mod tests {
     #[test]
     fn a_message_has_its_length_before_it_and_names_what_it_is() {
         let event = Event {
+            log: "a/audit/r1".into(),
             uid: "a/audit/r1/7".to_owned(),
             kind: "call.decision".to_owned(),
             time: "2026-12-01T00:00:00.000001Z".parse().unwrap(),

@@ -44,6 +44,21 @@ async fn a_caller_is_stopped_everywhere_before_the_alert_is_told_and_nobody_else
 }
 
 #[tokio::test]
+async fn nobody_is_spared_because_of_their_name() {
+    let crm = Upstream::start().await;
+    let gateway = watched(&crm, "  - { name: probing, denials: 1/5m, quarantine: principal }\n").await;
+    for (name, stopped) in [("alerts", 1), ("probing", 2)] {
+        let client = gateway.modern("crm", &gateway.key(name, &["staff"]).await);
+        denied(&client, 2).await;
+        alerted(&gateway, "probing", stopped).await;
+        assert_eq!(client.call("search", json!({})).await.status, 503, "{name}");
+    }
+    let records = serde_json::to_string(&gateway.records(&Filter::default())).unwrap();
+    assert!(!records.contains("\"requester\":\"alerts\""), "a record that names whom it is about");
+    gateway.stop_and_verify().await;
+}
+
+#[tokio::test]
 async fn a_session_is_stopped_and_its_callers_others_go_on_until_an_operator_ends_it() {
     let crm = Upstream::start().await;
     let gateway = watched(&crm, "  - { name: probing, denials: 2/5m, per: session, quarantine: session }\n").await;

@@ -9,12 +9,12 @@ use crate::export::record::Record;
 /// Members of a record that have a field.
 const TOLD: [(&str, &[&str]); 15] = [
     ("call", &[]),
-    ("dec", &["effect", "findings", "policy", "reason", "rule", "score"]),
+    ("dec", &["effect", "policy", "reason", "rule", "score"]),
     ("i", &[]),
     ("kind", &[]),
     ("log", &[]),
     ("open", &[]),
-    ("out", &["code", "findings", "score", "status", "us"]),
+    ("out", &["code", "score", "status", "us"]),
     ("peer", &[]),
     ("sess", &[]),
     ("t", &[]),

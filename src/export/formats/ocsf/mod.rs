@@ -203,7 +203,10 @@ fn resources(record: &Record) -> Option<Value> {
 
 /// What was decided, in the words of the profile `security_control`.
 fn control(record: &Record, event: &mut Map<String, Value>) {
+    let ended = record.text(&["out", "status"]);
     let (action, disposition) = match record.text(&["dec", "reason"]) {
+        // What a call brought was kept back.
+        _ if matches!(ended, Some("blocked" | "no_longer_allowed" | "result_blocked")) => ((2, "Denied"), (2, "Blocked")),
         _ if !record.is_denied() && record.is_edited() => ((4, "Modified"), (11, "Corrected")),
         _ if !record.is_denied() => ((1, "Allowed"), (1, "Allowed")),
         Some("blocked") => ((2, "Denied"), (2, "Blocked")),

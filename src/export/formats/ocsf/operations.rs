@@ -63,9 +63,10 @@ pub(super) fn management(record: &Record, log: &str, uid: &str) -> Value {
 /// `key.create` is a creation: the last word of an act says what it is.
 fn activity<'a>(record: &Record, act: &'a str) -> (u64, &'a str) {
     match (record.kind(), act.rsplit('.').next().unwrap_or(act)) {
+        ("export", "sink") => (1, "Create"),
         ("vault.read" | "export", _) => (2, "Read"),
         ("prune" | "erasure", _) | (_, "delete" | "revoke" | "forget" | "erase" | "release") => (4, "Delete"),
-        (_, "create" | "approve" | "connect" | "hold" | "sink") => (1, "Create"),
+        (_, "create" | "approve" | "connect" | "hold") => (1, "Create"),
         (_, "kill") => (12, "Suspend"),
         (_, "unkill") => (10, "Activate"),
         _ => (3, "Update"),
