@@ -75,8 +75,12 @@ impl Rule {
     /// An alert of this rule stands in the log.
     pub(super) fn told(&mut self, about: &str, now: i64) {
         let kept = self.kept();
+        let again = milliseconds(self.says.again);
         let group = self.groups.of(about, now, kept);
-        group.told = Some(group.told.map_or(now, |told| told.max(now)));
+        // One that was told in this run is known by the time of what it was about.
+        if group.told.is_none_or(|told| now.saturating_sub(told) >= again) {
+            group.told = Some(now);
+        }
     }
 
     fn tell(

@@ -110,6 +110,94 @@ async fn a_collector_gets_every_record_signed_in_order_and_again_until_it_has_ta
 }
 
 #[tokio::test]
+async fn a_webhook_gets_alerts_alone_one_a_request_signed_and_what_it_took_does_not_come_again() {
+    // Two are taken, the third is not, twice.
+    let (address, requests) =
+        collector(|before, _| if matches!(before, 2 | 3) { (500, String::new()) } else { (200, "{}".into()) });
+    let key = format!("whsec_{}", STANDARD.encode(b"a key of twenty-four byt"));
+    let sink = format!("{{ type: http, name: on-call, records: alerts, url: \"http://{address}/hook\", sign: \"{key}\" }}");
+    let stage = Stage::with_alerts(&sink, "  - { name: calls, calls: 1/1m, again: 1s, severity: high }\n").await;
+    for _ in 0..4 {
+        stage.ada.call("search", json!({ "q": "grace" })).await;
+        stage.ada.call("search", json!({ "q": "grace" })).await;
+        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    }
+    let alerts = || {
+        let records = stage.gateway.records(&all());
+        records.into_iter().filter(|record| record["kind"] == "alert").collect::<Vec<_>>()
+    };
+    crate::support::eventually("four alerts", || (alerts().len() >= 4).then_some(())).await;
+    let expected: Vec<Value> = alerts().iter().map(|alert| alert["i"].clone()).collect();
+    let taken = || {
+        let requests = requests.lock().clone();
+        let taken = requests.into_iter().enumerate().filter(|(number, _)| !matches!(number, 2 | 3));
+        taken.map(|(_, request)| request).collect::<Vec<_>>()
+    };
+    crate::support::eventually("each to be taken", || (taken().len() >= expected.len()).then_some(())).await;
+    let mut sequence = Vec::new();
+    for request in taken() {
+        assert_eq!(request.headers["content-type"], "application/json");
+        let event: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&event["class_uid"], &event["severity"]), (&json!(2004), &json!("High")));
+        assert_eq!(event["finding_info"]["analytic"]["name"], "calls");
+        assert_eq!(event["metadata"]["uid"], request.headers["webhook-id"].as_str());
+        let head = format!("{}.{}.", request.headers["webhook-id"], request.headers["webhook-timestamp"]);
+        let signature = request.headers["webhook-signature"].strip_prefix("v1,").unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key of twenty-four byt");
+        hmac::verify(&key, &[head.as_bytes(), &request.body].concat(), &STANDARD.decode(signature).unwrap()).unwrap();
+        sequence.push(event["metadata"]["sequence"].clone());
+    }
+    assert_eq!(sequence, expected, "each once, in order");
+    stage.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn how_far_a_sink_is_behind_is_told_while_it_is_away() {
+    // Of one whose connections break, and of one that holds records back.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sinks = format!(
+        "{{ type: syslog, url: \"tcp://{gone}\" }}, {{ type: s3, url: \"http://{gone}/bucket\", region: x, access_key: a, secret_key: b, every: 1s }}"
+    );
+    let stage = Stage::with(&sinks).await;
+    stage.ada.call("search", json!({ "q": "grace" })).await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    for sink in ["syslog", "s3"] {
+        let metric = async |name: &str| stage.gateway.metric(&format!("{name}{{sink=\"{sink}\"}}")).await;
+        for _ in 0..5 {
+            assert!(metric("yett_export_lag_seconds").await >= 2.0, "{sink}");
+            assert!(metric("yett_export_lag_records").await >= 2.0, "{sink}");
+            assert!(metric("yett_export_records_total").await < 1.0, "{sink}");
+            let ready = String::from_utf8(stage.gateway.health("/readyz").await.body).unwrap();
+            assert!(ready.contains(&format!("records do not reach the sink `{sink}`")), "{ready}");
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+    stage.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_kept_back_is_denied_in_every_event_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.jsonl");
+    let stage = Stage::of(&format!("{{ type: file, path: {} }}", path.display()), "injection: { results: block }\n").await;
+    stage.ada.call("page", json!({})).await;
+    stage.delivered(&["file"]).await;
+    let events: Vec<Value> = super::lines(&path).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about: Vec<&Value> = events
+        .iter()
+        .filter(|event| {
+            event["metadata"]["event_code"] == "call.outcome" && event["api"]["response"]["error"] != Value::Null
+                || event["class_uid"] == 2004
+        })
+        .collect();
+    assert!(about.len() >= 2, "{events:#?}");
+    for event in about {
+        assert_eq!((&event["action"], &event["disposition"]), (&json!("Denied"), &json!("Blocked")), "{event:#}");
+    }
+    stage.gateway.stop().await;
+}
+
+#[tokio::test]
 async fn splunk_has_a_record_once_an_indexer_says_so_and_gets_it_again_where_none_does() {
     // The first batch is taken and its indexer never says a word; then the collector forgets it (code 7: no such channel).
     let (address, requests) = collector(|before, request| {
