@@ -10,7 +10,7 @@ use crate::support::within;
 
 /// What sslyze finds at the listener.
 async fn scan(secure: &Secure) -> Value {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/.parts/identity/bin/sslyze");
+    let program = crate::peers::parts::identity("sslyze");
     let found = secure.file("found.json");
     let scan = Command::new(program)
         .args(["--sslv2", "--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_3", "--compression", "--reneg", "--resum"])
