@@ -22,6 +22,9 @@ const CONNECTIONS: u32 = 2;
 /// Serialises migrations: "yett" in ASCII. Held to the end of the transaction.
 const LOCK: &str = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(2036692084); END $$";
 
+/// A replica that hangs in the midst of a change keeps all others from theirs, until the server ends it. Longer than any change takes.
+const ABANDONED: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 /// Which store.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -249,7 +252,12 @@ async fn sqlite(path: &Path) -> Result<Store, StoreError> {
 async fn postgres(url: &Secret<String>) -> Result<Store, StoreError> {
     // Errors about the form of a URL hold none of it.
     let options = quiet(url.expose())?;
-    let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TURN);
+    let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TURN).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute(sqlx::raw_sql(ABANDONED)).await?;
+            Ok(())
+        })
+    });
     Ok(Store::of(pool.connect_with(options).await?, true))
 }
 
