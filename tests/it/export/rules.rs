@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use yett::admin::Order;
+use yett::audit::Filter;
 use yett::state::{Definition, NewKey, Switch};
 use yett::vault::Identity;
 
@@ -241,7 +242,8 @@ async fn the_dashboards_queries_answer_at_a_real_prometheus() {
 fn policy() -> String {
     format!(
         "{POLICY}rules: [{{ name: no-deletion, deny: {{ servers: [crm], tools: [delete_customer] }} }}]\n\
-         dlp:\n  rules:\n    - {{ name: nobodys-number, detect: [us_ssn], action: block }}\n"
+         dlp:\n  rules:\n    - {{ name: nobodys-number, detect: [us_ssn], action: block }}\n\
+         alerts:\n  - {{ name: many-denials, denials: 20/5m, severity: high }}\n"
     )
 }
 
@@ -298,6 +300,7 @@ async fn sigma_rules_convert_and_match_what_they_are_for() {
     }
     for (rule, count) in [
         ("admin_access_refused.yml", 1),
+        ("alert.yml", 1),
         ("api_key_changed.yml", 4),
         ("authentication_failures.yml", 1),
         ("denials.yml", 1),
@@ -337,6 +340,8 @@ async fn misuse(gateway: &Gateway, crm: &Upstream) {
     for _ in 0..22 {
         ada.call("delete_customer", json!({})).await;
     }
+    let told = || gateway.records(&Filter { kinds: vec!["alert".to_owned()], ..Filter::default() });
+    eventually("the alert", || (!told().is_empty()).then_some(())).await;
     let nobody = Client::modern(gateway.address, "crm", "yett_nobody");
     for _ in 0..22 {
         assert_eq!(nobody.list_tools().await.status, 401);
